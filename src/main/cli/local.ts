@@ -1,0 +1,59 @@
+import { transactionBytesMax } from '../../shared/batch.js'
+import { defaultParameters } from '../../shared/config/parameters.js'
+import { CLIENT_BURST_BYTES_MAX, LOCAL_WORKERS_MAX } from '../../shared/constants.js'
+import { NarvalError } from '../../shared/errors.js'
+import { burstBytesMax } from '../load/burst.js'
+import { runLocal } from '../local/local.js'
+import { clientRate, type LocalOptions } from '../local/options.js'
+
+/** The flags of `local`. */
+export interface LocalFlags {
+  readonly nodes: number
+  readonly workers: number
+  readonly rate: number
+  readonly size: number
+  readonly duration: number
+  readonly faults: number
+  readonly ackLevel: 'stored' | 'durable'
+  readonly json: boolean
+  readonly dir?: string
+  readonly keep: boolean
+}
+
+export function local(flags: LocalFlags): Promise<number> {
+  return runLocal(checkFlags(flags))
+}
+
+/** What only several flags together can get wrong. @throws NarvalError ERR_USAGE */
+export function checkFlags(flags: LocalFlags): LocalOptions {
+  const { nodes, workers, rate, size, faults } = flags
+  if (faults >= nodes) {
+    throw new NarvalError('ERR_USAGE', `--faults ${faults} leaves nobody of ${nodes}: at most ${nodes - 1}`)
+  }
+  if (nodes * workers > LOCAL_WORKERS_MAX) {
+    throw new NarvalError('ERR_USAGE', `${nodes * workers} workers, at most ${LOCAL_WORKERS_MAX} on one machine`)
+  }
+  const sizeMax = transactionBytesMax(defaultParameters().batchBytesMax)
+  if (size > sizeMax) {
+    throw new NarvalError('ERR_USAGE', `--size ${size} does not fit a batch: at most ${sizeMax} bytes`)
+  }
+  const burstBytes = burstBytesMax(clientRate({ nodes, workers, rate }), size)
+  if (burstBytes > CLIENT_BURST_BYTES_MAX) {
+    throw new NarvalError(
+      'ERR_USAGE',
+      `--rate ${rate} of ${size} B is ${burstBytes} bytes in each client's burst, at most ${CLIENT_BURST_BYTES_MAX}`,
+    )
+  }
+  return {
+    nodes,
+    workers,
+    rate,
+    transactionBytes: size,
+    durationS: flags.duration,
+    faults,
+    ackLevel: flags.ackLevel,
+    json: flags.json,
+    directory: flags.dir,
+    keep: flags.keep,
+  }
+}

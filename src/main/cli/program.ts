@@ -1,0 +1,194 @@
+/**
+ * The command line: commands, flags and exit codes. What a command does is in a file of its own, loaded when it is
+ * called, so that `--help` is quick.
+ *
+ * Exit codes: 0, 1 after an error (one line on stderr), 2 after a usage error, 130 interrupted before there was a result.
+ */
+import { Command, CommanderError, Option } from 'commander'
+import { CLIENT_TRANSACTION_BYTES_MIN } from '../../shared/client-transaction.js'
+import { BATCH_SIZE_MAX, COMMITTEE_SIZE_MAX, WORKER_ID_MAX, WORKERS_PER_AUTHORITY_MAX } from '../../shared/constants.js'
+import { NarvalError } from '../../shared/errors.js'
+import { levelOfVerbosity } from '../log.js'
+import { VERSION } from '../version.js'
+import { EXIT_FAILURE, EXIT_USAGE } from './exit-codes.js'
+import type { RunOptions } from './run-options.js'
+import { digest, increase, integer, ipAddress, tcpAddress, tcpAddresses } from './values.js'
+
+const RATE_MAX = 100_000_000
+const DURATION_S_MAX = 7 * 24 * 3600
+/** What the executable does when it is called without anything: `local`, until Ctrl-C. */
+const DEFAULT_ARGUMENTS = ['local', '--duration', '0']
+
+/** Runs the command line and ends the process. */
+export async function main(args: readonly string[]): Promise<void> {
+  // A reader that goes away (`| head`) is no reason to die with a stack trace.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
+  const code = await execute(args.length === 0 ? DEFAULT_ARGUMENTS : args)
+  // A command is over when it says so; what was written has to be out first.
+  process.stdout.write('', () => process.exit(code))
+}
+
+async function execute(args: readonly string[]): Promise<number> {
+  let code = 0
+  try {
+    await createProgram((result) => {
+      code = result
+    }).parseAsync(args, { from: 'user' })
+    return code
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      // Help that was asked for and the version are successes; commander has printed everything.
+      return error.exitCode === 0 ? 0 : EXIT_USAGE
+    }
+    process.stderr.write(`narval: ${describe(error)}\n`)
+    return error instanceof NarvalError && error.code === 'ERR_USAGE' ? EXIT_USAGE : EXIT_FAILURE
+  }
+}
+
+/** One line for what comes from outside; a bug of ours shows where it is. */
+function describe(error: unknown): string {
+  if (error instanceof NarvalError) return oneLine(error.toString())
+  if (error instanceof Error && 'syscall' in error) return oneLine(error.message)
+  return `internal error, please report it: ${error instanceof Error ? error.stack : String(error)}`
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll(/\s*\n\s*/g, ' ')
+}
+
+/** What commander makes of the flags of `run` and `worker`: a flag that was not given is missing. */
+type RunFlags = Omit<RunOptions, 'logLevel' | 'benchmark' | 'mdns'> & {
+  verbose: number
+  benchmark?: boolean
+  mdns?: boolean
+}
+
+/** @param onDone takes the exit code of the command that ran */
+function createProgram(onDone: (code: number) => void): Command {
+  const program = new Command('narval')
+    .description('A Narwhal node: batches of transactions, spread, proven available by stake, stored, ordered.')
+    .version(`narval ${VERSION}`, '-V, --version')
+    .option(
+      '-v, --verbose',
+      'level of the log of run: -v warn, -vv info, -vvv debug, -vvvv trace (without: info)',
+      increase,
+      0,
+    )
+    .addHelpText('after', '\nWithout a command: a committee of four on this machine, under load, until Ctrl-C.')
+    .helpCommand(false)
+    .showSuggestionAfterError(true)
+    .exitOverride()
+    .configureOutput({
+      outputError: (text, write) => {
+        const problem = oneLine(text.trim()).replace(/^error: /, '')
+        write(`narval: ERR_USAGE: ${problem} (see --help)\n`)
+      },
+    })
+  addGenerateKeys(program)
+  addRun(program, onDone)
+  addClient(program, onDone)
+  addLocal(program, onDone)
+  addBatch(program)
+  return program
+}
+
+function addGenerateKeys(program: Command): void {
+  program
+    .command('generate_keys')
+    .description("make an authority's key pair in a new file")
+    .requiredOption('--filename <file>', 'the file to write, which must not exist')
+    .action(async (options: { filename: string }) => {
+      const { generateKeyFile } = await import('./generate-keys.js')
+      generateKeyFile(options.filename)
+    })
+}
+
+function addRun(program: Command, onDone: (code: number) => void): void {
+  const run = program
+    .command('run')
+    .description('run a node')
+    .requiredOption('--keys <file>', "the authority's key file")
+    .requiredOption('--committee <file>', 'the committee file')
+    .requiredOption('--store <dir>', "the store's directory, made if it is missing")
+    .option('--parameters <file>', 'the parameter file (default: the defaults of all parameters)')
+    .addOption(ackLevelOption('what an ACK promises, before ack_level of the parameter file'))
+    .option('--benchmark', 'log the lines that benchmark scripts read')
+    .option('--metrics <addr>', 'serve /metrics and /health on this ip:port', tcpAddress)
+    .option('--bind <ip>', 'the address that listeners bind (default: 0.0.0.0)', ipAddress)
+    .option('--mdns', 'look for the addresses of peers by mDNS too')
+    .helpCommand(false)
+  run
+    .command('worker')
+    .description('run a single worker')
+    .requiredOption('--id <n>', "the worker's id", integer(0, WORKER_ID_MAX))
+    .action(async (_, command: Command) => {
+      const { verbose, ...options } = command.optsWithGlobals<RunFlags>()
+      const { run } = await import('./run.js')
+      onDone(await run({ benchmark: false, mdns: false, ...options, logLevel: levelOfVerbosity(verbose) }))
+    })
+  run
+    .command('primary')
+    .description('run a single primary (not in this version)')
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .action(() => {
+      throw new NarvalError(
+        'ERR_USAGE',
+        "run primary: not in this version; the reference's primary (asonnino/narwhal) works with these workers",
+      )
+    })
+}
+
+function addClient(program: Command, onDone: (code: number) => void): void {
+  program
+    .command('client')
+    .description("send transactions to a worker at a steady rate, as the reference's benchmark client does")
+    .argument('<addr>', "the worker's transactions address, ip:port", tcpAddress)
+    .requiredOption('--size <n>', 'bytes of a transaction', integer(CLIENT_TRANSACTION_BYTES_MIN, BATCH_SIZE_MAX))
+    .requiredOption('--rate <n>', 'transactions a second', integer(1, RATE_MAX))
+    .option('--nodes <addr...>', 'wait until each of these accepts connections', tcpAddresses)
+    .option('--duration <s>', 'seconds of load (default: until Ctrl-C)', integer(1, DURATION_S_MAX))
+    .action(async (target, options) => {
+      const { runClient } = await import('./client.js')
+      onDone(await runClient({ target, ...options }))
+    })
+}
+
+function addLocal(program: Command, onDone: (code: number) => void): void {
+  program
+    .command('local')
+    .description('run a committee on this machine, under load, and measure it')
+    .option('--nodes <n>', 'authorities', integer(1, COMMITTEE_SIZE_MAX), 4)
+    .option('--workers <n>', 'workers of each authority', integer(1, WORKERS_PER_AUTHORITY_MAX), 1)
+    .option('--rate <n>', 'transactions a second, over all clients', integer(1, RATE_MAX), 20_000)
+    .option('--size <n>', 'bytes of a transaction', integer(CLIENT_TRANSACTION_BYTES_MIN, BATCH_SIZE_MAX), 512)
+    .option('--duration <s>', 'seconds of load, 0 until Ctrl-C', integer(0, DURATION_S_MAX), 20)
+    .option('--faults <n>', 'authorities that are left out', integer(0, COMMITTEE_SIZE_MAX), 0)
+    .addOption(ackLevelOption('what an ACK promises').default('durable'))
+    .option('--json', 'end standard output with one line of JSON, and print the rest on standard error')
+    .option('--dir <dir>', 'where files are made: new, empty, or of an earlier run (default: a fresh one in .narval)')
+    .option('--keep', 'leave keys, stores and logs where they are')
+    .action(async (options) => {
+      const { local } = await import('./local.js')
+      onDone(await local({ json: false, keep: false, ...options }))
+    })
+}
+
+function addBatch(program: Command): void {
+  program
+    .command('batch')
+    .description('print a stored batch')
+    .argument('<digest>', 'base64 as in the log, or hex', digest)
+    .requiredOption('--store <dir>', "a worker's store, whether the worker runs or not")
+    .option('--raw', "write the batch's bytes to standard output")
+    .action(async (wanted: Uint8Array, options: { store: string; raw?: boolean }) => {
+      const { printBatch } = await import('./batch.js')
+      await printBatch(wanted, { raw: false, ...options })
+    })
+}
+
+function ackLevelOption(description: string): Option {
+  return new Option('--ack-level <level>', description).choices(['stored', 'durable'])
+}

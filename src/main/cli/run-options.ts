@@ -1,0 +1,26 @@
+import type { LogLevel } from '../log.js'
+
+/** What `run … worker` is asked to do: flags as they were given, files not yet read. */
+export interface RunOptions {
+  /** Path of the authority's key file. */
+  readonly keys: string
+  /** Path of the committee file. */
+  readonly committee: string
+  /** Directory of the store. */
+  readonly store: string
+  /** Path of the parameter file; without it all parameters have their defaults. */
+  readonly parameters?: string
+  /** Before `ack_level` of the parameter file. */
+  readonly ackLevel?: 'stored' | 'durable'
+  /** Logs the lines that benchmark scripts read. */
+  readonly benchmark: boolean
+  /** Where metrics and health are served; without it they are not. */
+  readonly metrics?: { readonly host: string; readonly port: number }
+  /** The address that listeners bind instead of `0.0.0.0`. */
+  readonly bind?: string
+  /** Looks for peers' addresses by mDNS too. */
+  readonly mdns: boolean
+  /** The worker's id. */
+  readonly id: number
+  readonly logLevel: LogLevel
+}

@@ -1,0 +1,84 @@
+/**
+ * `run … worker`: reads the files, starts the worker, and ends it at SIGINT or SIGTERM; a second signal ends at once.
+ *
+ * V8's flags matter so much that a process without them starts itself again with them, once, and then only passes on
+ * signals and the exit code.
+ */
+import { spawn } from 'node:child_process'
+import { readCommittee } from '../../shared/config/committee.js'
+import { readKeys } from '../../shared/config/keys.js'
+import { defaultParameters, readParameters } from '../../shared/config/parameters.js'
+import { missingV8Flags } from '../../shared/v8-flags.js'
+import { createLogger } from '../log.js'
+import { startWorker, type Worker } from '../worker.js'
+import { EXIT_FAILURE } from './exit-codes.js'
+import type { RunOptions } from './run-options.js'
+
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const
+
+export async function run(options: RunOptions): Promise<number> {
+  const missing = missingV8Flags(process.versions.node, process.execArgv)
+  if (missing.length > 0) return runAgainWith(missing)
+  const keys = readKeys(options.keys)
+  const committee = readCommittee(options.committee)
+  const fromFile = options.parameters === undefined ? defaultParameters() : readParameters(options.parameters)
+  const parameters = { ...fromFile, ...(options.ackLevel !== undefined && { ackLevel: options.ackLevel }) }
+  const log = createLogger('narval::worker', options.logLevel)
+  const worker = await startWorker({
+    keys,
+    committee,
+    parameters,
+    log,
+    workerId: options.id,
+    store: options.store,
+    benchmark: options.benchmark,
+    ...(options.bind !== undefined && { bind: options.bind }),
+    ...(options.metrics && { metrics: options.metrics }),
+    ...(options.mdns && { peerDiscovery: [(await import('@libp2p/mdns')).mdns()] }),
+  })
+  return untilStopped(
+    worker,
+    (text) => log.info(text),
+    (text) => log.error(text),
+  )
+}
+
+async function untilStopped(
+  worker: Worker,
+  info: (text: string) => void,
+  fatal: (text: string) => void,
+): Promise<number> {
+  let asked = false
+  const stop = (why: string): void => {
+    if (asked) process.exit(EXIT_FAILURE)
+    asked = true
+    info(`${why}: closing; once more ends at once`)
+    void worker.close()
+  }
+  for (const signal of SIGNALS) process.on(signal, () => stop(signal))
+  // Started by another process with a channel to it: that one's end is ours.
+  if (process.send !== undefined) process.on('disconnect', () => stop('the parent process is gone'))
+  try {
+    await worker.stopped
+    info('Closed')
+    return 0
+  } catch (error) {
+    fatal(String(error))
+    return EXIT_FAILURE
+  }
+}
+
+/** Runs the same command with V8's flags, and ends as it ends. */
+function runAgainWith(flags: readonly string[]): Promise<number> {
+  const args = [...process.execArgv, ...flags, ...process.argv.slice(1)]
+  const child = spawn(process.execPath, args, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] })
+  for (const signal of SIGNALS) process.on(signal, () => child.kill(signal))
+  if (process.send !== undefined) process.on('disconnect', () => child.kill('SIGTERM'))
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', (code, signal) => {
+      if (signal !== null) process.kill(process.pid, signal)
+      resolve(code ?? EXIT_FAILURE)
+    })
+  })
+}

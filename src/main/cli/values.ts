@@ -1,0 +1,44 @@
+/** Reads the values of flags. What is wrong is a usage error, with the form that is expected. */
+import { isIP } from 'node:net'
+import { InvalidArgumentError } from 'commander'
+import { parseTcpAddress, TCP_ADDRESS_FORM, type TcpAddress } from '../../shared/config/address.js'
+import { DIGEST_BYTES } from '../../shared/constants.js'
+import { decodeBase64 } from '../../shared/public-key.js'
+
+/** A parser of integers from `min` to `max`. */
+export function integer(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (/^\d{1,16}$/.test(text) && value >= min && value <= max) return value
+    throw new InvalidArgumentError(`Expected an integer from ${min} to ${max}.`)
+  }
+}
+
+export function tcpAddress(text: string): TcpAddress {
+  const address = parseTcpAddress(text)
+  if (address !== undefined) return address
+  throw new InvalidArgumentError(`Expected ${TCP_ADDRESS_FORM}.`)
+}
+
+/** For a flag that takes several. */
+export function tcpAddresses(text: string, previous: readonly TcpAddress[] = []): TcpAddress[] {
+  return [...previous, tcpAddress(text)]
+}
+
+export function ipAddress(text: string): string {
+  if (isIP(text) !== 0) return text
+  throw new InvalidArgumentError('Expected an IP address, as 127.0.0.1 or ::1.')
+}
+
+/** A digest as logs show it, in base64, or in hex. */
+export function digest(text: string): Uint8Array {
+  if (/^[\da-f]{64}$/i.test(text)) return new Uint8Array(Buffer.from(text, 'hex'))
+  const bytes = decodeBase64(text, DIGEST_BYTES)
+  if (bytes !== undefined) return bytes
+  throw new InvalidArgumentError('Expected a digest: 44 characters of base64 as in the log, or 64 of hex.')
+}
+
+/** Counts a flag that may be given several times. */
+export function increase(_: string, previous: number): number {
+  return previous + 1
+}

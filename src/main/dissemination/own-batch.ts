@@ -1,0 +1,76 @@
+/** One own batch on its way: who still holds its slot, and what each peer has of it. */
+
+/** What a peer has of a batch, and what we await of it. */
+export const PEER_STATE = {
+  /** In the peer's queue; no byte of it was handed over. Holds the slot. */
+  queued: 0,
+  /** Some of it was handed to the peer's stream. Holds the slot. */
+  sending: 1,
+  /** All of it was handed over; the ACK is awaited. Holds the slot. */
+  sent: 2,
+  /** The peer has answered; the quorum-waiter judges the answer. */
+  answered: 3,
+  /** The answer was a refusal: it is sent again on the next connection, if it is not certified by then. */
+  refused: 4,
+  /** Certified, and dropped for this peer to make room: it gets it through Synchronize. */
+  dropped: 5,
+} as const
+export type PeerState = (typeof PEER_STATE)[keyof typeof PEER_STATE]
+
+export class OwnBatch {
+  readonly slot: number
+  readonly sequence: bigint
+  readonly byteLength: number
+  readonly transactions: number
+  readonly transactionBytes: number
+  /** When main took it on; ms of `performance.now()`. */
+  readonly takenMs: number
+  /** Tell the primary when it is certified. */
+  readonly report: boolean
+  /** Known once it is stored. */
+  digest: Uint8Array | undefined
+  certified = false
+  /** The quorum-waiter was told to forget it. */
+  releasing = false
+  /** Peers that hold the slot: those queued, sending or sent. */
+  holders = 0
+  private readonly states: Uint8Array
+
+  constructor(init: {
+    slot: number
+    sequence: bigint
+    byteLength: number
+    transactions: number
+    transactionBytes: number
+    takenMs: number
+    report: boolean
+    authorities: number
+  }) {
+    this.slot = init.slot
+    this.sequence = init.sequence
+    this.byteLength = init.byteLength
+    this.transactions = init.transactions
+    this.transactionBytes = init.transactionBytes
+    this.takenMs = init.takenMs
+    this.report = init.report
+    this.states = new Uint8Array(init.authorities).fill(PEER_STATE.dropped)
+  }
+
+  state(peer: number): PeerState {
+    return this.states[peer] as PeerState
+  }
+
+  setState(peer: number, state: PeerState): void {
+    this.holders += Number(holds(state)) - Number(holds(this.state(peer)))
+    this.states[peer] = state
+  }
+
+  /** Nobody needs the slot any more: it is stored, a quorum has it, and no peer is being sent it. */
+  get isDone(): boolean {
+    return this.certified && this.holders === 0 && this.digest !== undefined
+  }
+}
+
+function holds(state: PeerState): boolean {
+  return state === PEER_STATE.queued || state === PEER_STATE.sending || state === PEER_STATE.sent
+}

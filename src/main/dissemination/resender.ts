@@ -1,0 +1,133 @@
+/**
+ * Resender: stored batches of ours that go out once more, under their old sequence, from slots of main's own.
+ *
+ * - At boot, those that the primary was not told of: disseminated, certified and reported.
+ * - When another authority's primary asks for them (Synchronize for our key): pushed to the other workers again, each
+ *   digest at most once in PUSH_AGAIN_INTERVAL_MS.
+ */
+import { checkBatch } from '../../shared/batch.js'
+import { PUSH_AGAIN_INTERVAL_MS, PUSH_AGAIN_QUEUE_MAX } from '../../shared/constants.js'
+import type { Arena } from '../../shared/slots.js'
+import type { SlotPool } from '../inbound/slot-pool.js'
+import type { ProcessorClient } from '../processor-client.js'
+import type { Dissemination } from './dissemination.js'
+
+export interface ResenderDependencies {
+  readonly arena: Arena
+  readonly slots: SlotPool
+  readonly processor: ProcessorClient
+  readonly dissemination: Dissemination
+  readonly workerId: number
+  /** Our public key: only our own batches are sent by us. */
+  readonly ownKey: Uint8Array
+  readonly nowMs: () => number
+}
+
+interface Wanted {
+  readonly digest: Uint8Array
+  readonly report: boolean
+}
+
+export class Resender {
+  private readonly dependencies: ResenderDependencies
+  /** To be pushed at others' request; at most PUSH_AGAIN_QUEUE_MAX. */
+  private readonly queue: Wanted[] = []
+  /** When each digest was last pushed, the oldest first; at most PUSH_AGAIN_QUEUE_MAX. */
+  private readonly pushedMs = new Map<string, number>()
+  private slotFree: (() => void) | undefined
+  private draining = false
+  private closed = false
+
+  constructor(dependencies: ResenderDependencies) {
+    this.dependencies = dependencies
+  }
+
+  /** Sends every batch again that the primary was not told of. Returns how many that were. */
+  async recover(): Promise<number> {
+    const { processor } = this.dependencies
+    let after: Uint8Array | undefined
+    let recovered = 0
+    for (;;) {
+      const digests = await processor.ask({ type: 'unreported', after })
+      for (const digest of digests) {
+        if (await this.resend({ digest, report: true })) recovered += 1
+        if (this.closed) return recovered
+      }
+      after = digests.at(-1)
+      if (after === undefined) return recovered
+    }
+  }
+
+  /** Another authority lacks these batches of ours. */
+  pushAgain(digests: readonly Uint8Array[]): void {
+    const now = this.dependencies.nowMs()
+    for (const digest of digests) {
+      const key = Buffer.from(digest).toString('latin1')
+      const last = this.pushedMs.get(key)
+      if (last !== undefined && now - last < PUSH_AGAIN_INTERVAL_MS) continue
+      if (this.queue.length >= PUSH_AGAIN_QUEUE_MAX) return
+      this.pushedMs.delete(key)
+      this.pushedMs.set(key, now)
+      if (this.pushedMs.size > PUSH_AGAIN_QUEUE_MAX) this.pushedMs.delete(this.pushedMs.keys().next().value!)
+      this.queue.push({ digest, report: false })
+    }
+    void this.drain()
+  }
+
+  onSlotFree(slot: number): void {
+    this.dependencies.slots.give(slot)
+    const { slotFree } = this
+    this.slotFree = undefined
+    slotFree?.()
+  }
+
+  close(): void {
+    this.closed = true
+    this.queue.length = 0
+    this.slotFree?.()
+  }
+
+  private async drain(): Promise<void> {
+    if (this.draining) return
+    this.draining = true
+    try {
+      for (let wanted = this.queue.shift(); wanted !== undefined && !this.closed; wanted = this.queue.shift()) {
+        await this.resend(wanted)
+      }
+    } finally {
+      this.draining = false
+    }
+  }
+
+  private async resend({ digest, report }: Wanted): Promise<boolean> {
+    const { arena, dissemination, ownKey, processor, slots, workerId } = this.dependencies
+    const stored = await processor.ask({ type: 'get', digest })
+    if (stored === undefined || Buffer.compare(stored.author, ownKey) !== 0) return false
+    if (stored.bytes.length > arena.batchBytesMax) return false
+    const check = checkBatch(stored.bytes, { batchBytesMax: arena.batchBytesMax, workerId })
+    if (!check.ok || dissemination.has(check.sequence)) return false
+    let slot = slots.take()
+    while (slot === undefined) {
+      await new Promise<void>((resolve) => {
+        this.slotFree = resolve
+      })
+      if (this.closed) return false
+      slot = slots.take()
+    }
+    if (dissemination.has(check.sequence)) {
+      this.onSlotFree(slot)
+      return false
+    }
+    arena.batch(slot, stored.bytes.length).set(stored.bytes)
+    dissemination.resend({
+      slot,
+      sequence: check.sequence,
+      byteLength: stored.bytes.length,
+      transactions: check.count,
+      transactionBytes: check.transactionBytes,
+      digest,
+      report,
+    })
+    return true
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * Batches of the others: from a peer's stream into a slot of that peer's, to the processor, and an ACK back when the
+ * processor says that it is stored.
+ *
+ * Each peer has its own slots: one that sends faster than we store waits on its own stream, and on nobody else's.
+ */
+import type { Stream } from '@libp2p/interface'
+import { ACK_LEVELS, ACK_STATUSES, type AckLevel, writeAck } from '../../shared/ack.js'
+import {
+  ACK_BYTES,
+  ACK_BYTES_UNREAD_MAX,
+  BATCH_FRAME_HEADER_BYTES,
+  BATCH_HEADER_BYTES,
+} from '../../shared/constants.js'
+import { FRAME_TYPES, writeFrameHeader } from '../../shared/frames.js'
+import type { InboundWork, ProcessorToMain } from '../../shared/messages.js'
+import type { PeerRefusal } from '../../shared/refusals.js'
+import type { Arena } from '../../shared/slots.js'
+import { type FrameSink, FrameStream, type Refused } from '../network/frame-stream.js'
+import { route } from '../router.js'
+import { SlotPool } from './slot-pool.js'
+
+export type InboundDone = Extract<ProcessorToMain, { kind: 'inbound-done' }>
+
+export interface InboundBatchesOptions {
+  readonly batchBytesMax: number
+  readonly ackLevel: AckLevel
+  /** Authority indices of the others, and the slots of each. */
+  readonly peers: readonly number[]
+  readonly slotsPerPeer: number
+}
+
+export interface InboundBatchesDependencies {
+  readonly arena: Arena
+  readonly toProcessor: (work: InboundWork) => void
+}
+
+export interface InboundBatchesHandlers {
+  readonly onReceived: (peer: number, bytes: number) => void
+  readonly onRefused: (peer: number, refusal: PeerRefusal, detail: string) => void
+  readonly onSlotFree: (slot: number) => void
+}
+
+/** One stream on which a peer sends its batches. */
+interface InboundStream {
+  readonly peer: number
+  readonly frames: FrameStream
+  /** ACK frames that go out together at the end of the turn. At most one for each slot of the peer. */
+  readonly acks: Uint8Array[]
+}
+
+const ACK_FRAME_BYTES = BATCH_FRAME_HEADER_BYTES + ACK_BYTES
+
+export class InboundBatches {
+  private readonly options: InboundBatchesOptions
+  private readonly dependencies: InboundBatchesDependencies
+  private readonly handlers: InboundBatchesHandlers
+  private readonly pools = new Map<number, SlotPool>()
+  private readonly streams = new Map<number, InboundStream>()
+  /** The stream that each slot was filled from, while the processor has it. */
+  private readonly origins = new Map<number, InboundStream>()
+  private readonly toFlush = new Set<InboundStream>()
+
+  constructor(
+    options: InboundBatchesOptions,
+    dependencies: InboundBatchesDependencies,
+    handlers: InboundBatchesHandlers,
+  ) {
+    this.options = options
+    this.dependencies = dependencies
+    this.handlers = handlers
+    for (const [rank, peer] of options.peers.entries()) {
+      this.pools.set(peer, new SlotPool(rank * options.slotsPerPeer, options.slotsPerPeer))
+    }
+  }
+
+  /** Slots that are free, over all peers. */
+  get slotsFree(): number {
+    let free = 0
+    for (const pool of this.pools.values()) free += pool.available
+    return free
+  }
+
+  /** A verified peer opened a batch stream; it replaces an older one, and frees what that held. */
+  open(peer: number, stream: Stream): void {
+    this.streams.get(peer)?.frames.abort('replaced by a newer stream')
+    const inbound: InboundStream = {
+      peer,
+      acks: [],
+      frames: new FrameStream(stream, {
+        onFrame: (type, payloadBytes) =>
+          route({ stream: 'their-batches', batch: (bytes) => this.begin(inbound, bytes) }, type, payloadBytes),
+        onRefused: (refusal, detail) => this.handlers.onRefused(peer, refusal, detail),
+        onEnd: () => void stream.close().catch(() => {}),
+        onClosed: () => {
+          if (this.streams.get(peer) === inbound) this.streams.delete(peer)
+        },
+      }),
+    }
+    this.streams.set(peer, inbound)
+  }
+
+  /** The processor is done with a slot of a peer's: the peer is told, and the slot is free. */
+  onDone(done: InboundDone): void {
+    const origin = this.origins.get(done.slot)!
+    this.origins.delete(done.slot)
+    if (!origin.frames.isClosed) {
+      origin.acks.push(this.ackFrame(done))
+      this.toFlush.add(origin)
+    }
+    this.free(origin.peer, done.slot)
+  }
+
+  /** Sends the ACKs of this turn: one write per stream. */
+  flush(): void {
+    for (const inbound of this.toFlush) {
+      const { stream } = inbound.frames
+      if (!inbound.frames.isClosed && stream.writeStatus === 'writable') {
+        stream.send(inbound.acks.length === 1 ? inbound.acks[0]! : Buffer.concat(inbound.acks))
+        if (stream.writeBufferLength > ACK_BYTES_UNREAD_MAX) {
+          this.handlers.onRefused(inbound.peer, 'ack-unread', `more than ${ACK_BYTES_UNREAD_MAX} bytes of ACKs`)
+          inbound.frames.abort('ACKs are not read')
+        }
+      }
+      inbound.acks.length = 0
+    }
+    this.toFlush.clear()
+  }
+
+  private begin(inbound: InboundStream, payloadBytes: number): FrameSink | 'wait' | Refused {
+    const { batchBytesMax } = this.options
+    if (payloadBytes > batchBytesMax) {
+      return { refused: 'batch-too-long', detail: `${payloadBytes} bytes, at most ${batchBytesMax}` }
+    }
+    if (payloadBytes < BATCH_HEADER_BYTES) {
+      return { refused: 'batch-too-short', detail: `${payloadBytes} bytes, at least ${BATCH_HEADER_BYTES}` }
+    }
+    const slot = this.pools.get(inbound.peer)!.take()
+    if (slot === undefined) return 'wait'
+    const bytes = this.dependencies.arena.batch(slot, payloadBytes)
+    let length = 0
+    return {
+      write: (piece) => {
+        bytes.set(piece, length)
+        length += piece.length
+        this.handlers.onReceived(inbound.peer, piece.length)
+      },
+      end: () => {
+        this.origins.set(slot, inbound)
+        const { peer } = inbound
+        this.dependencies.toProcessor({
+          kind: 'inbound',
+          slot,
+          peer,
+          author: peer,
+          byteLength: payloadBytes,
+          expected: null,
+        })
+        return undefined
+      },
+      abort: () => this.free(inbound.peer, slot),
+    }
+  }
+
+  private free(peer: number, slot: number): void {
+    this.handlers.onSlotFree(slot)
+    this.pools.get(peer)!.give(slot)
+    this.streams.get(peer)?.frames.retry()
+  }
+
+  private ackFrame(done: InboundDone): Uint8Array {
+    const frame = new Uint8Array(ACK_FRAME_BYTES)
+    const status = done.status === 'not-as-asked' ? 'invalid' : done.status
+    writeFrameHeader(frame, 0, FRAME_TYPES.ack, ACK_BYTES)
+    writeAck(
+      frame,
+      BATCH_FRAME_HEADER_BYTES,
+      done.sequence,
+      done.digest,
+      ACK_LEVELS[this.options.ackLevel],
+      ACK_STATUSES[status],
+    )
+    return frame
+  }
+}

@@ -1,0 +1,154 @@
+/** The nodes of a run: one process for each worker that is not left out. */
+import { fileURLToPath } from 'node:url'
+import { LOCAL_BOOT_DEADLINE_MS, LOCAL_STOP_DEADLINE_MS } from '../../shared/constants.js'
+import { NarvalError } from '../../shared/errors.js'
+import { v8FlagsFor } from '../../shared/v8-flags.js'
+import { type Child, describeExit } from './child.js'
+import type { LocalCommittee } from './committee-files.js'
+import type { Family } from './family.js'
+import { isRoutine, type LogEvent, parseLogLine } from './log-lines.js'
+import { type ProcessUse, processUse, type Scrape } from './node-stats.js'
+import { canCertify, type LocalOptions, startedWorkers, type WorkerName } from './options.js'
+import { health, scrape } from './scrape.js'
+import { sleep } from './sleep.js'
+import type { Workspace } from './workspace.js'
+
+/** The executable, beside this file in the compiled tree. */
+export const NODE_FILE = fileURLToPath(new URL('../../node.js', import.meta.url))
+
+const POLL_MS = 50
+
+interface Node {
+  readonly name: WorkerName
+  readonly child: Child
+  isBooted: boolean
+}
+
+export class Nodes {
+  readonly #nodes: Node[] = []
+  readonly #committee: LocalCommittee
+  readonly #options: LocalOptions
+  readonly #family: Family
+
+  constructor(options: LocalOptions, committee: LocalCommittee, family: Family) {
+    this.#options = options
+    this.#committee = committee
+    this.#family = family
+  }
+
+  start(workspace: Workspace, onEvent: (name: WorkerName, event: LogEvent) => void): void {
+    for (const name of startedWorkers(this.#options)) {
+      const onLine = (line: string): boolean => {
+        const event = parseLogLine(line)
+        if (event === undefined) return true
+        if (event.type === 'booted') node.isBooted = true
+        onEvent(name, event)
+        return !isRoutine(event)
+      }
+      const child = this.#family.start({
+        name: `worker-${name.authority}-${name.worker}`,
+        args: this.#args(name, workspace),
+        logFile: workspace.log('worker', name),
+        onLine,
+      })
+      const node: Node = { name, child, isBooted: false }
+      this.#nodes.push(node)
+    }
+  }
+
+  #args(name: WorkerName, workspace: Workspace): string[] {
+    return [
+      ...v8FlagsFor(process.versions.node),
+      NODE_FILE,
+      'run',
+      '--keys',
+      workspace.keysFile(name.authority),
+      '--committee',
+      workspace.committeeFile,
+      '--parameters',
+      workspace.parametersFile,
+      '--store',
+      workspace.store(name),
+      '--ack-level',
+      this.#options.ackLevel,
+      '--benchmark',
+      '--metrics',
+      `127.0.0.1:${this.#committee.metrics(name).port}`,
+      '--bind',
+      '127.0.0.1',
+      'worker',
+      '--id',
+      String(name.worker),
+    ]
+  }
+
+  /**
+   * Resolves when all nodes have booted and are connected to a quorum; where too many are left out for one, when they
+   * answer.
+   *
+   * @throws NarvalError ERR_BOOT_TIMEOUT
+   */
+  async ready(stop: AbortSignal): Promise<void> {
+    const deadlineMs = performance.now() + LOCAL_BOOT_DEADLINE_MS
+    for (const node of this.#nodes) {
+      let state = await this.#state(node)
+      while (state !== 'ready') {
+        if (stop.aborted) return
+        if (performance.now() > deadlineMs) {
+          this.#family.showTail(node.child)
+          const seconds = LOCAL_BOOT_DEADLINE_MS / 1000
+          throw new NarvalError(
+            'ERR_BOOT_TIMEOUT',
+            `${node.child.name} is not ready after ${seconds} s (${state}); its last lines are above`,
+          )
+        }
+        await sleep(POLL_MS, stop)
+        state = await this.#state(node)
+      }
+    }
+  }
+
+  async #state(node: Node): Promise<string> {
+    if (!node.isBooted) return 'it has not booted'
+    const { ok, text } = await health(this.#committee.metrics(node.name))
+    if (ok || (text !== 'no answer' && !canCertify(this.#options))) return 'ready'
+    return `health: ${text}`
+  }
+
+  get names(): readonly WorkerName[] {
+    return this.#nodes.map((node) => node.name)
+  }
+
+  /** Each node's metrics, in the order of `names`; undefined where one does not answer. */
+  scrape(): Promise<(Scrape | undefined)[]> {
+    return Promise.all(this.#nodes.map((node) => scrape(this.#committee.metrics(node.name))))
+  }
+
+  /** What each process has used since its start. @throws NarvalError ERR_UNREACHABLE */
+  async use(): Promise<ProcessUse[]> {
+    const scrapes = await this.scrape()
+    return scrapes.map((found, index) => {
+      if (found !== undefined) return processUse(found.metrics)
+      const { child } = this.#nodes[index]!
+      this.#family.showTail(child)
+      throw new NarvalError(
+        'ERR_UNREACHABLE',
+        `${child.name} does not answer for its metrics; its last lines are above`,
+      )
+    })
+  }
+
+  /** Stops all of them, and says which did not end as they should. */
+  async stop(): Promise<string[]> {
+    const stops = await Promise.all(this.#nodes.map((node) => node.child.stop(LOCAL_STOP_DEADLINE_MS)))
+    return stops.flatMap((stop, index) => {
+      if (stop.code === 0) return []
+      const { child } = this.#nodes[index]!
+      this.#family.showTail(child)
+      const how = stop.wasKilled
+        ? `had to be killed after ${LOCAL_STOP_DEADLINE_MS / 1000} s`
+        : `ended with ${describeExit(stop)}`
+      return [`${child.name} ${how} when it was stopped; its last lines are above`]
+    })
+  }
+}

@@ -1,0 +1,51 @@
+/** What `local` is asked to do. */
+export interface LocalOptions {
+  /** Authorities of the committee. */
+  readonly nodes: number
+  /** Workers of each authority: one process each. */
+  readonly workers: number
+  /** Transactions a second, over all clients. */
+  readonly rate: number
+  /** Bytes of a transaction. */
+  readonly transactionBytes: number
+  /** Seconds of load; 0 until Ctrl-C. */
+  readonly durationS: number
+  /** Authorities that are left out, the last ones: they are in the committee and never started. */
+  readonly faults: number
+  readonly ackLevel: 'stored' | 'durable'
+  /** Ends standard output with the result in one line of JSON; everything else goes to standard error. */
+  readonly json: boolean
+  /** Where files are made; without it a fresh directory under `.narval`. */
+  readonly directory: string | undefined
+  /** Leaves keys, committee, parameters, stores and logs where they are. */
+  readonly keep: boolean
+}
+
+/** Names a worker process as the reference's log files do: authority, then worker, both counted from 0. */
+export interface WorkerName {
+  readonly authority: number
+  readonly worker: number
+}
+
+/** Workers that are started, in the order of the reference's logs. */
+export function startedWorkers(options: Pick<LocalOptions, 'nodes' | 'workers' | 'faults'>): WorkerName[] {
+  const names: WorkerName[] = []
+  for (let authority = 0; authority < options.nodes - options.faults; authority++) {
+    for (let worker = 0; worker < options.workers; worker++) names.push({ authority, worker })
+  }
+  return names
+}
+
+/** Whether what is started is a quorum, each authority having a stake of one: `2·total/3 + 1`. */
+export function canCertify(options: Pick<LocalOptions, 'nodes' | 'faults'>): boolean {
+  return options.nodes - options.faults >= quorumThreshold(options.nodes)
+}
+
+export function quorumThreshold(totalStake: number): number {
+  return Math.floor((2 * totalStake) / 3) + 1
+}
+
+/** The rate of one client: the total, shared over all workers of the committee, those left out included (reference). */
+export function clientRate(options: Pick<LocalOptions, 'nodes' | 'workers' | 'rate'>): number {
+  return Math.ceil(options.rate / (options.nodes * options.workers))
+}

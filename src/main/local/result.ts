@@ -1,0 +1,108 @@
+/**
+ * The figures of a run.
+ *
+ * - Certified: an own batch whose `OurBatch` arrived at its authority, counted once committee-wide; transactions are
+ *   its bytes of transactions by the size of one.
+ * - The window that rates are taken over runs from the first client's start to the last client's stop, or to the last
+ *   certification where that is later: what is drained after the stop adds to the count, and so its time is added too.
+ * - Latency: from a client's sending of a sample transaction to the arrival of its batch's `OurBatch`.
+ * - CPU: user and system time of all nodes from the clients' start to the end of the draining, without the clients and
+ *   without the nodes' boot.
+ */
+import type { Latencies } from './latencies.js'
+import type { LocalOptions } from './options.js'
+
+export interface Measurement {
+  /** Milliseconds, by the wall clock; undefined where no client has started. */
+  readonly firstStartMs: number | undefined
+  readonly lastStopMs: number | undefined
+  readonly lastCertifiedMs: number | undefined
+  readonly certifiedBytes: number
+  readonly certifiedBatches: number
+  readonly sentTransactions: number
+  readonly latencies: Latencies
+  readonly cpuUserS: number
+  readonly cpuSystemS: number
+  /** The most that any one node held. */
+  readonly rssBytesMax: number
+}
+
+/** The shape of the JSON line. Quotients are null, and rates 0, where nothing was certified. */
+export interface Result {
+  readonly config: {
+    readonly nodes: number
+    readonly workers: number
+    readonly rate: number
+    readonly size: number
+    readonly duration: number
+    readonly faults: number
+    readonly ack_level: string
+    readonly node_version: string
+  }
+  readonly certified: {
+    readonly transactions: number
+    readonly bytes: number
+    readonly batches: number
+    readonly tps: number
+    readonly bps: number
+    readonly latency_ms: { readonly mean: number | null; readonly p50: number | null; readonly p99: number | null }
+  }
+  readonly sent_transactions: number
+  readonly lost_transactions: number
+  readonly cpu: {
+    readonly user_s: number
+    readonly system_s: number
+    readonly ns_per_transaction_byte: number | null
+  }
+  readonly rss_bytes_max: number
+}
+
+/** Seconds that rates are taken over; 0 where no client has started. */
+export function windowS(measurement: Measurement): number {
+  const { firstStartMs, lastStopMs, lastCertifiedMs } = measurement
+  if (firstStartMs === undefined) return 0
+  return Math.max(0, (lastStopMs ?? 0) - firstStartMs, (lastCertifiedMs ?? 0) - firstStartMs) / 1000
+}
+
+export function toResult(options: LocalOptions, nodeVersion: string, measurement: Measurement): Result {
+  const { certifiedBytes, certifiedBatches, sentTransactions, latencies, cpuUserS, cpuSystemS } = measurement
+  const transactions = Math.floor(certifiedBytes / options.transactionBytes)
+  const seconds = windowS(measurement)
+  const perS = (count: number): number => (seconds === 0 ? 0 : round(count / seconds, 1))
+  return {
+    config: {
+      nodes: options.nodes,
+      workers: options.workers,
+      rate: options.rate,
+      size: options.transactionBytes,
+      duration: options.durationS,
+      faults: options.faults,
+      ack_level: options.ackLevel,
+      node_version: nodeVersion,
+    },
+    certified: {
+      transactions,
+      bytes: certifiedBytes,
+      batches: certifiedBatches,
+      tps: perS(transactions),
+      bps: perS(certifiedBytes),
+      latency_ms: {
+        mean: latencies.meanMs === null ? null : round(latencies.meanMs, 1),
+        p50: latencies.percentileMs(0.5),
+        p99: latencies.percentileMs(0.99),
+      },
+    },
+    sent_transactions: sentTransactions,
+    lost_transactions: Math.max(0, sentTransactions - transactions),
+    cpu: {
+      user_s: round(cpuUserS, 3),
+      system_s: round(cpuSystemS, 3),
+      ns_per_transaction_byte: certifiedBytes === 0 ? null : round(((cpuUserS + cpuSystemS) * 1e9) / certifiedBytes, 2),
+    },
+    rss_bytes_max: measurement.rssBytesMax,
+  }
+}
+
+function round(value: number, digits: number): number {
+  return Number(value.toFixed(digits))
+}

@@ -1,0 +1,170 @@
+/**
+ * The directory that a run of `local` owns: keys, committee, parameters, stores and logs, with the reference's names.
+ *
+ * A directory is ours if it has our owner file, and in use if somebody holds the lock on it. The kernel lets go of the
+ * lock when a process dies, however it dies, so that what a killed run left behind is cleared by the next one. Nothing
+ * is ever deleted but the names that we make, in a directory that is ours.
+ */
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { tryLock } from 'fs-native-extensions'
+import { NarvalError } from '../../shared/errors.js'
+import type { WorkerName } from './options.js'
+
+const PARENT = '.narval'
+const PREFIX = 'local-'
+const OWNER_FILE = '.narval-local'
+/** Everything that a run makes, directly in its directory. */
+const OURS = /^(?:\.narval-local|\.node-\d+\.json|\.committee\.json|\.parameters\.json|\.db-\d+-\d+|logs)$/
+
+export class Workspace {
+  readonly directory: string
+  readonly #lockFd: number
+  readonly #isRemovable: boolean
+  #removed = false
+
+  private constructor(directory: string, lockFd: number, isRemovable: boolean) {
+    this.directory = directory
+    this.#lockFd = lockFd
+    this.#isRemovable = isRemovable
+    mkdirSync(join(directory, 'logs'))
+  }
+
+  /**
+   * Takes a directory: the one named, if it is new, empty or left by an earlier run; else a fresh one under `.narval` in
+   * the working directory, after clearing what killed runs left there.
+   *
+   * @throws NarvalError ERR_DIRECTORY_FOREIGN, ERR_FILE_UNWRITABLE
+   */
+  static open(named: string | undefined): Workspace {
+    try {
+      return named === undefined ? Workspace.#fresh() : Workspace.#named(resolve(named))
+    } catch (error) {
+      if (error instanceof NarvalError) throw error
+      const where = named ?? join(process.cwd(), PARENT)
+      throw new NarvalError(
+        'ERR_FILE_UNWRITABLE',
+        `cannot make ${where}: ${(error as Error).message}; name another directory with --dir`,
+        { cause: error },
+      )
+    }
+  }
+
+  static #fresh(): Workspace {
+    const parent = resolve(PARENT)
+    mkdirSync(parent, { recursive: true })
+    clearLeftovers(parent)
+    const directory = mkdtempSync(join(parent, PREFIX))
+    return new Workspace(directory, own(directory), true)
+  }
+
+  static #named(directory: string): Workspace {
+    const isNew = !existsSync(directory)
+    mkdirSync(directory, { recursive: true })
+    if (existsSync(join(directory, OWNER_FILE))) {
+      const fd = takeLock(directory)
+      if (fd === undefined) {
+        throw new NarvalError(
+          'ERR_DIRECTORY_FOREIGN',
+          `${directory} is in use by another run: stop it, or name another`,
+        )
+      }
+      clear(directory)
+      closeSync(fd)
+    } else if (readdirSync(directory).length > 0) {
+      throw new NarvalError(
+        'ERR_DIRECTORY_FOREIGN',
+        `${directory} is not empty and has no ${OWNER_FILE}: name a new or an empty directory`,
+      )
+    }
+    return new Workspace(directory, own(directory), isNew)
+  }
+
+  keysFile(authority: number): string {
+    return join(this.directory, `.node-${authority}.json`)
+  }
+
+  get committeeFile(): string {
+    return join(this.directory, '.committee.json')
+  }
+
+  get parametersFile(): string {
+    return join(this.directory, '.parameters.json')
+  }
+
+  store({ authority, worker }: WorkerName): string {
+    return join(this.directory, `.db-${authority}-${worker}`)
+  }
+
+  log(kind: 'worker' | 'client', { authority, worker }: WorkerName): string {
+    return join(this.directory, 'logs', `${kind}-${authority}-${worker}.log`)
+  }
+
+  /** Lets go of the directory and, unless it is to be kept, removes it with all that we made in it. */
+  close(keep: boolean): void {
+    if (this.#removed) return
+    this.#removed = true
+    if (!keep) {
+      clear(this.directory)
+      if (this.#isRemovable) removeIfEmpty(this.directory)
+      if (basename(dirname(this.directory)) === PARENT) removeIfEmpty(dirname(this.directory))
+    }
+    closeSync(this.#lockFd)
+  }
+}
+
+/** The owner file appears under its name when it is locked already, so that nobody takes it for a leftover. */
+function own(directory: string): number {
+  const unfinished = join(directory, `${OWNER_FILE}.new`)
+  const fd = openSync(unfinished, 'w')
+  tryLock(fd)
+  writeSync(fd, `${process.pid}\n`)
+  renameSync(unfinished, join(directory, OWNER_FILE))
+  return fd
+}
+
+function takeLock(directory: string): number | undefined {
+  const fd = openSync(join(directory, OWNER_FILE), 'r+')
+  if (tryLock(fd)) return fd
+  closeSync(fd)
+  return undefined
+}
+
+function clearLeftovers(parent: string): void {
+  for (const name of readdirSync(parent)) {
+    const directory = join(parent, name)
+    if (!name.startsWith(PREFIX) || !existsSync(join(directory, OWNER_FILE))) continue
+    const fd = takeLock(directory)
+    if (fd === undefined) continue
+    clear(directory)
+    removeIfEmpty(directory)
+    closeSync(fd)
+  }
+}
+
+/** The owner file goes last: what is left of an interrupted clearing is still known to be ours. */
+function clear(directory: string): void {
+  const names = readdirSync(directory).filter((name) => OURS.test(name) && name !== OWNER_FILE)
+  for (const name of [...names, OWNER_FILE]) {
+    rmSync(join(directory, name), { recursive: true, force: true, maxRetries: 5, retryDelay: 50 })
+  }
+}
+
+function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory)
+  } catch {
+    // Somebody else's file is in it, or it is gone: either way it is not ours to remove.
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * The log: lines on stderr in the format of the reference's `env_logger`, which its benchmark scripts parse.
+ *
+ * ```
+ * [2024-05-01T12:00:00.123Z INFO  narval::worker] Worker 0 successfully booted on 127.0.0.1
+ * ```
+ *
+ * Writes are synchronous, so that the last line before a crash is there to be read. Nothing is logged per transaction.
+ */
+import { pino } from 'pino'
+
+export const LOG_LEVELS = ['error', 'warn', 'info', 'debug', 'trace'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+export interface Logger {
+  error(text: string): void
+  warn(text: string): void
+  info(text: string): void
+  debug(text: string): void
+  trace(text: string): void
+}
+
+/** `env_logger` pads a level's name to five characters. */
+const LEVEL_NAMES: Readonly<Record<LogLevel, string>> = {
+  error: 'ERROR',
+  warn: 'WARN ',
+  info: 'INFO ',
+  debug: 'DEBUG',
+  trace: 'TRACE',
+}
+
+/**
+ * The level that a number of `-v` flags asks for: the reference's count (node/src/main.rs), except that a node without
+ * any flag logs `info` where the reference's logs errors alone.
+ */
+export function levelOfVerbosity(count: number): LogLevel {
+  if (count === 0) return 'info'
+  return LOG_LEVELS[Math.min(count, LOG_LEVELS.length - 1)]!
+}
+
+/**
+ * One log line, without its line feed. What is not printable is escaped: text may come from a peer, and a line must
+ * stay a line.
+ */
+export function formatLogLine(timeMs: number, level: LogLevel, module: string, text: string): string {
+  return `[${new Date(timeMs).toISOString()} ${LEVEL_NAMES[level]} ${module}] ${quiet(escapeControls(text))}`
+}
+
+function escapeControls(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => {
+    if (character === '\n') return '\\n'
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+  })
+}
+
+/**
+ * The reference's parser (benchmark/logs.py) gives up on a log that has `Error` or `panic` anywhere, and names of
+ * exceptions (`EncryptionFailedError`) do. Digests stay as they are.
+ */
+function quiet(text: string): string {
+  if (text.startsWith('Batch ')) return text
+  return text.replaceAll('Error', 'error').replaceAll('panic', 'Panic')
+}
+
+/** Where lines go: stderr. A reader that has gone away is no reason to die. */
+function stderrDestination(): ReturnType<typeof pino.destination> {
+  const destination = pino.destination({ dest: 2, sync: true })
+  destination.on('error', () => {})
+  return destination
+}
+
+/**
+ * A logger whose lines name `module`, in the manner of a Rust path (`narval::worker`).
+ *
+ * @param destination takes whole lines, line feed included; for tests
+ */
+export function createLogger(
+  module: string,
+  level: LogLevel = 'info',
+  destination: { write(line: string): void } = stderrDestination(),
+): Logger {
+  const logger = pino(
+    {
+      level,
+      base: null,
+      timestamp: () => `,"time":${Date.now()}`,
+      formatters: { level: (label) => ({ level: label }) },
+      hooks: {
+        streamWrite: (json) => {
+          const record = JSON.parse(json) as { level: LogLevel; time: number; msg?: string }
+          return `${formatLogLine(record.time, record.level, module, record.msg ?? '')}\n`
+        },
+      },
+    },
+    destination,
+  )
+  // `%` in a text is a percent sign, never a format: pino formats only when it is given more arguments.
+  return {
+    error: (text) => logger.error(text),
+    warn: (text) => logger.warn(text),
+    info: (text) => logger.info(text),
+    debug: (text) => logger.debug(text),
+    trace: (text) => logger.trace(text),
+  }
+}

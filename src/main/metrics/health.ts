@@ -1,0 +1,63 @@
+/** Whether the node does what it is there for: certify batches and store those of others. A pure function. */
+
+export interface HealthState {
+  readonly ownStake: number
+  /** Stake of the peers that are connected. */
+  readonly connectedStake: number
+  /** The committee's: `2 · total / 3 + 1`. */
+  readonly quorumThreshold: number
+  /** The store is open, and no write has failed: false while the node starts or closes. */
+  readonly storeOpen: boolean
+  /** The store is at `store_bytes_max`. */
+  readonly storeFull: boolean
+  readonly primaryConnected: boolean
+}
+
+export interface Health {
+  /** A quorum is connected and the store takes writes. */
+  readonly ok: boolean
+  /** Our stake and that of the connected peers reach the quorum threshold. */
+  readonly quorumConnected: boolean
+  readonly storeWritable: boolean
+  readonly storeFull: boolean
+  readonly primaryConnected: boolean
+  /** For people: what is wrong and what to do. A primary that is away is named, and does not make the node unfit. */
+  readonly problems: readonly string[]
+}
+
+export function healthOf(state: HealthState): Health {
+  const stake = state.ownStake + state.connectedStake
+  const quorumConnected = stake >= state.quorumThreshold
+  const storeWritable = state.storeOpen && !state.storeFull
+  const problems: string[] = []
+  if (!quorumConnected) {
+    problems.push(
+      `stake ${stake} is connected, our own ${state.ownStake} included, and a quorum takes ${state.quorumThreshold}: ` +
+        'check that the other workers run, and their addresses in the committee file',
+    )
+  }
+  if (!state.storeOpen) problems.push('the store takes no writes: the node is starting, closing, or a write has failed')
+  if (state.storeFull) problems.push('the store is full: raise store_bytes_max or lower retention_rounds')
+  if (!state.primaryConnected) problems.push('the primary is not connected: what it is to be told waits')
+  return {
+    ok: quorumConnected && storeWritable,
+    quorumConnected,
+    storeWritable,
+    storeFull: state.storeFull,
+    primaryConnected: state.primaryConnected,
+    problems,
+  }
+}
+
+/** As `/health` answers it: one line of JSON, keys in snake_case. */
+export function healthJson(health: Health): string {
+  const json = {
+    ok: health.ok,
+    quorum_connected: health.quorumConnected,
+    store_writable: health.storeWritable,
+    store_full: health.storeFull,
+    primary_connected: health.primaryConnected,
+    problems: health.problems,
+  }
+  return `${JSON.stringify(json)}\n`
+}

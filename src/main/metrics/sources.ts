@@ -1,0 +1,45 @@
+/** What metrics are read from when somebody asks for them. Every getter is cheap and has no effect. */
+import type { Counters, ThreadName } from '../../shared/counters.js'
+import type { RingName } from '../../shared/layout.js'
+import type { Health } from './health.js'
+
+export interface MetricsSources {
+  /** The rows of shared memory that the threads write. */
+  readonly counters: { readonly [T in ThreadName]: Counters<T> }
+  /** Messages in a ring now. */
+  ringDepth(ring: RingName): number
+  slotsFree(): SlotsFree
+  /** Own batches that are sealed and not certified. */
+  batchesInFlight(): number
+  /** One for each peer, connected or not. */
+  peers(): Iterable<PeerSource>
+  primary(): PrimarySource
+  health(): Health
+}
+
+export interface SlotsFree {
+  /** Of the batch-maker's slots, those that no batch holds. */
+  readonly own: number
+  /** Inbound slots of all peers. */
+  readonly inbound: number
+  /** Inbound slots for batches that were asked for. */
+  readonly sync: number
+}
+
+export interface PeerSource {
+  /** The authority's name, in base64. */
+  readonly name: string
+  readonly connected: boolean
+  /** Batches that wait to be sent to it. */
+  readonly queued: number
+  /** Batches sent, or being sent, without an ACK yet. */
+  readonly inFlight: number
+  /** Batches that may be in flight to it. */
+  readonly windowLimit: number
+}
+
+export interface PrimarySource {
+  /** Messages that wait for it. */
+  readonly queued: number
+  readonly connected: boolean
+}

@@ -1,0 +1,100 @@
+/** What the threads count in shared memory, as metrics. */
+import type { Registry } from 'prom-client'
+import { type Counters, THREAD_NAMES, type ThreadName } from '../../shared/counters.js'
+import { addCounter, addGauge, addLevel, addSum } from './families.js'
+import type { MetricsSources } from './sources.js'
+
+/** The quorum-waiter blocks: it has no event loop to be delayed, and hears nothing of its own garbage collections. */
+const LOOP_THREADS = THREAD_NAMES.filter((thread) => thread !== 'quorum-waiter')
+
+export function addThreadMetrics(registry: Registry, counters: MetricsSources['counters']): void {
+  addRuntime(registry, counters)
+  addBatchMaker(registry, counters['batch-maker'])
+  addProcessor(registry, counters.processor)
+  addQuorumWaiter(registry, counters['quorum-waiter'])
+}
+
+function addRuntime(registry: Registry, counters: MetricsSources['counters']): void {
+  // Every row has these fields; the type of one stands for all.
+  const row = (thread: ThreadName): Counters<'main'> => counters[thread] as unknown as Counters<'main'>
+  addGauge(registry, {
+    name: 'narval_event_loop_delay_seconds',
+    help: 'Delay of the event loop in the last second, beyond the resolution of its measurement.',
+    labels: ['thread', 'quantile'],
+    read: () =>
+      LOOP_THREADS.flatMap((thread) => [
+        [{ thread, quantile: '0.5' }, row(thread).get('loopDelayP50Ms') / 1000] as const,
+        [{ thread, quantile: '0.99' }, row(thread).get('loopDelayP99Ms') / 1000] as const,
+      ]),
+  })
+  addGauge(registry, {
+    name: 'narval_thread_utilisation',
+    help: 'Share of the last second in which the thread worked, 0 to 1.',
+    labels: ['thread'],
+    read: () => THREAD_NAMES.map((thread) => [{ thread }, row(thread).get('loopUtilisation')] as const),
+  })
+  addCounter(registry, {
+    name: 'narval_gc_major_total',
+    help: 'Full (mark-compact) garbage collections.',
+    labels: ['thread'],
+    read: () => LOOP_THREADS.map((thread) => [{ thread }, row(thread).get('gcMajor')] as const),
+  })
+  addCounter(registry, {
+    name: 'narval_gc_seconds_total',
+    help: 'Time of all garbage collections.',
+    labels: ['thread'],
+    read: () => LOOP_THREADS.map((thread) => [{ thread }, row(thread).get('gcMs') / 1000] as const),
+  })
+}
+
+function addBatchMaker(registry: Registry, row: Counters<'batch-maker'>): void {
+  addCounter(registry, {
+    name: 'narval_batches_sealed_total',
+    help: 'Own batches sealed, by what sealed them: the next transaction did not fit, or max_batch_delay was over.',
+    labels: ['by'],
+    read: () => [
+      [{ by: 'size' }, row.get('batchesSealedBySize')],
+      [{ by: 'delay' }, row.get('batchesSealedByDelay')],
+    ],
+  })
+  addLevel(registry, 'narval_client_connections', 'Connections of clients.', () => row.get('connections'))
+  addSum(registry, 'narval_client_pauses_total', 'Times that a client was paused for lack of a free slot.', () =>
+    row.get('pauses'),
+  )
+}
+
+function addProcessor(registry: Registry, row: Counters<'processor'>): void {
+  addCounter(registry, {
+    name: 'narval_batches_stored_total',
+    help: 'Batches stored: our own, those of others, and those of others that were stored before.',
+    labels: ['kind'],
+    read: () => [
+      [{ kind: 'own' }, row.get('ownStored')],
+      [{ kind: 'inbound' }, row.get('inboundStored')],
+      [{ kind: 'again' }, row.get('inboundAgain')],
+    ],
+  })
+  addSum(registry, 'narval_batches_deleted_total', 'Batches deleted from the store by retention.', () =>
+    row.get('deletedBatches'),
+  )
+  addLevel(registry, 'narval_store_bytes', 'Bytes of the store.', () => row.get('storeBytes'))
+  addLevel(registry, 'narval_store_full', '1 while the store is at store_bytes_max and takes no batches.', () =>
+    row.get('storeFull'),
+  )
+  addSum(
+    registry,
+    'narval_store_commit_seconds_sum',
+    'Time from the start of the processing of a batch to its commit, over all batches.',
+    () => row.get('commitMs') / 1000,
+  )
+  addSum(registry, 'narval_store_commit_seconds_count', 'Batches in narval_store_commit_seconds_sum.', () =>
+    row.get('commits'),
+  )
+}
+
+function addQuorumWaiter(registry: Registry, row: Counters<'quorum-waiter'>): void {
+  addSum(registry, 'narval_acks_total', 'ACKs judged by the quorum-waiter, counted or not.', () => row.get('acks'))
+  addLevel(registry, 'narval_tally_entries', 'Batches that the quorum-waiter keeps a tally of.', () =>
+    row.get('entries'),
+  )
+}

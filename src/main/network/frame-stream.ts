@@ -1,0 +1,208 @@
+/**
+ * Cuts what arrives on a libp2p stream into frames, without collecting them: for each frame it asks where the payload
+ * is to go, and copies the pieces there as they come, once.
+ *
+ * A `message` event carries whatever the muxer had, from a part of a frame to many. If a frame has nowhere to go yet
+ * ('wait'), the stream is paused, so that yamux tells the peer; what was already here is kept, at most one window.
+ */
+import assert from 'node:assert'
+import type { Stream } from '@libp2p/interface'
+import { BATCH_FRAME_HEADER_BYTES, FRAME_STALL_MS } from '../../shared/constants.js'
+import type { PeerRefusal } from '../../shared/refusals.js'
+
+/** Where the payload of one frame goes. */
+export interface FrameSink {
+  /** Consecutive pieces of the payload. The memory is lent for the call. */
+  write(bytes: Uint8Array): void
+  /** The payload is complete. A refusal ends the stream. */
+  end(): Refused | undefined
+  /** The stream ended before the payload did. */
+  abort(): void
+}
+
+export interface Refused {
+  readonly refused: PeerRefusal
+  readonly detail: string
+}
+
+export interface FrameStreamHandlers {
+  /** A frame begins. 'wait': nowhere to put it now; `retry()` asks again. */
+  readonly onFrame: (type: number, payloadBytes: number) => FrameSink | 'wait' | Refused
+  /** The peer broke the protocol; the stream is aborted right after. */
+  readonly onRefused: (refusal: PeerRefusal, detail: string) => void
+  /** The peer has ended its side, between frames. */
+  readonly onEnd?: () => void
+  /** The stream is gone, for whatever reason. Called once. */
+  readonly onClosed: () => void
+}
+
+export class FrameStream {
+  readonly stream: Stream
+  private readonly handlers: FrameStreamHandlers
+  private readonly header = new Uint8Array(BATCH_FRAME_HEADER_BYTES)
+  private headerLength = 0
+  private sink: FrameSink | undefined
+  private missing = 0
+  private waiting = false
+  private resuming = false
+  private held: Uint8Array[] = []
+  private closed = false
+  private lastByteMs = Date.now()
+  private readonly stallTimer: NodeJS.Timeout
+
+  constructor(stream: Stream, handlers: FrameStreamHandlers) {
+    this.stream = stream
+    this.handlers = handlers
+    stream.addEventListener('message', (event) => this.onMessage(event.data))
+    stream.addEventListener('remoteCloseWrite', () => this.onRemoteEnd())
+    stream.addEventListener('close', () => this.onClosed())
+    this.stallTimer = setInterval(() => this.checkStall(), FRAME_STALL_MS / 4)
+    this.stallTimer.unref()
+  }
+
+  get isClosed(): boolean {
+    return this.closed
+  }
+
+  /** The frame that had to wait may have a place now. */
+  retry(): void {
+    if (!this.waiting || this.closed) return
+    this.waiting = false
+    const held = this.held
+    this.held = []
+    for (const [index, bytes] of held.entries()) {
+      this.consume(bytes)
+      if (this.closed) return
+      if (this.waiting) {
+        this.held.push(...held.slice(index + 1))
+        return
+      }
+    }
+    this.lastByteMs = Date.now()
+    // A pause within `resume` would be undone by the end of `resume` (yamux sends its window update then): if the
+    // data that `resume` dispatches makes us wait again, the stream is paused once it is over.
+    this.resuming = true
+    if (this.stream.readStatus === 'paused') this.stream.resume()
+    this.resuming = false
+    if (this.waiting) this.pause()
+  }
+
+  /** Ends the stream at once. */
+  abort(reason: string): void {
+    if (!this.closed) this.stream.abort(new Error(reason))
+    this.onClosed()
+  }
+
+  private onMessage(data: Uint8Array | Iterable<Uint8Array>): void {
+    this.lastByteMs = Date.now()
+    if (data instanceof Uint8Array) {
+      this.consume(data)
+      return
+    }
+    for (const bytes of data) this.consume(bytes)
+  }
+
+  private consume(bytes: Uint8Array): void {
+    let at = 0
+    while (at < bytes.length && !this.closed) {
+      if (this.waiting) {
+        this.held.push(bytes.subarray(at))
+        return
+      }
+      if (this.sink === undefined) {
+        const taken = Math.min(this.header.length - this.headerLength, bytes.length - at)
+        this.header.set(bytes.subarray(at, at + taken), this.headerLength)
+        this.headerLength += taken
+        at += taken
+        if (this.headerLength === this.header.length) this.begin()
+        continue
+      }
+      const taken = Math.min(this.missing, bytes.length - at)
+      this.sink.write(bytes.subarray(at, at + taken))
+      this.missing -= taken
+      at += taken
+      if (this.missing === 0) this.finish()
+    }
+  }
+
+  private begin(): void {
+    const h = this.header
+    const payloadBytes = (h[0]! | (h[1]! << 8) | (h[2]! << 16) | (h[3]! << 24)) >>> 0
+    if (h[5] !== 0 || h[6] !== 0 || h[7] !== 0) {
+      this.refuse('frame-header-malformed', 'reserved bytes are not zero')
+      return
+    }
+    const place = this.handlers.onFrame(h[4]!, payloadBytes)
+    if (place === 'wait') {
+      this.waiting = true
+      // The header is complete: `retry` asks again with it.
+      this.held.unshift(h.slice())
+      this.headerLength = 0
+      if (!this.resuming) this.pause()
+    } else if ('refused' in place) {
+      this.refuse(place.refused, place.detail)
+    } else {
+      this.headerLength = 0
+      this.sink = place
+      this.missing = payloadBytes
+      if (payloadBytes === 0) this.finish()
+    }
+  }
+
+  private finish(): void {
+    assert(this.sink !== undefined)
+    const { sink } = this
+    this.sink = undefined
+    const refused = sink.end()
+    if (refused !== undefined) this.refuse(refused.refused, refused.detail)
+  }
+
+  private pause(): void {
+    if (this.stream.readStatus === 'readable') this.stream.pause()
+  }
+
+  private refuse(refusal: PeerRefusal, detail: string): void {
+    if (this.closed) return
+    this.handlers.onRefused(refusal, detail)
+    this.abort(`${refusal}: ${detail}`)
+  }
+
+  private onRemoteEnd(): void {
+    if (this.closed) return
+    if (this.sink !== undefined || this.headerLength > 0) {
+      this.refuse('frame-truncated', `the stream ended ${this.missing} bytes before its frame`)
+      return
+    }
+    this.handlers.onEnd?.()
+  }
+
+  private onClosed(): void {
+    if (this.closed) return
+    this.closed = true
+    clearInterval(this.stallTimer)
+    this.held = []
+    this.sink?.abort()
+    this.sink = undefined
+    this.handlers.onClosed()
+  }
+
+  private checkStall(): void {
+    const insideFrame = this.sink !== undefined || this.headerLength > 0
+    if (!insideFrame || this.waiting || Date.now() - this.lastByteMs < FRAME_STALL_MS) return
+    this.refuse('frame-stalled', `no byte for ${FRAME_STALL_MS} ms in the middle of a frame`)
+  }
+}
+
+/** A sink for small frames: collects the payload, at most `bytesMax` of it (checked before it is made). */
+export function collect(payloadBytes: number, onPayload: (payload: Uint8Array) => Refused | undefined): FrameSink {
+  const payload = new Uint8Array(payloadBytes)
+  let length = 0
+  return {
+    write(bytes) {
+      payload.set(bytes, length)
+      length += bytes.length
+    },
+    end: () => onPayload(payload),
+    abort() {},
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * The libp2p node of a worker: TCP, noise, yamux, and limits. The one place that names the packages of the encrypter
+ * and the muxer, which upstream has renamed (`@libp2p/noise`, `@libp2p/yamux`).
+ */
+import { isIPv6 } from 'node:net'
+import { noise } from '@chainsafe/libp2p-noise'
+import { yamux } from '@chainsafe/libp2p-yamux'
+import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
+import type { Libp2p, PeerId } from '@libp2p/interface'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import { tcp } from '@libp2p/tcp'
+import { createLibp2p, type Libp2pOptions } from 'libp2p'
+import type { TcpAddress } from '../../shared/config/address.js'
+import {
+  CONNECTIONS_PER_AUTHORITY_MAX,
+  DIAL_TIMEOUT_MS,
+  HELLO_TIMEOUT_MS,
+  STREAM_WINDOW_BYTES,
+  UNVERIFIED_CONNECTIONS_MAX,
+} from '../../shared/constants.js'
+
+export type PeerDiscovery = NonNullable<Libp2pOptions['peerDiscovery']>
+
+export interface Libp2pNodeOptions {
+  /** Seed of the worker's network key, 32 bytes. */
+  readonly networkKeySeed: Uint8Array
+  readonly listen: TcpAddress
+  readonly authorities: number
+  /** Passed through to libp2p: it only adds addresses to try. */
+  readonly peerDiscovery?: PeerDiscovery
+  /** Whether a PeerId may connect, before it has said who it is. */
+  readonly admits: (peerId: PeerId) => boolean
+}
+
+/** Streams on one connection: hello, batches both ways, and requests both ways, with room for those that are dying. */
+const STREAMS_PER_CONNECTION_MAX = 32
+
+export async function peerIdOfSeed(networkKeySeed: Uint8Array): Promise<string> {
+  return peerIdFromPrivateKey(await generateKeyPairFromSeed('Ed25519', networkKeySeed)).toString()
+}
+
+export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp2p> {
+  const connectionsMax = options.authorities * CONNECTIONS_PER_AUTHORITY_MAX + UNVERIFIED_CONNECTIONS_MAX
+  return createLibp2p({
+    privateKey: await generateKeyPairFromSeed('Ed25519', options.networkKeySeed),
+    start: false,
+    addresses: { listen: [`/${isIPv6(options.listen.host) ? 'ip6' : 'ip4'}/${options.listen.host}/tcp/${options.listen.port}`] },
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [
+      yamux({
+        maxInboundStreams: STREAMS_PER_CONNECTION_MAX,
+        maxOutboundStreams: STREAMS_PER_CONNECTION_MAX,
+        streamOptions: {
+          // Assumed by both sides, never announced. Unread data beyond the read buffer would abort the stream, so the
+          // window must not exceed it.
+          initialStreamWindowSize: STREAM_WINDOW_BYTES,
+          maxStreamWindowSize: STREAM_WINDOW_BYTES,
+          maxReadBufferLength: STREAM_WINDOW_BYTES + 1024,
+        },
+      }),
+    ],
+    ...(options.peerDiscovery && { peerDiscovery: options.peerDiscovery }),
+    connectionGater: {
+      // Committee addresses are private ones as often as not.
+      denyDialMultiaddr: () => false,
+      denyInboundEncryptedConnection: (peerId) => !options.admits(peerId),
+    },
+    // One late ping would abort a busy connection (js-libp2p#3463); a silent peer is noticed by its missing ACKs.
+    connectionMonitor: { enabled: false },
+    connectionManager: {
+      maxConnections: connectionsMax,
+      // Five a second from one host, by default: a local committee of six could not start.
+      inboundConnectionThreshold: connectionsMax,
+      maxIncomingPendingConnections: UNVERIFIED_CONNECTIONS_MAX,
+      maxParallelDials: options.authorities + 8,
+      dialTimeout: DIAL_TIMEOUT_MS,
+      // We dial by ourselves, for ever.
+      reconnectRetries: 0,
+      inboundUpgradeTimeout: HELLO_TIMEOUT_MS,
+    },
+  })
+}

@@ -1,0 +1,249 @@
+/**
+ * The network of a worker: libp2p connections that have become peers. It listens, keeps every peer dialled, runs the
+ * hello on each new connection before anything else may happen on it, and hands over verified peers and their streams.
+ */
+import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
+import { multiaddr } from '@multiformats/multiaddr'
+import type { TcpAddress } from '../../shared/config/address.js'
+import {
+  CONNECTIONS_PER_AUTHORITY_MAX,
+  DIAL_TIMEOUT_MS,
+  HELLO_TIMEOUT_MS,
+  LEARNED_ADDRESSES_MAX,
+  UNVERIFIED_CONNECTIONS_MAX,
+} from '../../shared/constants.js'
+import { listenError } from '../../shared/errors.js'
+import type { HelloVerdict } from '../../shared/hello-check.js'
+import type { PeerRefusal } from '../../shared/refusals.js'
+import type { Logger } from '../log.js'
+import { Dialer } from './dialer.js'
+import { exchangeHello, type HelloOutcome } from './hello-exchange.js'
+import type { Peer, PeerTable } from './peer-table.js'
+
+export const HELLO_PROTOCOL = '/narval/hello/1'
+export const BATCH_PROTOCOL = '/narval/batch/1'
+export const SYNC_PROTOCOL = '/narval/sync/1'
+
+export interface NetworkDependencies {
+  readonly node: Libp2p
+  /** Where it listens, for messages. */
+  readonly listen: TcpAddress
+  readonly peers: PeerTable
+  readonly log: Logger
+  /** Our public key, to decide who dials first. */
+  readonly ownKey: Uint8Array
+  /** A fresh hello of ours, signed. */
+  readonly ownHello: () => Uint8Array
+  /** Whether to believe a hello that came on a connection of this PeerId. */
+  readonly checkHello: (hello: Uint8Array, connectionPeerId: string) => HelloVerdict
+}
+
+export interface NetworkHandlers {
+  /** A connection with a peer is verified: streams may be opened on it. */
+  readonly onPeerConnected: (peer: Peer, connection: Connection) => void
+  /** The last connection with a peer is gone. */
+  readonly onPeerLost: (peer: Peer) => void
+  /** A verified peer opened a stream. */
+  readonly onBatchStream: (peer: Peer, stream: Stream) => void
+  readonly onSyncStream: (peer: Peer, stream: Stream) => void
+  /** Something was refused; `from` names the peer or, before its hello, the address. */
+  readonly onRefused: (reason: PeerRefusal, from: string, detail: string) => void
+}
+
+export class Network {
+  private readonly dependencies: NetworkDependencies
+  private readonly handlers: NetworkHandlers
+  private readonly dialer: Dialer
+  /** Connections whose hello is not over, with what waits for its end. At most UNVERIFIED_CONNECTIONS_MAX. */
+  private readonly unverified = new Map<string, { connection: Connection; settle: (good: boolean) => void }>()
+  private readonly discovered = new Set<string>()
+  private closed = false
+
+  constructor(dependencies: NetworkDependencies, handlers: NetworkHandlers) {
+    this.dependencies = dependencies
+    this.handlers = handlers
+    this.dialer = new Dialer({
+      dial: (peer, address) => this.dial(peer, address),
+      defersTo: (peer) => Buffer.compare(dependencies.ownKey, peer.publicKey) > 0,
+      discovered: () => [...this.discovered],
+    })
+  }
+
+  async start(): Promise<void> {
+    const { listen, node, peers } = this.dependencies
+    const streamLimits = { maxInboundStreams: 4, maxOutboundStreams: 8 }
+    await node.handle(HELLO_PROTOCOL, (stream, connection) => this.onHelloStream(stream, connection), streamLimits)
+    await node.handle(BATCH_PROTOCOL, (stream, connection) => {
+      this.admitStream(stream, connection, this.handlers.onBatchStream)
+    }, streamLimits)
+    await node.handle(SYNC_PROTOCOL, (stream, connection) => {
+      this.admitStream(stream, connection, this.handlers.onSyncStream)
+    }, streamLimits)
+    node.addEventListener('connection:open', ({ detail }) => this.onConnection(detail))
+    node.addEventListener('connection:close', ({ detail }) => this.onConnectionClosed(detail))
+    node.addEventListener('peer:discovery', ({ detail }) => {
+      for (const address of detail.multiaddrs) this.learn(`${address.toString()}`, detail.id)
+    })
+    try {
+      await node.start()
+    } catch (error) {
+      // libp2p puts the system's error in its message, with a stack.
+      const code = /EADDRINUSE/.test((error as Error).message) ? 'EADDRINUSE' : undefined
+      const [, reason] = /: Error: (.*)/.exec((error as Error).message) ?? []
+      throw listenError(Object.assign(new Error(reason ?? (error as Error).message), { code }), 'other workers', listen)
+    }
+    this.dialer.start(peers.peers)
+  }
+
+  /** Closes the connection of a peer that breaks the protocol or is silent; it is dialled again. */
+  drop(peer: Peer, reason: string): void {
+    for (const connection of [...peer.connections]) connection.abort(new Error(reason))
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+    this.dialer.close()
+    await this.dependencies.node.stop()
+  }
+
+  private async dial(peer: Peer, address: string): Promise<boolean> {
+    const { node, log } = this.dependencies
+    try {
+      const connection = await node.dial(multiaddr(address), { signal: AbortSignal.timeout(DIAL_TIMEOUT_MS) })
+      const pending = this.unverified.get(connection.id)
+      if (pending === undefined) return peer.connections.includes(connection)
+      await new Promise<void>((resolve) => {
+        const { settle } = pending
+        pending.settle = (good) => {
+          settle(good)
+          resolve()
+        }
+      })
+      return peer.connections.includes(connection)
+    } catch (error) {
+      log.debug(`Cannot reach ${short(peer.name)} at ${address}: ${(error as Error).message}`)
+      return false
+    }
+  }
+
+  private onConnection(connection: Connection): void {
+    if (this.closed) return
+    if (this.unverified.size >= UNVERIFIED_CONNECTIONS_MAX) {
+      this.refuse(connection, 'too-many-connections', `${this.unverified.size} connections without a hello`)
+      return
+    }
+    const timer = setTimeout(() => {
+      this.refuse(connection, 'hello-timeout', `no hello within ${HELLO_TIMEOUT_MS} ms`)
+    }, HELLO_TIMEOUT_MS)
+    this.unverified.set(connection.id, { connection, settle: () => clearTimeout(timer) })
+    if (connection.direction === 'outbound') void this.sayHello(connection)
+  }
+
+  private async sayHello(connection: Connection): Promise<void> {
+    try {
+      const stream = await connection.newStream([HELLO_PROTOCOL], { signal: AbortSignal.timeout(HELLO_TIMEOUT_MS) })
+      await this.runHello(stream, connection, 'dialler')
+    } catch (error) {
+      this.dependencies.log.debug(`The hello with ${connection.remoteAddr} broke off: ${(error as Error).message}`)
+      connection.abort(error as Error)
+    }
+  }
+
+  private onHelloStream(stream: Stream, connection: Connection): void {
+    if (connection.direction === 'outbound' || !this.unverified.has(connection.id)) {
+      stream.abort(new Error('a hello is not expected on this connection'))
+      return
+    }
+    void this.runHello(stream, connection, 'listener')
+  }
+
+  private async runHello(stream: Stream, connection: Connection, role: 'dialler' | 'listener'): Promise<void> {
+    const outcome = await exchangeHello(stream, {
+      role,
+      ownHello: this.dependencies.ownHello(),
+      check: (hello) => this.dependencies.checkHello(hello, connection.remotePeer.toString()),
+    })
+    this.onHelloOver(connection, outcome)
+  }
+
+  private onHelloOver(connection: Connection, outcome: HelloOutcome): void {
+    const { peers, log } = this.dependencies
+    if (!this.unverified.has(connection.id)) return
+    switch (outcome.type) {
+      case 'refused':
+        // What was said to the peer is on its way: closing, unlike aborting, lets it arrive.
+        this.handlers.onRefused(`hello-${outcome.reason}`, connection.remoteAddr.toString(), outcome.detail)
+        this.closeGently(connection)
+        return
+      case 'refused-by-peer':
+        log.warn(`${connection.remoteAddr} refuses our hello: ${outcome.detail}`)
+        this.closeGently(connection)
+        return
+      case 'broken':
+        log.debug(`The hello with ${connection.remoteAddr} broke off: ${outcome.detail}`)
+        connection.abort(new Error(outcome.detail))
+        return
+    }
+    const { index, record } = outcome.hello
+    const peer = peers.at(index)!
+    if (peer.connections.length >= CONNECTIONS_PER_AUTHORITY_MAX) {
+      peer.connections[0]!.abort(new Error('replaced by a newer connection'))
+    }
+    if (peer.peerId !== undefined && peer.peerId !== record.peerId) {
+      // One PeerId per worker: the newer record holds.
+      for (const old of [...peer.connections]) old.abort(new Error('the authority has a newer network key'))
+    }
+    peer.peerId = record.peerId
+    peer.helloTimeMs = Math.max(peer.helloTimeMs, record.timeMs)
+    peers.learn(peer, record.addresses)
+    const wasLost = peer.connections.length === 0
+    peers.add(peer, connection)
+    this.settle(connection, true)
+    if (wasLost) log.info(`Connected to ${short(peer.name)} (${record.nodeVersion}, ${record.peerId})`)
+    this.handlers.onPeerConnected(peer, connection)
+  }
+
+  private onConnectionClosed(connection: Connection): void {
+    this.settle(connection, false)
+    const peer = this.dependencies.peers.remove(connection)
+    if (peer === undefined || peer.connections.length > 0 || this.closed) return
+    this.dependencies.log.warn(`Lost ${short(peer.name)}`)
+    this.handlers.onPeerLost(peer)
+    this.dialer.lost(peer)
+  }
+
+  private settle(connection: Connection, good: boolean): void {
+    const pending = this.unverified.get(connection.id)
+    this.unverified.delete(connection.id)
+    pending?.settle(good)
+  }
+
+  private admitStream(
+    stream: Stream,
+    connection: Connection,
+    take: (peer: Peer, stream: Stream) => void,
+  ): void {
+    const peer = this.dependencies.peers.of(connection)
+    if (peer === undefined) this.refuse(connection, 'stream-before-hello', `a stream of ${stream.protocol}`)
+    else take(peer, stream)
+  }
+
+  private refuse(connection: Connection, reason: PeerRefusal, detail: string): void {
+    this.handlers.onRefused(reason, connection.remoteAddr.toString(), detail)
+    connection.abort(new Error(`${reason}: ${detail}`))
+  }
+
+  private closeGently(connection: Connection): void {
+    connection.close({ signal: AbortSignal.timeout(1000) }).catch((error: Error) => connection.abort(error))
+  }
+
+  private learn(address: string, peerId: PeerId): void {
+    if (this.discovered.size >= LEARNED_ADDRESSES_MAX || peerId.equals(this.dependencies.node.peerId)) return
+    this.discovered.add(address.includes('/p2p/') ? address : `${address}/p2p/${peerId}`)
+  }
+}
+
+/** A key as logs show it: its first 16 characters, as in the reference. */
+export function short(name: string): string {
+  return name.slice(0, 16)
+}

@@ -1,0 +1,94 @@
+/**
+ * The committee's workers with our id, as we know them: who they are, where to reach them, and by which connections.
+ * The map between PublicKey and PeerId is learned from hellos and kept here.
+ */
+import type { Connection } from '@libp2p/interface'
+import type { Committee } from '../../shared/config/committee.js'
+import { LEARNED_ADDRESSES_MAX } from '../../shared/constants.js'
+
+export interface Peer {
+  /** The authority's index in the committee. */
+  readonly index: number
+  /** The authority's public key. */
+  readonly publicKey: Uint8Array
+  /** In base64, as logs name it. */
+  readonly name: string
+  readonly stake: number
+  /** The PeerId that the committee file names, if it does. */
+  readonly namedPeerId: string | undefined
+  /** From the committee file. */
+  readonly address: string
+  /** From the peer's hello. */
+  learnedAddresses: readonly string[]
+  /** The PeerId of the newest hello, and the time that the hello says. */
+  peerId: string | undefined
+  helloTimeMs: number
+  /** Connections whose hello was good, the oldest first. At most CONNECTIONS_PER_AUTHORITY_MAX. */
+  readonly connections: Connection[]
+}
+
+export class PeerTable {
+  /** In the order of the committee, without ourselves. */
+  readonly peers: readonly Peer[]
+  private readonly byIndex: ReadonlyMap<number, Peer>
+  private readonly byConnection = new Map<string, Peer>()
+
+  constructor(committee: Committee, ownIndex: number, workerId: number) {
+    this.peers = committee.authorities.flatMap((authority, index) => {
+      if (index === ownIndex) return []
+      const { multiaddr, peerId } = committee.worker(index, workerId).workerToWorker
+      return [
+        {
+          index,
+          publicKey: authority.publicKey,
+          name: authority.name,
+          stake: authority.stake,
+          namedPeerId: peerId,
+          address: multiaddr,
+          learnedAddresses: [],
+          peerId: undefined,
+          helloTimeMs: 0,
+          connections: [],
+        },
+      ]
+    })
+    this.byIndex = new Map(this.peers.map((peer) => [peer.index, peer]))
+  }
+
+  at(index: number): Peer | undefined {
+    return this.byIndex.get(index)
+  }
+
+  /** Whose connection it is; undefined before its hello. */
+  of(connection: Connection): Peer | undefined {
+    return this.byConnection.get(connection.id)
+  }
+
+  add(peer: Peer, connection: Connection): void {
+    peer.connections.push(connection)
+    this.byConnection.set(connection.id, peer)
+  }
+
+  /** Whose connection it was. */
+  remove(connection: Connection): Peer | undefined {
+    const peer = this.byConnection.get(connection.id)
+    if (peer === undefined) return undefined
+    this.byConnection.delete(connection.id)
+    peer.connections.splice(peer.connections.indexOf(connection), 1)
+    return peer
+  }
+
+  /** Whether a PeerId may connect at all: any, unless the committee file names every worker's. */
+  admits(peerId: string): boolean {
+    return this.peers.some((peer) => peer.namedPeerId === undefined || peer.namedPeerId === peerId)
+  }
+
+  /** Stake of the peers that are connected. */
+  connectedStake(): number {
+    return this.peers.reduce((sum, peer) => sum + (peer.connections.length > 0 ? peer.stake : 0), 0)
+  }
+
+  learn(peer: Peer, addresses: readonly string[]): void {
+    peer.learnedAddresses = addresses.filter((address) => address !== peer.address).slice(0, LEARNED_ADDRESSES_MAX)
+  }
+}

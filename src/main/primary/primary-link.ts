@@ -1,0 +1,38 @@
+/**
+ * How reports get to the primary: over the reference's TCP (`PrimaryConnector`), or within the process
+ * (`InProcessPrimary`).
+ */
+
+/** What a worker tells its primary of a batch; the worker's id is the link's own. */
+export interface PrimaryReport {
+  /** OurBatch: certified. OthersBatch: stored. */
+  readonly type: 'OurBatch' | 'OthersBatch'
+  /** 32 bytes; copied. */
+  readonly digest: Uint8Array
+}
+
+export interface PrimaryLink {
+  /**
+   * Queues a report. An `OurBatch` is never dropped: the worker pauses sealing while the link `isFull`, and what can
+   * still come then is bounded by the own slots. Beyond the limit the oldest `OthersBatch` is dropped and counted: the
+   * primary asks for it with a Synchronize, which reports it again. After `close` nothing is queued: a batch that is
+   * not reported is so in the store, and reported after the next boot.
+   */
+  report(report: PrimaryReport): void
+  /** Whether sealing is to pause. */
+  readonly isFull: boolean
+  /** Reports that the primary's socket has not taken. */
+  readonly queued: number
+  /** Reports of others' batches that were dropped, since the start. */
+  readonly dropped: number
+  readonly isConnected: boolean
+  /** Hands over what it can at once, and ends the link. */
+  close(): Promise<void>
+}
+
+export interface PrimaryLinkHandlers {
+  /** These own batches were handed to the primary: its socket took the bytes. Once for each report. */
+  onReported(digests: Uint8Array[]): void
+  /** The queue was full and is not any more. */
+  onRoom(): void
+}

@@ -1,0 +1,133 @@
+/**
+ * Helper: answers the batch requests of other workers from the store, and says which batches it does not have.
+ *
+ * Each peer may have a few requests open, of a few digests each, and gets so many bytes a second; the rest of its
+ * requests wait their turn on its own streams.
+ *
+ * Source: asonnino/narwhal worker/src/helper.rs.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Stream } from '@libp2p/interface'
+import {
+  BATCH_FRAME_HEADER_BYTES,
+  DIGEST_BYTES,
+  FRAME_STALL_MS,
+  HELPER_BYTES_PER_SECOND,
+  PUBLIC_KEY_BYTES,
+  REQUEST_BYTES_MAX,
+  REQUESTS_OPEN_MAX,
+  SLICE_BYTES,
+} from '../../shared/constants.js'
+import { NarvalError } from '../../shared/errors.js'
+import { encodeFrameOf, FRAME_TYPES, writeFrameHeader } from '../../shared/frames.js'
+import type { PeerRefusal } from '../../shared/refusals.js'
+import { decodeDigests, encodeDigests } from '../../shared/sync-messages.js'
+import { collect, FrameStream, type Refused } from '../network/frame-stream.js'
+import type { ProcessorClient } from '../processor-client.js'
+import { route } from '../router.js'
+import { TokenBucket } from './token-bucket.js'
+
+export interface HelperDependencies {
+  readonly processor: ProcessorClient
+}
+
+export interface HelperHandlers {
+  readonly onServed: (peer: number, found: number, missing: number) => void
+  readonly onRefused: (peer: number, refusal: PeerRefusal, detail: string) => void
+}
+
+const BURST_SECONDS = 10
+
+export class Helper {
+  private readonly dependencies: HelperDependencies
+  private readonly handlers: HelperHandlers
+  private readonly open = new Map<number, number>()
+  private readonly buckets = new Map<number, TokenBucket>()
+
+  constructor(dependencies: HelperDependencies, handlers: HelperHandlers) {
+    this.dependencies = dependencies
+    this.handlers = handlers
+  }
+
+  /** A verified peer opened a sync stream: one request, one reply. */
+  accept(peer: number, stream: Stream): void {
+    const openNow = (this.open.get(peer) ?? 0) + 1
+    if (openNow > REQUESTS_OPEN_MAX) {
+      this.handlers.onRefused(peer, 'request-rate', `${openNow} requests at once, at most ${REQUESTS_OPEN_MAX}`)
+      stream.abort(new Error('request-rate'))
+      return
+    }
+    this.open.set(peer, openNow)
+    let asked = false
+    const frames = new FrameStream(stream, {
+      onFrame: (type, payloadBytes) =>
+        route({ stream: 'their-request', request: (bytes) => takeRequest(bytes) }, type, payloadBytes),
+      onRefused: (refusal, detail) => this.handlers.onRefused(peer, refusal, detail),
+      onClosed: () => this.open.set(peer, this.open.get(peer)! - 1),
+    })
+    const takeRequest = (payloadBytes: number): ReturnType<typeof collect> | Refused => {
+      if (asked) return { refused: 'request-rate', detail: 'one request for each stream' }
+      asked = true
+      if (payloadBytes > REQUEST_BYTES_MAX) {
+        return { refused: 'request-too-many-digests', detail: `${payloadBytes} bytes, at most ${REQUEST_BYTES_MAX}` }
+      }
+      return collect(payloadBytes, (payload) => {
+        try {
+          const digests = decodeDigests(payload)
+          void this.serve(peer, frames, digests)
+          return undefined
+        } catch (error) {
+          if (!(error instanceof NarvalError)) throw error
+          return { refused: 'request-malformed', detail: error.message }
+        }
+      })
+    }
+  }
+
+  private async serve(peer: number, frames: FrameStream, digests: readonly Uint8Array[]): Promise<void> {
+    const { stream } = frames
+    const missing: Uint8Array[] = []
+    try {
+      for (const digest of digests) {
+        const stored = await this.dependencies.processor.ask({ type: 'get', digest })
+        if (frames.isClosed) return
+        if (stored === undefined) {
+          missing.push(digest)
+          continue
+        }
+        await this.pace(peer, stored.bytes.length)
+        await sendFound(stream, digest, stored.author, stored.bytes)
+      }
+      await send(stream, encodeFrameOf('missing', encodeDigests(missing)))
+      await stream.close({ signal: AbortSignal.timeout(FRAME_STALL_MS) })
+      this.handlers.onServed(peer, digests.length - missing.length, missing.length)
+    } catch (error) {
+      // The peer went away, or takes nothing, or we are closing: it asks again, here or elsewhere.
+      frames.abort((error as Error).message)
+    }
+  }
+
+  private async pace(peer: number, bytes: number): Promise<void> {
+    let bucket = this.buckets.get(peer)
+    if (bucket === undefined) {
+      bucket = new TokenBucket(HELPER_BYTES_PER_SECOND, HELPER_BYTES_PER_SECOND * BURST_SECONDS)
+      this.buckets.set(peer, bucket)
+    }
+    const waitMs = bucket.take(bytes, performance.now())
+    if (waitMs > 0) await sleep(waitMs)
+  }
+}
+
+async function sendFound(stream: Stream, digest: Uint8Array, author: Uint8Array, bytes: Uint8Array): Promise<void> {
+  const head = new Uint8Array(BATCH_FRAME_HEADER_BYTES + DIGEST_BYTES + PUBLIC_KEY_BYTES)
+  writeFrameHeader(head, 0, FRAME_TYPES.found, DIGEST_BYTES + PUBLIC_KEY_BYTES + bytes.length)
+  head.set(digest, BATCH_FRAME_HEADER_BYTES)
+  head.set(author, BATCH_FRAME_HEADER_BYTES + DIGEST_BYTES)
+  await send(stream, head)
+  for (let at = 0; at < bytes.length; at += SLICE_BYTES) await send(stream, bytes.subarray(at, at + SLICE_BYTES))
+}
+
+/** Hands bytes over and waits until the stream takes more. The bytes are not used again. */
+async function send(stream: Stream, bytes: Uint8Array): Promise<void> {
+  if (!stream.send(bytes)) await stream.onDrain({ signal: AbortSignal.timeout(FRAME_STALL_MS) })
+}

@@ -1,0 +1,298 @@
+/**
+ * Synchronizer: finds the batches that the primary misses.
+ *
+ * In: `Synchronize(digests, target)` and `Cleanup(round)` from the primary. What is stored is reported again; what is
+ * not is requested from the target, and after `sync_retry_delay` from `sync_retry_nodes` others at random, until it
+ * comes or is older than `gc_depth` rounds. What comes is stored only if it has the digest that was asked for.
+ *
+ * Source: asonnino/narwhal worker/src/synchronizer.rs.
+ */
+import type { Stream } from '@libp2p/interface'
+import {
+  BATCH_HEADER_BYTES,
+  DIGEST_BYTES,
+  PUBLIC_KEY_BYTES,
+  REQUEST_BYTES_MAX,
+  REQUEST_DIGESTS_MAX,
+  REQUESTS_OPEN_MAX,
+  SYNC_PENDING_MAX,
+  SYNC_TICK_MS,
+} from '../../shared/constants.js'
+import { NarvalError } from '../../shared/errors.js'
+import { encodeFrameOf } from '../../shared/frames.js'
+import type { InboundWork } from '../../shared/messages.js'
+import type { PeerRefusal } from '../../shared/refusals.js'
+import type { Arena } from '../../shared/slots.js'
+import { decodeDigests, encodeDigests } from '../../shared/sync-messages.js'
+import type { InboundDone } from '../inbound/inbound-batches.js'
+import type { SlotPool } from '../inbound/slot-pool.js'
+import { collect, type FrameSink, FrameStream, type Refused } from '../network/frame-stream.js'
+import type { ProcessorClient } from '../processor-client.js'
+import { route } from '../router.js'
+import { type PendingDigest, PendingDigests } from './pending-digests.js'
+
+export interface SynchronizerOptions {
+  readonly batchBytesMax: number
+  readonly syncRetryDelayMs: number
+  readonly syncRetryNodes: number
+  readonly gcDepthRounds: number
+  /** Authority indices of the others. */
+  readonly peers: readonly number[]
+}
+
+export interface SynchronizerDependencies {
+  readonly arena: Arena
+  readonly slots: SlotPool
+  readonly processor: ProcessorClient
+  readonly toProcessor: (work: InboundWork) => void
+  /** The authority index of a public key; -1 for none. */
+  readonly indexOf: (publicKey: Uint8Array) => number
+  /** Opens a sync stream to a peer; undefined if it is not connected. */
+  readonly openStream: (peer: number) => Promise<Stream | undefined>
+  readonly nowMs: () => number
+  /** A number in [0, 1). */
+  readonly random: () => number
+}
+
+export interface SynchronizerHandlers {
+  /** The digest is stored: the primary is to be told. */
+  readonly onStored: (digest: Uint8Array, author: Uint8Array) => void
+  readonly onRefused: (peer: number, refusal: PeerRefusal, detail: string) => void
+  readonly onReceived: (peer: number, bytes: number) => void
+  readonly onSlotFree: (slot: number) => void
+}
+
+interface Request {
+  readonly peer: number
+  readonly wanted: Map<string, Uint8Array>
+}
+
+/** Digest and author, in front of the batch in a reply. */
+const FOUND_HEAD_BYTES = DIGEST_BYTES + PUBLIC_KEY_BYTES
+/** Digests looked up in the store at once: a large Synchronize must not hold up the batches that are being stored. */
+const FIND_CHUNK = 512
+
+export class Synchronizer {
+  private readonly options: SynchronizerOptions
+  private readonly dependencies: SynchronizerDependencies
+  private readonly handlers: SynchronizerHandlers
+  private readonly pending = new PendingDigests(SYNC_PENDING_MAX)
+  /** Requests that wait for one of a peer's places, by peer; each is at most REQUEST_DIGESTS_MAX digests. */
+  private readonly queues = new Map<number, Uint8Array[][]>()
+  private readonly open = new Map<number, number>()
+  /** Streams with a found batch and no slot for it. */
+  private readonly waiting = new Set<FrameStream>()
+  private readonly timer: NodeJS.Timeout
+  private round = 0n
+
+  constructor(
+    options: SynchronizerOptions,
+    dependencies: SynchronizerDependencies,
+    handlers: SynchronizerHandlers,
+  ) {
+    this.options = options
+    this.dependencies = dependencies
+    this.handlers = handlers
+    this.timer = setInterval(() => this.tick(), SYNC_TICK_MS)
+  }
+
+  get pendingCount(): number {
+    return this.pending.size
+  }
+
+  get slotsFree(): number {
+    return this.dependencies.slots.available
+  }
+
+  /** The primary misses these batches of `target`'s. */
+  async synchronize(digests: readonly Uint8Array[], target: number): Promise<void> {
+    for (let at = 0; at < digests.length; at += FIND_CHUNK) {
+      const chunk = digests.slice(at, at + FIND_CHUNK)
+      const authors = await this.dependencies.processor.ask({ type: 'find', digests: chunk, touch: true })
+      for (const [index, digest] of chunk.entries()) {
+        const author = authors[index]
+        if (author !== undefined) this.handlers.onStored(digest, author)
+        else this.pending.add(digest, target, this.round)
+      }
+    }
+    this.tick()
+  }
+
+  cleanup(round: bigint): void {
+    if (round > this.round) this.round = round
+    this.pending.cleanup(this.round, BigInt(this.options.gcDepthRounds))
+  }
+
+  /** The batch came by another way: nobody needs to look for it. */
+  onStoredElsewhere(digest: Uint8Array): void {
+    this.pending.delete(digest)
+  }
+
+  /** The processor is done with a slot of ours. */
+  onDone(done: InboundDone, author: Uint8Array): void {
+    if (done.status === 'ok') {
+      this.pending.delete(done.digest)
+      this.handlers.onStored(done.digest, author)
+    } else if (done.status === 'not-as-asked' || done.status === 'invalid') {
+      this.handlers.onRefused(done.peer, 'reply-not-asked', `a batch that is ${done.status}`)
+    }
+    this.freeSlot(done.slot)
+  }
+
+  owns(slot: number): boolean {
+    return this.dependencies.slots.owns(slot)
+  }
+
+  close(): void {
+    clearInterval(this.timer)
+  }
+
+  private tick(): void {
+    const { nowMs } = this.dependencies
+    const { first, again } = this.pending.takeDue(nowMs(), this.options.syncRetryDelayMs)
+    const byPeer = new Map<number, PendingDigest[]>()
+    const want = (peer: number, entry: PendingDigest): void => {
+      const list = byPeer.get(peer)
+      if (list === undefined) byPeer.set(peer, [entry])
+      else list.push(entry)
+    }
+    for (const entry of first) want(entry.target, entry)
+    for (const entry of again) {
+      for (const peer of this.lot(this.options.syncRetryNodes)) want(peer, entry)
+    }
+    for (const [peer, entries] of byPeer) {
+      if (!this.options.peers.includes(peer)) continue
+      const queue: Uint8Array[][] = []
+      for (let at = 0; at < entries.length; at += REQUEST_DIGESTS_MAX) {
+        queue.push(entries.slice(at, at + REQUEST_DIGESTS_MAX).map(({ digest }) => digest))
+      }
+      // What still waits from an earlier tick is due again by now, and in the new list.
+      this.queues.set(peer, queue)
+      this.next(peer)
+    }
+  }
+
+  /** `count` of the peers, drawn without putting back. */
+  private lot(count: number): number[] {
+    const left = [...this.options.peers]
+    const drawn: number[] = []
+    while (drawn.length < count && left.length > 0) {
+      drawn.push(...left.splice(Math.floor(this.dependencies.random() * left.length), 1))
+    }
+    return drawn
+  }
+
+  private next(peer: number): void {
+    while ((this.open.get(peer) ?? 0) < REQUESTS_OPEN_MAX) {
+      const digests = this.queues.get(peer)?.shift()?.filter((digest) => this.pending.get(digest) !== undefined)
+      if (digests === undefined) return
+      if (digests.length === 0) continue
+      this.open.set(peer, (this.open.get(peer) ?? 0) + 1)
+      void this.request(peer, digests).finally(() => {
+        this.open.set(peer, this.open.get(peer)! - 1)
+        this.next(peer)
+      })
+    }
+  }
+
+  /** One request on a stream of its own; over when the stream is. */
+  private async request(peer: number, digests: readonly Uint8Array[]): Promise<void> {
+    const stream = await this.dependencies.openStream(peer).catch(() => undefined)
+    if (stream === undefined) return
+    const request: Request = { peer, wanted: new Map(digests.map((digest) => [keyOf(digest), digest])) }
+    await new Promise<void>((resolve) => {
+      const frames: FrameStream = new FrameStream(stream, {
+        onFrame: (type, payloadBytes) =>
+          route(
+            {
+              stream: 'our-request',
+              found: (bytes) => this.takeFound(request, frames, bytes),
+              missing: (bytes) => this.takeMissing(frames, bytes),
+            },
+            type,
+            payloadBytes,
+          ),
+        onRefused: (refusal, detail) => this.handlers.onRefused(peer, refusal, detail),
+        onEnd: () => frames.abort('the reply is over'),
+        onClosed: () => {
+          this.waiting.delete(frames)
+          resolve()
+        },
+      })
+      stream.send(encodeFrameOf('request', encodeDigests(digests)))
+    })
+  }
+
+  private takeFound(request: Request, frames: FrameStream, payloadBytes: number): FrameSink | 'wait' | Refused {
+    const byteLength = payloadBytes - FOUND_HEAD_BYTES
+    if (byteLength < BATCH_HEADER_BYTES || byteLength > this.options.batchBytesMax) {
+      return { refused: 'reply-malformed', detail: `a batch of ${byteLength} bytes` }
+    }
+    if (request.wanted.size === 0) return { refused: 'reply-not-asked', detail: 'more batches than digests' }
+    const slot = this.dependencies.slots.take()
+    if (slot === undefined) {
+      this.waiting.add(frames)
+      return 'wait'
+    }
+    const head = new Uint8Array(FOUND_HEAD_BYTES)
+    const bytes = this.dependencies.arena.batch(slot, byteLength)
+    let length = 0
+    return {
+      write: (piece) => {
+        this.handlers.onReceived(request.peer, piece.length)
+        const ofHead = Math.min(piece.length, Math.max(0, FOUND_HEAD_BYTES - length))
+        if (ofHead > 0) head.set(piece.subarray(0, ofHead), length)
+        if (ofHead < piece.length) bytes.set(piece.subarray(ofHead), Math.max(0, length - FOUND_HEAD_BYTES))
+        length += piece.length
+      },
+      end: () => {
+        const digest = head.slice(0, DIGEST_BYTES)
+        const author = this.dependencies.indexOf(head.subarray(DIGEST_BYTES))
+        if (author === -1 || !request.wanted.delete(keyOf(digest))) {
+          this.freeSlot(slot)
+          return author === -1
+            ? { refused: 'reply-unknown-author', detail: 'its author is not in the committee' }
+            : { refused: 'reply-not-asked', detail: 'a batch that was not asked for' }
+        }
+        this.dependencies.toProcessor({
+          kind: 'inbound',
+          slot,
+          peer: request.peer,
+          author,
+          byteLength,
+          expected: digest,
+        })
+        return undefined
+      },
+      abort: () => this.freeSlot(slot),
+    }
+  }
+
+  /** What the peer does not have is asked of others when it is due again. */
+  private takeMissing(frames: FrameStream, payloadBytes: number): FrameSink | Refused {
+    if (payloadBytes > REQUEST_BYTES_MAX) return { refused: 'reply-malformed', detail: `${payloadBytes} bytes` }
+    return collect(payloadBytes, (payload) => {
+      try {
+        decodeDigests(payload)
+      } catch (error) {
+        if (!(error instanceof NarvalError)) throw error
+        return { refused: 'reply-malformed', detail: error.message }
+      }
+      void frames.stream.close().catch(() => {})
+      return undefined
+    })
+  }
+
+  private freeSlot(slot: number): void {
+    this.handlers.onSlotFree(slot)
+    this.dependencies.slots.give(slot)
+    const [frames] = this.waiting
+    if (frames === undefined) return
+    this.waiting.delete(frames)
+    frames.retry()
+  }
+}
+
+function keyOf(digest: Uint8Array): string {
+  return Buffer.from(digest.buffer, digest.byteOffset, digest.length).toString('latin1')
+}

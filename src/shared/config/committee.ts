@@ -1,0 +1,209 @@
+/**
+ * The committee: who has how much stake, and where each authority's primary and workers listen. The file is the
+ * reference's (asonnino/narwhal config/src/lib.rs `Committee`); narval adds a worker's optional `peer_id`, and takes a
+ * multiaddr for `worker_to_worker`.
+ */
+import assert from 'node:assert'
+import { createHash } from 'node:crypto'
+import { z } from 'zod'
+import { COMMITTEE_SIZE_MAX, STAKE_MAX, WORKER_ID_MAX, WORKERS_PER_AUTHORITY_MAX } from '../constants.js'
+import { NarvalError } from '../errors.js'
+import { decodePublicKey, encodeBase64 } from '../public-key.js'
+import * as address from './address.js'
+import { readJsonFile } from './config-file.js'
+import { check, integer, refuse, show, text } from './schema.js'
+
+export interface PrimaryAddresses {
+  readonly primaryToPrimary: address.TcpAddress
+  readonly workerToPrimary: address.TcpAddress
+}
+
+export interface WorkerAddresses {
+  readonly primaryToWorker: address.TcpAddress
+  readonly transactions: address.TcpAddress
+  readonly workerToWorker: address.Libp2pAddress
+}
+
+export interface Authority {
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array
+  /** The public key in base64, as files and logs name it. */
+  readonly name: string
+  readonly stake: number
+  readonly primary: PrimaryAddresses
+  /** By worker id, ascending. */
+  readonly workers: ReadonlyMap<number, WorkerAddresses>
+}
+
+/** An authority's index is its place in the order of the raw public keys: the reference's order in memory. */
+export class Committee {
+  readonly authorities: readonly Authority[]
+  readonly totalStake: number
+  /** `2 · total / 3 + 1`, integer division: any two sets with this much stake share an honest authority. */
+  readonly quorumThreshold: number
+  readonly #indices: ReadonlyMap<string, number>
+
+  constructor(authorities: readonly Authority[]) {
+    this.authorities = [...authorities].sort((a, b) => Buffer.compare(a.publicKey, b.publicKey))
+    this.totalStake = authorities.reduce((sum, authority) => sum + authority.stake, 0)
+    this.quorumThreshold = Math.floor((2 * this.totalStake) / 3) + 1
+    this.#indices = new Map(this.authorities.map((authority, index) => [authority.name, index]))
+  }
+
+  get size(): number {
+    return this.authorities.length
+  }
+
+  /** The index of an authority, -1 if the committee has none with this key. */
+  indexOf(publicKey: Uint8Array): number {
+    return this.#indices.get(encodeBase64(publicKey)) ?? -1
+  }
+
+  authority(index: number): Authority {
+    const authority = this.authorities[index]
+    assert(authority !== undefined, `authority ${index} of ${this.size}`)
+    return authority
+  }
+
+  stakeOf(index: number): number {
+    return this.authority(index).stake
+  }
+
+  primary(index: number): PrimaryAddresses {
+    return this.authority(index).primary
+  }
+
+  /** Errors: `ERR_NOT_IN_COMMITTEE` if that authority has no such worker. */
+  worker(index: number, workerId: number): WorkerAddresses {
+    const { name, workers } = this.authority(index)
+    const addresses = workers.get(workerId)
+    if (addresses !== undefined) return addresses
+    throw new NarvalError(
+      'ERR_NOT_IN_COMMITTEE',
+      `authorities.${name}.workers.${workerId} is missing: the committee file has the workers ${[...workers.keys()].join(', ')}`,
+    )
+  }
+}
+
+const tcpAddress = text(address.TCP_ADDRESS_FORM, address.parseTcpAddress)
+const peerId = text('a peer id in base58, as 12D3KooW…', address.parsePeerId)
+
+const workerSchema = z
+  .strictObject({
+    primary_to_worker: tcpAddress,
+    transactions: tcpAddress,
+    worker_to_worker: text(address.LIBP2P_ADDRESS_FORM, address.parseLibp2pAddress),
+    peer_id: peerId.optional(),
+  })
+  .transform((file, context): WorkerAddresses => {
+    const { worker_to_worker: workerToWorker, peer_id: named } = file
+    if (named !== undefined && workerToWorker.peerId !== undefined && workerToWorker.peerId !== named) {
+      return refuse(context, `${named} is not the peer id in worker_to_worker, ${workerToWorker.peerId}`, ['peer_id'])
+    }
+    return {
+      primaryToWorker: file.primary_to_worker,
+      transactions: file.transactions,
+      workerToWorker: named === undefined ? workerToWorker : { ...workerToWorker, peerId: named },
+    }
+  })
+
+const authoritySchema = z.strictObject({
+  stake: integer(1, STAKE_MAX),
+  primary: z.strictObject({ primary_to_primary: tcpAddress, worker_to_primary: tcpAddress }).transform(
+    (file): PrimaryAddresses => ({
+      primaryToPrimary: file.primary_to_primary,
+      workerToPrimary: file.worker_to_primary,
+    }),
+  ),
+  workers: z.record(z.string(), workerSchema).transform((file, context) => {
+    const ids = Object.keys(file)
+    if (ids.length === 0) return refuse(context, 'expected at least one worker, found none')
+    if (ids.length > WORKERS_PER_AUTHORITY_MAX) {
+      return refuse(context, `${ids.length} workers, at most ${WORKERS_PER_AUTHORITY_MAX}`)
+    }
+    const wrong = ids.find((id) => !/^(?:0|[1-9]\d{0,9})$/.test(id) || Number(id) > WORKER_ID_MAX)
+    if (wrong !== undefined) return refuse(context, `expected a worker id from 0 to ${WORKER_ID_MAX}`, [wrong])
+    return new Map(ids.sort((a, b) => Number(a) - Number(b)).map((id) => [Number(id), file[id] as WorkerAddresses]))
+  }),
+})
+
+const schema = z
+  .strictObject({ authorities: z.record(z.string(), authoritySchema) })
+  .transform(({ authorities }, context): Committee => {
+    const names = Object.keys(authorities)
+    if (names.length === 0) return refuse(context, 'expected at least one authority, found none', ['authorities'])
+    if (names.length > COMMITTEE_SIZE_MAX) {
+      return refuse(context, `${names.length} authorities, at most ${COMMITTEE_SIZE_MAX}`, ['authorities'])
+    }
+    const members: Authority[] = []
+    for (const name of names) {
+      const publicKey = decodePublicKey(name)
+      if (publicKey === undefined) {
+        return refuse(context, 'expected a public key, 44 characters of base64 for 32 bytes', ['authorities', name])
+      }
+      members.push({ publicKey, name, ...(authorities[name] as z.output<typeof authoritySchema>) })
+    }
+    refuseDuplicates(members, context)
+    return new Committee(members)
+  })
+
+/** The committee that `json`, the content of a file, describes. Errors: `ERR_COMMITTEE_MALFORMED`. */
+export function parseCommittee(json: unknown, where: string): Committee {
+  return check(schema, json, 'ERR_COMMITTEE_MALFORMED', where)
+}
+
+/** Errors: `ERR_FILE_MISSING`, `ERR_FILE_UNREADABLE`, `ERR_FILE_MALFORMED`, `ERR_COMMITTEE_MALFORMED`. */
+export function readCommittee(path: string): Committee {
+  const remedy = 'make it with an entry for each authority, as README.md shows'
+  return parseCommittee(readJsonFile(path, 'committee file', remedy), `committee file ${path}`)
+}
+
+/**
+ * What workers must agree on before they speak: SHA-256 over
+ *
+ * ```
+ *  "narval/committee/v1", zeros to 32 ‖ u32 count ‖ for each authority, by raw key:
+ *      public key 32 ‖ u32 stake ‖ u32 number of workers ‖ u32 worker ids, ascending
+ * ```
+ *
+ * Integers are little-endian. Addresses and peer ids may differ from file to file.
+ */
+export function committeeDigest(committee: Committee): Uint8Array {
+  const tag = Buffer.alloc(32)
+  tag.write('narval/committee/v1')
+  const hash = createHash('sha256').update(tag).update(u32(committee.size))
+  for (const { publicKey, stake, workers } of committee.authorities) {
+    hash.update(publicKey).update(u32(stake)).update(u32(workers.size))
+    for (const workerId of workers.keys()) hash.update(u32(workerId))
+  }
+  return new Uint8Array(hash.digest())
+}
+
+/** Two listeners on one address, or two workers with one peer id, are a slip that would show much later. */
+function refuseDuplicates(members: readonly Authority[], context: z.RefinementCtx): void {
+  const pathOf = new Map<string, string>()
+  const claim = (value: string, path: string[]): void => {
+    const other = pathOf.get(value)
+    if (other !== undefined) refuse(context, `${show(value)} is also ${other}`, path)
+    pathOf.set(value, path.join('.'))
+  }
+  for (const { name, primary, workers } of members) {
+    const path = ['authorities', name]
+    claim(address.formatTcpAddress(primary.primaryToPrimary), [...path, 'primary', 'primary_to_primary'])
+    claim(address.formatTcpAddress(primary.workerToPrimary), [...path, 'primary', 'worker_to_primary'])
+    for (const [id, worker] of workers) {
+      const workerPath = [...path, 'workers', String(id)]
+      claim(address.formatTcpAddress(worker.primaryToWorker), [...workerPath, 'primary_to_worker'])
+      claim(address.formatTcpAddress(worker.transactions), [...workerPath, 'transactions'])
+      claim(address.formatTcpAddress(worker.workerToWorker), [...workerPath, 'worker_to_worker'])
+      const { peerId: named } = worker.workerToWorker
+      if (named !== undefined) claim(named, [...workerPath, 'peer_id'])
+    }
+  }
+}
+
+function u32(value: number): Buffer {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32LE(value)
+  return bytes
+}

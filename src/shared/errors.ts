@@ -1,0 +1,79 @@
+/**
+ * The typed errors of narval.
+ *
+ * A `NarvalError` says that somebody outside — a user, a file, a client, a peer, the operating system — did something
+ * that narval refuses, and carries a stable code, what was expected and what was found. Our own bugs are assertions
+ * (`node:assert`), never a `NarvalError`.
+ */
+
+export type ErrorCode =
+  // files and command line
+  | 'ERR_USAGE'
+  | 'ERR_FILE_MISSING'
+  | 'ERR_FILE_MALFORMED'
+  | 'ERR_FILE_EXISTS'
+  | 'ERR_FILE_UNREADABLE'
+  | 'ERR_FILE_UNWRITABLE'
+  | 'ERR_KEYS_MALFORMED'
+  | 'ERR_COMMITTEE_MALFORMED'
+  | 'ERR_PARAMETERS_MALFORMED'
+  | 'ERR_NOT_IN_COMMITTEE'
+  | 'ERR_ADDRESS_IN_USE'
+  | 'ERR_ADDRESS_UNAVAILABLE'
+  // store
+  | 'ERR_STORE_LOCKED'
+  | 'ERR_STORE_FOREIGN'
+  | 'ERR_STORE_FORMAT'
+  | 'ERR_STORE_WRITE'
+  | 'ERR_STORE_FULL'
+  | 'ERR_BATCH_NOT_FOUND'
+  // transactions and batches
+  | 'ERR_TRANSACTION_TOO_LARGE'
+  | 'ERR_TRANSACTION_EMPTY'
+  | 'ERR_TRANSACTION_NOT_FOUND'
+  | 'ERR_BATCH_MALFORMED'
+  // wire
+  | 'ERR_CODEC'
+  | 'ERR_FRAME_TOO_LARGE'
+  | 'ERR_HELLO_REFUSED'
+  // the load client and a committee on one machine
+  | 'ERR_UNREACHABLE'
+  | 'ERR_DISCONNECTED'
+  | 'ERR_DIRECTORY_FOREIGN'
+  | 'ERR_BOOT_TIMEOUT'
+  | 'ERR_CHILD_DIED'
+  // lifecycle
+  | 'ERR_CLOSED'
+  | 'ERR_BUSY'
+  | 'ERR_THREAD_DIED'
+
+export class NarvalError extends Error {
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.name = 'NarvalError'
+    this.code = code
+  }
+
+  /** One line for a user: the code and what to do. */
+  override toString(): string {
+    return `${this.code}: ${this.message}`
+  }
+}
+
+/** What a failed `listen` means to a user. `what` is received there: "the clients' transactions". */
+export function listenError(error: unknown, what: string, address: { host: string; port: number }): NarvalError {
+  const code = (error as NodeJS.ErrnoException).code
+  const at = `${address.host}:${address.port}`
+  if (code === 'EADDRINUSE') {
+    return new NarvalError(
+      'ERR_ADDRESS_IN_USE',
+      `${at}, which is to receive ${what}, is in use: stop the process that listens there, or change the committee file`,
+      { cause: error },
+    )
+  }
+  return new NarvalError('ERR_ADDRESS_UNAVAILABLE', `cannot listen on ${at} for ${what}: ${(error as Error).message}`, {
+    cause: error,
+  })
+}

@@ -1,0 +1,39 @@
+/**
+ * One node per store: a lock on a file in the store's directory, held by the kernel for as long as the process lives,
+ * so that a node that was killed leaves no lock behind.
+ */
+import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { tryLock } from 'fs-native-extensions'
+import { NarvalError } from '../errors.js'
+
+export interface StoreLock {
+  release(): void
+}
+
+/** @throws NarvalError ERR_STORE_LOCKED if another process holds it */
+export function lockStore(directory: string): StoreLock {
+  let fd: number
+  const path = join(directory, 'narval.lock')
+  try {
+    mkdirSync(directory, { recursive: true })
+    fd = openSync(path, 'a+')
+  } catch (error) {
+    throw new NarvalError(
+      'ERR_STORE_WRITE',
+      `cannot write to the store's directory ${directory}: ${(error as Error).message}`,
+      { cause: error },
+    )
+  }
+  if (!tryLock(fd)) {
+    const holder = readFileSync(path, 'utf8').trim()
+    closeSync(fd)
+    throw new NarvalError(
+      'ERR_STORE_LOCKED',
+      `the store ${directory} is open in another node${holder === '' ? '' : ` (process ${holder})`}: stop it, or give this one a --store of its own`,
+    )
+  }
+  ftruncateSync(fd)
+  writeSync(fd, `${process.pid}\n`)
+  return { release: () => closeSync(fd) }
+}

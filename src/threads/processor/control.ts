@@ -1,0 +1,43 @@
+/** Answers main's requests to the store (shared/processor-control.ts). */
+import { WALK_CHUNK } from '../../shared/constants.js'
+import type { ProcessorAnswers, ProcessorRequest } from '../../shared/processor-control.js'
+import type { Store } from './store.js'
+
+export interface Answer {
+  readonly answer: ProcessorAnswers[keyof ProcessorAnswers]
+  readonly transfer: readonly ArrayBuffer[]
+}
+
+export async function answerRequest(
+  request: ProcessorRequest,
+  store: Store,
+  onDeleted: (count: number) => void,
+): Promise<Answer> {
+  switch (request.type) {
+    case 'get': {
+      const answer = store.get(request.digest)
+      return { answer, transfer: answer === undefined ? [] : [answer.bytes.buffer] }
+    }
+    case 'find': {
+      const answer = request.digests.map((digest) => store.find(digest)?.author)
+      if (request.touch) await Promise.all(request.digests.map((digest) => store.touch(digest)))
+      return { answer, transfer: [] }
+    }
+    case 'reported':
+      await store.markReported(request.digests)
+      return { answer: undefined, transfer: [] }
+    case 'cleanup': {
+      const deleted = await store.cleanup(request.round)
+      if (deleted > 0) onDeleted(deleted)
+      return { answer: { deleted }, transfer: [] }
+    }
+    case 'reserve-sequences':
+      return { answer: await store.reserveSequences(Date.now()), transfer: [] }
+    case 'unreported':
+      return { answer: store.unreported(request.after, WALK_CHUNK), transfer: [] }
+    case 'recent': {
+      const from = store.stamp > request.rounds ? store.stamp - request.rounds : 0n
+      return { answer: store.since(from, request.after, WALK_CHUNK), transfer: [] }
+    }
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * Processor: checks, hashes and stores batches, own ones and others', and says so after their commit.
+ *
+ * In: slots with a batch in them. Out: for each slot one answer, when the batch is stored at the node's ACK level or
+ * was refused; the slot is not read after it.
+ *
+ * Source: asonnino/narwhal worker/src/processor.rs.
+ */
+import assert from 'node:assert'
+import { checkBatch, chunkCount, readBatchHeader, transactions } from '../../shared/batch.js'
+import { DIGEST_BYTES } from '../../shared/constants.js'
+import type { Counters } from '../../shared/counters.js'
+import { BatchDigester } from '../../shared/digest.js'
+import type { InboundStatus, InboundWork, OwnWork, ProcessorToMain } from '../../shared/messages.js'
+import type { Arena } from '../../shared/slots.js'
+import { storedBytes } from '../../shared/store/format.js'
+import { OwnedBuffers } from './owned-buffers.js'
+import type { Store } from './store.js'
+
+export interface ProcessorOptions {
+  readonly workerId: number
+  readonly batchBytesMax: number
+  /** Public keys by authority index. */
+  readonly authorities: readonly Uint8Array[]
+  readonly ownIndex: number
+  /** Bytes that stored batches may take. */
+  readonly storeBytesMax: number
+  /** Of those, what is kept for the own batches that are under way: others' are refused below it. */
+  readonly storeBytesReserved: number
+  /** Log what the reference logs with its `benchmark` feature. */
+  readonly benchmark: boolean
+}
+
+export interface ProcessorDependencies {
+  readonly own: Arena
+  readonly inbound: Arena
+  readonly store: Store
+  readonly counters: Counters<'processor'>
+  /** Publishes to main and rings. */
+  readonly send: (message: ProcessorToMain) => void
+  readonly log: (text: string) => void
+}
+
+const NO_DIGEST = new Uint8Array(DIGEST_BYTES)
+
+export class Processor {
+  private readonly options: ProcessorOptions
+  private readonly dependencies: ProcessorDependencies
+  private readonly digester: BatchDigester
+  private readonly frameOffsets: Uint32Array
+  private readonly buffers: OwnedBuffers
+  /** Batches whose commit is awaited, by digest: a second copy of one waits for the first. At most one per slot. */
+  private readonly storing = new Map<string, Promise<void>>()
+  private readonly author: Uint8Array
+
+  constructor(options: ProcessorOptions, dependencies: ProcessorDependencies) {
+    this.options = options
+    this.dependencies = dependencies
+    this.digester = new BatchDigester(options.batchBytesMax)
+    this.frameOffsets = new Uint32Array(chunkCount(options.batchBytesMax))
+    this.buffers = new OwnedBuffers(options.batchBytesMax)
+    this.author = options.authorities[options.ownIndex]!
+  }
+
+  /** True while the store takes no batches of others, and clients are to wait. */
+  get isFull(): boolean {
+    const { storeBytesMax, storeBytesReserved } = this.options
+    return this.dependencies.store.bytes + storeBytesReserved >= storeBytesMax
+  }
+
+  /** Resolves when every batch taken on so far is stored. */
+  async settled(): Promise<void> {
+    await Promise.all(this.storing.values())
+  }
+
+  own(work: OwnWork): void {
+    const bytes = this.dependencies.own.batch(work.slot, work.byteLength)
+    const check = checkBatch(bytes, this.options, this.frameOffsets)
+    assert(check.ok, `the batch-maker sealed a batch that is ${check.ok ? 'valid' : check.reason}`)
+    const digest = new Uint8Array(DIGEST_BYTES)
+    this.digester.digest(bytes, this.frameOffsets, this.author, digest)
+    if (this.options.benchmark) this.logBatch(digest, bytes, check.transactionBytes)
+    void this.store(digest, this.author, bytes, true).then(() => {
+      this.dependencies.counters.add('ownStored')
+      this.dependencies.send({ kind: 'own-stored', slot: work.slot, sequence: work.sequence, digest })
+    })
+  }
+
+  foreign(work: InboundWork): void {
+    const { counters, inbound, store } = this.dependencies
+    const bytes = inbound.batch(work.slot, work.byteLength)
+    const check = checkBatch(bytes, this.options, this.frameOffsets)
+    if (!check.ok) {
+      this.refuse(work, readBatchHeader(bytes).sequence, NO_DIGEST, 'invalid', check.reason)
+      return
+    }
+    const author = this.options.authorities[work.author]!
+    const digest = new Uint8Array(DIGEST_BYTES)
+    this.digester.digest(bytes, this.frameOffsets, author, digest)
+    if (work.expected !== null && Buffer.compare(work.expected, digest) !== 0) {
+      this.refuse(work, check.sequence, digest, 'not-as-asked', 'another digest than asked for')
+      return
+    }
+    const storing = this.storing.get(keyOf(digest))
+    const again = storing !== undefined || store.find(digest) !== undefined
+    if (!again && this.isFull) {
+      this.refuse(work, check.sequence, digest, 'store-full', `${store.bytes} bytes are stored`)
+      return
+    }
+    const stored = storing ?? (again ? Promise.resolve() : this.store(digest, author, bytes, false))
+    void stored.then(() => {
+      counters.add(again ? 'inboundAgain' : 'inboundStored')
+      this.dependencies.send({
+        kind: 'inbound-done',
+        slot: work.slot,
+        peer: work.peer,
+        author: work.author,
+        sequence: check.sequence,
+        digest,
+        status: 'ok',
+        again,
+        transactions: check.count,
+        byteLength: work.byteLength,
+      })
+    })
+  }
+
+  private refuse(
+    work: InboundWork,
+    sequence: bigint,
+    digest: Uint8Array,
+    status: Exclude<InboundStatus, 'ok'>,
+    why: string,
+  ): void {
+    this.dependencies.counters.add('inboundRefused')
+    this.dependencies.log(`Refused a batch of authority ${work.author}: ${status}: ${why}`)
+    this.dependencies.send({
+      kind: 'inbound-done',
+      slot: work.slot,
+      peer: work.peer,
+      author: work.author,
+      sequence,
+      digest,
+      status,
+      again: false,
+      transactions: 0,
+      byteLength: work.byteLength,
+    })
+  }
+
+  private store(digest: Uint8Array, author: Uint8Array, bytes: Uint8Array, own: boolean): Promise<void> {
+    const { counters, store } = this.dependencies
+    const startMs = performance.now()
+    const owned = this.buffers.copy(bytes)
+    const key = keyOf(digest)
+    const stored = store.put(digest, author, owned, own).then(() => {
+      this.storing.delete(key)
+      this.buffers.release(owned)
+      counters.add('commits')
+      counters.add('commitMs', performance.now() - startMs)
+    })
+    this.storing.set(key, stored)
+    counters.set('storeBytes', store.bytes)
+    counters.set('storeFull', this.isFull ? 1 : 0)
+    assert(store.bytes <= this.options.storeBytesMax + storedBytes(this.options.batchBytesMax))
+    return stored
+  }
+
+  /** The reference's lines, which its benchmark scripts read (reference: worker/src/batch_maker.rs). */
+  private logBatch(digest: Uint8Array, bytes: Uint8Array, transactionBytes: number): void {
+    const name = Buffer.from(digest).toString('base64')
+    for (const transaction of transactions(bytes)) {
+      if (transaction[0] !== 0 || transaction.length <= 8) continue
+      const sample = Buffer.from(transaction.subarray(1, 9)).readBigUInt64BE()
+      this.dependencies.log(`Batch ${name} contains sample tx ${sample}`)
+    }
+    this.dependencies.log(`Batch ${name} contains ${transactionBytes} B`)
+  }
+}
+
+function keyOf(digest: Uint8Array): string {
+  return Buffer.from(digest.buffer, digest.byteOffset, digest.length).toString('latin1')
+}

@@ -1,0 +1,307 @@
+/**
+ * The store's one writer. Format and keys: shared/store/format.ts.
+ *
+ * What kill -9 leaves: a batch, its index entry and its `unreported` mark are written in one event turn, hence in one
+ * transaction: all or none. A promise of `put` is kept when it resolves, never before.
+ */
+import assert from 'node:assert'
+import {
+  DELETE_CHUNK,
+  DIGEST_BYTES,
+  FLUSH_DEADLINE_MS,
+  SEQUENCE_PER_MS,
+  SEQUENCE_RANGE,
+} from '../../shared/constants.js'
+import { NarvalError } from '../../shared/errors.js'
+import {
+  batchKey,
+  decodeIndexEntry,
+  digestOfBatchKey,
+  encodeIndexEntry,
+  type IndexEntry,
+  openDatabases,
+  readOwned,
+  STORE_FORMAT,
+  type StoreDatabases,
+  stampKey,
+  storedBytes,
+} from '../../shared/store/format.js'
+
+export interface StoreOptions {
+  readonly directory: string
+  /** The authority's public key: a store belongs to one worker of one authority. */
+  readonly authority: Uint8Array
+  readonly workerId: number
+  /** What `put` waits for: the commit, or the flush as well. */
+  readonly level: 'stored' | 'durable'
+  /** How many Cleanup rounds a batch is kept after its stamp; 0 keeps everything. */
+  readonly retentionRounds: number
+}
+
+export interface StoreEvents {
+  /** A write failed, or a flush did not end: nothing more can be promised. */
+  readonly onFatal: (error: NarvalError) => void
+}
+
+const META_FORMAT = Buffer.from('format')
+const META_OWNER = Buffer.from('owner')
+const META_RESERVED = Buffer.from('reserved-sequence')
+const META_ROUND = Buffer.from('cleanup-round')
+const EMPTY = new Uint8Array(0)
+
+type Put = Promise<unknown> & { flushed?: Promise<unknown> }
+
+export class Store {
+  private readonly options: StoreOptions
+  private readonly databases: StoreDatabases
+  private readonly onFatal: (error: NarvalError) => void
+  private round: bigint
+  private liveBytes = 0
+  private cleaning: Promise<number> | undefined
+
+  constructor(options: StoreOptions, events: StoreEvents) {
+    this.options = options
+    this.onFatal = events.onFatal
+    this.databases = openDatabases(options.directory, { readOnly: false })
+    this.checkOwner()
+    this.round = this.readNumber(META_ROUND)
+    for (const { value } of this.databases.index.getRange({})) {
+      this.liveBytes += storedBytes(decodeIndexEntry(value).byteLength)
+    }
+  }
+
+  /** Bytes of the file that stored batches take. */
+  get bytes(): number {
+    return this.liveBytes
+  }
+
+  /** The last Cleanup round seen: the stamp of what is stored now. */
+  get stamp(): bigint {
+    return this.round
+  }
+
+  find(digest: Uint8Array): IndexEntry | undefined {
+    const value = this.databases.index.getBinary(digest)
+    return value === undefined ? undefined : decodeIndexEntry(value)
+  }
+
+  get(digest: Uint8Array): { author: Uint8Array; bytes: Uint8Array<ArrayBuffer> } | undefined {
+    const entry = this.find(digest)
+    if (entry === undefined) return undefined
+    const bytes = readOwned(this.databases.batches, batchKey(entry.stamp, digest))
+    return bytes === undefined ? undefined : { author: entry.author, bytes }
+  }
+
+  /**
+   * Stores a batch; resolves when that is true at the store's level. `bytes` must be memory of its own (LMDB keeps a
+   * reference, and on Node 20 it reads garbage from shared memory) and stay unchanged until then.
+   */
+  async put(digest: Uint8Array, author: Uint8Array, bytes: Uint8Array, own: boolean): Promise<void> {
+    assert(bytes.buffer instanceof ArrayBuffer, 'LMDB is given memory of its own')
+    assert(digest.length === DIGEST_BYTES)
+    const stamp = this.round
+    const put: Put = this.databases.batches.put(batchKey(stamp, digest), bytes)
+    this.databases.index.put(digest, encodeIndexEntry({ stamp, author, byteLength: bytes.length }))
+    if (own) this.databases.unreported.put(digest, EMPTY)
+    this.liveBytes += storedBytes(bytes.length)
+    await this.settle(put, this.options.level)
+  }
+
+  /** The primary has been told of these own batches. */
+  async markReported(digests: readonly Uint8Array[]): Promise<void> {
+    let last: Put | undefined
+    for (const digest of digests) last = this.databases.unreported.remove(digest)
+    if (last !== undefined) await this.settle(last, 'stored')
+  }
+
+  isReported(digest: Uint8Array): boolean {
+    return !this.databases.unreported.doesExist(digest)
+  }
+
+  /** Own batches that the primary has not been told of, from the one after `after`, in the order of their digests. */
+  unreported(after: Uint8Array | undefined, limit: number): Uint8Array[] {
+    const keys = this.databases.unreported.getKeys({ ...(after && { start: after }), limit: limit + 1 })
+    return take(keys, after, limit)
+  }
+
+  /** Batches with a stamp of at least `stamp`, from the one after `after`: their digests and authors. */
+  since(
+    stamp: bigint,
+    after: Uint8Array | undefined,
+    limit: number,
+  ): { found: { digest: Uint8Array; author: Uint8Array }[]; next: Uint8Array | undefined } {
+    const keys = take(
+      this.databases.batches.getKeys({ start: after ?? stampKey(stamp), limit: limit + 1 }),
+      after,
+      limit,
+    )
+    const found = keys.flatMap((key) => {
+      const digest = digestOfBatchKey(key)
+      const entry = this.find(digest)
+      return entry === undefined ? [] : [{ digest, author: entry.author }]
+    })
+    return { found, next: keys.at(-1) }
+  }
+
+  /** Gives a batch the newest stamp, so that it is kept as long as one stored now. */
+  async touch(digest: Uint8Array): Promise<void> {
+    const entry = this.find(digest)
+    if (entry === undefined || entry.stamp === this.round) return
+    const bytes = readOwned(this.databases.batches, batchKey(entry.stamp, digest))
+    if (bytes === undefined) return
+    this.databases.batches.remove(batchKey(entry.stamp, digest))
+    this.databases.batches.put(batchKey(this.round, digest), bytes)
+    const put: Put = this.databases.index.put(digest, encodeIndexEntry({ ...entry, stamp: this.round }))
+    await this.settle(put, this.options.level)
+  }
+
+  /** Takes note of a Cleanup and deletes what it puts beyond retention. Returns how many batches that were. */
+  async cleanup(round: bigint): Promise<number> {
+    if (round <= this.round) return 0
+    this.round = round
+    await this.settle(this.databases.meta.put(META_ROUND, encodeNumber(round)), 'stored')
+    const retention = BigInt(this.options.retentionRounds)
+    if (retention === 0n || round < retention) return 0
+    // One deletion at a time: a later round deletes what this one leaves.
+    if (this.cleaning !== undefined) return 0
+    this.cleaning = this.deleteBefore(round - retention)
+    try {
+      return await this.cleaning
+    } finally {
+      this.cleaning = undefined
+    }
+  }
+
+  /**
+   * Reserves sequences that were never used before and never will be again, and resolves when that is on the disk:
+   * not after a crash (the reserved end is kept), not with a new store (the clock is far ahead of any counter).
+   */
+  async reserveSequences(nowMs: number): Promise<{ start: bigint; end: bigint }> {
+    const reserved = this.readNumber(META_RESERVED)
+    const byClock = BigInt(nowMs) * SEQUENCE_PER_MS
+    const start = reserved > byClock ? reserved : byClock
+    const end = start + SEQUENCE_RANGE
+    await this.settle(this.databases.meta.put(META_RESERVED, encodeNumber(end)), 'durable')
+    return { start, end }
+  }
+
+  async close(): Promise<void> {
+    await this.cleaning
+    await this.databases.root.close()
+  }
+
+  private async deleteBefore(stamp: bigint): Promise<number> {
+    const end = stampKey(stamp)
+    let start: Uint8Array | undefined
+    let deleted = 0
+    for (;;) {
+      const keys = take(
+        this.databases.batches.getKeys({ ...(start && { start }), end, limit: DELETE_CHUNK + 1 }),
+        start,
+        DELETE_CHUNK,
+      )
+      if (keys.length === 0) return deleted
+      let last: Put | undefined
+      for (const key of keys) {
+        const digest = digestOfBatchKey(key)
+        if (!this.isReported(digest)) continue
+        const entry = this.find(digest)
+        // An index entry with another stamp belongs to a newer copy, which stays.
+        if (entry !== undefined && batchKey(entry.stamp, digest).equals(key)) {
+          this.databases.index.remove(digest)
+          this.liveBytes -= storedBytes(entry.byteLength)
+        }
+        last = this.databases.batches.remove(key)
+        deleted += 1
+      }
+      if (last !== undefined) await this.settle(last, 'stored')
+      start = keys.at(-1)
+    }
+  }
+
+  /** Waits for a write to be true at a level; a write that fails ends the node. */
+  private async settle(put: Put, level: 'stored' | 'durable'): Promise<void> {
+    try {
+      await put
+    } catch (error) {
+      await this.fail(error)
+    }
+    if (level === 'stored') return
+    assert(put.flushed !== undefined, 'LMDB says when a write is flushed')
+    let timer: NodeJS.Timeout | undefined
+    const deadline = new Promise<'late'>((resolve) => {
+      timer = setTimeout(resolve, FLUSH_DEADLINE_MS, 'late')
+    })
+    const outcome = await Promise.race([put.flushed, deadline])
+    clearTimeout(timer)
+    if (outcome === 'late') await this.fail(new Error(`a flush did not end within ${FLUSH_DEADLINE_MS} ms`))
+  }
+
+  private async fail(error: unknown): Promise<never> {
+    const cause = await ((error as { commitError?: Promise<unknown> }).commitError ?? Promise.resolve(error)).catch(
+      (commitError: unknown) => commitError,
+    )
+    const message = cause instanceof Error ? cause.message : String(cause)
+    const full = /no space|ENOSPC|MDB_MAP_FULL/i.test(message)
+    const failure = new NarvalError(
+      'ERR_STORE_WRITE',
+      full
+        ? `no space left on the device of ${this.options.directory}: make room, then start the node again; nothing acknowledged is lost`
+        : `cannot write to ${this.options.directory}: ${message}`,
+      { cause },
+    )
+    this.onFatal(failure)
+    // The node is about to stop. Nothing that waits for this write may go on.
+    return new Promise<never>(() => {})
+  }
+
+  private checkOwner(): void {
+    const { meta } = this.databases
+    const format = meta.getBinary(META_FORMAT)
+    const owner = Buffer.concat([this.options.authority, encodeNumber(BigInt(this.options.workerId))])
+    if (format === undefined) {
+      meta.putSync(META_FORMAT, encodeNumber(BigInt(STORE_FORMAT)))
+      meta.putSync(META_OWNER, owner)
+      return
+    }
+    const version = Number(decodeNumber(format))
+    if (version !== STORE_FORMAT) {
+      throw new NarvalError(
+        'ERR_STORE_FORMAT',
+        `the store ${this.options.directory} has format ${version}, this version of narval reads ${STORE_FORMAT}`,
+      )
+    }
+    if (!owner.equals(meta.getBinary(META_OWNER) ?? EMPTY)) {
+      throw new NarvalError(
+        'ERR_STORE_FOREIGN',
+        `the store ${this.options.directory} belongs to another authority or another worker: give this one a --store of its own`,
+      )
+    }
+  }
+
+  private readNumber(key: Uint8Array): bigint {
+    const value = this.databases.meta.getBinary(key)
+    return value === undefined ? 0n : decodeNumber(value)
+  }
+}
+
+function encodeNumber(value: bigint): Buffer {
+  const bytes = Buffer.allocUnsafe(8)
+  bytes.writeBigUInt64BE(value)
+  return bytes
+}
+
+function decodeNumber(bytes: Uint8Array): bigint {
+  return new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0)
+}
+
+/** At most `limit` keys behind `after`, which a range includes. Copies: LMDB reuses the memory of a key. */
+function take(keys: Iterable<Uint8Array>, after: Uint8Array | undefined, limit: number): Uint8Array[] {
+  const taken: Uint8Array[] = []
+  for (const key of keys) {
+    if (after !== undefined && Buffer.compare(key, after) === 0) continue
+    taken.push(key.slice())
+    if (taken.length === limit) break
+  }
+  return taken
+}

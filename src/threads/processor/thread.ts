@@ -1,0 +1,120 @@
+/**
+ * The processor thread: batches in from main's two rings, answers out after their commit; requests to the store over a
+ * message port. One long-running Piscina task. It is the store's only writer, and holds its lock.
+ */
+import type { MessagePort } from 'node:worker_threads'
+import { Counters } from '../../shared/counters.js'
+import { Doorbell } from '../../shared/doorbell.js'
+import type { NarvalError } from '../../shared/errors.js'
+import type { Layout } from '../../shared/layout.js'
+import { inboundWork, ownWork, processorToMain } from '../../shared/messages.js'
+import type { ProcessorCall, ProcessorReply } from '../../shared/processor-control.js'
+import { RingConsumer, RingProducer } from '../../shared/ring.js'
+import { Arena } from '../../shared/slots.js'
+import { lockStore } from '../../shared/store/lock.js'
+import { LogLimiter, report, reportFailure } from '../../shared/thread-control.js'
+import { startThreadStats } from '../../shared/thread-stats.js'
+import { answerRequest } from './control.js'
+import { Processor, type ProcessorOptions } from './processor.js'
+import { Store, type StoreOptions } from './store.js'
+
+export interface ProcessorTask {
+  readonly layout: Layout
+  /** Reports to main. */
+  readonly port: MessagePort
+  /** Requests from main; its closing ends the thread. */
+  readonly control: MessagePort
+  readonly processor: ProcessorOptions
+  readonly store: StoreOptions
+}
+
+/** Batches of one ring in one turn: some share a commit, and none waits long for the other ring or for a request. */
+const BATCHES_PER_TURN = 8
+
+export default async function runProcessor(task: ProcessorTask): Promise<void> {
+  const { layout, port, control } = task
+  const counters = new Counters(layout.counters.processor, 'processor')
+  const doorbell = new Doorbell(layout.doorbells.processor)
+  const mainDoorbell = new Doorbell(layout.doorbells.main)
+  const own = new RingConsumer(layout.rings.ownWork, ownWork)
+  const inbound = new RingConsumer(layout.rings.inboundWork, inboundWork)
+  const outgoing = new RingProducer(layout.rings.processorToMain, processorToMain)
+
+  let store: Store
+  let lock: { release(): void }
+  try {
+    lock = lockStore(task.store.directory)
+  } catch (error) {
+    reportFailure(port, error)
+    return
+  }
+  let fail: (error: NarvalError) => void = () => {}
+  const fatal = new Promise<NarvalError>((resolve) => {
+    fail = resolve
+  })
+  try {
+    store = new Store(task.store, { onFatal: fail })
+  } catch (error) {
+    lock.release()
+    reportFailure(port, error)
+    return
+  }
+
+  const limiter = new LogLimiter()
+  const processor = new Processor(task.processor, {
+    own: new Arena(layout.own),
+    inbound: new Arena(layout.inbound),
+    store,
+    counters,
+    send: (message) => {
+      outgoing.push(message)
+      mainDoorbell.ring()
+    },
+    log: (text) => {
+      const isRefusal = text.startsWith('Refused')
+      if (isRefusal && limiter.admit(text, Date.now()) === null) return
+      report(port, { type: 'log', level: isRefusal ? 'warn' : 'info', text })
+    },
+  })
+  const showStore = (): void => {
+    counters.set('storeBytes', store.bytes)
+    counters.set('storeFull', processor.isFull ? 1 : 0)
+  }
+
+  let open = true
+  const answering = new Set<Promise<void>>()
+  const answer = async ({ id, request }: ProcessorCall): Promise<void> => {
+    const { answer, transfer } = await answerRequest(request, store, (count) => {
+      counters.add('deletedBatches', count)
+      showStore()
+    })
+    control.postMessage({ id, answer } satisfies ProcessorReply, transfer as ArrayBuffer[])
+  }
+  control.on('message', (call: ProcessorCall) => {
+    const done = answer(call).finally(() => answering.delete(done))
+    answering.add(done)
+  })
+  control.on('close', () => {
+    open = false
+    doorbell.ring()
+  })
+  const poll = (): number =>
+    own.drain((work) => processor.own(work), BATCHES_PER_TURN) +
+    inbound.drain((work) => processor.foreign(work), BATCHES_PER_TURN)
+
+  showStore()
+  const stopStats = startThreadStats(counters)
+  report(port, { type: 'ready' })
+  const failure = await Promise.race([doorbell.serve(poll, () => open), fatal])
+  stopStats()
+  if (failure !== undefined) {
+    lock.release()
+    throw failure
+  }
+  // What main had handed over is stored before the store is closed.
+  while (poll() > 0) await processor.settled()
+  await processor.settled()
+  await Promise.all(answering)
+  await store.close()
+  lock.release()
+}
