@@ -20,6 +20,11 @@
  *
  * @packageDocumentation
  */
+
+export type { CertifiedBatch } from './main/certified-stream.js'
+export { createLogger, type Logger, type LogLevel } from './main/log.js'
+export type { Health } from './main/metrics/health.js'
+export { type StoredBatchView, startWorker, type Worker, type WorkerOptions } from './main/worker.js'
 export type { AckLevel } from './shared/ack.js'
 export { readBatchHeader, transactions } from './shared/batch.js'
 export { type Committee, parseCommittee, readCommittee } from './shared/config/committee.js'
@@ -29,7 +34,3 @@ export { type ErrorCode, NarvalError } from './shared/errors.js'
 export type { PrimaryWorkerMessage, WorkerPrimaryMessage } from './shared/primary-messages.js'
 export { proveTransaction, type TransactionProof, verifyTransaction } from './shared/proof.js'
 export { v8FlagsFor } from './shared/v8-flags.js'
-export type { CertifiedBatch } from './main/certified-stream.js'
-export { createLogger, type Logger, type LogLevel } from './main/log.js'
-export type { Health } from './main/metrics/health.js'
-export { startWorker, type StoredBatchView, type Worker, type WorkerOptions } from './main/worker.js'

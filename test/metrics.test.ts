@@ -70,6 +70,14 @@ async function dial({ host, port }: TcpAddress): Promise<Socket> {
   return socket
 }
 
+/** By a reset too, which `once` would reject with. */
+function closed(socket: Socket): Promise<void> {
+  socket.resume()
+  return new Promise((resolve) => {
+    socket.once('close', () => resolve())
+  })
+}
+
 describe('metrics', () => {
   it('what `local` shows of a node is in a scrape of it, over HTTP', async () => {
     const from = sources()
@@ -373,17 +381,15 @@ describe('the server of metrics and health', () => {
       return ''
     }
     const socket = await dial(await serve({ contentType: 'text/plain', text }))
-    socket.resume()
     socket.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(100))
-    await once(socket, 'close')
+    await closed(socket)
     expect(renders).toBe(1)
   })
 
   it('closes a connection whose request does not come to its end', async () => {
     const socket = await dial(await serve(create(), HEALTHY, { requestTimeoutMs: 100 }))
-    socket.resume()
     socket.write('GET /metrics HTTP/1.1\r\nHost:')
-    await once(socket, 'close')
+    await closed(socket)
   })
 
   it('drops a connection beyond the limit, and serves again when one is gone', async () => {
@@ -391,8 +397,7 @@ describe('the server of metrics and health', () => {
     const idle: Socket[] = []
     for (let index = 0; index < METRICS_CONNECTIONS_MAX; index++) idle.push(await dial(address))
     const dropped = await dial(address)
-    dropped.resume()
-    await once(dropped, 'close')
+    await closed(dropped)
     expect(idle.every((socket) => !socket.destroyed)).toBe(true)
     for (const socket of idle) socket.destroy()
     let status = 0
@@ -421,9 +426,8 @@ describe('the server of metrics and health', () => {
 
   it('close ends the connections that are open', async () => {
     const socket = await dial(await serve())
-    socket.resume()
     socket.write('GET /metrics HTTP/1.1\r\n')
-    await Promise.all([once(socket, 'close'), servers.at(-1)!.close()])
+    await Promise.all([closed(socket), servers.at(-1)!.close()])
   })
 })
 

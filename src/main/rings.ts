@@ -45,10 +45,12 @@ export class MainRings {
     const batchMaker = new Doorbell(doorbells['batch-maker'])
     const processor = new Doorbell(doorbells.processor)
     const quorumWaiter = new Doorbell(doorbells['quorum-waiter'])
-    const send = <M>(ring: RingProducer<M>, doorbell: Doorbell) => (message: M): void => {
-      ring.push(message)
-      doorbell.ring()
-    }
+    const send =
+      <M>(ring: RingProducer<M>, doorbell: Doorbell) =>
+      (message: M): void => {
+        ring.push(message)
+        doorbell.ring()
+      }
     const toBatchMaker = new RingProducer(rings.mainToBatchMaker, mainToBatchMaker)
     const toProcessorOwn = new RingProducer(rings.ownWork, ownWork)
     const toProcessorInbound = new RingProducer(rings.inboundWork, inboundWork)

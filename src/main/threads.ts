@@ -123,9 +123,15 @@ export class Threads {
       .map(([key, value]) => `${key} ${Number(value.toFixed(2))}`)
       .join(', ')
     const why =
-      error instanceof Error ? (error instanceof NarvalError ? error.toString() : (error.stack ?? error.message)) : 'it returned'
+      error instanceof Error
+        ? error instanceof NarvalError
+          ? error.toString()
+          : (error.stack ?? error.message)
+        : 'it returned'
     this.dependencies.onDied(
-      new NarvalError('ERR_THREAD_DIED', `the ${name} thread died: ${why} (its counters: ${numbers})`, { cause: error }),
+      new NarvalError('ERR_THREAD_DIED', `the ${name} thread died: ${why} (its counters: ${numbers})`, {
+        cause: error,
+      }),
     )
   }
 }

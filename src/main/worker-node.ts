@@ -18,13 +18,7 @@ import { formatTcpAddress } from '../shared/config/address.js'
 import { type Committee, committeeDigest } from '../shared/config/committee.js'
 import type { Keys } from '../shared/config/keys.js'
 import type { Parameters } from '../shared/config/parameters.js'
-import {
-  CLOSE_GRACE_MS,
-  PRIMARY_QUEUE_MAX,
-  PROTOCOL_VERSION,
-  RESEND_SLOTS,
-  SYNC_SLOTS,
-} from '../shared/constants.js'
+import { CLOSE_GRACE_MS, PRIMARY_QUEUE_MAX, PROTOCOL_VERSION, RESEND_SLOTS, SYNC_SLOTS } from '../shared/constants.js'
 import { Counters } from '../shared/counters.js'
 import { signer } from '../shared/ed25519.js'
 import { NarvalError } from '../shared/errors.js'
@@ -40,6 +34,7 @@ import type { BatchMakerTask } from '../threads/batch-maker/thread.js'
 import type { ProcessorTask } from '../threads/processor/thread.js'
 import type { QuorumWaiterData } from '../threads/quorum-waiter/thread.js'
 import { type CertifiedBatch, CertifiedStream } from './certified-stream.js'
+import { BatchStreams } from './dissemination/batch-streams.js'
 import { Dissemination } from './dissemination/dissemination.js'
 import type { OwnBatch } from './dissemination/own-batch.js'
 import { Resender } from './dissemination/resender.js'
@@ -47,13 +42,12 @@ import { GcRelief } from './gc-relief.js'
 import { InboundBatches } from './inbound/inbound-batches.js'
 import { SlotPool } from './inbound/slot-pool.js'
 import type { Logger } from './log.js'
-import { healthOf, type Health } from './metrics/health.js'
+import { type Health, healthOf } from './metrics/health.js'
 import { WorkerMetrics } from './metrics/metrics.js'
 import type { RefusalKind, Refusals } from './metrics/refusal-counts.js'
 import type { MetricsSources } from './metrics/sources.js'
-import { BatchStreams } from './dissemination/batch-streams.js'
 import { createLibp2pNode, type PeerDiscovery } from './network/libp2p-node.js'
-import { Network, short, SYNC_PROTOCOL } from './network/network.js'
+import { Network, SYNC_PROTOCOL, short } from './network/network.js'
 import { type Peer, PeerTable } from './network/peer-table.js'
 import type { PrimaryHandlers } from './primary/primary-inbox.js'
 import type { PrimaryLink, PrimaryLinkHandlers } from './primary/primary-link.js'
@@ -334,7 +328,10 @@ export class WorkerNode {
       },
     }
     await this.threads.startPooled('processor', task, [this.processorPort.port2])
-    void this.rings.doorbell.serve(() => this.poll(), () => this.open)
+    void this.rings.doorbell.serve(
+      () => this.poll(),
+      () => this.open,
+    )
   }
 
   private async startQuorumWaiter(): Promise<void> {

@@ -8,8 +8,9 @@
  * - inbound slots: `inbound_slots` for each peer and `SYNC_SLOTS` for batches that were asked for;
  * - a ring's capacity: the messages that can be in it at once, below, rounded up to a power of two.
  */
-import { RESEND_SLOTS, SUBMIT_RING_BYTES_MIN, SYNC_SLOTS, TRANSACTION_PREFIX_BYTES } from './constants.js'
+
 import { type ByteRingRegion, byteRingBytes } from './byte-ring.js'
+import { RESEND_SLOTS, SUBMIT_RING_BYTES_MIN, SYNC_SLOTS, TRANSACTION_PREFIX_BYTES } from './constants.js'
 import { COUNTERS_BYTES, type CountersRegion, THREAD_NAMES, type ThreadName } from './counters.js'
 import { DOORBELL_BYTES, type DoorbellRegion } from './doorbell.js'
 import { capacityFor, type RingRegion, ringBytes } from './ring.js'

@@ -53,11 +53,7 @@ class RingSide {
     assert((region.capacity & (region.capacity - 1)) === 0, 'capacity is a power of two')
     assert(region.byteOffset % 128 === 0, 'a ring starts on a cache line pair')
     this.words = new Int32Array(region.buffer, region.byteOffset, HEADER_BYTES / 4)
-    this.view = new DataView(
-      region.buffer,
-      region.byteOffset + HEADER_BYTES,
-      region.capacity * DESCRIPTOR_BYTES,
-    )
+    this.view = new DataView(region.buffer, region.byteOffset + HEADER_BYTES, region.capacity * DESCRIPTOR_BYTES)
     this.mask = region.capacity - 1
   }
 

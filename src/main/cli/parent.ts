@@ -5,7 +5,7 @@
  * @param onGone called once, at once if the parent is gone already
  */
 export function watchParent(onGone: () => void): void {
-  if (process.env['NARVAL_CHILD'] !== '1') return
+  if (process.env.NARVAL_CHILD !== '1') return
   if (!process.connected) {
     onGone()
     return

@@ -9,13 +9,15 @@
  * one holds is bounded. What is not certified is never dropped: a quorum may depend on any peer.
  */
 import { type Ack, peerMask } from '../../shared/ack.js'
-import {
-  IN_FLIGHT_SLOTS_SHARE,
-  IN_FLIGHT_MIN,
-  SLOTS_SHORT_SHARE,
-  SLOTS_STARVED_MS,
-} from '../../shared/constants.js'
-import type { AckVerdict, BatchMakerToMain, MainToQuorumWaiter, OwnWork, QuorumWaiterToMain } from '../../shared/messages.js'
+import { IN_FLIGHT_MIN, IN_FLIGHT_SLOTS_SHARE, SLOTS_SHORT_SHARE, SLOTS_STARVED_MS } from '../../shared/constants.js'
+import { FRAME_TYPES, writeFrameHeader } from '../../shared/frames.js'
+import type {
+  AckVerdict,
+  BatchMakerToMain,
+  MainToQuorumWaiter,
+  OwnWork,
+  QuorumWaiterToMain,
+} from '../../shared/messages.js'
 import type { Arena } from '../../shared/slots.js'
 import type { Refused } from '../network/frame-stream.js'
 import { OwnBatch, PEER_STATE } from './own-batch.js'
@@ -206,7 +208,8 @@ export class Dissemination {
   }
 
   private take(init: Omit<Resend, 'digest'>): OwnBatch {
-    const { nowMs, toQuorumWaiter } = this.dependencies
+    const { arena, nowMs, toQuorumWaiter } = this.dependencies
+    writeFrameHeader(arena.framed(init.slot, init.byteLength), 0, FRAME_TYPES.batch, init.byteLength)
     const batch = new OwnBatch({ ...init, takenMs: nowMs(), authorities: this.options.authorities })
     this.batches.set(batch.sequence, batch)
     toQuorumWaiter({ kind: 'tracked', sequence: batch.sequence, peers: this.allPeers })

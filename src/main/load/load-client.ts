@@ -110,6 +110,8 @@ class Sender {
   readonly #target: TcpAddress
   readonly #stop: AbortSignal
   #gone: string | undefined
+  /** The node did not take a burst in time: what follows it would not go out either. */
+  #isStuck = false
   #settle: (() => void) | undefined
   #graceTimer: NodeJS.Timeout | undefined
 
@@ -175,12 +177,13 @@ class Sender {
     })
     if (taken) return true
     this.#throwIfGone()
+    this.#isStuck = true
     return false
   }
 
   /** Ends the connection; what the kernel took still reaches the node. */
   async close(): Promise<void> {
-    if (this.#gone === undefined) {
+    if (this.#gone === undefined && !this.#isStuck) {
       await new Promise<void>((resolve) => {
         this.#settle = resolve
         const timer = setTimeout(resolve, CLIENT_STOP_GRACE_MS)

@@ -67,7 +67,9 @@ export function exchangeHello(stream: Stream, options: HelloExchangeOptions): Pr
         resolve({ type: 'good', hello: peerHello })
       } else if (name === 'helloRefused') {
         end()
-        const detail = Buffer.from(payload).toString('utf8').replace(/[^\x20-\x7e]/g, '?')
+        const detail = Buffer.from(payload)
+          .toString('utf8')
+          .replace(/[^\x20-\x7e]/g, '?')
         resolve({ type: 'refused-by-peer', detail: detail.slice(0, REFUSAL_CHARS_MAX) })
       } else refuse('out-of-turn', `a frame of type ${type} is not expected now`)
     }

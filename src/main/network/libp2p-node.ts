@@ -44,7 +44,9 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
   return createLibp2p({
     privateKey: await generateKeyPairFromSeed('Ed25519', options.networkKeySeed),
     start: false,
-    addresses: { listen: [`/${isIPv6(options.listen.host) ? 'ip6' : 'ip4'}/${options.listen.host}/tcp/${options.listen.port}`] },
+    addresses: {
+      listen: [`/${isIPv6(options.listen.host) ? 'ip6' : 'ip4'}/${options.listen.host}/tcp/${options.listen.port}`],
+    },
     transports: [tcp()],
     connectionEncrypters: [noise()],
     streamMuxers: [

@@ -73,12 +73,20 @@ export class Network {
     const { listen, node, peers } = this.dependencies
     const streamLimits = { maxInboundStreams: 4, maxOutboundStreams: 8 }
     await node.handle(HELLO_PROTOCOL, (stream, connection) => this.onHelloStream(stream, connection), streamLimits)
-    await node.handle(BATCH_PROTOCOL, (stream, connection) => {
-      this.admitStream(stream, connection, this.handlers.onBatchStream)
-    }, streamLimits)
-    await node.handle(SYNC_PROTOCOL, (stream, connection) => {
-      this.admitStream(stream, connection, this.handlers.onSyncStream)
-    }, streamLimits)
+    await node.handle(
+      BATCH_PROTOCOL,
+      (stream, connection) => {
+        this.admitStream(stream, connection, this.handlers.onBatchStream)
+      },
+      streamLimits,
+    )
+    await node.handle(
+      SYNC_PROTOCOL,
+      (stream, connection) => {
+        this.admitStream(stream, connection, this.handlers.onSyncStream)
+      },
+      streamLimits,
+    )
     node.addEventListener('connection:open', ({ detail }) => this.onConnection(detail))
     node.addEventListener('connection:close', ({ detail }) => this.onConnectionClosed(detail))
     node.addEventListener('peer:discovery', ({ detail }) => {
@@ -218,11 +226,7 @@ export class Network {
     pending?.settle(good)
   }
 
-  private admitStream(
-    stream: Stream,
-    connection: Connection,
-    take: (peer: Peer, stream: Stream) => void,
-  ): void {
+  private admitStream(stream: Stream, connection: Connection, take: (peer: Peer, stream: Stream) => void): void {
     const peer = this.dependencies.peers.of(connection)
     if (peer === undefined) this.refuse(connection, 'stream-before-hello', `a stream of ${stream.protocol}`)
     else take(peer, stream)

@@ -50,7 +50,7 @@ export class InProcessPrimary implements PrimaryLink {
   report({ type, digest }: PrimaryReport): void {
     if (this.end === undefined) return
     const { workerId, handlers } = this.end
-    const copy = digest.slice()
+    const copy = new Uint8Array(digest)
     this.options.onMessage({ type, digest: copy, workerId })
     if (type === 'OurBatch') handlers.onReported([copy])
   }

@@ -4,7 +4,7 @@ import type { Committee } from '../../shared/config/committee.js'
 import type { Logger } from '../log.js'
 import { PrimaryConnector } from './primary-connector.js'
 import type { PrimaryHandlers } from './primary-inbox.js'
-import type { PrimaryLink, PrimaryLinkHandlers } from './primary-link.js'
+import type { PrimaryLink, PrimaryLinkHandlers, PrimaryReport } from './primary-link.js'
 import { PrimaryListener } from './primary-listener.js'
 
 export interface TcpPrimaryOptions {
@@ -62,7 +62,9 @@ class TcpPrimary implements PrimaryLink {
     return this.connector.isConnected
   }
 
-  report: PrimaryLink['report'] = (report) => this.connector.report(report)
+  report(report: PrimaryReport): void {
+    this.connector.report(report)
+  }
 
   async close(): Promise<void> {
     await Promise.all([this.connector.close(), this.listener.close()])

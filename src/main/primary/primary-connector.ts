@@ -162,7 +162,9 @@ export class PrimaryConnector implements PrimaryLink {
     this.socket = undefined
     this.connected = false
     this.queue.settle(this.inFlight.length)
-    this.queue.restore([...this.recent.takeAll(this.nowMs()), ...this.inFlight])
+    // An end that we made ourselves loses nothing that the socket took.
+    const recent = this.closed ? [] : this.recent.takeAll(this.nowMs())
+    this.queue.restore([...recent, ...this.inFlight])
     this.inFlight = []
     this.wasFull ||= this.queue.isFull
     if (this.closed) return

@@ -138,7 +138,7 @@ function distinct(count: number, digestAt: (index: number) => Uint8Array): Uint8
   for (let index = 0; index < count; index += 1) {
     const digest = digestAt(index)
     const key = Buffer.from(digest.buffer, digest.byteOffset, digest.length).toString('latin1')
-    if (!digests.has(key)) digests.set(key, digest.slice())
+    if (!digests.has(key)) digests.set(key, new Uint8Array(digest))
   }
   return [...digests.values()]
 }

@@ -62,10 +62,16 @@ export function primaryHosts(committee: Committee, index: number): ReadonlySet<s
   return new Set([workerToPrimary.host, primaryToPrimary.host].map(normalHost))
 }
 
-/** One text per IP address: an IPv4 peer of an IPv6 socket is `::ffff:a.b.c.d`, a link-local address has a zone. */
+/**
+ * One text per IP address: an IPv4 peer of an IPv6 socket is `::ffff:a.b.c.d`, which a committee file may also say, in
+ * hexadecimal by then; a link-local address has a zone.
+ */
 export function normalHost(host: string): string {
   const bare = host.replace(/%.*$/, '').toLowerCase()
-  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(bare)?.[1] ?? bare
+  const [, dotted, high, low] = /^::ffff:(?:(\d+\.\d+\.\d+\.\d+)|([\da-f]{1,4}):([\da-f]{1,4}))$/.exec(bare) ?? []
+  if (dotted !== undefined) return dotted
+  if (high === undefined || low === undefined) return bare
+  return [high, low].flatMap((word) => [Number.parseInt(word, 16) >> 8, Number.parseInt(word, 16) & 0xff]).join('.')
 }
 
 function refuse(reason: PrimaryRefusal, detail: string, closes: boolean): Verdict {

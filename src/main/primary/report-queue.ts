@@ -59,7 +59,7 @@ export class ReportQueue {
         return
       }
     }
-    this.dequeOf(type).pushBack({ type, digest: digest.slice(), number: this.nextNumber })
+    this.dequeOf(type).pushBack({ type, digest: new Uint8Array(digest), number: this.nextNumber })
     this.nextNumber += 1
   }
 

@@ -1,6 +1,8 @@
 /**
  * Own reports that the primary's socket took a short while ago. That a kernel took bytes does not say that the primary
- * read them, and the primary never answers: when its connection is lost, these are reported again. Pure.
+ * read them, and the primary never answers: when its connection is lost, these are reported again. (A write that waits
+ * for room when the connection is reset has been seen to end without an error.) What a primary left unread for longer
+ * is lost with it: the reference's protocol has no way to tell. Pure.
  */
 import { PRIMARY_RESEND_MAX, PRIMARY_RESEND_MS } from '../../shared/constants.js'
 import { Deque } from './deque.js'

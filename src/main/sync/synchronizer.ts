@@ -85,11 +85,7 @@ export class Synchronizer {
   private readonly timer: NodeJS.Timeout
   private round = 0n
 
-  constructor(
-    options: SynchronizerOptions,
-    dependencies: SynchronizerDependencies,
-    handlers: SynchronizerHandlers,
-  ) {
+  constructor(options: SynchronizerOptions, dependencies: SynchronizerDependencies, handlers: SynchronizerHandlers) {
     this.options = options
     this.dependencies = dependencies
     this.handlers = handlers
@@ -184,7 +180,10 @@ export class Synchronizer {
 
   private next(peer: number): void {
     while ((this.open.get(peer) ?? 0) < REQUESTS_OPEN_MAX) {
-      const digests = this.queues.get(peer)?.shift()?.filter((digest) => this.pending.get(digest) !== undefined)
+      const digests = this.queues
+        .get(peer)
+        ?.shift()
+        ?.filter((digest) => this.pending.get(digest) !== undefined)
       if (digests === undefined) return
       if (digests.length === 0) continue
       this.open.set(peer, (this.open.get(peer) ?? 0) + 1)

@@ -12,9 +12,10 @@
  * Batches are deleted by range of stamps, so that what is written together is freed together and the file's free
  * space stays in long runs.
  */
+
+import { type Database, open, type RootDatabase } from 'lmdb'
 import { DIGEST_BYTES, PUBLIC_KEY_BYTES } from '../constants.js'
 import { NarvalError } from '../errors.js'
-import { type Database, open, type RootDatabase } from 'lmdb'
 
 export const STORE_FORMAT = 1
 /** Bytes of LMDB's page: a value of a batch takes whole pages. */
