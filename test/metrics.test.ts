@@ -203,7 +203,7 @@ describe('metrics', () => {
     metrics.dropped(PEER_B)
     metrics.inbound(PEER_A, 'ok')
     metrics.inbound(PEER_A, 'store-full')
-    metrics.primaryReported('OurBatch', 3)
+    for (let i = 0; i < 3; i += 1) metrics.reported('OurBatch')
     const text = await read(metrics)
     expect(sumOf(text, 'narval_transactions_sealed_total')).toBe(100)
     expect(sumOf(text, 'narval_batch_bytes_sealed_total')).toBe(52_000)
@@ -332,7 +332,7 @@ function exercise(metrics: WorkerMetrics): void {
   metrics.ackLatency(PEER_A, 20)
   metrics.dropped(PEER_A)
   metrics.inbound(PEER_B, 'invalid')
-  metrics.primaryReported('OthersBatch', 1)
+  metrics.reported('OthersBatch')
 }
 
 /** The series of the families whose TYPE is counter. */

@@ -45,7 +45,9 @@ export class Threads {
       idleTimeout: Number.POSITIVE_INFINITY,
     })
     const { port1, port2 } = new MessageChannel()
+    let refuse: (error: Error) => void = () => {}
     const ready = new Promise<void>((resolve, reject) => {
+      refuse = reject
       port1.on('message', (message: ThreadReport) => {
         if (message.type === 'ready') resolve()
         else if (message.type === 'log') this.dependencies.log[message.level](message.text)
@@ -62,11 +64,16 @@ export class Threads {
     port1.unref()
     let started = false
     const ended = piscina.run({ ...task, port: port2 }, { transferList: [port2, ...transfer] }).then(
-      () => this.onEnded(name, undefined, started),
-      (error: unknown) => this.onEnded(name, error, started),
+      () => undefined,
+      (error: unknown) => error ?? new Error('unknown'),
     )
-    this.pools.set(name, { piscina, ended })
-    await Promise.race([ready, ended.then(() => ready)])
+    const watched = ended.then((error) => {
+      if (started) this.onEnded(name, error)
+      // Where the thread has said why it cannot start, this comes second and changes nothing.
+      else refuse(error instanceof Error ? error : new Error(`the ${name} thread returned before it was ready`))
+    })
+    this.pools.set(name, { piscina, ended: watched })
+    await ready
     started = true
   }
 
@@ -76,9 +83,9 @@ export class Threads {
       name: 'quorum-waiter',
     })
     const ended = new Promise<void>((resolve) => {
-      worker.once('error', (error) => this.onEnded('quorum-waiter', error, true))
+      worker.once('error', (error) => this.onEnded('quorum-waiter', error))
       worker.once('exit', () => {
-        this.onEnded('quorum-waiter', undefined, true)
+        this.onEnded('quorum-waiter', undefined)
         resolve()
       })
     })
@@ -114,8 +121,8 @@ export class Threads {
     ])
   }
 
-  private onEnded(name: ThreadName, error: unknown, started: boolean): void {
-    if (this.closing || (!started && error === undefined)) return
+  private onEnded(name: ThreadName, error: unknown): void {
+    if (this.closing) return
     this.closing = true
     const counters = new Counters(this.dependencies.layout.counters[name], name).snapshot()
     const numbers = Object.entries(counters)

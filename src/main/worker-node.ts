@@ -7,7 +7,7 @@
  *  primary ──Synchronize──▶ Synchronizer, Resender     peers ──requests──▶ Helper ──▶ processor
  * ```
  *
- * Start-up goes from the inside out — store, threads, network, primary, clients — so that nothing is half-started when
+ * Start-up goes from the inside out — store, threads, primary, network, clients — so that nothing is half-started when
  * something is wrong, and nobody is answered before we can keep what we say. Closing goes the other way.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -263,8 +263,8 @@ export class WorkerNode {
     try {
       await this.startStore()
       await this.startQuorumWaiter()
-      const peerId = await this.startNetwork()
       await this.startPrimary()
+      const peerId = await this.startNetwork()
       await this.startClients()
       this.tickTimer = setInterval(() => this.tick(), TICK_MS)
       this.logBoot(peerId)
@@ -418,10 +418,7 @@ export class WorkerNode {
 
   private async startPrimary(): Promise<void> {
     this.primary = await this.options.openPrimary(this.ownIndex, {
-      onReported: (digests) => {
-        this.metrics.primaryReported('OurBatch', digests.length)
-        this.reported.push(...digests)
-      },
+      onReported: (digests) => this.reported.push(...digests),
       onRoom: () => this.gate.recheck(),
       onSynchronize: (digests, target) => {
         if (target === this.ownIndex) this.resender.pushAgain(digests)
@@ -535,7 +532,7 @@ export class WorkerNode {
     const digest = batch.digest!
     this.metrics.certified(batch.transactions, batch.transactionBytes, performance.now() - batch.takenMs)
     if (!batch.report) return
-    this.primary?.report({ type: 'OurBatch', digest })
+    this.report('OurBatch', digest)
     const { sequence, transactions, transactionBytes } = batch
     this.certified.push({ digest, sequence, transactions, transactionBytes } satisfies CertifiedBatch)
   }
@@ -543,7 +540,12 @@ export class WorkerNode {
   /** A batch is stored: the primary is told, as of ours or of another's. */
   private reportStored(digest: Uint8Array, author: Uint8Array): void {
     const own = this.options.committee.indexOf(author) === this.ownIndex
-    this.primary?.report({ type: own ? 'OurBatch' : 'OthersBatch', digest })
+    this.report(own ? 'OurBatch' : 'OthersBatch', digest)
+  }
+
+  private report(type: 'OurBatch' | 'OthersBatch', digest: Uint8Array): void {
+    this.primary?.report({ type, digest })
+    this.metrics.reported(type)
   }
 
   private onStuck(peer: Peer, why: string): void {

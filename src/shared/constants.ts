@@ -136,6 +136,8 @@ export const LOCAL_INTERRUPTED_DRAIN_DEADLINE_MS = 2_000
 export const LOCAL_STOP_DEADLINE_MS = 15_000
 /** Two signals closer than this are one: a terminal and npm both pass on the same Ctrl-C. */
 export const LOCAL_SIGNAL_REPEAT_MS = 250
+/** When a process fails because another died, the other's end is seen within this. */
+export const LOCAL_BLAME_MS = 300
 /** One round of the primary's stand-in: `max_header_delay` of the reference, hence about its rate of rounds. */
 export const LOCAL_ROUND_MS = 100
 /** A node answers for its metrics within this, or the scrape is given up until the next one. */

@@ -63,13 +63,18 @@ export class NarvalError extends Error {
 }
 
 /** What a failed `listen` means to a user. `what` is received there: "the clients' transactions". */
-export function listenError(error: unknown, what: string, address: { host: string; port: number }): NarvalError {
+export function listenError(
+  error: unknown,
+  what: string,
+  address: { host: string; port: number },
+  remedy = 'change the committee file',
+): NarvalError {
   const code = (error as NodeJS.ErrnoException).code
   const at = `${address.host}:${address.port}`
   if (code === 'EADDRINUSE') {
     return new NarvalError(
       'ERR_ADDRESS_IN_USE',
-      `${at}, which is to receive ${what}, is in use: stop the process that listens there, or change the committee file`,
+      `${at}, which is to receive ${what}, is in use: stop the process that listens there, or ${remedy}`,
       { cause: error },
     )
   }

@@ -12,7 +12,7 @@ import { levelOfVerbosity } from '../log.js'
 import { VERSION } from '../version.js'
 import { EXIT_FAILURE, EXIT_USAGE } from './exit-codes.js'
 import type { RunOptions } from './run-options.js'
-import { digest, increase, integer, ipAddress, tcpAddress, tcpAddresses } from './values.js'
+import { digest, increase, integer, ipAddress, metricsAddress, tcpAddress, tcpAddresses } from './values.js'
 
 const RATE_MAX = 100_000_000
 const DURATION_S_MAX = 7 * 24 * 3600
@@ -115,7 +115,7 @@ function addRun(program: Command, onDone: (code: number) => void): void {
     .option('--parameters <file>', 'the parameter file (default: the defaults of all parameters)')
     .addOption(ackLevelOption('what an ACK promises, before ack_level of the parameter file'))
     .option('--benchmark', 'log the lines that benchmark scripts read')
-    .option('--metrics <addr>', 'serve /metrics and /health on this ip:port', tcpAddress)
+    .option('--metrics <addr>', 'serve /metrics and /health on this ip:port', metricsAddress)
     .option('--bind <ip>', 'the address that listeners bind (default: 0.0.0.0)', ipAddress)
     .option('--mdns', 'look for the addresses of peers by mDNS too')
     .helpCommand(false)

@@ -15,6 +15,8 @@ import { EXIT_FAILURE } from './exit-codes.js'
 import type { RunOptions } from './run-options.js'
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const
+/** A terminal or a supervisor signals all processes of a group, and our parent passes its signal on: that is one. */
+const SAME_SIGNAL_MS = 300
 
 export async function run(options: RunOptions): Promise<number> {
   const missing = missingV8Flags(process.versions.node, process.execArgv)
@@ -48,10 +50,14 @@ async function untilStopped(
   info: (text: string) => void,
   fatal: (text: string) => void,
 ): Promise<number> {
-  let asked = false
+  let askedMs: number | undefined
   const stop = (why: string): void => {
-    if (asked) process.exit(EXIT_FAILURE)
-    asked = true
+    const nowMs = performance.now()
+    if (askedMs !== undefined) {
+      if (nowMs - askedMs > SAME_SIGNAL_MS) process.exit(EXIT_FAILURE)
+      return
+    }
+    askedMs = nowMs
     info(`${why}: closing; once more ends at once`)
     void worker.close()
   }

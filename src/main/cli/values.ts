@@ -4,6 +4,7 @@ import { InvalidArgumentError } from 'commander'
 import { parseTcpAddress, TCP_ADDRESS_FORM, type TcpAddress } from '../../shared/config/address.js'
 import { DIGEST_BYTES } from '../../shared/constants.js'
 import { decodeBase64 } from '../../shared/public-key.js'
+import { METRICS_ADDRESS_FORM, parseMetricsAddress } from '../metrics/metrics-address.js'
 
 /** A parser of integers from `min` to `max`. */
 export function integer(min: number, max: number): (text: string) => number {
@@ -18,6 +19,12 @@ export function tcpAddress(text: string): TcpAddress {
   const address = parseTcpAddress(text)
   if (address !== undefined) return address
   throw new InvalidArgumentError(`Expected ${TCP_ADDRESS_FORM}.`)
+}
+
+export function metricsAddress(text: string): TcpAddress {
+  const address = parseMetricsAddress(text)
+  if (address !== undefined) return address
+  throw new InvalidArgumentError(`Expected ${METRICS_ADDRESS_FORM}.`)
 }
 
 /** For a flag that takes several. */

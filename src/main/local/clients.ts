@@ -49,8 +49,7 @@ export class Clients {
         logFile: workspace.log('client', name),
         onLine,
       }
-      // It may end by itself when its time is over.
-      this.#children.push(family.start(options, (exit) => exit.code === 0))
+      this.#children.push(family.startClient(options))
     }
   }
 

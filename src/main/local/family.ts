@@ -2,8 +2,10 @@
  * The processes of a run. One that ends when it was not asked to ends the run: whoever waits for something waits with
  * `orTrouble`, and is told.
  */
+import { LOCAL_BLAME_MS } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
 import { Child, type ChildExit, type ChildOptions, describeExit } from './child.js'
+import { sleep } from './sleep.js'
 
 export class Family {
   readonly #children: Child[] = []
@@ -22,21 +24,41 @@ export class Family {
     this.#trouble.catch(() => {})
   }
 
-  /** @param mayEnd whether the process may end by itself, with this exit */
-  start(options: ChildOptions, mayEnd: (exit: ChildExit) => boolean = () => false): Child {
-    const child = new Child(options)
-    this.#children.push(child)
-    void child.exited.then((exit) => {
-      if (this.#isEnding || mayEnd(exit)) return
-      this.showTail(child)
-      this.fail(
-        new NarvalError(
-          'ERR_CHILD_DIED',
-          `${child.name} ended by itself with ${describeExit(exit)}; its last lines are above`,
-        ),
-      )
+  /** A process that has to live until it is told to end. */
+  startNode(options: ChildOptions): Child {
+    const child = this.#start(options)
+    void child.exited.then((exit) => this.#onDeath(child, exit))
+    return child
+  }
+
+  /** A process that may end by itself, when its work is done. */
+  startClient(options: ChildOptions): Child {
+    const child = this.#start(options)
+    void child.exited.then(async (exit) => {
+      if (exit.code === 0) return
+      // A client that lost its node is heard of before the node's own end is, which is what the user has to know.
+      await sleep(LOCAL_BLAME_MS)
+      this.#onDeath(child, exit)
     })
     return child
+  }
+
+  #start(options: ChildOptions): Child {
+    const child = new Child(options)
+    this.#children.push(child)
+    return child
+  }
+
+  #onDeath(child: Child, exit: ChildExit): void {
+    if (this.#isEnding) return
+    this.#isEnding = true
+    this.showTail(child)
+    this.fail(
+      new NarvalError(
+        'ERR_CHILD_DIED',
+        `${child.name} ended by itself with ${describeExit(exit)}; its last lines are above`,
+      ),
+    )
   }
 
   /** Ends the run with this error, if it is the first. */

@@ -1,6 +1,6 @@
 /** The nodes of a run: one process for each worker that is not left out. */
 import { fileURLToPath } from 'node:url'
-import { LOCAL_BOOT_DEADLINE_MS, LOCAL_STOP_DEADLINE_MS } from '../../shared/constants.js'
+import { LOCAL_BLAME_MS, LOCAL_BOOT_DEADLINE_MS, LOCAL_STOP_DEADLINE_MS } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
 import { v8FlagsFor } from '../../shared/v8-flags.js'
 import { type Child, describeExit } from './child.js'
@@ -45,7 +45,7 @@ export class Nodes {
         onEvent(name, event)
         return !isRoutine(event)
       }
-      const child = this.#family.start({
+      const child = this.#family.startNode({
         name: `worker-${name.authority}-${name.worker}`,
         args: this.#args(name, workspace),
         logFile: workspace.log('worker', name),
@@ -127,6 +127,8 @@ export class Nodes {
   /** What each process has used since its start. @throws NarvalError ERR_UNREACHABLE */
   async use(): Promise<ProcessUse[]> {
     const scrapes = await this.scrape()
+    // One that does not answer may be dead, which says more.
+    if (scrapes.includes(undefined)) await sleep(LOCAL_BLAME_MS)
     return scrapes.map((found, index) => {
       if (found !== undefined) return processUse(found.metrics)
       const { child } = this.#nodes[index]!

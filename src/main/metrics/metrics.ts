@@ -122,9 +122,9 @@ export class WorkerMetrics {
     this.peer(peer).inbound[status] += 1
   }
 
-  /** `count` messages were written to the primary's socket. */
-  primaryReported(type: ReportType, count: number): void {
-    this.reports[type] += count
+  /** A report was handed to the link to the primary. */
+  reported(type: ReportType): void {
+    this.reports[type] += 1
   }
 
   private peer(name: string): PeerCounts {
@@ -147,7 +147,7 @@ export class WorkerMetrics {
     )
     addCounter(registry, {
       name: 'narval_primary_reports_total',
-      help: "Messages written to the primary's socket.",
+      help: 'Reports handed to the link to the primary.',
       labels: ['type'],
       read: () => Object.entries(reports).map(([type, count]) => [{ type }, count] as const),
     })

@@ -117,7 +117,9 @@ export class Network {
   private async dial(peer: Peer, address: string): Promise<boolean> {
     const { node, log } = this.dependencies
     try {
-      const connection = await node.dial(multiaddr(address), { signal: AbortSignal.timeout(DIAL_TIMEOUT_MS) })
+      // Where the committee file names the PeerId, noise proves it before anything else is said.
+      const named = peer.namedPeerId === undefined || address.includes('/p2p/') ? '' : `/p2p/${peer.namedPeerId}`
+      const connection = await node.dial(multiaddr(`${address}${named}`), { signal: AbortSignal.timeout(DIAL_TIMEOUT_MS) })
       const pending = this.unverified.get(connection.id)
       if (pending === undefined) return peer.connections.includes(connection)
       await new Promise<void>((resolve) => {
