@@ -64,18 +64,21 @@ class Reader implements AsyncIterator<CertifiedBatch> {
 
 export class CertifiedStream implements AsyncIterable<CertifiedBatch> {
   private readonly readers = new Set<Reader>()
+  private closed = false
 
   push(batch: CertifiedBatch): void {
     for (const reader of this.readers) reader.push(batch)
   }
 
   close(): void {
+    this.closed = true
     for (const reader of this.readers) reader.end()
   }
 
   [Symbol.asyncIterator](): AsyncIterator<CertifiedBatch> {
     const reader = new Reader((gone) => this.readers.delete(gone))
-    this.readers.add(reader)
+    if (this.closed) reader.end()
+    else this.readers.add(reader)
     return reader
   }
 }

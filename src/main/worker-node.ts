@@ -359,7 +359,11 @@ export class WorkerNode {
       listen,
       authorities: committee.size,
       ...(peerDiscovery && { peerDiscovery }),
-      admits: (peerId) => this.peers.admits(peerId.toString()),
+      admits: (peerId) => {
+        const admitted = this.peers.admits(peerId.toString())
+        if (!admitted) this.refused('peer', 'peer-id-unknown', peerId.toString(), 'the committee file names others')
+        return admitted
+      },
     })
     const peerId = libp2p.peerId.toString()
     if (own.peerId !== undefined && own.peerId !== peerId) {

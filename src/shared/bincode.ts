@@ -59,7 +59,8 @@ export class BincodeReader {
   /** A fixed array of bytes, copied. */
   fixed(length: number, what: string): Uint8Array {
     const start = this.#advance(length, what)
-    return this.#bytes.slice(start, start + length)
+    // `slice` of a Buffer would be a view.
+    return new Uint8Array(this.#bytes.subarray(start, start + length))
   }
 
   /** A vector of bytes, as a view of the input. */

@@ -182,8 +182,11 @@ export const PROTOCOL_VERSION = 1
  * while the receiver has slots; 4 MiB holds eight batches, the bandwidth-delay product of 400 Mbit/s over 80 ms.
  */
 export const STREAM_WINDOW_BYTES = 4 * 1024 * 1024
-/** Bytes handed to a stream at once: large enough for the cipher, small enough for ACKs to go in between. */
-export const SLICE_BYTES = 128 * 1024
+/**
+ * Bytes handed to a stream at once: with yamux's 12-byte header exactly two noise messages of 65,519 bytes, so that no
+ * slice ends in a third, tiny one. Large enough for the cipher, small enough for ACKs to go in between.
+ */
+export const SLICE_BYTES = 2 * 65_519 - 12
 /** Connections with one authority: ours, theirs, and one more while an old one is dying. */
 export const CONNECTIONS_PER_AUTHORITY_MAX = 4
 /** Connections that have not said who they are: each of the committee twice, and a few strangers. */

@@ -42,7 +42,12 @@ export type PeerRefusal =
   | 'reply-not-asked'
   | 'reply-unknown-author'
   | 'too-many-connections'
+  /** The committee file names every worker's PeerId, and not this one. */
+  | 'peer-id-unknown'
   | 'hello-timeout'
+  /** A second hello on a connection, or one from the side that did not dial. */
+  | 'hello-unexpected'
+  /** A reason of hello-check.ts, of the hello's frames, or `out-of-turn`. */
   | `hello-${string}`
 
 /** Why something on the primary link was refused. */

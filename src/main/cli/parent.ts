@@ -1,6 +1,6 @@
 /**
- * A process that `local` started (`NARVAL_CHILD=1`, an IPC channel) ends when `local` is gone, however that ended: the
- * channel's end is the one sign that even kill -9 gives.
+ * A process that another of narval's started (`NARVAL_CHILD=1`, an IPC channel) ends when that one is gone, however that
+ * ended: the channel's end is the one sign that even kill -9 gives.
  *
  * @param onGone called once, at once if the parent is gone already
  */

@@ -9,9 +9,10 @@ import { readCommittee } from '../../shared/config/committee.js'
 import { readKeys } from '../../shared/config/keys.js'
 import { defaultParameters, readParameters } from '../../shared/config/parameters.js'
 import { missingV8Flags } from '../../shared/v8-flags.js'
-import { createLogger } from '../log.js'
+import { createLogger, type Logger } from '../log.js'
 import { startWorker, type Worker } from '../worker.js'
 import { EXIT_FAILURE } from './exit-codes.js'
+import { watchParent } from './parent.js'
 import type { RunOptions } from './run-options.js'
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const
@@ -21,6 +22,7 @@ const SAME_SIGNAL_MS = 300
 export async function run(options: RunOptions): Promise<number> {
   const missing = missingV8Flags(process.versions.node, process.execArgv)
   if (missing.length > 0) return runAgainWith(missing)
+  const stopping = new Stopping()
   const keys = readKeys(options.keys)
   const committee = readCommittee(options.committee)
   const fromFile = options.parameters === undefined ? defaultParameters() : readParameters(options.parameters)
@@ -38,48 +40,48 @@ export async function run(options: RunOptions): Promise<number> {
     ...(options.metrics && { metrics: options.metrics }),
     ...(options.mdns && { peerDiscovery: [(await import('@libp2p/mdns')).mdns()] }),
   })
-  return untilStopped(
-    worker,
-    (text) => log.info(text),
-    (text) => log.error(text),
-  )
-}
-
-async function untilStopped(
-  worker: Worker,
-  info: (text: string) => void,
-  fatal: (text: string) => void,
-): Promise<number> {
-  let askedMs: number | undefined
-  const stop = (why: string): void => {
-    const nowMs = performance.now()
-    if (askedMs !== undefined) {
-      if (nowMs - askedMs > SAME_SIGNAL_MS) process.exit(EXIT_FAILURE)
-      return
-    }
-    askedMs = nowMs
-    info(`${why}: closing; once more ends at once`)
-    void worker.close()
-  }
-  for (const signal of SIGNALS) process.on(signal, () => stop(signal))
-  // Started by another process with a channel to it: that one's end is ours.
-  if (process.send !== undefined) process.on('disconnect', () => stop('the parent process is gone'))
+  stopping.of(worker, log)
   try {
     await worker.stopped
-    info('Closed')
+    log.info('Closed')
     return 0
   } catch (error) {
-    fatal(String(error))
+    log.error(String(error))
     return EXIT_FAILURE
+  }
+}
+
+/** What ends the worker: a signal, or the end of the process that started us. Before it runs, either ends us at once. */
+class Stopping {
+  #stop: (why: string) => void = () => process.exit(EXIT_FAILURE)
+
+  constructor() {
+    for (const signal of SIGNALS) process.on(signal, () => this.#stop(signal))
+    watchParent(() => this.#stop('the parent process is gone'))
+  }
+
+  of(worker: Worker, log: Logger): void {
+    let askedMs: number | undefined
+    this.#stop = (why) => {
+      const nowMs = performance.now()
+      if (askedMs === undefined) {
+        askedMs = nowMs
+        log.info(`${why}: closing; once more ends at once`)
+        void worker.close()
+      } else if (nowMs - askedMs > SAME_SIGNAL_MS) process.exit(EXIT_FAILURE)
+    }
   }
 }
 
 /** Runs the same command with V8's flags, and ends as it ends. */
 function runAgainWith(flags: readonly string[]): Promise<number> {
   const args = [...process.execArgv, ...flags, ...process.argv.slice(1)]
-  const child = spawn(process.execPath, args, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] })
+  const child = spawn(process.execPath, args, {
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    env: { ...process.env, NARVAL_CHILD: '1' },
+  })
   for (const signal of SIGNALS) process.on(signal, () => child.kill(signal))
-  if (process.send !== undefined) process.on('disconnect', () => child.kill('SIGTERM'))
+  watchParent(() => child.kill('SIGTERM'))
   return new Promise((resolve, reject) => {
     child.once('error', reject)
     child.once('exit', (code, signal) => {

@@ -28,6 +28,8 @@ export interface InboundBatchesOptions {
   /** Authority indices of the others, and the slots of each. */
   readonly peers: readonly number[]
   readonly slotsPerPeer: number
+  /** FRAME_STALL_MS unless given. */
+  readonly frameStallMs?: number
 }
 
 export interface InboundBatchesDependencies {
@@ -84,18 +86,23 @@ export class InboundBatches {
   /** A verified peer opened a batch stream; it replaces an older one, and frees what that held. */
   open(peer: number, stream: Stream): void {
     this.streams.get(peer)?.frames.abort('replaced by a newer stream')
+    const { frameStallMs } = this.options
     const inbound: InboundStream = {
       peer,
       acks: [],
-      frames: new FrameStream(stream, {
-        onFrame: (type, payloadBytes) =>
-          route({ stream: 'their-batches', batch: (bytes) => this.begin(inbound, bytes) }, type, payloadBytes),
-        onRefused: (refusal, detail) => this.handlers.onRefused(peer, refusal, detail),
-        onEnd: () => void stream.close().catch(() => {}),
-        onClosed: () => {
-          if (this.streams.get(peer) === inbound) this.streams.delete(peer)
+      frames: new FrameStream(
+        stream,
+        {
+          onFrame: (type, payloadBytes) =>
+            route({ stream: 'their-batches', batch: (bytes) => this.begin(inbound, bytes) }, type, payloadBytes),
+          onRefused: (refusal, detail) => this.handlers.onRefused(peer, refusal, detail),
+          onEnd: () => void stream.close().catch(() => {}),
+          onClosed: () => {
+            if (this.streams.get(peer) === inbound) this.streams.delete(peer)
+          },
         },
-      }),
+        frameStallMs === undefined ? {} : { stallMs: frameStallMs },
+      ),
     }
     this.streams.set(peer, inbound)
   }

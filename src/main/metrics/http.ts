@@ -67,7 +67,8 @@ export class MetricsServer {
   listen(): Promise<void> {
     const { host, port } = this.options
     return new Promise((resolve, reject) => {
-      const onError = (error: Error): void => reject(listenError(error, 'requests for metrics', { host, port }, 'change --metrics'))
+      const onError = (error: Error): void =>
+        reject(listenError(error, 'requests for metrics', { host, port }, 'change --metrics'))
       this.server.once('error', onError)
       this.server.listen({ host, port }, () => {
         this.server.off('error', onError)

@@ -3,7 +3,8 @@
  * is to go, and copies the pieces there as they come, once.
  *
  * A `message` event carries whatever the muxer had, from a part of a frame to many. If a frame has nowhere to go yet
- * ('wait'), the stream is paused, so that yamux tells the peer; what was already here is kept, at most one window.
+ * ('wait'), the stream is paused, so that yamux tells the peer; what was already here is kept, at most two windows: one
+ * that came before the pause, and one that `resume` lets in while the first still waits.
  */
 import assert from 'node:assert'
 import type { Stream } from '@libp2p/interface'
@@ -30,15 +31,21 @@ export interface FrameStreamHandlers {
   readonly onFrame: (type: number, payloadBytes: number) => FrameSink | 'wait' | Refused
   /** The peer broke the protocol; the stream is aborted right after. */
   readonly onRefused: (refusal: PeerRefusal, detail: string) => void
-  /** The peer has ended its side, between frames. */
+  /** The peer has ended its side, between frames, and all frames before that were taken. */
   readonly onEnd?: () => void
   /** The stream is gone, for whatever reason. Called once. */
   readonly onClosed: () => void
 }
 
+export interface FrameStreamOptions {
+  /** FRAME_STALL_MS unless given. */
+  readonly stallMs?: number
+}
+
 export class FrameStream {
   readonly stream: Stream
   private readonly handlers: FrameStreamHandlers
+  private readonly stallMs: number
   private readonly header = new Uint8Array(BATCH_FRAME_HEADER_BYTES)
   private headerLength = 0
   private sink: FrameSink | undefined
@@ -46,18 +53,24 @@ export class FrameStream {
   private waiting = false
   private resuming = false
   private held: Uint8Array[] = []
+  private ended = false
   private closed = false
   private lastByteMs = Date.now()
   private readonly stallTimer: NodeJS.Timeout
 
-  constructor(stream: Stream, handlers: FrameStreamHandlers) {
+  constructor(stream: Stream, handlers: FrameStreamHandlers, options: FrameStreamOptions = {}) {
     this.stream = stream
     this.handlers = handlers
+    this.stallMs = options.stallMs ?? FRAME_STALL_MS
     stream.addEventListener('message', (event) => this.onMessage(event.data))
-    stream.addEventListener('remoteCloseWrite', () => this.onRemoteEnd())
+    // Not `remoteCloseWrite`, which overtakes what waits to be read while the stream is paused.
+    stream.addEventListener('end', () => this.onRemoteEnd())
     stream.addEventListener('close', () => this.onClosed())
-    this.stallTimer = setInterval(() => this.checkStall(), FRAME_STALL_MS / 4)
+    this.stallTimer = setInterval(() => this.checkStall(), this.stallMs / 4)
     this.stallTimer.unref()
+    // A peer can end or reset a stream before it is handed over: its events have been by then.
+    if (stream.readableEnded) queueMicrotask(() => this.onRemoteEnd())
+    if (stream.status !== 'open') queueMicrotask(() => this.onClosed())
   }
 
   get isClosed(): boolean {
@@ -85,6 +98,7 @@ export class FrameStream {
     if (this.stream.readStatus === 'paused') this.stream.resume()
     this.resuming = false
     if (this.waiting) this.pause()
+    else if (this.ended) this.finishEnd()
   }
 
   /** Ends the stream at once. */
@@ -167,10 +181,18 @@ export class FrameStream {
     this.abort(`${refusal}: ${detail}`)
   }
 
+  /** `end` also comes when the stream was reset or closed as a whole, which `close` tells right after. */
   private onRemoteEnd(): void {
+    if (this.closed || this.ended || (this.stream.status !== 'open' && this.stream.status !== 'closing')) return
+    this.ended = true
+    if (!this.waiting && !this.resuming) this.finishEnd()
+  }
+
+  private finishEnd(): void {
     if (this.closed) return
     if (this.sink !== undefined || this.headerLength > 0) {
-      this.refuse('frame-truncated', `the stream ended ${this.missing} bytes before its frame`)
+      const missing = this.sink === undefined ? this.header.length - this.headerLength : this.missing
+      this.refuse('frame-truncated', `the stream ended ${missing} bytes before its frame did`)
       return
     }
     this.handlers.onEnd?.()
@@ -188,8 +210,8 @@ export class FrameStream {
 
   private checkStall(): void {
     const insideFrame = this.sink !== undefined || this.headerLength > 0
-    if (!insideFrame || this.waiting || Date.now() - this.lastByteMs < FRAME_STALL_MS) return
-    this.refuse('frame-stalled', `no byte for ${FRAME_STALL_MS} ms in the middle of a frame`)
+    if (!insideFrame || this.waiting || Date.now() - this.lastByteMs < this.stallMs) return
+    this.refuse('frame-stalled', `no byte for ${this.stallMs} ms in the middle of a frame`)
   }
 }
 

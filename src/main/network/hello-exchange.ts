@@ -35,10 +35,12 @@ export function exchangeHello(stream: Stream, options: HelloExchangeOptions): Pr
   return new Promise((resolve) => {
     let peerHello: HelloGood | undefined
     let saidOk = false
+    let over = false
     const say = (name: FrameName, payload: Uint8Array): void => {
-      stream.send(encodeFrameOf(name, payload))
+      if (stream.writeStatus === 'writable') stream.send(encodeFrameOf(name, payload))
     }
     const end = (): void => {
+      over = true
       stream.close().catch(() => {})
     }
     const refuse = (reason: string, detail: string): void => {
@@ -76,10 +78,11 @@ export function exchangeHello(stream: Stream, options: HelloExchangeOptions): Pr
     new FrameStream(stream, {
       onFrame: (type, payloadBytes) => {
         if (payloadBytes > HELLO_BYTES_MAX) {
-          return { refused: 'hello-too-large', detail: `${payloadBytes} bytes, at most ${HELLO_BYTES_MAX}` }
+          return { refused: 'frame-too-large', detail: `${payloadBytes} bytes, at most ${HELLO_BYTES_MAX}` }
         }
         return collect(payloadBytes, (payload) => {
-          onFrame(type, payload)
+          // Whatever the peer says after the end changes nothing.
+          if (!over) onFrame(type, payload)
           return undefined
         })
       },

@@ -50,12 +50,21 @@ export interface NetworkHandlers {
   readonly onRefused: (reason: PeerRefusal, from: string, detail: string) => void
 }
 
+/** A connection whose hello is not over. */
+interface Unverified {
+  readonly connection: Connection
+  /** Its one hello stream is there. */
+  helloBegun: boolean
+  /** What waits for the end of the hello. */
+  settle: (good: boolean) => void
+}
+
 export class Network {
   private readonly dependencies: NetworkDependencies
   private readonly handlers: NetworkHandlers
   private readonly dialer: Dialer
-  /** Connections whose hello is not over, with what waits for its end. At most UNVERIFIED_CONNECTIONS_MAX. */
-  private readonly unverified = new Map<string, { connection: Connection; settle: (good: boolean) => void }>()
+  /** Connections whose hello is not over, by id. At most UNVERIFIED_CONNECTIONS_MAX that came in, and our own dials. */
+  private readonly unverified = new Map<string, Unverified>()
   private readonly discovered = new Set<string>()
   private closed = false
 
@@ -119,7 +128,9 @@ export class Network {
     try {
       // Where the committee file names the PeerId, noise proves it before anything else is said.
       const named = peer.namedPeerId === undefined || address.includes('/p2p/') ? '' : `/p2p/${peer.namedPeerId}`
-      const connection = await node.dial(multiaddr(`${address}${named}`), { signal: AbortSignal.timeout(DIAL_TIMEOUT_MS) })
+      const connection = await node.dial(multiaddr(`${address}${named}`), {
+        signal: AbortSignal.timeout(DIAL_TIMEOUT_MS),
+      })
       const pending = this.unverified.get(connection.id)
       if (pending === undefined) return peer.connections.includes(connection)
       await new Promise<void>((resolve) => {
@@ -138,14 +149,16 @@ export class Network {
 
   private onConnection(connection: Connection): void {
     if (this.closed) return
-    if (this.unverified.size >= UNVERIFIED_CONNECTIONS_MAX) {
-      this.refuse(connection, 'too-many-connections', `${this.unverified.size} connections without a hello`)
+    // Our own dials are as many as we have peers; strangers must not be able to keep us from them.
+    if (connection.direction === 'inbound' && this.strangers() >= UNVERIFIED_CONNECTIONS_MAX) {
+      const detail = `${UNVERIFIED_CONNECTIONS_MAX} connections are without a hello, which is as many as may be`
+      this.refuse(connection, 'too-many-connections', detail)
       return
     }
     const timer = setTimeout(() => {
       this.refuse(connection, 'hello-timeout', `no hello within ${HELLO_TIMEOUT_MS} ms`)
     }, HELLO_TIMEOUT_MS)
-    this.unverified.set(connection.id, { connection, settle: () => clearTimeout(timer) })
+    this.unverified.set(connection.id, { connection, helloBegun: false, settle: () => clearTimeout(timer) })
     if (connection.direction === 'outbound') void this.sayHello(connection)
   }
 
@@ -160,11 +173,22 @@ export class Network {
   }
 
   private onHelloStream(stream: Stream, connection: Connection): void {
-    if (connection.direction === 'outbound' || !this.unverified.has(connection.id)) {
+    const pending = this.unverified.get(connection.id)
+    if (connection.direction === 'outbound' || pending === undefined || pending.helloBegun) {
+      const from = this.dependencies.peers.of(connection)?.name ?? connection.remoteAddr.toString()
+      this.handlers.onRefused('hello-unexpected', from, 'one hello for each connection, from the side that dialled')
       stream.abort(new Error('a hello is not expected on this connection'))
       return
     }
+    pending.helloBegun = true
     void this.runHello(stream, connection, 'listener')
+  }
+
+  /** Connections that came in and have not said who they are. */
+  private strangers(): number {
+    let count = 0
+    for (const { connection } of this.unverified.values()) count += Number(connection.direction === 'inbound')
+    return count
   }
 
   private async runHello(stream: Stream, connection: Connection, role: 'dialler' | 'listener'): Promise<void> {

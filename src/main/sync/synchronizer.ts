@@ -218,7 +218,9 @@ export class Synchronizer {
           resolve()
         },
       })
-      stream.send(encodeFrameOf('request', encodeDigests(digests)))
+      // The peer may have reset the stream as soon as it was open.
+      if (stream.writeStatus === 'writable') stream.send(encodeFrameOf('request', encodeDigests(digests)))
+      else frames.abort('the stream was closed as it was opened')
     })
   }
 

@@ -60,7 +60,7 @@ export function stampKey(stamp: bigint): Buffer {
 }
 
 export function digestOfBatchKey(key: Uint8Array): Uint8Array {
-  return key.slice(STAMP_BYTES)
+  return new Uint8Array(key.subarray(STAMP_BYTES))
 }
 
 export function encodeIndexEntry(entry: IndexEntry): Buffer {
@@ -78,7 +78,8 @@ export function decodeIndexEntry(value: Uint8Array): IndexEntry {
   const view = new DataView(value.buffer, value.byteOffset, value.byteLength)
   return {
     stamp: view.getBigUint64(0),
-    author: value.slice(STAMP_BYTES, STAMP_BYTES + PUBLIC_KEY_BYTES),
+    // `slice` of a Buffer would be a view.
+    author: new Uint8Array(value.subarray(STAMP_BYTES, STAMP_BYTES + PUBLIC_KEY_BYTES)),
     byteLength: view.getUint32(STAMP_BYTES + PUBLIC_KEY_BYTES),
   }
 }
@@ -116,6 +117,7 @@ export function readOwned(database: BinaryDatabase, key: Uint8Array): Uint8Array
   const lent = database.getBinaryFast(key)
   if (lent === undefined) return undefined
   const owned = new Uint8Array(lent.length)
-  owned.set(lent)
+  // The scratch buffer is longer than the value; its `length` is the value's.
+  owned.set(lent.subarray(0, lent.length))
   return owned
 }

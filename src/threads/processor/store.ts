@@ -300,7 +300,7 @@ function take(keys: Iterable<Uint8Array>, after: Uint8Array | undefined, limit: 
   const taken: Uint8Array[] = []
   for (const key of keys) {
     if (after !== undefined && Buffer.compare(key, after) === 0) continue
-    taken.push(key.slice())
+    taken.push(new Uint8Array(key))
     if (taken.length === limit) break
   }
   return taken

@@ -1,0 +1,3 @@
+import type { Codec } from '../../../src/shared/ring.js'
+
+export declare const countedCodec: Codec<number>
