@@ -183,10 +183,11 @@ export const PROTOCOL_VERSION = 1
  */
 export const STREAM_WINDOW_BYTES = 4 * 1024 * 1024
 /**
- * Bytes handed to a stream at once: with yamux's 12-byte header exactly two noise messages of 65,519 bytes, so that no
- * slice ends in a third, tiny one. Large enough for the cipher, small enough for ACKs to go in between.
+ * Bytes handed to a stream at once: with yamux's 12-byte header exactly four noise messages of 65,519 bytes, so that no
+ * slice ends in a fifth, tiny one. Each slice costs events, a window update and wake-ups on both sides; smaller ones
+ * would let ACKs in between sooner.
  */
-export const SLICE_BYTES = 2 * 65_519 - 12
+export const SLICE_BYTES = 4 * 65_519 - 12
 /** Connections with one authority: ours, theirs, and one more while an old one is dying. */
 export const CONNECTIONS_PER_AUTHORITY_MAX = 4
 /** Connections that have not said who they are: each of the committee twice, and a few strangers. */

@@ -36,6 +36,8 @@ export interface NetworkDependencies {
   readonly ownHello: () => Uint8Array
   /** Whether to believe a hello that came on a connection of this PeerId. */
   readonly checkHello: (hello: Uint8Array, connectionPeerId: string) => HelloVerdict
+  /** UNVERIFIED_CONNECTIONS_MAX unless given. */
+  readonly unverifiedMax?: number
 }
 
 export interface NetworkHandlers {
@@ -150,8 +152,9 @@ export class Network {
   private onConnection(connection: Connection): void {
     if (this.closed) return
     // Our own dials are as many as we have peers; strangers must not be able to keep us from them.
-    if (connection.direction === 'inbound' && this.strangers() >= UNVERIFIED_CONNECTIONS_MAX) {
-      const detail = `${UNVERIFIED_CONNECTIONS_MAX} connections are without a hello, which is as many as may be`
+    const { unverifiedMax = UNVERIFIED_CONNECTIONS_MAX } = this.dependencies
+    if (connection.direction === 'inbound' && this.strangers() >= unverifiedMax) {
+      const detail = `${unverifiedMax} connections are without a hello, which is as many as may be`
       this.refuse(connection, 'too-many-connections', detail)
       return
     }

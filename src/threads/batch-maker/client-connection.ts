@@ -20,6 +20,8 @@ export interface ClientConnectionDependencies {
   readonly carryBudget: CarryBudget
   /** The connection waits for a free slot: call `proceed` when there is one. */
   readonly onBlocked: (connection: ClientConnection) => void
+  /** The socket was gone, and now all that it brought is taken. */
+  readonly onFinished: (connection: ClientConnection) => void
   /** The connection is to be closed; `detail` has the limit and the actual value. */
   readonly onRefused: (connection: ClientConnection, reason: ClientRefusal, detail: string) => void
 }
@@ -35,6 +37,7 @@ export class ClientConnection {
   private chunk: Uint8Array = EMPTY
   private chunkOffset = 0
   private blocked = false
+  private socketGone = false
   private closed = false
 
   constructor(socket: Socket, dependencies: ClientConnectionDependencies) {
@@ -83,14 +86,24 @@ export class ClientConnection {
       case 'partial':
         if (!this.keep(this.chunk.length - this.chunkOffset)) return
     }
-    this.chunk = EMPTY
-    this.chunkOffset = 0
-    if (this.socket.isPaused()) this.socket.resume()
+    this.used()
+  }
+
+  /**
+   * The socket is gone. What it brought in whole frames is still to be taken, also when that waits for a slot: a paused
+   * socket ends all the same once its last bytes were read. True if nothing is left to wait for.
+   */
+  onSocketGone(): boolean {
+    this.socketGone = true
+    if (this.blocked) return false
+    this.close()
+    return true
   }
 
   /** Gives back what it holds. */
   close(): void {
     this.closed = true
+    this.blocked = false
     this.dependencies.carryBudget.bytes -= this.carry.length
     this.carry = EMPTY
     this.carryLength = 0
@@ -128,11 +141,14 @@ export class ClientConnection {
     return true
   }
 
-  /** The chunk is used up inside a frame. */
+  /** The chunk is used up. */
   private used(): false {
     this.chunk = EMPTY
     this.chunkOffset = 0
-    if (this.socket.isPaused()) this.socket.resume()
+    if (this.socketGone) {
+      this.close()
+      this.dependencies.onFinished(this)
+    } else if (this.socket.isPaused()) this.socket.resume()
     return false
   }
 

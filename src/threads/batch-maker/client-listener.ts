@@ -38,13 +38,7 @@ export class ClientListener {
     this.dependencies = dependencies
     this.server = createServer({ noDelay: true }, (socket) => this.accept(socket))
     this.server.maxConnections = options.connectionsMax
-    this.server.on('drop', (dropped) => {
-      this.refused(
-        'too-many-connections',
-        dropped?.remoteAddress ?? 'unknown',
-        `${options.connectionsMax} connections are open, at most ${options.connectionsMax}`,
-      )
-    })
+    this.server.on('drop', (dropped) => this.tooMany(dropped?.remoteAddress ?? 'unknown'))
   }
 
   listen(): Promise<void> {
@@ -80,6 +74,12 @@ export class ClientListener {
 
   private accept(socket: Socket): void {
     const from = `${socket.remoteAddress}:${socket.remotePort}`
+    // Those whose socket is gone and whose last bytes wait for a slot count as well.
+    if (this.connections.size >= this.options.connectionsMax) {
+      this.tooMany(from)
+      socket.destroy()
+      return
+    }
     const connection = new ClientConnection(socket, {
       batchMaker: this.dependencies.batchMaker,
       carryBudget: this.carryBudget,
@@ -87,9 +87,12 @@ export class ClientListener {
         this.dependencies.counters.add('pauses')
         this.blocked.push(blocked)
       },
+      onFinished: (finished) => this.forget(finished),
       onRefused: (refused, reason, detail) => {
         this.refused(reason, from, detail)
         refused.socket.destroy()
+        refused.close()
+        this.forget(refused)
       },
     })
     this.connections.add(connection)
@@ -108,11 +111,18 @@ export class ClientListener {
     // A reset by the client is its own business: what it sent in whole frames is taken.
     socket.on('error', () => {})
     socket.on('close', () => {
-      connection.close()
-      this.connections.delete(connection)
-      this.blocked = this.blocked.filter((other) => other !== connection)
-      this.dependencies.counters.set('connections', this.connections.size)
+      if (connection.onSocketGone()) this.forget(connection)
     })
+  }
+
+  private forget(connection: ClientConnection): void {
+    this.connections.delete(connection)
+    this.dependencies.counters.set('connections', this.connections.size)
+  }
+
+  private tooMany(from: string): void {
+    const { connectionsMax } = this.options
+    this.refused('too-many-connections', from, `${connectionsMax} connections are open, at most ${connectionsMax}`)
   }
 
   private refused(reason: ClientRefusal, from: string, detail: string): void {
