@@ -57,7 +57,14 @@ describe.each(['stored', 'durable'] as const)('a committee of four at level %s',
     for (const [index, node] of committee.nodes.entries()) await checkStores(committee, node, sent[index]!)
 
     const [digest] = committee.node(0).primary.own.keys()
-    const raw = execFileSync(process.execPath, [NODE_FILE, 'batch', digest!, '--store', committee.node(3).store, '--raw'])
+    const raw = execFileSync(process.execPath, [
+      NODE_FILE,
+      'batch',
+      digest!,
+      '--store',
+      committee.node(3).store,
+      '--raw',
+    ])
     const store = await committee.node(0).readStore()
     expect(Buffer.compare(raw, store.get(digest!)!.bytes)).toBe(0)
   })

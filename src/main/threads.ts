@@ -3,7 +3,7 @@
  * threads with an event loop, each a pool of one with one long-running task; the quorum-waiter blocks, and is a worker
  * of its own.
  */
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { Counters, type ThreadName } from '../shared/counters.js'
 import { NarvalError } from '../shared/errors.js'
@@ -46,9 +46,10 @@ export class Threads {
     })
     const { port1, port2 } = new MessageChannel()
     let refuse: (error: Error) => void = () => {}
+    let onReport: (message: ThreadReport) => void = () => {}
     const ready = new Promise<void>((resolve, reject) => {
       refuse = reject
-      port1.on('message', (message: ThreadReport) => {
+      onReport = (message) => {
         if (message.type === 'ready') resolve()
         else if (message.type === 'log') this.dependencies.log[message.level](message.text)
         else {
@@ -58,8 +59,9 @@ export class Threads {
               : new NarvalError(message.code, message.message),
           )
         }
-      })
+      }
     })
+    port1.on('message', onReport)
     // Reports must not keep a process alive whose threads are gone.
     port1.unref()
     let started = false
@@ -68,6 +70,10 @@ export class Threads {
       (error: unknown) => error ?? new Error('unknown'),
     )
     const watched = ended.then((error) => {
+      // What the thread said last comes over another port than its end, and may still be on the way.
+      for (let last = receiveMessageOnPort(port1); last !== undefined; last = receiveMessageOnPort(port1)) {
+        onReport(last.message)
+      }
       if (started) this.onEnded(name, error)
       // Where the thread has said why it cannot start, this comes second and changes nothing.
       else refuse(error instanceof Error ? error : new Error(`the ${name} thread returned before it was ready`))

@@ -188,6 +188,8 @@ export const STREAM_WINDOW_BYTES = 4 * 1024 * 1024
  * would let ACKs in between sooner.
  */
 export const SLICE_BYTES = 4 * 65_519 - 12
+/** Bytes that may wait in a socket's own buffer: two slices, so that the next is ready when one is gone. */
+export const SOCKET_BUFFER_BYTES = 512 * 1024
 /** Connections with one authority: ours, theirs, and one more while an old one is dying. */
 export const CONNECTIONS_PER_AUTHORITY_MAX = 4
 /** Connections that have not said who they are: each of the committee twice, and a few strangers. */

@@ -16,7 +16,7 @@ export const FRAME_TYPES = {
   ack: 2,
   /** `/narval/sync/1`, from its opener: digests wanted, MessagePack. */
   request: 3,
-  /** `/narval/sync/1`, to its opener: the author's public key, then the encoded batch. */
+  /** `/narval/sync/1`, to its opener: the digest, the author's public key, then the encoded batch. */
   found: 4,
   /** `/narval/sync/1`, to its opener, last: digests that it does not have, MessagePack. */
   missing: 5,

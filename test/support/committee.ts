@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { onTestFinished } from 'vitest'
+import { onTestFinished, vi } from 'vitest'
 import { type Metrics, sumOf } from '../../src/main/local/metrics-text.js'
 import { freePorts } from '../../src/main/local/ports.js'
 import { health, scrape } from '../../src/main/local/scrape.js'
@@ -27,6 +27,10 @@ export const NODE_FILE = fileURLToPath(new URL('../../dist/node.js', import.meta
 /** Generous: the machine may be busy with much else. What is waited for usually takes a second. */
 const DEADLINE_MS = 45_000
 const POLL_MS = 25
+/** Longer than the deadline of one wait, so that a test that fails says what it waited for. */
+const TEST_TIMEOUT_MS = 120_000
+
+vi.setConfig({ testTimeout: TEST_TIMEOUT_MS, hookTimeout: TEST_TIMEOUT_MS })
 
 export interface TestCommitteeOptions {
   /** Authorities; 4 if not given. */

@@ -64,6 +64,8 @@ export interface Resend {
   readonly report: boolean
 }
 
+type MayDrop = (batch: OwnBatch, sender: PeerSender) => boolean
+
 export class Dissemination {
   readonly senders: ReadonlyMap<number, PeerSender>
   private readonly options: DisseminationOptions
@@ -74,7 +76,9 @@ export class Dissemination {
   /** ACKs that each peer may have under judgement: as many as there are slots (shared/layout.ts). */
   private readonly ackCredits: number[]
   private readonly allPeers: Uint8Array
+  /** Slots that batches hold, of the batch-maker's and of those for sending again. */
   private makerSlotsHeld = 0
+  private resendSlotsHeld = 0
   private starvedSinceMs: number | undefined
 
   constructor(options: DisseminationOptions, dependencies: DisseminationDependencies, handlers: DisseminationHandlers) {
@@ -117,7 +121,6 @@ export class Dissemination {
   /** A new batch of ours. */
   onSealed(sealed: Extract<BatchMakerToMain, { kind: 'sealed' }>): void {
     const batch = this.take({ ...sealed, report: true })
-    this.makerSlotsHeld += 1
     this.dependencies.toProcessor({
       kind: 'own',
       slot: batch.slot,
@@ -134,6 +137,7 @@ export class Dissemination {
     batch.digest = resend.digest
     this.dependencies.toQuorumWaiter({ kind: 'own-stored', sequence: batch.sequence, digest: resend.digest })
     this.spread(batch)
+    this.makeRoom()
   }
 
   onOwnStored(sequence: bigint, digest: Uint8Array): void {
@@ -168,12 +172,12 @@ export class Dissemination {
         batch.certified = true
         this.handlers.onCertified(batch)
         this.releaseIfDone(batch)
+        this.makeRoom()
         return
       }
       case 'released': {
         const batch = this.batches.get(message.sequence)!
         this.batches.delete(message.sequence)
-        if (batch.slot < this.options.ownSlots) this.makerSlotsHeld -= 1
         this.starvedSinceMs = undefined
         this.handlers.onSlotFree(batch.slot)
         return
@@ -212,6 +216,8 @@ export class Dissemination {
     writeFrameHeader(arena.framed(init.slot, init.byteLength), 0, FRAME_TYPES.batch, init.byteLength)
     const batch = new OwnBatch({ ...init, takenMs: nowMs(), authorities: this.options.authorities })
     this.batches.set(batch.sequence, batch)
+    if (this.isMakers(batch)) this.makerSlotsHeld += 1
+    else this.resendSlotsHeld += 1
     toQuorumWaiter({ kind: 'tracked', sequence: batch.sequence, peers: this.allPeers })
     return batch
   }
@@ -232,30 +238,50 @@ export class Dissemination {
   private releaseIfDone(batch: OwnBatch): void {
     if (!batch.isDone || batch.releasing) return
     batch.releasing = true
+    if (this.isMakers(batch)) this.makerSlotsHeld -= 1
+    else this.resendSlotsHeld -= 1
     this.dependencies.toQuorumWaiter({ kind: 'release', sequence: batch.sequence })
+  }
+
+  private isMakers(batch: OwnBatch): boolean {
+    return batch.slot < this.options.ownSlots
   }
 
   private makeRoom(): void {
     const { ownSlots } = this.options
-    const wanted = Math.ceil(ownSlots * SLOTS_SHORT_SHARE)
-    let free = this.slotsFree
-    while (free < wanted) {
-      const laggard = this.laggard()
-      const batch = laggard?.[1].dropOldestCertified()
-      if (laggard === undefined || batch === undefined) break
-      this.handlers.onDropped(laggard[0], batch)
-      this.releaseIfDone(batch)
-      if (batch.releasing && batch.slot < ownSlots) free += 1
-    }
-    this.relieve(free)
+    const resendSlots = this.dependencies.arena.slots - ownSlots
+    // A batch that is pushed again is for the very peers that lag behind: only one that is away does without.
+    this.makeRoomIn(
+      resendSlots,
+      resendSlots - this.resendSlotsHeld,
+      (batch, sender) => !this.isMakers(batch) && (batch.report || !sender.isOpen),
+    )
+    this.relieve(this.makeRoomIn(ownSlots, this.slotsFree, (batch) => this.isMakers(batch)))
   }
 
-  /** The sender with the most certified batches in its queue. */
-  private laggard(): [number, PeerSender] | undefined {
+  /** Drops certified batches for the laggards until enough of these slots are free; returns how many are. */
+  private makeRoomIn(slots: number, freeNow: number, mayDrop: MayDrop): number {
+    const wanted = Math.ceil(slots * SLOTS_SHORT_SHARE)
+    let free = freeNow
+    while (free < wanted) {
+      const laggard = this.laggard(mayDrop)
+      if (laggard === undefined) break
+      const [peer, sender] = laggard
+      const batch = sender.dropOldestCertified((queued) => mayDrop(queued, sender))!
+      this.handlers.onDropped(peer, batch)
+      this.releaseIfDone(batch)
+      if (batch.releasing) free += 1
+    }
+    return free
+  }
+
+  /** The sender with the most certified batches in its queue that may be dropped. */
+  private laggard(mayDrop: MayDrop): [number, PeerSender] | undefined {
     let worst: [number, PeerSender] | undefined
     let worstCount = 0
     for (const entry of this.senders) {
-      const count = entry[1].certifiedQueued
+      const [, sender] = entry
+      const count = sender.certifiedQueued((batch) => mayDrop(batch, sender))
       if (count > worstCount) {
         worst = entry
         worstCount = count

@@ -66,10 +66,10 @@ export class PeerSender {
     return this.queue.length
   }
 
-  /** Certified batches in the queue: what it could do without. */
-  get certifiedQueued(): number {
+  /** Certified batches in the queue that may be dropped: what it could do without. */
+  certifiedQueued(mayDrop: (batch: OwnBatch) => boolean): number {
     let count = 0
-    for (const batch of this.queue) if (batch.certified) count += 1
+    for (const batch of this.queue) if (batch.certified && mayDrop(batch)) count += 1
     return count
   }
 
@@ -143,9 +143,9 @@ export class PeerSender {
     return 'due'
   }
 
-  /** Takes the oldest certified batch that was not started out of the queue, to make room; undefined if none is. */
-  dropOldestCertified(): OwnBatch | undefined {
-    const index = this.queue.findIndex((batch) => batch.certified)
+  /** Takes the oldest of them out of the queue; undefined if there is none. */
+  dropOldestCertified(mayDrop: (batch: OwnBatch) => boolean): OwnBatch | undefined {
+    const index = this.queue.findIndex((batch) => batch.certified && mayDrop(batch))
     if (index === -1) return undefined
     const [batch] = this.queue.splice(index, 1)
     batch!.setState(this.dependencies.peer, PEER_STATE.dropped)

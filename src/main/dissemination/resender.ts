@@ -3,7 +3,8 @@
  *
  * - At boot, those that the primary was not told of: disseminated, certified and reported.
  * - When another authority's primary asks for them (Synchronize for our key): pushed to the other workers again, each
- *   digest at most once in PUSH_AGAIN_INTERVAL_MS.
+ *   digest at most once in PUSH_AGAIN_INTERVAL_MS. Only after the first, or a batch that is to be reported could be on
+ *   its way as one that is not.
  */
 import { checkBatch } from '../../shared/batch.js'
 import { PUSH_AGAIN_INTERVAL_MS, PUSH_AGAIN_QUEUE_MAX } from '../../shared/constants.js'
@@ -35,6 +36,7 @@ export class Resender {
   /** When each digest was last pushed, the oldest first; at most PUSH_AGAIN_QUEUE_MAX. */
   private readonly pushedMs = new Map<string, number>()
   private slotFree: (() => void) | undefined
+  private recovered = false
   private draining = false
   private closed = false
 
@@ -46,16 +48,18 @@ export class Resender {
   async recover(): Promise<number> {
     const { processor } = this.dependencies
     let after: Uint8Array | undefined
-    let recovered = 0
-    for (;;) {
+    let count = 0
+    do {
       const digests = await processor.ask({ type: 'unreported', after })
       for (const digest of digests) {
-        if (await this.resend({ digest, report: true })) recovered += 1
-        if (this.closed) return recovered
+        if (await this.resend({ digest, report: true })) count += 1
+        if (this.closed) return count
       }
       after = digests.at(-1)
-      if (after === undefined) return recovered
-    }
+    } while (after !== undefined)
+    this.recovered = true
+    void this.drain()
+    return count
   }
 
   /** Another authority lacks these batches of ours. */
@@ -88,7 +92,7 @@ export class Resender {
   }
 
   private async drain(): Promise<void> {
-    if (this.draining) return
+    if (this.draining || !this.recovered) return
     this.draining = true
     try {
       for (let wanted = this.queue.shift(); wanted !== undefined && !this.closed; wanted = this.queue.shift()) {

@@ -6,18 +6,20 @@ import { isIPv6 } from 'node:net'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
-import type { Libp2p, PeerId } from '@libp2p/interface'
+import type { ConnectionEncrypter, Libp2p, PeerId } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
-import { tcp } from '@libp2p/tcp'
+import { type TCPSocketOptions, tcp } from '@libp2p/tcp'
 import { createLibp2p, type Libp2pOptions } from 'libp2p'
 import type { TcpAddress } from '../../shared/config/address.js'
 import {
   CONNECTIONS_PER_AUTHORITY_MAX,
   DIAL_TIMEOUT_MS,
   HELLO_TIMEOUT_MS,
+  SOCKET_BUFFER_BYTES,
   STREAM_WINDOW_BYTES,
   UNVERIFIED_CONNECTIONS_MAX,
 } from '../../shared/constants.js'
+import { createNoiseCrypto, joinPieces } from './noise-crypto.js'
 
 export type PeerDiscovery = NonNullable<Libp2pOptions['peerDiscovery']>
 
@@ -32,11 +34,29 @@ export interface Libp2pNodeOptions {
   readonly admits: (peerId: PeerId) => boolean
 }
 
+/**
+ * Options of each TCP socket. With Node's default of 16 KiB every ciphertext fills the socket's buffer, and each waits for
+ * a `drain` that climbs through noise and yamux.
+ */
+const SOCKET_OPTIONS = { highWaterMark: SOCKET_BUFFER_BYTES } as TCPSocketOptions
+
+type NoiseComponents = Parameters<ReturnType<typeof noise>>[0]
+
 /** Streams on one connection: hello, batches both ways, and requests both ways, with room for those that are dying. */
 const STREAMS_PER_CONNECTION_MAX = 32
 
 export async function peerIdOfSeed(networkKeySeed: Uint8Array): Promise<string> {
   return peerIdFromPrivateKey(await generateKeyPairFromSeed('Ed25519', networkKeySeed)).toString()
+}
+
+/** Noise with our cipher, on connections that join what it writes. */
+function encrypter(components: NoiseComponents): ConnectionEncrypter {
+  const inner = noise({ crypto: createNoiseCrypto() })(components)
+  return {
+    protocol: inner.protocol,
+    secureInbound: (connection, options) => inner.secureInbound(joinPieces(connection), options),
+    secureOutbound: (connection, options) => inner.secureOutbound(joinPieces(connection), options),
+  }
 }
 
 export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp2p> {
@@ -47,8 +67,8 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
     addresses: {
       listen: [`/${isIPv6(options.listen.host) ? 'ip6' : 'ip4'}/${options.listen.host}/tcp/${options.listen.port}`],
     },
-    transports: [tcp()],
-    connectionEncrypters: [noise()],
+    transports: [tcp({ dialOpts: SOCKET_OPTIONS, listenOpts: SOCKET_OPTIONS })],
+    connectionEncrypters: [encrypter],
     streamMuxers: [
       yamux({
         maxInboundStreams: STREAMS_PER_CONNECTION_MAX,

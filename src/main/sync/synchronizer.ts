@@ -77,8 +77,8 @@ export class Synchronizer {
   private readonly dependencies: SynchronizerDependencies
   private readonly handlers: SynchronizerHandlers
   private readonly pending = new PendingDigests(SYNC_PENDING_MAX)
-  /** Requests that wait for one of a peer's places, by peer; each is at most REQUEST_DIGESTS_MAX digests. */
-  private readonly queues = new Map<number, Uint8Array[][]>()
+  /** What each peer is to be asked for when it has a place free; each digest once, at most SYNC_PENDING_MAX. */
+  private readonly queues = new Map<number, Map<string, Uint8Array>>()
   private readonly open = new Map<number, number>()
   /** Streams with a found batch and no slot for it. */
   private readonly waiting = new Set<FrameStream>()
@@ -117,6 +117,10 @@ export class Synchronizer {
   cleanup(round: bigint): void {
     if (round > this.round) this.round = round
     this.pending.cleanup(this.round, BigInt(this.options.gcDepthRounds))
+    // Requests that wait are looked through when their turn comes; those of a peer that is away must not pile up.
+    for (const queue of this.queues.values()) {
+      for (const [key, digest] of queue) if (this.pending.get(digest) === undefined) queue.delete(key)
+    }
   }
 
   /** The batch came by another way: nobody needs to look for it. */
@@ -146,26 +150,30 @@ export class Synchronizer {
   private tick(): void {
     const { nowMs } = this.dependencies
     const { first, again } = this.pending.takeDue(nowMs(), this.options.syncRetryDelayMs)
-    const byPeer = new Map<number, PendingDigest[]>()
-    const want = (peer: number, entry: PendingDigest): void => {
-      const list = byPeer.get(peer)
-      if (list === undefined) byPeer.set(peer, [entry])
-      else list.push(entry)
-    }
-    for (const entry of first) want(entry.target, entry)
+    for (const entry of first) this.want(entry.target, entry)
     for (const entry of again) {
-      for (const peer of this.lot(this.options.syncRetryNodes)) want(peer, entry)
+      for (const peer of this.lot(this.options.syncRetryNodes)) this.want(peer, entry)
     }
-    for (const [peer, entries] of byPeer) {
-      if (!this.options.peers.includes(peer)) continue
-      const queue: Uint8Array[][] = []
-      for (let at = 0; at < entries.length; at += REQUEST_DIGESTS_MAX) {
-        queue.push(entries.slice(at, at + REQUEST_DIGESTS_MAX).map(({ digest }) => digest))
-      }
-      // What still waits from an earlier tick is due again by now, and in the new list.
-      this.queues.set(peer, queue)
-      this.next(peer)
+    for (const peer of this.queues.keys()) this.next(peer)
+  }
+
+  private want(peer: number, { digest }: PendingDigest): void {
+    if (!this.options.peers.includes(peer)) return
+    const queue = this.queues.get(peer) ?? new Map<string, Uint8Array>()
+    this.queues.set(peer, queue)
+    queue.set(keyOf(digest), digest)
+  }
+
+  /** Takes the next request out of a peer's queue; what came meanwhile by another way is left out. */
+  private takeRequest(peer: number): Uint8Array[] {
+    const queue = this.queues.get(peer)
+    const digests: Uint8Array[] = []
+    for (const [key, digest] of queue ?? []) {
+      if (digests.length === REQUEST_DIGESTS_MAX) break
+      queue!.delete(key)
+      if (this.pending.get(digest) !== undefined) digests.push(digest)
     }
+    return digests
   }
 
   /** `count` of the peers, drawn without putting back. */
@@ -180,12 +188,8 @@ export class Synchronizer {
 
   private next(peer: number): void {
     while ((this.open.get(peer) ?? 0) < REQUESTS_OPEN_MAX) {
-      const digests = this.queues
-        .get(peer)
-        ?.shift()
-        ?.filter((digest) => this.pending.get(digest) !== undefined)
-      if (digests === undefined) return
-      if (digests.length === 0) continue
+      const digests = this.takeRequest(peer)
+      if (digests.length === 0) return
       this.open.set(peer, (this.open.get(peer) ?? 0) + 1)
       void this.request(peer, digests).finally(() => {
         this.open.set(peer, this.open.get(peer)! - 1)

@@ -117,12 +117,21 @@ export function parseParameters(json: unknown, where: string): Parameters {
  * Errors: `ERR_PARAMETERS_MALFORMED`.
  */
 export function checkParameters(parameters: Parameters, where: string): Parameters {
-  const { retentionRounds, gcDepthRounds } = parameters
-  if (retentionRounds === 0 || retentionRounds >= 2 * gcDepthRounds) return parameters
-  throw new NarvalError(
-    'ERR_PARAMETERS_MALFORMED',
-    `${where}: retention_rounds: expected 0, or at least ${2 * gcDepthRounds}, twice gc_depth; found ${retentionRounds}`,
-  )
+  const { retentionRounds, gcDepthRounds, storeBytesMax, ownSlots, batchBytesMax } = parameters
+  const refuse = (text: string): never => {
+    throw new NarvalError('ERR_PARAMETERS_MALFORMED', `${where}: ${text}`)
+  }
+  if (retentionRounds !== 0 && retentionRounds < 2 * gcDepthRounds) {
+    refuse(`retention_rounds: expected 0, or at least ${2 * gcDepthRounds}, twice gc_depth; found ${retentionRounds}`)
+  }
+  // Below it the room kept for own batches that are under way is all there is, and the store is full from the start.
+  const storeBytesMin = 2 * (ownSlots + limits.RESEND_SLOTS) * batchBytesMax
+  if (storeBytesMax < storeBytesMin) {
+    refuse(
+      `store_bytes_max: expected at least ${storeBytesMin}, twice what own_slots batches take; found ${storeBytesMax}`,
+    )
+  }
+  return parameters
 }
 
 /**

@@ -98,8 +98,9 @@ export function openDatabases(directory: string, options: { readonly readOnly: b
     noMemInit: true,
     // `put(…).flushed` says when that write is on the disk, apart from when it is committed.
     separateFlushed: true,
-    // After a power cut the newest transaction is taken only if it was flushed.
-    safeRestore: true,
+    // After a power cut LMDB goes back to the newest transaction that was flushed: the boot id in the file differs then.
+    // `safeRestore` would do that after kill -9 too, and lose what level `stored` has promised.
+    safeRestore: false,
   } as Parameters<typeof open>[0]) as RootDatabase
   const database = (name: string): BinaryDatabase =>
     root.openDB<Uint8Array, Uint8Array>({ name, encoding: 'binary', keyEncoding: 'binary' })

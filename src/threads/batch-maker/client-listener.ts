@@ -98,11 +98,15 @@ export class ClientListener {
     this.connections.add(connection)
     this.dependencies.counters.set('connections', this.connections.size)
     socket.on('data', (chunk: Buffer) => connection.onData(chunk))
-    socket.setTimeout(this.options.idleTimeoutMs, () => {
+    // Not as the argument of `setTimeout`, which would call it for the first silence only.
+    socket.on('timeout', () => {
+      // While it waited for us the silence was ours, and Node tells of silence once: the clock starts again.
+      if (connection.isBlocked) socket.setTimeout(this.options.idleTimeoutMs)
       if (!connection.isInsideFrame || connection.isBlocked) return
       this.refused('frame-stalled', from, `no byte for ${this.options.idleTimeoutMs} ms in the middle of a frame`)
       socket.destroy()
     })
+    socket.setTimeout(this.options.idleTimeoutMs)
     socket.on('end', () => {
       if (connection.isInsideFrame && !connection.isBlocked) {
         this.refused('frame-truncated', from, 'the connection ended in the middle of a frame')

@@ -39,6 +39,8 @@ export interface ProcessorDependencies {
   /** Publishes to main and rings. */
   readonly send: (message: ProcessorToMain) => void
   readonly log: (text: string) => void
+  /** `reason` is a constant of the code: its lines are limited. */
+  readonly logRefusal: (reason: string, text: string) => void
 }
 
 const NO_DIGEST = new Uint8Array(DIGEST_BYTES)
@@ -133,7 +135,7 @@ export class Processor {
     why: string,
   ): void {
     this.dependencies.counters.add('inboundRefused')
-    this.dependencies.log(`Refused a batch of authority ${work.author}: ${status}: ${why}`)
+    this.dependencies.logRefusal(status, `Refused a batch of authority ${work.author}: ${status}: ${why}`)
     this.dependencies.send({
       kind: 'inbound-done',
       slot: work.slot,

@@ -70,10 +70,10 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
       outgoing.push(message)
       mainDoorbell.ring()
     },
-    log: (text) => {
-      const isRefusal = text.startsWith('Refused')
-      if (isRefusal && limiter.admit(text, Date.now()) === null) return
-      report(port, { type: 'log', level: isRefusal ? 'warn' : 'info', text })
+    log: (text) => report(port, { type: 'log', level: 'info', text }),
+    logRefusal: (reason, text) => {
+      if (limiter.admit(reason, Date.now()) === null) return
+      report(port, { type: 'log', level: 'warn', text })
     },
   })
   const showStore = (): void => {

@@ -9,7 +9,8 @@ import { countedCodec } from './counted-codec.mjs'
 import { pauser } from './pause.mjs'
 import { serve } from './serve.mjs'
 
-const { out, back, doorbell, otherDoorbell, count, credits, waits, pauseShare, seed, burst, ignoresCredits } = workerData
+const { out, back, doorbell, otherDoorbell, count, credits, waits, pauseShare, seed, burst, ignoresCredits } =
+  workerData
 const ring = new RingProducer(out, countedCodec)
 const returned = new RingConsumer(back, countedCodec)
 const own = new Doorbell(doorbell)
