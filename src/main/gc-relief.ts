@@ -11,7 +11,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 /** Traffic between two minor collections: well below what V8 takes for a reason to collect everything. */
-const BYTES_PER_COLLECTION = 24 * 1024 * 1024
+const BYTES_PER_COLLECTION = 10 * 1024 * 1024
 
 type Gc = (options: { type: 'minor' }) => void
 

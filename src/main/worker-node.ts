@@ -306,7 +306,6 @@ export class WorkerNode {
 
   private async startStore(): Promise<void> {
     const { committee, keys, parameters, store, workerId } = this.options
-    const reserved = ownSlotsTotal(this.layout.options) * parameters.batchBytesMax
     const task: Omit<ProcessorTask, 'port'> = {
       layout: this.layout,
       control: this.processorPort.port2,
@@ -316,7 +315,6 @@ export class WorkerNode {
         authorities: committee.authorities.map(({ publicKey }) => publicKey),
         ownIndex: this.ownIndex,
         storeBytesMax: parameters.storeBytesMax,
-        storeBytesReserved: reserved,
         benchmark: this.options.benchmark,
       },
       store: {
@@ -658,6 +656,8 @@ export class WorkerNode {
       this.threads.expectEnd()
       this.rings.toBatchMaker({ kind: 'close' })
       await this.threads.ended('batch-maker')
+      // What it sealed last may still be in its ring, and is to be stored.
+      while (this.poll() > 0) await sleep(0)
     })()
     return this.clientsClosed
   }

@@ -6,7 +6,7 @@ import type { TcpAddress } from '../shared/config/address.js'
 import type { Committee } from '../shared/config/committee.js'
 import type { Keys } from '../shared/config/keys.js'
 import { deriveNetworkKeySeed, readNetworkKeySeed } from '../shared/config/network-key.js'
-import { defaultParameters, type Parameters } from '../shared/config/parameters.js'
+import { checkParameters, defaultParameters, type Parameters } from '../shared/config/parameters.js'
 import { NarvalError } from '../shared/errors.js'
 import type { PrimaryWorkerMessage, WorkerPrimaryMessage } from '../shared/primary-messages.js'
 import { missingV8Flags } from '../shared/v8-flags.js'
@@ -87,7 +87,7 @@ export interface Worker {
 /** Starts a worker, or rejects with a `NarvalError` that says what to do, with nothing left running. */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { committee, keys } = options
-  const parameters = options.parameters ?? defaultParameters()
+  const parameters = checkParameters(options.parameters ?? defaultParameters(), 'parameters')
   const workerId = options.workerId ?? 0
   const log = options.log ?? createLogger('narval::worker', 'info')
   const missing = missingV8Flags(process.versions.node, process.execArgv)

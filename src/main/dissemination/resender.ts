@@ -98,6 +98,9 @@ export class Resender {
       for (let wanted = this.queue.shift(); wanted !== undefined && !this.closed; wanted = this.queue.shift()) {
         await this.resend(wanted)
       }
+    } catch (error) {
+      // The store closes under us.
+      if (!this.closed) throw error
     } finally {
       this.draining = false
     }

@@ -23,10 +23,8 @@ export interface ProcessorOptions {
   /** Public keys by authority index. */
   readonly authorities: readonly Uint8Array[]
   readonly ownIndex: number
-  /** Bytes that stored batches may take. */
+  /** Bytes that stored batches may take, those included that are kept free for own batches under way. */
   readonly storeBytesMax: number
-  /** Of those, what is kept for the own batches that are under way: others' are refused below it. */
-  readonly storeBytesReserved: number
   /** Log what the reference logs with its `benchmark` feature. */
   readonly benchmark: boolean
 }
@@ -54,6 +52,8 @@ export class Processor {
   /** Batches whose commit is awaited, by digest: a second copy of one waits for the first. At most one per slot. */
   private readonly storing = new Map<string, Promise<void>>()
   private readonly author: Uint8Array
+  /** Kept free for the own batches that are under way, one per slot: others' are refused below it. */
+  private readonly storeBytesReserved: number
 
   constructor(options: ProcessorOptions, dependencies: ProcessorDependencies) {
     this.options = options
@@ -62,12 +62,12 @@ export class Processor {
     this.frameOffsets = new Uint32Array(chunkCount(options.batchBytesMax))
     this.buffers = new OwnedBuffers(options.batchBytesMax)
     this.author = options.authorities[options.ownIndex]!
+    this.storeBytesReserved = dependencies.own.slots * storedBytes(options.batchBytesMax)
   }
 
   /** True while the store takes no batches of others, and clients are to wait. */
   get isFull(): boolean {
-    const { storeBytesMax, storeBytesReserved } = this.options
-    return this.dependencies.store.bytes + storeBytesReserved >= storeBytesMax
+    return this.dependencies.store.bytes + this.storeBytesReserved >= this.options.storeBytesMax
   }
 
   /** Resolves when every batch taken on so far is stored. */

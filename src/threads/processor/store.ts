@@ -58,6 +58,12 @@ export class Store {
   private round: bigint
   private liveBytes = 0
   private cleaning: Promise<number> | undefined
+  /**
+   * Digests with a deletion, and with a new stamp, that is written and not committed: reads do not see it yet. What is
+   * being deleted is gone for everybody; what is being touched is not deleted.
+   */
+  private readonly deleting = new Set<string>()
+  private readonly touching = new Map<string, Promise<void>>()
 
   constructor(options: StoreOptions, events: StoreEvents) {
     this.options = options
@@ -68,6 +74,15 @@ export class Store {
     for (const { value } of this.databases.index.getRange({})) {
       this.liveBytes += storedBytes(decodeIndexEntry(value).byteLength)
     }
+  }
+
+  /**
+   * Makes what an earlier run had committed as true as this one's level says: one that was killed may not have flushed
+   * it, and it is acknowledged again without a write.
+   */
+  async open(): Promise<void> {
+    const put: Put = this.databases.meta.put(META_FORMAT, encodeNumber(BigInt(STORE_FORMAT)))
+    await this.settle(put, this.options.level)
   }
 
   /** Bytes of the file that stored batches take. */
@@ -81,6 +96,7 @@ export class Store {
   }
 
   find(digest: Uint8Array): IndexEntry | undefined {
+    if (this.deleting.size > 0 && this.deleting.has(nameOf(digest))) return undefined
     const value = this.databases.index.getBinary(digest)
     return value === undefined ? undefined : decodeIndexEntry(value)
   }
@@ -145,6 +161,9 @@ export class Store {
 
   /** Gives a batch the newest stamp, so that it is kept as long as one stored now. */
   async touch(digest: Uint8Array): Promise<void> {
+    const name = nameOf(digest)
+    // Where it lies is known only once the last move is committed.
+    for (let last = this.touching.get(name); last !== undefined; last = this.touching.get(name)) await last
     const entry = this.find(digest)
     if (entry === undefined || entry.stamp === this.round) return
     const bytes = readOwned(this.databases.batches, batchKey(entry.stamp, digest))
@@ -152,7 +171,9 @@ export class Store {
     this.databases.batches.remove(batchKey(entry.stamp, digest))
     this.databases.batches.put(batchKey(this.round, digest), bytes)
     const put: Put = this.databases.index.put(digest, encodeIndexEntry({ ...entry, stamp: this.round }))
-    await this.settle(put, this.options.level)
+    const settled = this.settle(put, this.options.level).finally(() => this.touching.delete(name))
+    this.touching.set(name, settled)
+    await settled
   }
 
   /** Takes note of a Cleanup and deletes what it puts beyond retention. Returns how many batches that were. */
@@ -202,19 +223,24 @@ export class Store {
       )
       if (keys.length === 0) return deleted
       let last: Put | undefined
+      const removed: string[] = []
       for (const key of keys) {
         const digest = digestOfBatchKey(key)
-        if (!this.isReported(digest)) continue
+        const name = nameOf(digest)
+        if (this.touching.has(name) || !this.isReported(digest)) continue
         const entry = this.find(digest)
         // An index entry with another stamp belongs to a newer copy, which stays.
         if (entry !== undefined && batchKey(entry.stamp, digest).equals(key)) {
           this.databases.index.remove(digest)
           this.liveBytes -= storedBytes(entry.byteLength)
+          this.deleting.add(name)
+          removed.push(name)
         }
         last = this.databases.batches.remove(key)
         deleted += 1
       }
       if (last !== undefined) await this.settle(last, 'stored')
+      for (const name of removed) this.deleting.delete(name)
       start = keys.at(-1)
     }
   }
@@ -283,6 +309,11 @@ export class Store {
     const value = this.databases.meta.getBinary(key)
     return value === undefined ? 0n : decodeNumber(value)
   }
+}
+
+/** A digest as a key of a Map or Set. */
+function nameOf(digest: Uint8Array): string {
+  return Buffer.from(digest.buffer, digest.byteOffset, digest.length).toString('latin1')
 }
 
 function encodeNumber(value: bigint): Buffer {

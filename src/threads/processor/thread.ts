@@ -59,6 +59,12 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
     reportFailure(port, error)
     return
   }
+  const early = await Promise.race([store.open(), fatal])
+  if (early !== undefined) {
+    lock.release()
+    reportFailure(port, early)
+    return
+  }
 
   const limiter = new LogLimiter()
   const processor = new Processor(task.processor, {
