@@ -1,25 +1,16 @@
 /**
- * The V8 flags that a node's process is started with, and which remedy fits which version of Node.
+ * The V8 flags that a node's process is started with.
  *
- * Each cipher call and socket read of the main thread allocates its result outside the heap. In V8's default regime
- * those buffers get old before they die, and V8 answers with full garbage collections: a third of all CPU. On Node 20
- * a young generation of at least 16 MiB lets them die young; it can only be set when the process starts. On later
- * versions it does not help, and main/gc-relief.ts does what does.
+ * Each cipher call and socket read of the main thread allocates its result outside the heap. main/gc-relief.ts has such
+ * buffers collected while they are young. On Node 20 that is reliable only with a young generation of at least 16 MiB:
+ * in one that V8 sizes by itself they are at times old before they die, and full garbage collections are back. It can
+ * only be set when the process starts. From Node 22 on it makes no difference.
  */
 const MIN_SEMI_SPACE = '--min-semi-space-size=16'
 
-function major(nodeVersion: string): number {
-  return Number(nodeVersion.split('.')[0])
-}
-
 /** @param nodeVersion as in `process.versions.node` */
-export function needsMinorCollections(nodeVersion: string): boolean {
-  return major(nodeVersion) >= 22
-}
-
-/** Flags for a process of this version of Node. */
 export function v8FlagsFor(nodeVersion: string): readonly string[] {
-  return needsMinorCollections(nodeVersion) ? [] : [MIN_SEMI_SPACE]
+  return Number(nodeVersion.split('.')[0]) < 22 ? [MIN_SEMI_SPACE] : []
 }
 
 /** Those of them that a process was started without. */

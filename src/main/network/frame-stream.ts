@@ -40,12 +40,15 @@ export interface FrameStreamHandlers {
 export interface FrameStreamOptions {
   /** FRAME_STALL_MS unless given. */
   readonly stallMs?: number
+  /** The peer owes us frames: silence between them is a stall too. */
+  readonly owesFrames?: boolean
 }
 
 export class FrameStream {
   readonly stream: Stream
   private readonly handlers: FrameStreamHandlers
   private readonly stallMs: number
+  private readonly owesFrames: boolean
   private readonly header = new Uint8Array(BATCH_FRAME_HEADER_BYTES)
   private headerLength = 0
   private sink: FrameSink | undefined
@@ -62,6 +65,7 @@ export class FrameStream {
     this.stream = stream
     this.handlers = handlers
     this.stallMs = options.stallMs ?? FRAME_STALL_MS
+    this.owesFrames = options.owesFrames ?? false
     stream.addEventListener('message', (event) => this.onMessage(event.data))
     // Not `remoteCloseWrite`, which overtakes what waits to be read while the stream is paused.
     stream.addEventListener('end', () => this.onRemoteEnd())
@@ -210,8 +214,9 @@ export class FrameStream {
 
   private checkStall(): void {
     const insideFrame = this.sink !== undefined || this.headerLength > 0
-    if (!insideFrame || this.waiting || Date.now() - this.lastByteMs < this.stallMs) return
-    this.refuse('frame-stalled', `no byte for ${this.stallMs} ms in the middle of a frame`)
+    if (!(insideFrame || this.owesFrames) || this.waiting || Date.now() - this.lastByteMs < this.stallMs) return
+    const where = insideFrame ? 'in the middle of a frame' : 'where a frame is due'
+    this.refuse('frame-stalled', `no byte for ${this.stallMs} ms ${where}`)
   }
 }
 

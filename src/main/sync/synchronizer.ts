@@ -204,24 +204,29 @@ export class Synchronizer {
     if (stream === undefined) return
     const request: Request = { peer, wanted: new Map(digests.map((digest) => [keyOf(digest), digest])) }
     await new Promise<void>((resolve) => {
-      const frames: FrameStream = new FrameStream(stream, {
-        onFrame: (type, payloadBytes) =>
-          route(
-            {
-              stream: 'our-request',
-              found: (bytes) => this.takeFound(request, frames, bytes),
-              missing: (bytes) => this.takeMissing(frames, bytes),
-            },
-            type,
-            payloadBytes,
-          ),
-        onRefused: (refusal, detail) => this.handlers.onRefused(peer, refusal, detail),
-        onEnd: () => frames.abort('the reply is over'),
-        onClosed: () => {
-          this.waiting.delete(frames)
-          resolve()
+      const frames: FrameStream = new FrameStream(
+        stream,
+        {
+          onFrame: (type, payloadBytes) =>
+            route(
+              {
+                stream: 'our-request',
+                found: (bytes) => this.takeFound(request, frames, bytes),
+                missing: (bytes) => this.takeMissing(frames, bytes),
+              },
+              type,
+              payloadBytes,
+            ),
+          onRefused: (refusal, detail) => this.handlers.onRefused(peer, refusal, detail),
+          onEnd: () => frames.abort('the reply is over'),
+          onClosed: () => {
+            this.waiting.delete(frames)
+            resolve()
+          },
         },
-      })
+        // A peer that never replies must not keep its places for ever.
+        { owesFrames: true },
+      )
       // The peer may have reset the stream as soon as it was open.
       if (stream.writeStatus === 'writable') stream.send(encodeFrameOf('request', encodeDigests(digests)))
       else frames.abort('the stream was closed as it was opened')
