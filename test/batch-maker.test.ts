@@ -1,16 +1,27 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { freePorts } from '../src/main/local/ports.js'
 import { SubmitQueue } from '../src/main/submit-queue.js'
+import { transactions } from '../src/shared/batch.js'
+import { parseCommittee } from '../src/shared/config/committee.js'
+import { localCommittee } from '../src/shared/config/committee-file.js'
+import { keysOf } from '../src/shared/config/keys.js'
+import { defaultParameters } from '../src/shared/config/parameters.js'
 import { BATCH_HEADER_BYTES, CLIENT_CARRY_BYTES_MAX } from '../src/shared/constants.js'
+import type { WorkerPrimaryMessage } from '../src/shared/primary-messages.js'
+import { temporaryDirectory } from './support/temporary-directory.js'
 import {
   type BatchMakerUnderTest,
   connectClient,
   frame,
   startBatchMaker,
 } from './support/threads/batch-maker-under-test.js'
+import { fromDist } from './support/threads/main-side.js'
 import { randomOf } from './support/threads/pause.mjs'
+import { digestOf } from './support/threads/processor-under-test.js'
 import { until } from './support/until.js'
 
 /** A transaction that names its client and its place, over its whole length. */
@@ -153,7 +164,35 @@ describe('sealing', () => {
 })
 
 describe("clients' frames", () => {
-  it('handle_clients_transactions: what clients send over TCP comes out in batches, whole and in order', async () => {
+  it('handle_clients_transactions: what a client sends is certified, and its digest reported to the primary', async () => {
+    const { startWorker } = await fromDist<typeof import('../src/index.js')>('index.js')
+    const keys = keysOf(new Uint8Array(32).fill(9))
+    const committee = parseCommittee(localCommittee([keys.name], 1, await freePorts(5)), 'test')
+    const reports: WorkerPrimaryMessage[] = []
+    const silent = { error() {}, warn() {}, info() {}, debug() {}, trace() {} }
+    const worker = await startWorker({
+      keys,
+      committee,
+      store: join(temporaryDirectory(), 'store'),
+      bind: '127.0.0.1',
+      parameters: { ...defaultParameters(), batchBytesMax: 64 + 2 * 104, maxBatchDelayMs: 3_600_000 },
+      primary: (report) => void reports.push(report),
+      log: silent,
+    })
+    onTestFinished(() => worker.close())
+    const client = await connectClient(committee.worker(0, 0).transactions.port)
+    // The third one seals the batch of the first two.
+    client.write(Buffer.concat(upTo(3).map((n) => frame(transactionOf(1, n, 100)))))
+    await until('the report', () => reports.length === 1)
+    const { digest } = reports[0]!
+    expect(reports[0]).toMatchObject({ type: 'OurBatch', workerId: 0 })
+    const { author, bytes } = (await worker.read(digest))!
+    expect(hex(author)).toBe(hex(keys.publicKey))
+    expect(hex(digestOf(bytes, author))).toBe(hex(digest))
+    expect([...transactions(bytes)].map(hex)).toEqual([transactionOf(1, 0, 100), transactionOf(1, 1, 100)].map(hex))
+  })
+
+  it('what many clients send over TCP in pieces of any size comes out in batches, whole and in order', async () => {
     const maker = await startBatchMaker({ batchBytesMax: 3_000 })
     const clients = await Promise.all(upTo(20).map(() => connectClient(maker.port)))
     const random = randomOf(11)

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ByteRingConsumer, ByteRingProducer, type ByteRingRegion, byteRingBytes } from '../src/shared/byte-ring.js'
 import { DOORBELL_BYTES, Doorbell } from '../src/shared/doorbell.js'
-import { answerOf, startHelper } from './support/threads/run-worker.js'
+import { answerOf, startThread } from './support/threads/run-worker.js'
 import { fillTransaction, isTransaction, transactionSizes } from './support/threads/transaction-pattern.mjs'
 
 const PREFIX = 4
@@ -236,7 +236,7 @@ describe('a byte ring between two threads', () => {
       const ring = ringOf(capacity)
       const doorbell = { buffer: new SharedArrayBuffer(DOORBELL_BYTES), byteOffset: 0 }
       const producerDoorbell = { buffer: new SharedArrayBuffer(DOORBELL_BYTES), byteOffset: 0 }
-      const producer = startHelper('./byte-ring-producer.mjs', {
+      const producer = startThread('./byte-ring-producer.mjs', {
         ring,
         doorbell: producerDoorbell,
         otherDoorbell: doorbell,

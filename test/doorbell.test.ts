@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { DOORBELL_BYTES, Doorbell } from '../src/shared/doorbell.js'
 import { RingConsumer, ringBytes } from '../src/shared/ring.js'
 import { countedCodec } from './support/threads/counted-codec.mjs'
-import { answerOf, startHelper } from './support/threads/run-worker.js'
+import { answerOf, startThread } from './support/threads/run-worker.js'
 
 const RINGS = 0
 const PARKED = 1
@@ -132,7 +132,7 @@ describe('an owner on an event loop', () => {
     const received = [0, 0, 0]
     let wrong = 0
     const producers = regions.map((ring, index) =>
-      answerOf(startHelper('./ring-many.mjs', { region: ring, doorbell: region, count, seed: 77 + index })),
+      answerOf(startThread('./ring-many.mjs', { region: ring, doorbell: region, count, seed: 77 + index })),
     )
     await doorbell.serve(
       () =>
@@ -157,9 +157,9 @@ describe('an owner that blocks', () => {
     const { region } = doorbellOf()
     const count = 3_000
     const regions = ringsOf(3, 16)
-    const owner = startHelper('./doorbell-owner.mjs', { regions, doorbell: region, count })
+    const owner = startThread('./doorbell-owner.mjs', { regions, doorbell: region, count })
     const producers = regions.map((ring, index) =>
-      answerOf(startHelper('./ring-many.mjs', { region: ring, doorbell: region, count, seed: 5 + index })),
+      answerOf(startThread('./ring-many.mjs', { region: ring, doorbell: region, count, seed: 5 + index })),
     )
     const seen = await answerOf<{ received: number[]; wrong: number; waits: number; waitedMs: number }>(owner)
     await Promise.all(producers)

@@ -19,7 +19,7 @@ import {
   quorumWaiterToMain,
 } from '../src/shared/messages.js'
 import { type Codec, capacityFor, DESCRIPTOR_BYTES, RingConsumer, RingProducer, ringBytes } from '../src/shared/ring.js'
-import { answerOf, startHelper } from './support/threads/run-worker.js'
+import { answerOf, startThread } from './support/threads/run-worker.js'
 
 const U16 = 0xffff
 const U32 = 0xffffffff
@@ -175,7 +175,7 @@ describe.each(Object.keys(DIRECTIONS) as Direction[])('%s', (direction) => {
     const [there, back] = [ringOf(), ringOf()]
     const [doorbell, otherDoorbell] = [doorbellOf(), doorbellOf()]
     const count = 3 * sent.length
-    const echo = startHelper('./message-echo.mjs', { direction, there, back, doorbell, otherDoorbell, count })
+    const echo = startThread('./message-echo.mjs', { direction, there, back, doorbell, otherDoorbell, count })
     const outgoing = new RingProducer(there, codecOf(direction))
     const incoming = new RingConsumer(back, codecOf(direction))
     const echoBell = new Doorbell(doorbell)

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { DOORBELL_BYTES } from '../src/shared/doorbell.js'
 import { capacityFor, RingConsumer, RingProducer, type RingRegion, ringBytes } from '../src/shared/ring.js'
 import { countedCodec } from './support/threads/counted-codec.mjs'
-import { answerOf, startHelper } from './support/threads/run-worker.js'
+import { answerOf, startThread } from './support/threads/run-worker.js'
 
 const HEAD = 0
 const TAIL = 32
@@ -42,7 +42,7 @@ async function run(options: Run): Promise<{ received: number; wrong: number; lef
   const producerDoorbell = doorbellOf()
   const consumerDoorbell = doorbellOf()
   const shared = { out: ringOf(capacity, startAt), back: ringOf(capacity, startAt), count, credits }
-  const producer = startHelper('./ring-producer.mjs', {
+  const producer = startThread('./ring-producer.mjs', {
     ...shared,
     doorbell: producerDoorbell,
     otherDoorbell: consumerDoorbell,
@@ -52,7 +52,7 @@ async function run(options: Run): Promise<{ received: number; wrong: number; lef
     seed: 2 * seed + 1,
     ignoresCredits: false,
   })
-  const consumer = startHelper('./ring-consumer.mjs', {
+  const consumer = startThread('./ring-consumer.mjs', {
     ...shared,
     doorbell: consumerDoorbell,
     otherDoorbell: producerDoorbell,
@@ -161,7 +161,7 @@ describe('credits', () => {
 
   it('a thread that ignores its credits dies of it, and what it published before is whole', async () => {
     const out = ringOf(64)
-    const producer = startHelper('./ring-producer.mjs', {
+    const producer = startThread('./ring-producer.mjs', {
       out,
       back: ringOf(64),
       doorbell: doorbellOf(),
@@ -229,7 +229,7 @@ describe('a producer that dies', () => {
     for (let attempt = 0; attempt < 12; attempt += 1) {
       const out = ringOf(capacity)
       const words = new Int32Array(out.buffer)
-      const producer = startHelper('./ring-producer.mjs', {
+      const producer = startThread('./ring-producer.mjs', {
         out,
         back: ringOf(2),
         doorbell: doorbellOf(),

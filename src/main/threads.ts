@@ -46,6 +46,7 @@ export class Threads {
     })
     const { port1, port2 } = new MessageChannel()
     let refuse: (error: Error) => void = () => {}
+    let failure: NarvalError | undefined
     let onReport: (message: ThreadReport) => void = () => {}
     const ready = new Promise<void>((resolve, reject) => {
       refuse = reject
@@ -53,11 +54,11 @@ export class Threads {
         if (message.type === 'ready') resolve()
         else if (message.type === 'log') this.dependencies.log[message.level](message.text)
         else {
-          reject(
+          failure =
             message.code === undefined
               ? new NarvalError('ERR_THREAD_DIED', `the ${name} thread cannot start: ${message.message}`)
-              : new NarvalError(message.code, message.message),
-          )
+              : new NarvalError(message.code, message.message)
+          reject(failure)
         }
       }
     })
@@ -74,7 +75,7 @@ export class Threads {
       for (let last = receiveMessageOnPort(port1); last !== undefined; last = receiveMessageOnPort(port1)) {
         onReport(last.message)
       }
-      if (started) this.onEnded(name, error)
+      if (started) this.onEnded(name, failure ?? error)
       // Where the thread has said why it cannot start, this comes second and changes nothing.
       else refuse(error instanceof Error ? error : new Error(`the ${name} thread returned before it was ready`))
     })

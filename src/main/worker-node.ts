@@ -133,6 +133,8 @@ export class WorkerNode {
         `the key ${keys.name} is none of the committee's ${committee.size} authorities: check the key file and the committee file`,
       )
     }
+    // Throws if the committee file has no such worker of ours: before the store is touched.
+    committee.worker(this.ownIndex, workerId)
     this.layout = createLayout({
       ownSlots: parameters.ownSlots,
       inboundSlotsPerPeer: parameters.inboundSlotsPerPeer,

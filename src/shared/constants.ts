@@ -168,6 +168,8 @@ assert(BATCH_HEADER_BYTES + TRANSACTION_PREFIX_BYTES < CHUNK_BYTES, 'a frame sta
  * batches that it cannot acknowledge.
  */
 export const FLUSH_DEADLINE_MS = 60_000
+/** Bytes that the disk must have free for a store to be opened: LMDB's own pages and a few small batches. */
+export const STORE_FREE_BYTES_MIN = 1024 * 1024
 /** Batches deleted in one transaction: so that a deletion does not hold up the batches that come meanwhile. */
 export const DELETE_CHUNK = 64
 /** Digests in one answer of a walk over the store (recovery at boot). */

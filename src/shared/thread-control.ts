@@ -17,7 +17,7 @@ export function report(port: MessagePort, message: ThreadReport): void {
   port.postMessage(message)
 }
 
-/** Says why the thread cannot start; the thread returns right after. */
+/** Says why the thread cannot start, or cannot go on; it ends right after. */
 export function reportFailure(port: MessagePort, error: unknown): void {
   report(port, {
     type: 'failed',

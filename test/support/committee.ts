@@ -131,7 +131,10 @@ export class TestNode {
     const bootsBefore = this.boots
     const log = openSync(this.logFile, 'a')
     // The channel tells it when this process is gone, however that ends.
-    const child = spawn(process.execPath, this.args, { stdio: ['ignore', log, log, 'ipc'] })
+    const child = spawn(process.execPath, this.args, {
+      stdio: ['ignore', log, log, 'ipc'],
+      env: { ...process.env, NARVAL_CHILD: '1' },
+    })
     closeSync(log)
     this.child = child
     this.exited = once(child, 'exit').then(([code, signal]) => {

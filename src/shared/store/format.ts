@@ -16,6 +16,7 @@
 import { type Database, open, type RootDatabase } from 'lmdb'
 import { DIGEST_BYTES, PUBLIC_KEY_BYTES } from '../constants.js'
 import { NarvalError } from '../errors.js'
+import { checkDataFile } from './store-error.js'
 
 export const STORE_FORMAT = 1
 /** Bytes of LMDB's page: a value of a batch takes whole pages. */
@@ -84,7 +85,9 @@ export function decodeIndexEntry(value: Uint8Array): IndexEntry {
   }
 }
 
+/** @throws NarvalError ERR_STORE_FORMAT if the directory's data file is not a store's; and what LMDB throws */
 export function openDatabases(directory: string, options: { readonly readOnly: boolean }): StoreDatabases {
+  checkDataFile(directory)
   const root = open({
     path: directory,
     // A directory with dots in its name is still a directory.

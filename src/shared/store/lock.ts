@@ -16,7 +16,7 @@ export function lockStore(directory: string): StoreLock {
   let fd: number
   const path = join(directory, 'narval.lock')
   try {
-    mkdirSync(directory, { recursive: true })
+    makeDirectory(directory)
     fd = openSync(path, 'a+')
   } catch (error) {
     throw new NarvalError(
@@ -33,7 +33,23 @@ export function lockStore(directory: string): StoreLock {
       `the store ${directory} is open in another node${holder === '' ? '' : ` (process ${holder})`}: stop it, or give this one a --store of its own`,
     )
   }
-  ftruncateSync(fd)
-  writeSync(fd, `${process.pid}\n`)
+  try {
+    ftruncateSync(fd)
+    writeSync(fd, `${process.pid}\n`)
+  } catch {
+    // A full disk: the lock holds without the name of its holder.
+  }
   return { release: () => closeSync(fd) }
+}
+
+/**
+ * Makes the last directory of a path. Not those above it: a slip in the path is seen then, and Node's `recursive` never
+ * ends where nothing can be made, as in /proc.
+ */
+function makeDirectory(directory: string): void {
+  try {
+    mkdirSync(directory)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
 }

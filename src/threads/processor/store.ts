@@ -26,6 +26,7 @@ import {
   stampKey,
   storedBytes,
 } from '../../shared/store/format.js'
+import { checkFreeSpace, storeError } from '../../shared/store/store-error.js'
 
 export interface StoreOptions {
   readonly directory: string
@@ -68,8 +69,13 @@ export class Store {
   constructor(options: StoreOptions, events: StoreEvents) {
     this.options = options
     this.onFatal = events.onFatal
-    this.databases = openDatabases(options.directory, { readOnly: false })
-    this.checkOwner()
+    checkFreeSpace(options.directory)
+    try {
+      this.databases = openDatabases(options.directory, { readOnly: false })
+      this.checkOwner()
+    } catch (error) {
+      throw error instanceof NarvalError ? error : storeError(options.directory, error)
+    }
     this.round = this.readNumber(META_ROUND)
     for (const { value } of this.databases.index.getRange({})) {
       this.liveBytes += storedBytes(decodeIndexEntry(value).byteLength)
@@ -267,16 +273,7 @@ export class Store {
     const cause = await ((error as { commitError?: Promise<unknown> }).commitError ?? Promise.resolve(error)).catch(
       (commitError: unknown) => commitError,
     )
-    const message = cause instanceof Error ? cause.message : String(cause)
-    const full = /no space|ENOSPC|MDB_MAP_FULL/i.test(message)
-    const failure = new NarvalError(
-      'ERR_STORE_WRITE',
-      full
-        ? `no space left on the device of ${this.options.directory}: make room, then start the node again; nothing acknowledged is lost`
-        : `cannot write to ${this.options.directory}: ${message}`,
-      { cause },
-    )
-    this.onFatal(failure)
+    this.onFatal(storeError(this.options.directory, cause))
     // The node is about to stop. Nothing that waits for this write may go on.
     return new Promise<never>(() => {})
   }

@@ -52,6 +52,7 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
   const fatal = new Promise<NarvalError>((resolve) => {
     fail = resolve
   })
+  process.on('unhandledRejection', ignoreFailedCommit)
   try {
     store = new Store(task.store, { onFatal: fail })
   } catch (error) {
@@ -115,6 +116,7 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
   stopStats()
   if (failure !== undefined) {
     lock.release()
+    reportFailure(port, failure)
     throw failure
   }
   // What main had handed over is stored before the store is closed.
@@ -123,4 +125,12 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
   await Promise.all(answering)
   await store.close()
   lock.release()
+}
+
+/**
+ * A commit that fails rejects the promise of each write in it, and one of lmdb-js's own that nobody can handle. The one
+ * that the store waits for says what went wrong.
+ */
+function ignoreFailedCommit(error: unknown): void {
+  if (!(error instanceof Error && 'commitError' in error)) throw error
 }

@@ -1,11 +1,11 @@
 import { Worker } from 'node:worker_threads'
 
-/** Starts a helper thread of this directory; the caller ends it or waits for its answer. */
-export function startHelper(file: string, workerData: object): Worker {
+/** Starts a thread of this directory; the caller ends it or waits for its answer. */
+export function startThread(file: string, workerData: object): Worker {
   return new Worker(new URL(file, import.meta.url), { workerData })
 }
 
-/** The one message that a helper thread says at its end; rejects with what killed it. */
+/** The one message that such a thread says at its end; rejects with what killed it. */
 export function answerOf<T>(worker: Worker): Promise<T> {
   return new Promise((resolve, reject) => {
     worker.once('message', resolve)
