@@ -1,6 +1,7 @@
 /** The certified batches of this worker as an async iterable, for each reader from the moment it begins to read. */
 import { CERTIFIED_UNREAD_MAX } from '../shared/constants.js'
 import { NarvalError } from '../shared/errors.js'
+import { Deque } from './deque.js'
 
 /** A batch of ours that a quorum of the committee has stored. */
 export interface CertifiedBatch {
@@ -14,8 +15,9 @@ export interface CertifiedBatch {
 }
 
 class Reader implements AsyncIterator<CertifiedBatch> {
-  private unread: CertifiedBatch[] = []
-  private wake: (() => void) | undefined
+  private unread = new Deque<CertifiedBatch>()
+  /** Calls of `next` that wait. */
+  private waiting: (() => void)[] = []
   private ended = false
   private failure: NarvalError | undefined
   private readonly onReturn: (reader: Reader) => void
@@ -25,31 +27,29 @@ class Reader implements AsyncIterator<CertifiedBatch> {
   }
 
   push(batch: CertifiedBatch): void {
-    if (this.unread.length >= CERTIFIED_UNREAD_MAX) {
+    if (this.unread.size >= CERTIFIED_UNREAD_MAX) {
       this.failure = new NarvalError(
         'ERR_BUSY',
-        `${this.unread.length} certified batches were not read, at most ${CERTIFIED_UNREAD_MAX}`,
+        `${this.unread.size} certified batches were not read, at most ${CERTIFIED_UNREAD_MAX}`,
       )
       this.end()
       return
     }
-    this.unread.push(batch)
-    this.wake?.()
+    this.unread.pushBack(batch)
+    this.wake()
   }
 
   end(): void {
     this.ended = true
     this.onReturn(this)
-    this.wake?.()
+    this.wake()
   }
 
   async next(): Promise<IteratorResult<CertifiedBatch>> {
-    while (this.unread.length === 0 && !this.ended) {
-      await new Promise<void>((resolve) => {
-        this.wake = resolve
-      })
+    while (this.unread.size === 0 && !this.ended) {
+      await new Promise<void>((resolve) => this.waiting.push(resolve))
     }
-    const value = this.unread.shift()
+    const value = this.unread.popFront()
     if (value !== undefined) return { done: false, value }
     if (this.failure !== undefined) throw this.failure
     return { done: true, value: undefined }
@@ -57,8 +57,14 @@ class Reader implements AsyncIterator<CertifiedBatch> {
 
   async return(): Promise<IteratorResult<CertifiedBatch>> {
     this.end()
-    this.unread = []
+    this.unread = new Deque()
     return { done: true, value: undefined }
+  }
+
+  private wake(): void {
+    const waiting = this.waiting
+    this.waiting = []
+    for (const resolve of waiting) resolve()
   }
 }
 

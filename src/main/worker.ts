@@ -61,7 +61,8 @@ export interface StoredBatchView {
 export interface Worker {
   /**
    * Puts a transaction in line for the next batch; resolves when it is in line, which is before it is in a batch,
-   * stored or certified: read `certified` for that. Rejects with `ERR_TRANSACTION_TOO_LARGE`, `ERR_TRANSACTION_EMPTY`,
+   * stored or certified: read `certified` for that. What is in line and finds no free slot when the worker is closed is
+   * lost, like all that is in line when the process dies. Rejects with `ERR_TRANSACTION_TOO_LARGE`, `ERR_TRANSACTION_EMPTY`,
    * `ERR_BUSY` (too many calls are waiting), `ERR_CLOSED`.
    */
   submit(transaction: Uint8Array): Promise<void>

@@ -13,7 +13,7 @@
  * was restored, bounded by PRIMARY_IN_FLIGHT_MAX and PRIMARY_RESEND_MAX.
  */
 import assert from 'node:assert'
-import { Deque } from './deque.js'
+import { Deque } from '../deque.js'
 import type { PrimaryReport } from './primary-link.js'
 
 export interface QueuedReport extends PrimaryReport {

@@ -5,7 +5,7 @@
  * is lost with it: the reference's protocol has no way to tell. Pure.
  */
 import { PRIMARY_RESEND_MAX, PRIMARY_RESEND_MS } from '../../shared/constants.js'
-import { Deque } from './deque.js'
+import { Deque } from '../deque.js'
 import type { QueuedReport } from './report-queue.js'
 
 export class ResendWindow {

@@ -102,7 +102,7 @@ export function openDatabases(directory: string, options: { readonly readOnly: b
     // `put(…).flushed` says when that write is on the disk, apart from when it is committed.
     separateFlushed: true,
     // After a power cut LMDB goes back to the newest transaction that was flushed: the boot id in the file differs then.
-    // `safeRestore` would do that after kill -9 too, and lose what level `stored` has promised.
+    // `safeRestore` would do that after kill -9 too, which takes nothing from the page cache.
     safeRestore: false,
   } as Parameters<typeof open>[0]) as RootDatabase
   const database = (name: string): BinaryDatabase =>
