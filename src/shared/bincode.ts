@@ -10,19 +10,19 @@ import assert from 'node:assert'
 import { NarvalError } from './errors.js'
 
 export class BincodeReader {
-  readonly #bytes: Uint8Array
-  readonly #view: DataView
-  #offset = 0
+  private readonly input: Uint8Array
+  private readonly view: DataView
+  private offset = 0
 
   constructor(bytes: Uint8Array) {
     // A plain Uint8Array over the same memory: `slice` of a Buffer would be a view, not a copy.
-    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.input = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
   /** Bytes not read yet. */
   get remaining(): number {
-    return this.#bytes.length - this.#offset
+    return this.input.length - this.offset
   }
 
   /** Whether every byte was read. */
@@ -31,11 +31,11 @@ export class BincodeReader {
   }
 
   u32(): number {
-    return this.#view.getUint32(this.#advance(4, 'a u32'), true)
+    return this.view.getUint32(this.advance(4, 'a u32'), true)
   }
 
   u64(): bigint {
-    return this.#view.getBigUint64(this.#advance(8, 'a u64'), true)
+    return this.view.getBigUint64(this.advance(8, 'a u64'), true)
   }
 
   /** The tag of an enum with `variants` variants, numbered from 0. */
@@ -58,16 +58,16 @@ export class BincodeReader {
 
   /** A fixed array of bytes, copied. */
   fixed(length: number, what: string): Uint8Array {
-    const start = this.#advance(length, what)
+    const start = this.advance(length, what)
     // `slice` of a Buffer would be a view.
-    return new Uint8Array(this.#bytes.subarray(start, start + length))
+    return new Uint8Array(this.input.subarray(start, start + length))
   }
 
   /** A vector of bytes, as a view of the input. */
   bytes(what: string): Uint8Array {
     const length = this.count(1, what)
-    const start = this.#advance(length, what)
-    return this.#bytes.subarray(start, start + length)
+    const start = this.advance(length, what)
+    return this.input.subarray(start, start + length)
   }
 
   /** A string of ASCII characters: the only strings of the reference are base64. */
@@ -77,43 +77,43 @@ export class BincodeReader {
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
   }
 
-  #advance(length: number, what: string): number {
-    const start = this.#offset
+  private advance(length: number, what: string): number {
+    const start = this.offset
     if (length > this.remaining) {
       throw new NarvalError('ERR_CODEC', `${what}: ${length} bytes expected, ${this.remaining} remain`)
     }
-    this.#offset = start + length
+    this.offset = start + length
     return start
   }
 }
 
 /** Writes into one growing buffer; values out of range are our own bugs. */
 export class BincodeWriter {
-  #bytes: Buffer
-  #length = 0
+  private output: Buffer
+  private length = 0
 
   constructor(sizeHint = 64) {
-    this.#bytes = Buffer.alloc(Math.max(sizeHint, 16))
+    this.output = Buffer.alloc(Math.max(sizeHint, 16))
   }
 
   u32(value: number): this {
-    this.#reserve(4)
-    this.#length = this.#bytes.writeUInt32LE(value, this.#length)
+    this.reserve(4)
+    this.length = this.output.writeUInt32LE(value, this.length)
     return this
   }
 
   u64(value: bigint | number): this {
-    this.#reserve(8)
-    this.#length = this.#bytes.writeBigUInt64LE(BigInt(value), this.#length)
+    this.reserve(8)
+    this.length = this.output.writeBigUInt64LE(BigInt(value), this.length)
     return this
   }
 
   /** A fixed array: the bytes alone. */
   fixed(bytes: Uint8Array, length: number): this {
     assert.equal(bytes.length, length)
-    this.#reserve(length)
-    this.#bytes.set(bytes, this.#length)
-    this.#length += length
+    this.reserve(length)
+    this.output.set(bytes, this.length)
+    this.length += length
     return this
   }
 
@@ -128,13 +128,13 @@ export class BincodeWriter {
 
   /** What was written, as a view of the writer's buffer. */
   finish(): Uint8Array {
-    return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset, this.#length)
+    return new Uint8Array(this.output.buffer, this.output.byteOffset, this.length)
   }
 
-  #reserve(length: number): void {
-    if (this.#length + length <= this.#bytes.length) return
-    const grown = Buffer.alloc(Math.max(this.#bytes.length * 2, this.#length + length))
-    grown.set(this.#bytes.subarray(0, this.#length))
-    this.#bytes = grown
+  private reserve(length: number): void {
+    if (this.length + length <= this.output.length) return
+    const grown = Buffer.alloc(Math.max(this.output.length * 2, this.length + length))
+    grown.set(this.output.subarray(0, this.length))
+    this.output = grown
   }
 }

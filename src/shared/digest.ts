@@ -85,14 +85,14 @@ export function frameOffsetsOf(bytes: Uint8Array): Uint32Array {
  */
 export class BatchDigester {
   /** The leaf level at first; each level then overwrites the front of the one below it. */
-  readonly #nodes: Uint8Array
-  readonly #scratch = new Uint8Array(4)
-  readonly #batchBytesMax: number
+  private readonly nodes: Uint8Array
+  private readonly scratch = new Uint8Array(4)
+  private readonly batchBytesMax: number
 
   /** @param batchBytesMax bytes of the largest batch it will be given */
   constructor(batchBytesMax: number) {
-    this.#batchBytesMax = batchBytesMax
-    this.#nodes = new Uint8Array(leafCount(chunkCount(batchBytesMax)) * DIGEST_BYTES)
+    this.batchBytesMax = batchBytesMax
+    this.nodes = new Uint8Array(leafCount(chunkCount(batchBytesMax)) * DIGEST_BYTES)
   }
 
   /**
@@ -102,14 +102,14 @@ export class BatchDigester {
    * @param out takes the digest, 32 bytes
    */
   digest(bytes: Uint8Array, frameOffsets: Uint32Array, author: Uint8Array, out: Uint8Array): void {
-    assert(bytes.length <= this.#batchBytesMax, 'a batch within the limit')
+    assert(bytes.length <= this.batchBytesMax, 'a batch within the limit')
     assert(out.length === DIGEST_BYTES, 'room for a digest')
     const chunks = chunkCount(bytes.length)
     assert(frameOffsets.length >= chunks, 'frameOffsets has an entry for each chunk')
-    const nodes = this.#nodes
+    const nodes = this.nodes
     for (let chunk = 0; chunk < chunks; chunk += 1) {
       const content = bytes.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES)
-      nodes.set(leafHash(frameOffsets[chunk]!, content, this.#scratch), chunk * DIGEST_BYTES)
+      nodes.set(leafHash(frameOffsets[chunk]!, content, this.scratch), chunk * DIGEST_BYTES)
     }
     const leaves = leafCount(chunks)
     nodes.fill(0, chunks * DIGEST_BYTES, leaves * DIGEST_BYTES)

@@ -23,21 +23,21 @@ export function encodeFrame(payload: Uint8Array): Uint8Array {
  * as what arrived of it: an announced length allocates nothing. Each byte is copied O(1) times, whatever the chunks.
  */
 export class FrameReader {
-  readonly #payloadBytesMax: number
-  #prefixRead = 0
-  #payloadLength = 0
-  /** Bytes of the unfinished payload, the first `#assembled` of them valid. */
-  #assembly: Uint8Array | undefined
-  #assembled = 0
-  #failure: { readonly error: unknown } | undefined
+  private readonly payloadBytesMax: number
+  private prefixRead = 0
+  private payloadLength = 0
+  /** Bytes of the unfinished payload, the first `assembled` of them valid. */
+  private assembly: Uint8Array | undefined
+  private assembled = 0
+  private failure: { readonly error: unknown } | undefined
 
   constructor(payloadBytesMax = REFERENCE_FRAME_BYTES_MAX) {
-    this.#payloadBytesMax = payloadBytesMax
+    this.payloadBytesMax = payloadBytesMax
   }
 
   /** Bytes held of a frame that is not complete, its length included: 0 between frames. */
   get partialBytes(): number {
-    return this.#prefixRead + this.#assembled
+    return this.prefixRead + this.assembled
   }
 
   /**
@@ -48,54 +48,54 @@ export class FrameReader {
    * error of `onFrame`, ends the reader: the position in the stream is lost, and every later push throws it again.
    */
   push(chunk: Uint8Array, onFrame: (payload: Uint8Array) => void): void {
-    if (this.#failure !== undefined) throw this.#failure.error
+    if (this.failure !== undefined) throw this.failure.error
     try {
       let offset = 0
-      while (offset < chunk.length) offset = this.#step(chunk, offset, onFrame)
+      while (offset < chunk.length) offset = this.step(chunk, offset, onFrame)
     } catch (error) {
-      this.#failure = { error }
-      this.#assembly = undefined
+      this.failure = { error }
+      this.assembly = undefined
       throw error
     }
   }
 
   /** Takes one byte of a prefix, or as much of a payload as there is; returns the offset after it. */
-  #step(chunk: Uint8Array, offset: number, onFrame: (payload: Uint8Array) => void): number {
-    if (this.#prefixRead < PREFIX_BYTES) {
-      this.#payloadLength = this.#payloadLength * 256 + (chunk[offset] as number)
-      this.#prefixRead += 1
-      if (this.#prefixRead < PREFIX_BYTES) return offset + 1
-      if (this.#payloadLength > this.#payloadBytesMax) throw tooLarge(this.#payloadLength, this.#payloadBytesMax)
-      if (this.#payloadLength === 0) this.#finish(chunk.subarray(0, 0), onFrame)
+  private step(chunk: Uint8Array, offset: number, onFrame: (payload: Uint8Array) => void): number {
+    if (this.prefixRead < PREFIX_BYTES) {
+      this.payloadLength = this.payloadLength * 256 + (chunk[offset] as number)
+      this.prefixRead += 1
+      if (this.prefixRead < PREFIX_BYTES) return offset + 1
+      if (this.payloadLength > this.payloadBytesMax) throw tooLarge(this.payloadLength, this.payloadBytesMax)
+      if (this.payloadLength === 0) this.finish(chunk.subarray(0, 0), onFrame)
       return offset + 1
     }
-    const end = Math.min(chunk.length, offset + this.#payloadLength - this.#assembled)
+    const end = Math.min(chunk.length, offset + this.payloadLength - this.assembled)
     const piece = chunk.subarray(offset, end)
-    if (piece.length === this.#payloadLength) this.#finish(piece, onFrame)
-    else this.#assemble(piece, onFrame)
+    if (piece.length === this.payloadLength) this.finish(piece, onFrame)
+    else this.assemble(piece, onFrame)
     return end
   }
 
-  #assemble(piece: Uint8Array, onFrame: (payload: Uint8Array) => void): void {
-    const assembled = this.#assembled + piece.length
-    let assembly = this.#assembly
+  private assemble(piece: Uint8Array, onFrame: (payload: Uint8Array) => void): void {
+    const assembled = this.assembled + piece.length
+    let assembly = this.assembly
     if (assembly === undefined || assembly.length < assembled) {
-      const capacity = Math.min(this.#payloadLength, Math.max(2 * assembled, ASSEMBLY_BYTES_MIN))
+      const capacity = Math.min(this.payloadLength, Math.max(2 * assembled, ASSEMBLY_BYTES_MIN))
       const grown = new Uint8Array(capacity)
-      if (assembly !== undefined) grown.set(assembly.subarray(0, this.#assembled))
+      if (assembly !== undefined) grown.set(assembly.subarray(0, this.assembled))
       assembly = grown
     }
-    assembly.set(piece, this.#assembled)
-    this.#assembly = assembly
-    this.#assembled = assembled
-    if (assembled === this.#payloadLength) this.#finish(assembly.subarray(0, assembled), onFrame)
+    assembly.set(piece, this.assembled)
+    this.assembly = assembly
+    this.assembled = assembled
+    if (assembled === this.payloadLength) this.finish(assembly.subarray(0, assembled), onFrame)
   }
 
-  #finish(payload: Uint8Array, onFrame: (payload: Uint8Array) => void): void {
-    this.#prefixRead = 0
-    this.#payloadLength = 0
-    this.#assembly = undefined
-    this.#assembled = 0
+  private finish(payload: Uint8Array, onFrame: (payload: Uint8Array) => void): void {
+    this.prefixRead = 0
+    this.payloadLength = 0
+    this.assembly = undefined
+    this.assembled = 0
     onFrame(payload)
   }
 }

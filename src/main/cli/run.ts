@@ -53,16 +53,16 @@ export async function run(options: RunOptions): Promise<number> {
 
 /** What ends the worker: a signal, or the end of the process that started us. Before it runs, either ends us at once. */
 class Stopping {
-  #stop: (why: string) => void = () => process.exit(EXIT_FAILURE)
+  private stop: (why: string) => void = () => process.exit(EXIT_FAILURE)
 
   constructor() {
-    for (const signal of SIGNALS) process.on(signal, () => this.#stop(signal))
-    watchParent(() => this.#stop('the parent process is gone'))
+    for (const signal of SIGNALS) process.on(signal, () => this.stop(signal))
+    watchParent(() => this.stop('the parent process is gone'))
   }
 
   of(worker: Worker, log: Logger): void {
     let askedMs: number | undefined
-    this.#stop = (why) => {
+    this.stop = (why) => {
       const nowMs = performance.now()
       if (askedMs === undefined) {
         askedMs = nowMs

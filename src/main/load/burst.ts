@@ -39,19 +39,19 @@ export function burstBytesMax(rate: number, transactionBytes: number): number {
 
 /** The one buffer that every burst is written into, and out of: it may be filled again once the socket let go of it. */
 export class BurstBuffer {
-  readonly #bytes: Buffer
-  readonly #frameBytes: number
-  #nextHigh: number
-  #nextLow: number
+  private readonly bytes: Buffer
+  private readonly frameBytes: number
+  private nextHigh: number
+  private nextLow: number
 
   /** @param randomStart any u64: where the counter of standard transactions starts */
   constructor(rate: number, transactionBytes: number, randomStart: bigint) {
     assert(transactionBytes >= CLIENT_TRANSACTION_BYTES_MIN)
-    this.#frameBytes = TRANSACTION_PREFIX_BYTES + transactionBytes
-    this.#bytes = Buffer.alloc(burstBytesMax(rate, transactionBytes))
-    for (let at = 0; at < this.#bytes.length; at += this.#frameBytes) this.#bytes.writeUInt32BE(transactionBytes, at)
-    this.#nextHigh = Number(randomStart >> 32n) % UINT32_RANGE
-    this.#nextLow = Number(randomStart & 0xffff_ffffn)
+    this.frameBytes = TRANSACTION_PREFIX_BYTES + transactionBytes
+    this.bytes = Buffer.alloc(burstBytesMax(rate, transactionBytes))
+    for (let at = 0; at < this.bytes.length; at += this.frameBytes) this.bytes.writeUInt32BE(transactionBytes, at)
+    this.nextHigh = Number(randomStart >> 32n) % UINT32_RANGE
+    this.nextLow = Number(randomStart & 0xffff_ffffn)
   }
 
   /**
@@ -61,27 +61,27 @@ export class BurstBuffer {
    * @returns a view that the next call overwrites
    */
   fill(count: number, sample: number): Uint8Array {
-    const bytes = this.#bytes
-    const end = count * this.#frameBytes
+    const bytes = this.bytes
+    const end = count * this.frameBytes
     assert(count > 0 && end <= bytes.length)
     let position = sample % count
-    for (let at = TRANSACTION_PREFIX_BYTES; at < end; at += this.#frameBytes, position--) {
+    for (let at = TRANSACTION_PREFIX_BYTES; at < end; at += this.frameBytes, position--) {
       if (position === 0) {
         bytes[at] = KIND_SAMPLE
         bytes.writeUInt32BE(Math.floor(sample / UINT32_RANGE), at + 1)
         bytes.writeUInt32BE(sample % UINT32_RANGE, at + 5)
         continue
       }
-      this.#advance()
+      this.advance()
       bytes[at] = KIND_STANDARD
-      bytes.writeUInt32BE(this.#nextHigh, at + 1)
-      bytes.writeUInt32BE(this.#nextLow, at + 5)
+      bytes.writeUInt32BE(this.nextHigh, at + 1)
+      bytes.writeUInt32BE(this.nextLow, at + 5)
     }
     return bytes.subarray(0, end)
   }
 
-  #advance(): void {
-    this.#nextLow = (this.#nextLow + 1) % UINT32_RANGE
-    if (this.#nextLow === 0) this.#nextHigh = (this.#nextHigh + 1) % UINT32_RANGE
+  private advance(): void {
+    this.nextLow = (this.nextLow + 1) % UINT32_RANGE
+    if (this.nextLow === 0) this.nextHigh = (this.nextHigh + 1) % UINT32_RANGE
   }
 }

@@ -106,49 +106,49 @@ async function open(target: TcpAddress): Promise<Socket> {
 
 /** The socket, with at most one write under way and at most one wait: both end with the socket, or after `stop`. */
 class Sender {
-  readonly #socket: Socket
-  readonly #target: TcpAddress
-  readonly #stop: AbortSignal
-  #gone: string | undefined
+  private readonly socket: Socket
+  private readonly target: TcpAddress
+  private readonly stop: AbortSignal
+  private gone: string | undefined
   /** The node did not take a burst in time: what follows it would not go out either. */
-  #isStuck = false
-  #settle: (() => void) | undefined
-  #graceTimer: NodeJS.Timeout | undefined
+  private isStuck = false
+  private settle: (() => void) | undefined
+  private graceTimer: NodeJS.Timeout | undefined
 
   constructor(socket: Socket, target: TcpAddress, stop: AbortSignal) {
-    this.#socket = socket
-    this.#target = target
-    this.#stop = stop
+    this.socket = socket
+    this.target = target
+    this.stop = stop
     socket.setNoDelay(true)
     // Nothing is expected, but what came and was not read would turn our close into a reset, and lose what we sent.
     socket.resume()
-    socket.on('error', (error) => this.#lost(error.message))
-    socket.on('end', () => this.#lost('it closed the connection'))
-    socket.on('close', () => this.#lost('the connection closed'))
+    socket.on('error', (error) => this.lost(error.message))
+    socket.on('end', () => this.lost('it closed the connection'))
+    socket.on('close', () => this.lost('the connection closed'))
   }
 
-  #lost(reason: string): void {
-    this.#gone ??= reason
-    this.#settle?.()
+  private lost(reason: string): void {
+    this.gone ??= reason
+    this.settle?.()
   }
 
   /** Resolves at `timeMs` of `performance.now()`, at once if it has passed, and early on `stop`. */
   async sleepUntil(timeMs: number): Promise<void> {
     const delayMs = timeMs - performance.now()
-    if (delayMs > 0 && !this.#stop.aborted) {
+    if (delayMs > 0 && !this.stop.aborted) {
       await new Promise<void>((resolve) => {
         const settle = (): void => {
           clearTimeout(timer)
-          this.#stop.removeEventListener('abort', settle)
-          this.#settle = undefined
+          this.stop.removeEventListener('abort', settle)
+          this.settle = undefined
           resolve()
         }
         const timer = setTimeout(settle, delayMs)
-        this.#stop.addEventListener('abort', settle)
-        this.#settle = settle
+        this.stop.addEventListener('abort', settle)
+        this.settle = settle
       })
     }
-    this.#throwIfGone()
+    this.throwIfGone()
   }
 
   /**
@@ -156,51 +156,51 @@ class Sender {
    * `stop`: what it took of them is then not known.
    */
   async send(bytes: Uint8Array): Promise<boolean> {
-    assert(this.#settle === undefined, 'one write at a time')
+    assert(this.settle === undefined, 'one write at a time')
     let taken = false
     await new Promise<void>((resolve) => {
       const onStop = (): void => {
-        this.#graceTimer = setTimeout(settle, CLIENT_STOP_GRACE_MS)
+        this.graceTimer = setTimeout(settle, CLIENT_STOP_GRACE_MS)
       }
       const settle = (): void => {
-        clearTimeout(this.#graceTimer)
-        this.#stop.removeEventListener('abort', onStop)
-        this.#settle = undefined
+        clearTimeout(this.graceTimer)
+        this.stop.removeEventListener('abort', onStop)
+        this.settle = undefined
         resolve()
       }
-      this.#settle = settle
-      this.#stop.addEventListener('abort', onStop)
-      this.#socket.write(bytes, (error) => {
-        taken = !error && this.#gone === undefined
+      this.settle = settle
+      this.stop.addEventListener('abort', onStop)
+      this.socket.write(bytes, (error) => {
+        taken = !error && this.gone === undefined
         settle()
       })
     })
     if (taken) return true
-    this.#throwIfGone()
-    this.#isStuck = true
+    this.throwIfGone()
+    this.isStuck = true
     return false
   }
 
   /** Ends the connection; what the kernel took still reaches the node. */
   async close(): Promise<void> {
-    if (this.#gone === undefined && !this.#isStuck) {
+    if (this.gone === undefined && !this.isStuck) {
       await new Promise<void>((resolve) => {
-        this.#settle = resolve
+        this.settle = resolve
         const timer = setTimeout(resolve, CLIENT_STOP_GRACE_MS)
-        this.#socket.end(() => {
+        this.socket.end(() => {
           clearTimeout(timer)
           resolve()
         })
       })
     }
-    this.#socket.destroy()
+    this.socket.destroy()
   }
 
-  #throwIfGone(): void {
-    if (this.#gone === undefined) return
+  private throwIfGone(): void {
+    if (this.gone === undefined) return
     throw new NarvalError(
       'ERR_DISCONNECTED',
-      `the worker on ${formatTcpAddress(this.#target)} went away: ${this.#gone}; its log says why`,
+      `the worker on ${formatTcpAddress(this.target)} went away: ${this.gone}; its log says why`,
     )
   }
 }

@@ -29,13 +29,13 @@ export class Child {
   readonly name: string
   /** Settles when the process has ended and its last line was handed over. */
   readonly exited: Promise<ChildExit>
-  readonly #process: ChildProcess
-  readonly #tail: string[] = []
-  #exit: ChildExit | undefined
+  private readonly process: ChildProcess
+  private readonly lastLines: string[] = []
+  private exit: ChildExit | undefined
 
   constructor(options: ChildOptions) {
     this.name = options.name
-    this.#process = spawn(process.execPath, options.args, {
+    this.process = spawn(process.execPath, options.args, {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       env: { ...process.env, NARVAL_CHILD: '1' },
       detached: true,
@@ -45,11 +45,11 @@ export class Child {
     const take = (lines: readonly string[]): void => {
       for (const line of lines) {
         if (!options.onLine(line)) continue
-        this.#tail.push(line)
-        if (this.#tail.length > LOCAL_LOG_TAIL_LINES) this.#tail.shift()
+        this.lastLines.push(line)
+        if (this.lastLines.length > LOCAL_LOG_TAIL_LINES) this.lastLines.shift()
       }
     }
-    const stderr = this.#process.stderr!
+    const stderr = this.process.stderr!
     stderr.setEncoding('utf8')
     stderr.on('data', (text: string) => {
       log.write(text)
@@ -57,34 +57,34 @@ export class Child {
     })
     this.exited = new Promise((resolve) => {
       const end = (exit: ChildExit): void => {
-        if (this.#exit !== undefined) return
+        if (this.exit !== undefined) return
         take(splitter.end())
         log.close()
-        this.#exit = exit
+        this.exit = exit
         resolve(exit)
       }
-      this.#process.once('error', (error) => {
-        this.#tail.push(`cannot start: ${error.message}`)
+      this.process.once('error', (error) => {
+        this.lastLines.push(`cannot start: ${error.message}`)
         end({ code: null, signal: null })
       })
-      this.#process.once('close', (code, signal) => end({ code, signal }))
+      this.process.once('close', (code, signal) => end({ code, signal }))
     })
   }
 
   get isRunning(): boolean {
-    return this.#exit === undefined
+    return this.exit === undefined
   }
 
   /** The last lines of its log, without those that are only measured. */
   get tail(): readonly string[] {
-    return this.#tail
+    return this.lastLines
   }
 
   /** Asks the process to stop, or kills it with all that it started. Does nothing to one that has ended. */
   kill(signal: 'SIGTERM' | 'SIGKILL'): void {
-    const { pid } = this.#process
+    const { pid } = this.process
     if (!this.isRunning || pid === undefined) return
-    if (signal === 'SIGTERM') this.#process.kill(signal)
+    if (signal === 'SIGTERM') this.process.kill(signal)
     else killGroup(pid)
   }
 
@@ -122,35 +122,35 @@ export function describeExit(exit: ChildExit): string {
 
 /** A log that starts anew when it is full, the full one kept beside it as `….old`. A disk that is full ends it. */
 class LogFile {
-  readonly #path: string
-  #fd: number | undefined
-  #bytes = 0
+  private readonly path: string
+  private fd: number | undefined
+  private bytes = 0
 
   constructor(path: string) {
-    this.#path = path
-    this.#fd = openSync(path, 'w')
+    this.path = path
+    this.fd = openSync(path, 'w')
   }
 
   write(text: string): void {
-    if (this.#fd === undefined) return
+    if (this.fd === undefined) return
     try {
-      if (this.#bytes > LOCAL_LOG_BYTES_MAX) this.#rotate(this.#fd)
-      this.#bytes += writeSync(this.#fd, text)
+      if (this.bytes > LOCAL_LOG_BYTES_MAX) this.rotate(this.fd)
+      this.bytes += writeSync(this.fd, text)
     } catch {
       this.close()
     }
   }
 
-  #rotate(fd: number): void {
+  private rotate(fd: number): void {
     closeSync(fd)
-    this.#fd = undefined
-    renameSync(this.#path, `${this.#path}.old`)
-    this.#fd = openSync(this.#path, 'w')
-    this.#bytes = 0
+    this.fd = undefined
+    renameSync(this.path, `${this.path}.old`)
+    this.fd = openSync(this.path, 'w')
+    this.bytes = 0
   }
 
   close(): void {
-    if (this.#fd !== undefined) closeSync(this.#fd)
-    this.#fd = undefined
+    if (this.fd !== undefined) closeSync(this.fd)
+    this.fd = undefined
   }
 }

@@ -18,13 +18,13 @@ export class Clients {
   lastStopMs: number | undefined
   /** Transactions that the kernel took from all clients that have ended. */
   sent = 0
-  readonly #children: Child[] = []
-  #started = 0
-  #onAllStarted: () => void = () => {}
-  readonly #options: LocalOptions
+  private readonly children: Child[] = []
+  private started = 0
+  private onAllStarted: () => void = () => {}
+  private readonly options: LocalOptions
 
   constructor(options: LocalOptions) {
-    this.#options = options
+    this.options = options
   }
 
   start(
@@ -33,28 +33,28 @@ export class Clients {
     family: Family,
     onEvent: (name: WorkerName, event: LogEvent) => void,
   ): void {
-    const workers = startedWorkers(this.#options)
+    const workers = startedWorkers(this.options)
     const addresses = workers.map((name) => formatTcpAddress(committee.transactions(name)))
     for (const [index, name] of workers.entries()) {
       const onLine = (line: string): boolean => {
         const event = parseLogLine(line)
         if (event === undefined) return true
-        this.#take(event)
+        this.take(event)
         onEvent(name, event)
         return !isRoutine(event)
       }
       const options = {
         name: `client-${name.authority}-${name.worker}`,
-        args: this.#args(addresses[index]!, addresses),
+        args: this.args(addresses[index]!, addresses),
         logFile: workspace.log('client', name),
         onLine,
       }
-      this.#children.push(family.startClient(options))
+      this.children.push(family.startClient(options))
     }
   }
 
-  #args(target: string, nodes: readonly string[]): string[] {
-    const { durationS, transactionBytes } = this.#options
+  private args(target: string, nodes: readonly string[]): string[] {
+    const { durationS, transactionBytes } = this.options
     return [
       NODE_FILE,
       'client',
@@ -62,18 +62,18 @@ export class Clients {
       '--size',
       String(transactionBytes),
       '--rate',
-      String(clientRate(this.#options)),
+      String(clientRate(this.options)),
       ...(durationS === 0 ? [] : ['--duration', String(durationS)]),
       '--nodes',
       ...nodes,
     ]
   }
 
-  #take(event: LogEvent): void {
+  private take(event: LogEvent): void {
     if (event.type === 'client-started') {
       this.firstStartMs = Math.min(this.firstStartMs ?? event.timeMs, event.timeMs)
-      this.#started += 1
-      if (this.#started === this.#children.length) this.#onAllStarted()
+      this.started += 1
+      if (this.started === this.children.length) this.onAllStarted()
     } else if (event.type === 'client-sent') {
       this.sent += event.transactions
       this.lastStopMs = Date.now()
@@ -83,19 +83,19 @@ export class Clients {
   /** Resolves when the last client has begun to send. */
   allStarted(): Promise<void> {
     return new Promise((resolve) => {
-      if (this.#started === this.#children.length) resolve()
-      else this.#onAllStarted = resolve
+      if (this.started === this.children.length) resolve()
+      else this.onAllStarted = resolve
     })
   }
 
   /** Resolves when the time is over, or `stop` is aborted; every client has ended then. */
   async load(stop: AbortSignal): Promise<void> {
     const timeOver = new AbortController()
-    const ended = Promise.all(this.#children.map((child) => child.exited)).then(() => timeOver.abort())
+    const ended = Promise.all(this.children.map((child) => child.exited)).then(() => timeOver.abort())
     const either = AbortSignal.any([stop, timeOver.signal])
-    const { durationS } = this.#options
+    const { durationS } = this.options
     await (durationS === 0 ? aborted(either) : sleep(durationS * 1000 + OVERTIME_MS, either))
-    await Promise.all(this.#children.map((child) => child.stop(LOCAL_STOP_DEADLINE_MS)))
+    await Promise.all(this.children.map((child) => child.stop(LOCAL_STOP_DEADLINE_MS)))
     await ended
   }
 }

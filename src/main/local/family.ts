@@ -8,50 +8,50 @@ import { Child, type ChildExit, type ChildOptions, describeExit } from './child.
 import { sleep } from './sleep.js'
 
 export class Family {
-  readonly #children: Child[] = []
-  readonly #report: (line: string) => void
-  readonly #trouble: Promise<never>
-  #fail!: (error: Error) => void
-  #isEnding = false
+  private readonly children: Child[] = []
+  private readonly report: (line: string) => void
+  private readonly trouble: Promise<never>
+  private reject!: (error: Error) => void
+  private isEnding = false
 
   /** @param report shows a line to the user: the last ones of a process that died */
   constructor(report: (line: string) => void) {
-    this.#report = report
-    this.#trouble = new Promise((_, reject) => {
-      this.#fail = reject
+    this.report = report
+    this.trouble = new Promise((_, reject) => {
+      this.reject = reject
     })
     // It may come while nobody waits; the next one who does is told.
-    this.#trouble.catch(() => {})
+    this.trouble.catch(() => {})
   }
 
   /** A process that has to live until it is told to end. */
   startNode(options: ChildOptions): Child {
-    const child = this.#start(options)
-    void child.exited.then((exit) => this.#onDeath(child, exit))
+    const child = this.start(options)
+    void child.exited.then((exit) => this.onDeath(child, exit))
     return child
   }
 
   /** A process that may end by itself, when its work is done. */
   startClient(options: ChildOptions): Child {
-    const child = this.#start(options)
+    const child = this.start(options)
     void child.exited.then(async (exit) => {
       if (exit.code === 0) return
       // A client that lost its node is heard of before the node's own end is, which is what the user has to know.
       await sleep(LOCAL_BLAME_MS)
-      this.#onDeath(child, exit)
+      this.onDeath(child, exit)
     })
     return child
   }
 
-  #start(options: ChildOptions): Child {
+  private start(options: ChildOptions): Child {
     const child = new Child(options)
-    this.#children.push(child)
+    this.children.push(child)
     return child
   }
 
-  #onDeath(child: Child, exit: ChildExit): void {
-    if (this.#isEnding) return
-    this.#isEnding = true
+  private onDeath(child: Child, exit: ChildExit): void {
+    if (this.isEnding) return
+    this.isEnding = true
     this.showTail(child)
     this.fail(
       new NarvalError(
@@ -63,30 +63,30 @@ export class Family {
 
   /** Ends the run with this error, if it is the first. */
   fail(error: Error): void {
-    this.#fail(error)
+    this.reject(error)
   }
 
   orTrouble<T>(promise: Promise<T>): Promise<T> {
-    return Promise.race([promise, this.#trouble])
+    return Promise.race([promise, this.trouble])
   }
 
   showTail(child: Child): void {
-    for (const line of child.tail) this.#report(`${child.name} | ${line}`)
+    for (const line of child.tail) this.report(`${child.name} | ${line}`)
   }
 
   /** From now on processes are expected to end. */
   expectEnd(): void {
-    this.#isEnding = true
+    this.isEnding = true
   }
 
   /** Kills whoever is left, at once. */
   kill(): void {
     this.expectEnd()
-    for (const child of this.#children) child.kill('SIGKILL')
+    for (const child of this.children) child.kill('SIGKILL')
   }
 
   /** Resolves when no process is left. */
   async gone(): Promise<void> {
-    await Promise.all(this.#children.map((child) => child.exited))
+    await Promise.all(this.children.map((child) => child.exited))
   }
 }

@@ -16,38 +16,38 @@ export interface LiveViewOptions {
 }
 
 export class LiveView {
-  readonly #options: LiveViewOptions
-  #before: readonly (Scrape | undefined)[] = []
-  #linesDrawn = 0
-  #timer: NodeJS.Timeout | undefined
-  #isStopped = false
+  private readonly options: LiveViewOptions
+  private before: readonly (Scrape | undefined)[] = []
+  private linesDrawn = 0
+  private timer: NodeJS.Timeout | undefined
+  private isStopped = false
 
   constructor(options: LiveViewOptions) {
-    this.#options = options
+    this.options = options
   }
 
   start(): void {
-    const periodMs = this.#options.stream.isTTY ? TERMINAL_PERIOD_MS : FILE_PERIOD_MS
+    const periodMs = this.options.stream.isTTY ? TERMINAL_PERIOD_MS : FILE_PERIOD_MS
     const step = async (): Promise<void> => {
-      const now = await this.#options.nodes.scrape()
-      if (this.#isStopped) return
-      this.#draw(now)
-      this.#timer = setTimeout(step, periodMs)
+      const now = await this.options.nodes.scrape()
+      if (this.isStopped) return
+      this.draw(now)
+      this.timer = setTimeout(step, periodMs)
     }
     void step()
   }
 
-  #draw(now: readonly (Scrape | undefined)[]): void {
-    const { nodes, authorities, workers, stream } = this.#options
+  private draw(now: readonly (Scrape | undefined)[]): void {
+    const { nodes, authorities, workers, stream } = this.options
     const rows = nodes.names.map(({ authority, worker }, index) => ({
       name: workers === 1 ? String(authority) : `${authority}-${worker}`,
-      stats: withPeerNumbers(now[index] && nodeStats(this.#before[index], now[index]), authorities),
+      stats: withPeerNumbers(now[index] && nodeStats(this.before[index], now[index]), authorities),
     }))
-    this.#before = now
+    this.before = now
     const lines = drawTable(rows)
     if (stream.isTTY) {
-      stream.write(redraw(this.#linesDrawn, lines, stream.columns))
-      this.#linesDrawn = lines.length
+      stream.write(redraw(this.linesDrawn, lines, stream.columns))
+      this.linesDrawn = lines.length
     } else {
       stream.write(`${lines.join('\n')}\n\n`)
     }
@@ -55,8 +55,8 @@ export class LiveView {
 
   /** The table stays where it stands. */
   stop(): void {
-    this.#isStopped = true
-    clearTimeout(this.#timer)
+    this.isStopped = true
+    clearTimeout(this.timer)
   }
 }
 

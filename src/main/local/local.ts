@@ -56,66 +56,66 @@ export async function runLocal(options: LocalOptions): Promise<number> {
 }
 
 class LocalRun {
-  readonly #options: LocalOptions
-  readonly #workspace: Workspace
-  readonly #family: Family
-  readonly #clients: Clients
-  readonly #ledgers = new Map<string, Ledger>()
-  readonly #primaries: PrimaryStandIn[] = []
-  #rounds: NodeJS.Timeout | undefined
-  #view: LiveView | undefined
-  #lastCertifiedMs: number | undefined
+  private readonly options: LocalOptions
+  private readonly workspace: Workspace
+  private readonly family: Family
+  private readonly clients: Clients
+  private readonly ledgers = new Map<string, Ledger>()
+  private readonly primaries: PrimaryStandIn[] = []
+  private rounds: NodeJS.Timeout | undefined
+  private view: LiveView | undefined
+  private lastCertifiedMs: number | undefined
 
   constructor(options: LocalOptions, workspace: Workspace, family: Family) {
-    this.#options = options
-    this.#workspace = workspace
-    this.#family = family
-    this.#clients = new Clients(options)
-    for (const name of startedWorkers(options)) this.#ledgers.set(keyOf(name), new Ledger())
+    this.options = options
+    this.workspace = workspace
+    this.family = family
+    this.clients = new Clients(options)
+    for (const name of startedWorkers(options)) this.ledgers.set(keyOf(name), new Ledger())
   }
 
   async run(stop: AbortSignal): Promise<number> {
-    const family = this.#family
-    const committee = await makeCommittee(this.#options, this.#workspace)
-    await this.#startPrimaries(committee)
-    const nodes = new Nodes(this.#options, committee, family)
-    this.#announce()
-    nodes.start(this.#workspace, (name, event) => this.#onEvent(name, event))
+    const family = this.family
+    const committee = await makeCommittee(this.options, this.workspace)
+    await this.startPrimaries(committee)
+    const nodes = new Nodes(this.options, committee, family)
+    this.announce()
+    nodes.start(this.workspace, (name, event) => this.onEvent(name, event))
     await family.orTrouble(nodes.ready(stop))
-    if (stop.aborted) return this.#abandon(nodes)
-    this.#startRounds()
+    if (stop.aborted) return this.abandon(nodes)
+    this.startRounds()
 
     const useBefore = await family.orTrouble(nodes.use())
-    this.#clients.start(committee, this.#workspace, family, (name, event) => this.#onEvent(name, event))
-    if (!this.#options.json) {
-      const { workers } = this.#options
-      this.#view = new LiveView({ nodes, authorities: committee.names, workers, stream: process.stdout })
-      this.#view.start()
+    this.clients.start(committee, this.workspace, family, (name, event) => this.onEvent(name, event))
+    if (!this.options.json) {
+      const { workers } = this.options
+      this.view = new LiveView({ nodes, authorities: committee.names, workers, stream: process.stdout })
+      this.view.start()
     }
-    await family.orTrouble(Promise.race([this.#clients.allStarted(), aborted(stop)]))
-    await family.orTrouble(this.#clients.load(stop))
-    this.#view?.stop()
-    this.#say('Clients have stopped; waiting for what is in flight.')
-    await family.orTrouble(this.#drain(stop))
+    await family.orTrouble(Promise.race([this.clients.allStarted(), aborted(stop)]))
+    await family.orTrouble(this.clients.load(stop))
+    this.view?.stop()
+    this.say('Clients have stopped; waiting for what is in flight.')
+    await family.orTrouble(this.drain(stop))
     const useAfter = await family.orTrouble(nodes.use())
 
-    clearInterval(this.#rounds)
+    clearInterval(this.rounds)
     family.expectEnd()
     const complaints = await nodes.stop()
-    this.#print(committee, this.#measure(useBefore, useAfter))
+    this.print(committee, this.measure(useBefore, useAfter))
     for (const complaint of complaints) process.stderr.write(`narval: ${complaint}\n`)
     return complaints.length === 0 ? 0 : 1
   }
 
   /** Lets go of listeners and timers; processes and files are the caller's. */
   close(): void {
-    this.#view?.stop()
-    clearInterval(this.#rounds)
-    for (const primary of this.#primaries) void primary.close()
+    this.view?.stop()
+    clearInterval(this.rounds)
+    for (const primary of this.primaries) void primary.close()
   }
 
-  async #startPrimaries(committee: LocalCommittee): Promise<void> {
-    const { nodes, faults, workers } = this.#options
+  private async startPrimaries(committee: LocalCommittee): Promise<void> {
+    const { nodes, faults, workers } = this.options
     for (let authority = 0; authority < nodes - faults; authority++) {
       const primary = new PrimaryStandIn({
         workerToPrimary: committee.workerToPrimary(authority),
@@ -123,77 +123,77 @@ class LocalRun {
           committee.primaryToWorker({ authority, worker }),
         ),
         onMessage: ({ type, digest, workerId }) => {
-          if (type === 'OurBatch') this.#onCertified({ authority, worker: workerId }, encodeBase64(digest))
+          if (type === 'OurBatch') this.onCertified({ authority, worker: workerId }, encodeBase64(digest))
         },
         onProblem: (error) =>
-          this.#family.fail(
+          this.family.fail(
             new NarvalError('ERR_CODEC', `a worker of authority ${authority} reported: ${error.message}`),
           ),
       })
-      this.#primaries.push(primary)
+      this.primaries.push(primary)
       await primary.listen()
     }
   }
 
-  #startRounds(): void {
+  private startRounds(): void {
     let round = 0n
-    this.#rounds = setInterval(() => {
+    this.rounds = setInterval(() => {
       round += 1n
-      for (const primary of this.#primaries) primary.cleanup(round)
+      for (const primary of this.primaries) primary.cleanup(round)
     }, LOCAL_ROUND_MS)
   }
 
-  #onCertified(name: WorkerName, digest: string): void {
-    const ledger = this.#ledgers.get(keyOf(name))
+  private onCertified(name: WorkerName, digest: string): void {
+    const ledger = this.ledgers.get(keyOf(name))
     if (ledger === undefined) {
-      this.#family.fail(new NarvalError('ERR_CODEC', `authority ${name.authority} has no worker ${name.worker}`))
+      this.family.fail(new NarvalError('ERR_CODEC', `authority ${name.authority} has no worker ${name.worker}`))
       return
     }
-    this.#lastCertifiedMs = Date.now()
-    ledger.reported(digest, this.#lastCertifiedMs)
+    this.lastCertifiedMs = Date.now()
+    ledger.reported(digest, this.lastCertifiedMs)
   }
 
-  #onEvent(name: WorkerName, event: LogEvent): void {
-    const ledger = this.#ledgers.get(keyOf(name))!
+  private onEvent(name: WorkerName, event: LogEvent): void {
+    const ledger = this.ledgers.get(keyOf(name))!
     if (event.type === 'batch-contains') ledger.contains(event.digest, event.bytes)
     else if (event.type === 'batch-sample') ledger.containsSample(event.digest, event.sample)
     else if (event.type === 'sample-sent') ledger.sampleSent(event.sample, event.timeMs)
   }
 
   /** Waits until all that was sent is certified, or the deadline has passed. */
-  async #drain(stop: AbortSignal): Promise<void> {
-    if (!canCertify(this.#options)) return
+  private async drain(stop: AbortSignal): Promise<void> {
+    if (!canCertify(this.options)) return
     const startMs = performance.now()
-    const sentBytes = this.#clients.sent * this.#options.transactionBytes
-    while (this.#certifiedBytes() < sentBytes) {
+    const sentBytes = this.clients.sent * this.options.transactionBytes
+    while (this.certifiedBytes() < sentBytes) {
       const limitMs = stop.aborted ? LOCAL_INTERRUPTED_DRAIN_DEADLINE_MS : LOCAL_DRAIN_DEADLINE_MS
       if (performance.now() - startMs > limitMs) return
       await sleep(DRAIN_POLL_MS)
     }
   }
 
-  #certifiedBytes(): number {
+  private certifiedBytes(): number {
     let bytes = 0
-    for (const ledger of this.#ledgers.values()) bytes += ledger.bytes
+    for (const ledger of this.ledgers.values()) bytes += ledger.bytes
     return bytes
   }
 
-  #measure(before: readonly ProcessUse[], after: readonly ProcessUse[]): Measurement {
+  private measure(before: readonly ProcessUse[], after: readonly ProcessUse[]): Measurement {
     const latencies = new Latencies()
     let batches = 0
-    for (const ledger of this.#ledgers.values()) {
+    for (const ledger of this.ledgers.values()) {
       latencies.add(ledger.latencies)
       batches += ledger.batches
     }
     const used = (pick: (use: ProcessUse) => number): number =>
       after.reduce((sum, use, index) => sum + pick(use) - pick(before[index]!), 0)
     return {
-      firstStartMs: this.#clients.firstStartMs,
-      lastStopMs: this.#clients.lastStopMs,
-      lastCertifiedMs: this.#lastCertifiedMs,
-      certifiedBytes: this.#certifiedBytes(),
+      firstStartMs: this.clients.firstStartMs,
+      lastStopMs: this.clients.lastStopMs,
+      lastCertifiedMs: this.lastCertifiedMs,
+      certifiedBytes: this.certifiedBytes(),
       certifiedBatches: batches,
-      sentTransactions: this.#clients.sent,
+      sentTransactions: this.clients.sent,
       latencies,
       cpuUserS: used((use) => use.userS),
       cpuSystemS: used((use) => use.systemS),
@@ -201,32 +201,32 @@ class LocalRun {
     }
   }
 
-  #print(committee: LocalCommittee, measurement: Measurement): void {
-    const result = toResult(this.#options, process.version, measurement)
-    this.#say(summary(this.#options, committee.parameters, result, windowS(measurement)))
-    if (this.#options.json) process.stdout.write(`${JSON.stringify(result)}\n`)
+  private print(committee: LocalCommittee, measurement: Measurement): void {
+    const result = toResult(this.options, process.version, measurement)
+    this.say(summary(this.options, committee.parameters, result, windowS(measurement)))
+    if (this.options.json) process.stdout.write(`${JSON.stringify(result)}\n`)
   }
 
-  #announce(): void {
-    const { nodes, workers, rate, transactionBytes, faults, ackLevel } = this.#options
-    this.#say(
+  private announce(): void {
+    const { nodes, workers, rate, transactionBytes, faults, ackLevel } = this.options
+    this.say(
       `A committee of ${nodes} with ${workers} worker(s) each, ${faults} left out, ACK level ${ackLevel}; ` +
-        `${rate.toLocaleString('en-US')} tx/s of ${transactionBytes} B. Files in ${this.#workspace.directory}`,
+        `${rate.toLocaleString('en-US')} tx/s of ${transactionBytes} B. Files in ${this.workspace.directory}`,
     )
-    if (canCertify(this.#options)) return
-    this.#say(`${nodes - faults} of ${nodes} are no quorum (${quorumThreshold(nodes)}): nothing will be certified.`)
+    if (canCertify(this.options)) return
+    this.say(`${nodes - faults} of ${nodes} are no quorum (${quorumThreshold(nodes)}): nothing will be certified.`)
   }
 
   /** Interrupted before there was anything to measure. */
-  async #abandon(nodes: Nodes): Promise<number> {
-    this.#family.expectEnd()
+  private async abandon(nodes: Nodes): Promise<number> {
+    this.family.expectEnd()
     await nodes.stop()
     return EXIT_INTERRUPTED
   }
 
   /** Standard output is the result's alone where that is one line of JSON. */
-  #say(text: string): void {
-    const stream = this.#options.json ? process.stderr : process.stdout
+  private say(text: string): void {
+    const stream = this.options.json ? process.stderr : process.stdout
     stream.write(`${text}\n`)
   }
 }

@@ -40,18 +40,18 @@ export function isRoutine(event: LogEvent): boolean {
 
 /** Cuts what arrives in pieces into lines; what follows the last line feed waits for the next piece. */
 export class LineSplitter {
-  #rest = ''
+  private rest = ''
 
   push(text: string): string[] {
-    const lines = (this.#rest + text).split('\n')
-    this.#rest = lines.pop()!
+    const lines = (this.rest + text).split('\n')
+    this.rest = lines.pop()!
     return lines
   }
 
   /** The last line, if it never got its line feed. */
   end(): string[] {
-    const rest = this.#rest
-    this.#rest = ''
+    const rest = this.rest
+    this.rest = ''
     return rest === '' ? [] : [rest]
   }
 }

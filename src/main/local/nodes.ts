@@ -25,19 +25,19 @@ interface Node {
 }
 
 export class Nodes {
-  readonly #nodes: Node[] = []
-  readonly #committee: LocalCommittee
-  readonly #options: LocalOptions
-  readonly #family: Family
+  private readonly nodes: Node[] = []
+  private readonly committee: LocalCommittee
+  private readonly options: LocalOptions
+  private readonly family: Family
 
   constructor(options: LocalOptions, committee: LocalCommittee, family: Family) {
-    this.#options = options
-    this.#committee = committee
-    this.#family = family
+    this.options = options
+    this.committee = committee
+    this.family = family
   }
 
   start(workspace: Workspace, onEvent: (name: WorkerName, event: LogEvent) => void): void {
-    for (const name of startedWorkers(this.#options)) {
+    for (const name of startedWorkers(this.options)) {
       const onLine = (line: string): boolean => {
         const event = parseLogLine(line)
         if (event === undefined) return true
@@ -45,18 +45,18 @@ export class Nodes {
         onEvent(name, event)
         return !isRoutine(event)
       }
-      const child = this.#family.startNode({
+      const child = this.family.startNode({
         name: `worker-${name.authority}-${name.worker}`,
-        args: this.#args(name, workspace),
+        args: this.args(name, workspace),
         logFile: workspace.log('worker', name),
         onLine,
       })
       const node: Node = { name, child, isBooted: false }
-      this.#nodes.push(node)
+      this.nodes.push(node)
     }
   }
 
-  #args(name: WorkerName, workspace: Workspace): string[] {
+  private args(name: WorkerName, workspace: Workspace): string[] {
     return [
       ...v8FlagsFor(process.versions.node),
       NODE_FILE,
@@ -70,10 +70,10 @@ export class Nodes {
       '--store',
       workspace.store(name),
       '--ack-level',
-      this.#options.ackLevel,
+      this.options.ackLevel,
       '--benchmark',
       '--metrics',
-      `127.0.0.1:${this.#committee.metrics(name).port}`,
+      `127.0.0.1:${this.committee.metrics(name).port}`,
       '--bind',
       '127.0.0.1',
       'worker',
@@ -90,12 +90,12 @@ export class Nodes {
    */
   async ready(stop: AbortSignal): Promise<void> {
     const deadlineMs = performance.now() + LOCAL_BOOT_DEADLINE_MS
-    for (const node of this.#nodes) {
-      let state = await this.#state(node)
+    for (const node of this.nodes) {
+      let state = await this.state(node)
       while (state !== 'ready') {
         if (stop.aborted) return
         if (performance.now() > deadlineMs) {
-          this.#family.showTail(node.child)
+          this.family.showTail(node.child)
           const seconds = LOCAL_BOOT_DEADLINE_MS / 1000
           throw new NarvalError(
             'ERR_BOOT_TIMEOUT',
@@ -103,25 +103,25 @@ export class Nodes {
           )
         }
         await sleep(POLL_MS, stop)
-        state = await this.#state(node)
+        state = await this.state(node)
       }
     }
   }
 
-  async #state(node: Node): Promise<string> {
+  private async state(node: Node): Promise<string> {
     if (!node.isBooted) return 'it has not booted'
-    const { ok, text } = await health(this.#committee.metrics(node.name))
-    if (ok || (text !== 'no answer' && !canCertify(this.#options))) return 'ready'
+    const { ok, text } = await health(this.committee.metrics(node.name))
+    if (ok || (text !== 'no answer' && !canCertify(this.options))) return 'ready'
     return `health: ${text}`
   }
 
   get names(): readonly WorkerName[] {
-    return this.#nodes.map((node) => node.name)
+    return this.nodes.map((node) => node.name)
   }
 
   /** Each node's metrics, in the order of `names`; undefined where one does not answer. */
   scrape(): Promise<(Scrape | undefined)[]> {
-    return Promise.all(this.#nodes.map((node) => scrape(this.#committee.metrics(node.name))))
+    return Promise.all(this.nodes.map((node) => scrape(this.committee.metrics(node.name))))
   }
 
   /** What each process has used since its start. @throws NarvalError ERR_UNREACHABLE */
@@ -131,8 +131,8 @@ export class Nodes {
     if (scrapes.includes(undefined)) await sleep(LOCAL_BLAME_MS)
     return scrapes.map((found, index) => {
       if (found !== undefined) return processUse(found.metrics)
-      const { child } = this.#nodes[index]!
-      this.#family.showTail(child)
+      const { child } = this.nodes[index]!
+      this.family.showTail(child)
       throw new NarvalError(
         'ERR_UNREACHABLE',
         `${child.name} does not answer for its metrics; its last lines are above`,
@@ -142,11 +142,11 @@ export class Nodes {
 
   /** Stops all of them, and says which did not end as they should. */
   async stop(): Promise<string[]> {
-    const stops = await Promise.all(this.#nodes.map((node) => node.child.stop(LOCAL_STOP_DEADLINE_MS)))
+    const stops = await Promise.all(this.nodes.map((node) => node.child.stop(LOCAL_STOP_DEADLINE_MS)))
     return stops.flatMap((stop, index) => {
       if (stop.code === 0) return []
-      const { child } = this.#nodes[index]!
-      this.#family.showTail(child)
+      const { child } = this.nodes[index]!
+      this.family.showTail(child)
       const how = stop.wasKilled
         ? `had to be killed after ${LOCAL_STOP_DEADLINE_MS / 1000} s`
         : `ended with ${describeExit(stop)}`

@@ -24,34 +24,34 @@ export interface PrimaryStandInOptions {
 }
 
 export class PrimaryStandIn {
-  readonly #options: PrimaryStandInOptions
-  readonly #server: Server
-  readonly #connections = new Set<Socket>()
-  readonly #links: (Socket | undefined)[]
+  private readonly options: PrimaryStandInOptions
+  private readonly server: Server
+  private readonly connections = new Set<Socket>()
+  private readonly links: (Socket | undefined)[]
 
   constructor(options: PrimaryStandInOptions) {
-    this.#options = options
-    this.#links = options.primaryToWorkers.map(() => undefined)
-    this.#server = createServer((socket) => this.#accept(socket))
+    this.options = options
+    this.links = options.primaryToWorkers.map(() => undefined)
+    this.server = createServer((socket) => this.accept(socket))
   }
 
   async listen(): Promise<void> {
-    const { host, port } = this.#options.workerToPrimary
-    this.#server.listen(port, host)
-    await once(this.#server, 'listening')
+    const { host, port } = this.options.workerToPrimary
+    this.server.listen(port, host)
+    await once(this.server, 'listening')
   }
 
-  #accept(socket: Socket): void {
+  private accept(socket: Socket): void {
     const reader = new FrameReader()
-    this.#connections.add(socket)
-    socket.on('close', () => this.#connections.delete(socket))
+    this.connections.add(socket)
+    socket.on('close', () => this.connections.delete(socket))
     socket.on('error', () => {})
     socket.on('data', (chunk) => {
       try {
-        reader.push(chunk, (payload) => this.#options.onMessage(decodeWorkerPrimaryMessage(payload)))
+        reader.push(chunk, (payload) => this.options.onMessage(decodeWorkerPrimaryMessage(payload)))
       } catch (error) {
         socket.destroy()
-        this.#options.onProblem(error as Error)
+        this.options.onProblem(error as Error)
       }
     })
   }
@@ -59,28 +59,28 @@ export class PrimaryStandIn {
   /** Tells the workers that this round is committed. A worker that cannot be reached gets a later round. */
   cleanup(round: bigint): void {
     const frame = encodeFrame(encodePrimaryWorkerMessage({ type: 'Cleanup', round }))
-    for (const [index, address] of this.#options.primaryToWorkers.entries()) {
-      const link = this.#links[index] ?? this.#dial(index, address)
+    for (const [index, address] of this.options.primaryToWorkers.entries()) {
+      const link = this.links[index] ?? this.dial(index, address)
       // A worker that does not read gets no queue of rounds: only the last one matters.
       if (link.writableLength === 0) link.write(frame)
     }
   }
 
-  #dial(index: number, address: TcpAddress): Socket {
+  private dial(index: number, address: TcpAddress): Socket {
     const socket = connect(address.port, address.host)
-    this.#links[index] = socket
+    this.links[index] = socket
     socket.resume()
     socket.on('error', () => {})
     socket.on('close', () => {
-      this.#links[index] = undefined
+      this.links[index] = undefined
     })
     return socket
   }
 
   async close(): Promise<void> {
-    for (const socket of [...this.#connections, ...this.#links]) socket?.destroy()
-    if (!this.#server.listening) return
-    this.#server.close()
-    await once(this.#server, 'close')
+    for (const socket of [...this.connections, ...this.links]) socket?.destroy()
+    if (!this.server.listening) return
+    this.server.close()
+    await once(this.server, 'close')
   }
 }

@@ -30,14 +30,14 @@ const OURS = /^(?:\.narval-local|\.node-\d+\.json|\.committee\.json|\.parameters
 
 export class Workspace {
   readonly directory: string
-  readonly #lockFd: number
-  readonly #isRemovable: boolean
-  #removed = false
+  private readonly lockFd: number
+  private readonly isRemovable: boolean
+  private removed = false
 
   private constructor(directory: string, lockFd: number, isRemovable: boolean) {
     this.directory = directory
-    this.#lockFd = lockFd
-    this.#isRemovable = isRemovable
+    this.lockFd = lockFd
+    this.isRemovable = isRemovable
     mkdirSync(join(directory, 'logs'))
   }
 
@@ -49,7 +49,7 @@ export class Workspace {
    */
   static open(named: string | undefined): Workspace {
     try {
-      return named === undefined ? Workspace.#fresh() : Workspace.#named(resolve(named))
+      return named === undefined ? Workspace.fresh() : Workspace.named(resolve(named))
     } catch (error) {
       if (error instanceof NarvalError) throw error
       const where = named ?? join(process.cwd(), PARENT)
@@ -61,7 +61,7 @@ export class Workspace {
     }
   }
 
-  static #fresh(): Workspace {
+  private static fresh(): Workspace {
     const parent = resolve(PARENT)
     mkdirSync(parent, { recursive: true })
     clearLeftovers(parent)
@@ -69,7 +69,7 @@ export class Workspace {
     return new Workspace(directory, own(directory), true)
   }
 
-  static #named(directory: string): Workspace {
+  private static named(directory: string): Workspace {
     const isNew = !existsSync(directory)
     mkdirSync(directory, { recursive: true })
     if (existsSync(join(directory, OWNER_FILE))) {
@@ -113,14 +113,14 @@ export class Workspace {
 
   /** Lets go of the directory and, unless it is to be kept, removes it with all that we made in it. */
   close(keep: boolean): void {
-    if (this.#removed) return
-    this.#removed = true
+    if (this.removed) return
+    this.removed = true
     if (!keep) {
       clear(this.directory)
-      if (this.#isRemovable) removeIfEmpty(this.directory)
+      if (this.isRemovable) removeIfEmpty(this.directory)
       if (basename(dirname(this.directory)) === PARENT) removeIfEmpty(dirname(this.directory))
     }
-    closeSync(this.#lockFd)
+    closeSync(this.lockFd)
   }
 }
 

@@ -41,13 +41,13 @@ export class Committee {
   readonly totalStake: number
   /** `2 · total / 3 + 1`, integer division: any two sets with this much stake share an honest authority. */
   readonly quorumThreshold: number
-  readonly #indices: ReadonlyMap<string, number>
+  private readonly indices: ReadonlyMap<string, number>
 
   constructor(authorities: readonly Authority[]) {
     this.authorities = [...authorities].sort((a, b) => Buffer.compare(a.publicKey, b.publicKey))
     this.totalStake = authorities.reduce((sum, authority) => sum + authority.stake, 0)
     this.quorumThreshold = Math.floor((2 * this.totalStake) / 3) + 1
-    this.#indices = new Map(this.authorities.map((authority, index) => [authority.name, index]))
+    this.indices = new Map(this.authorities.map((authority, index) => [authority.name, index]))
   }
 
   get size(): number {
@@ -56,7 +56,7 @@ export class Committee {
 
   /** The index of an authority, -1 if the committee has none with this key. */
   indexOf(publicKey: Uint8Array): number {
-    return this.#indices.get(encodeBase64(publicKey)) ?? -1
+    return this.indices.get(encodeBase64(publicKey)) ?? -1
   }
 
   authority(index: number): Authority {

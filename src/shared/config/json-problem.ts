@@ -25,74 +25,74 @@ export function findJsonProblem(text: string): JsonProblem | undefined {
 
 /** Each method moves past what it names, or returns the problem at `offset`. */
 class Scanner {
-  readonly #text: string
+  private readonly text: string
   offset = 0
 
   constructor(text: string) {
-    this.#text = text
+    this.text = text
   }
 
   value(depth: number): string | undefined {
     if (depth > CONFIG_DEPTH_MAX) return `nested more than ${CONFIG_DEPTH_MAX} deep`
-    if (this.#take('{')) return this.#object(depth)
-    if (this.#take('[')) return this.#array(depth)
-    if (this.#match(STRING) !== undefined || this.#match(SCALAR) !== undefined) return undefined
-    return this.#expected('a value')
+    if (this.take('{')) return this.object(depth)
+    if (this.take('[')) return this.array(depth)
+    if (this.match(STRING) !== undefined || this.match(SCALAR) !== undefined) return undefined
+    return this.expected('a value')
   }
 
   end(): string | undefined {
-    this.#match(SPACE)
-    return this.offset === this.#text.length ? undefined : 'text after the end of the value'
+    this.match(SPACE)
+    return this.offset === this.text.length ? undefined : 'text after the end of the value'
   }
 
-  #object(depth: number): string | undefined {
+  private object(depth: number): string | undefined {
     const keys = new Set<string>()
-    if (this.#take('}')) return undefined
+    if (this.take('}')) return undefined
     do {
-      this.#match(SPACE)
+      this.match(SPACE)
       const start = this.offset
-      const token = this.#match(STRING)
-      if (token === undefined) return this.#expected('a key in double quotes')
+      const token = this.match(STRING)
+      if (token === undefined) return this.expected('a key in double quotes')
       const key = JSON.parse(token) as string
       if (keys.has(key) || key === '__proto__') {
         this.offset = start
         return keys.has(key) ? `the key ${token} is given twice` : `the key ${token} is not allowed`
       }
       keys.add(key)
-      if (!this.#take(':')) return this.#expected("':'")
+      if (!this.take(':')) return this.expected("':'")
       const problem = this.value(depth + 1)
       if (problem !== undefined) return problem
-    } while (this.#take(','))
-    return this.#take('}') ? undefined : this.#expected("',' or '}'")
+    } while (this.take(','))
+    return this.take('}') ? undefined : this.expected("',' or '}'")
   }
 
-  #array(depth: number): string | undefined {
-    if (this.#take(']')) return undefined
+  private array(depth: number): string | undefined {
+    if (this.take(']')) return undefined
     do {
       const problem = this.value(depth + 1)
       if (problem !== undefined) return problem
-    } while (this.#take(','))
-    return this.#take(']') ? undefined : this.#expected("',' or ']'")
+    } while (this.take(','))
+    return this.take(']') ? undefined : this.expected("',' or ']'")
   }
 
   /** Skips spaces, and `character` if it comes next. */
-  #take(character: string): boolean {
-    this.#match(SPACE)
-    if (this.#text[this.offset] !== character) return false
+  private take(character: string): boolean {
+    this.match(SPACE)
+    if (this.text[this.offset] !== character) return false
     this.offset += 1
     return true
   }
 
-  #match(pattern: RegExp): string | undefined {
+  private match(pattern: RegExp): string | undefined {
     pattern.lastIndex = this.offset
-    const token = pattern.exec(this.#text)?.[0]
+    const token = pattern.exec(this.text)?.[0]
     if (token !== undefined) this.offset += token.length
     return token
   }
 
-  #expected(what: string): string {
-    this.#match(SPACE)
-    return this.offset === this.#text.length ? `the text ends where ${what} is expected` : `${what} is expected`
+  private expected(what: string): string {
+    this.match(SPACE)
+    return this.offset === this.text.length ? `the text ends where ${what} is expected` : `${what} is expected`
   }
 }
 

@@ -65,11 +65,11 @@ interface Entry {
 }
 
 export class QuorumTally {
-  readonly #options: QuorumTallyOptions
-  readonly #ownStake: number
-  readonly #entries = new Map<bigint, Entry>()
-  readonly #free: Entry[]
-  readonly #counts: Record<TallyVerdict, number>
+  private readonly options: QuorumTallyOptions
+  private readonly ownStake: number
+  private readonly entries = new Map<bigint, Entry>()
+  private readonly free: Entry[]
+  private readonly verdictCounts: Record<TallyVerdict, number>
 
   constructor(options: QuorumTallyOptions) {
     const { stakes, ownIndex, quorumThreshold, entriesMax, requiredLevel } = options
@@ -85,9 +85,9 @@ export class QuorumTally {
     assert(quorumThreshold > 0 && quorumThreshold <= total, 'a quorum can be reached, and not by nobody')
     assert(Number.isInteger(entriesMax) && entriesMax >= 1, 'room for an entry')
     assert(isAckLevel(requiredLevel), 'a known level')
-    this.#options = options
-    this.#ownStake = ownStake
-    this.#free = Array.from({ length: entriesMax }, () => ({
+    this.options = options
+    this.ownStake = ownStake
+    this.free = Array.from({ length: entriesMax }, () => ({
       states: new Uint8Array(stakes.length),
       heldDigests: new Uint8Array(stakes.length * DIGEST_BYTES),
       ownDigest: new Uint8Array(DIGEST_BYTES),
@@ -97,12 +97,12 @@ export class QuorumTally {
       certified: false,
     }))
     const verdicts: readonly TallyVerdict[] = [...ACK_VERDICTS, 'certified']
-    this.#counts = Object.fromEntries(verdicts.map((verdict) => [verdict, 0])) as Record<TallyVerdict, number>
+    this.verdictCounts = Object.fromEntries(verdicts.map((verdict) => [verdict, 0])) as Record<TallyVerdict, number>
   }
 
   /** Entries that are tracked now. */
   get size(): number {
-    return this.#entries.size
+    return this.entries.size
   }
 
   /**
@@ -111,7 +111,7 @@ export class QuorumTally {
    * 'wrong-digest' once compared.
    */
   get counts(): Readonly<Record<TallyVerdict, number>> {
-    return this.#counts
+    return this.verdictCounts
   }
 
   /**
@@ -121,15 +121,15 @@ export class QuorumTally {
    */
   track(sequence: bigint, peers: Uint8Array): void {
     assert(peers.length === PEER_MASK_BYTES, 'a whole mask')
-    assert(!this.#entries.has(sequence), 'a sequence is tracked once')
-    const entry = this.#free.pop()
+    assert(!this.entries.has(sequence), 'a sequence is tracked once')
+    const entry = this.free.pop()
     assert(entry !== undefined, 'no more entries than own slots')
     entry.ownDigestKnown = false
     entry.ownLevel = 0
     entry.ackedStake = 0
     entry.certified = false
     entry.states.fill(NOT_SENT)
-    this.#entries.set(sequence, entry)
+    this.entries.set(sequence, entry)
     for (let peer = 0; peer < COMMITTEE_SIZE_MAX; peer += 1) {
       if (isInMask(peers, peer)) this.addPeer(sequence, peer)
     }
@@ -137,8 +137,8 @@ export class QuorumTally {
 
   /** The batch is about to be handed to a peer, for the first time or, after a reconnection, once more. */
   addPeer(sequence: bigint, peer: number): void {
-    const entry = this.#entryOf(sequence)
-    assert(peer < entry.states.length && peer !== this.#options.ownIndex, 'a peer is another authority')
+    const entry = this.entryOf(sequence)
+    assert(peer < entry.states.length && peer !== this.options.ownIndex, 'a peer is another authority')
     const state = entry.states[peer]
     if (state === NOT_SENT || state === REFUSED) entry.states[peer] = AWAITED
   }
@@ -151,7 +151,7 @@ export class QuorumTally {
    * @returns whether this certified the batch
    */
   ownStored(sequence: bigint, digest: Uint8Array, level: AckLevelCode, wrongPeers?: number[]): boolean {
-    const entry = this.#entryOf(sequence)
+    const entry = this.entryOf(sequence)
     assert(digest.length === DIGEST_BYTES && isAckLevel(level), 'a digest and a known level')
     entry.ownLevel = Math.max(entry.ownLevel, level)
     if (entry.ownDigestKnown) {
@@ -159,9 +159,9 @@ export class QuorumTally {
     } else {
       entry.ownDigest.set(digest)
       entry.ownDigestKnown = true
-      this.#compareHeld(entry, wrongPeers)
+      this.compareHeld(entry, wrongPeers)
     }
-    return this.#certify(entry)
+    return this.certify(entry)
   }
 
   /**
@@ -173,36 +173,36 @@ export class QuorumTally {
    * @param status as received, known or not
    */
   ack(peer: number, sequence: bigint, digest: Uint8Array, level: number, status: number): TallyVerdict {
-    const verdict = this.#judge(peer, sequence, digest, level, status)
-    this.#counts[verdict] += 1
+    const verdict = this.judge(peer, sequence, digest, level, status)
+    this.verdictCounts[verdict] += 1
     if (verdict !== 'counted') return verdict
-    return this.#certify(this.#entryOf(sequence)) ? 'certified' : 'counted'
+    return this.certify(this.entryOf(sequence)) ? 'certified' : 'counted'
   }
 
   /** Nobody needs the batch any more; what still comes for it is of an unknown sequence. */
   release(sequence: bigint): void {
-    const entry = this.#entryOf(sequence)
-    this.#entries.delete(sequence)
-    this.#free.push(entry)
+    const entry = this.entryOf(sequence)
+    this.entries.delete(sequence)
+    this.free.push(entry)
   }
 
-  #entryOf(sequence: bigint): Entry {
-    const entry = this.#entries.get(sequence)
+  private entryOf(sequence: bigint): Entry {
+    const entry = this.entries.get(sequence)
     assert(entry !== undefined, 'the sequence is tracked')
     return entry
   }
 
-  #judge(peer: number, sequence: bigint, digest: Uint8Array, level: number, status: number): AckVerdict {
+  private judge(peer: number, sequence: bigint, digest: Uint8Array, level: number, status: number): AckVerdict {
     assert(digest.length === DIGEST_BYTES, 'a digest has 32 bytes')
-    assert(peer >= 0 && peer < this.#options.stakes.length, 'a peer is an authority')
+    assert(peer >= 0 && peer < this.options.stakes.length, 'a peer is an authority')
     if (!isAckLevel(level) || !isAckStatus(status)) return 'malformed'
-    const entry = this.#entries.get(sequence)
+    const entry = this.entries.get(sequence)
     if (entry === undefined) return 'unknown-sequence'
     const state = entry.states[peer]
     if (state === NOT_SENT) return 'not-sent'
     if (state !== AWAITED) return 'duplicate'
 
-    if (status !== ACK_STATUSES.ok || level < this.#options.requiredLevel) {
+    if (status !== ACK_STATUSES.ok || level < this.options.requiredLevel) {
       entry.states[peer] = REFUSED
       if (status === ACK_STATUSES.invalid) return 'refused-invalid'
       if (status === ACK_STATUSES.quota) return 'refused-quota'
@@ -218,36 +218,36 @@ export class QuorumTally {
       entry.states[peer] = REFUSED
       return 'wrong-digest'
     }
-    this.#count(entry, peer)
+    this.count(entry, peer)
     return entry.certified ? 'late' : 'counted'
   }
 
-  #compareHeld(entry: Entry, wrongPeers: number[] | undefined): void {
+  private compareHeld(entry: Entry, wrongPeers: number[] | undefined): void {
     for (let peer = 0; peer < entry.states.length; peer += 1) {
       if (entry.states[peer] !== HELD) continue
       if (equalBytes(entry.heldDigests, peer * DIGEST_BYTES, entry.ownDigest)) {
-        this.#count(entry, peer)
-        this.#counts.counted += 1
+        this.count(entry, peer)
+        this.verdictCounts.counted += 1
       } else {
         entry.states[peer] = REFUSED
-        this.#counts['wrong-digest'] += 1
+        this.verdictCounts['wrong-digest'] += 1
         wrongPeers?.push(peer)
       }
     }
   }
 
-  #count(entry: Entry, peer: number): void {
+  private count(entry: Entry, peer: number): void {
     entry.states[peer] = COUNTED
-    entry.ackedStake += this.#options.stakes[peer]!
+    entry.ackedStake += this.options.stakes[peer]!
   }
 
   /** Whether the entry is certified by what has just happened: true once in its life. */
-  #certify(entry: Entry): boolean {
-    const { quorumThreshold, requiredLevel } = this.#options
+  private certify(entry: Entry): boolean {
+    const { quorumThreshold, requiredLevel } = this.options
     if (entry.certified || entry.ownLevel < requiredLevel) return false
-    if (entry.ackedStake + this.#ownStake < quorumThreshold) return false
+    if (entry.ackedStake + this.ownStake < quorumThreshold) return false
     entry.certified = true
-    this.#counts.certified += 1
+    this.verdictCounts.certified += 1
     return true
   }
 }
