@@ -138,8 +138,8 @@ export const LOCAL_STOP_DEADLINE_MS = 15_000
 export const LOCAL_SIGNAL_REPEAT_MS = 250
 /** When a process fails because another died, the other's end is seen within this. */
 export const LOCAL_BLAME_MS = 300
-/** One round of the primary's stand-in: `max_header_delay` of the reference, hence about its rate of rounds. */
-export const LOCAL_ROUND_MS = 100
+/** One round of the primary's stand-in: the reference's `max_header_delay`, and time for its votes and certificates. */
+export const LOCAL_ROUND_MS = 250
 /** A node answers for its metrics within this, or the scrape is given up until the next one. */
 export const LOCAL_SCRAPE_DEADLINE_MS = 5_000
 /** A process's log starts anew at this size and the old one is kept once, so that a long run does not fill the disk. */

@@ -186,14 +186,18 @@ export class Store {
   async cleanup(round: bigint): Promise<number> {
     if (round <= this.round) return 0
     this.round = round
-    await this.settle(this.databases.meta.put(META_ROUND, encodeNumber(round)), 'stored')
+    // In one transaction with what is deleted first: a flush for every round is enough.
+    const noted = this.settle(this.databases.meta.put(META_ROUND, encodeNumber(round)), 'stored')
     const retention = BigInt(this.options.retentionRounds)
-    if (retention === 0n || round < retention) return 0
     // One deletion at a time: a later round deletes what this one leaves.
-    if (this.cleaning !== undefined) return 0
+    if (retention === 0n || round < retention || this.cleaning !== undefined) {
+      await noted
+      return 0
+    }
     this.cleaning = this.deleteBefore(round - retention)
     try {
-      return await this.cleaning
+      const [deleted] = await Promise.all([this.cleaning, noted])
+      return deleted
     } finally {
       this.cleaning = undefined
     }
