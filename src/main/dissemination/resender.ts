@@ -8,6 +8,7 @@
  */
 import { checkBatch } from '../../shared/batch.js'
 import { PUSH_AGAIN_INTERVAL_MS, PUSH_AGAIN_QUEUE_MAX } from '../../shared/constants.js'
+import { digestKey } from '../../shared/digest-key.js'
 import type { Arena } from '../../shared/slots.js'
 import type { SlotPool } from '../inbound/slot-pool.js'
 import type { ProcessorClient } from '../processor-client.js'
@@ -66,7 +67,7 @@ export class Resender {
   pushAgain(digests: readonly Uint8Array[]): void {
     const now = this.dependencies.nowMs()
     for (const digest of digests) {
-      const key = Buffer.from(digest).toString('latin1')
+      const key = digestKey(digest)
       const last = this.pushedMs.get(key)
       if (last !== undefined && now - last < PUSH_AGAIN_INTERVAL_MS) continue
       if (this.queue.length >= PUSH_AGAIN_QUEUE_MAX) return

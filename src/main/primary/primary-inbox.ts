@@ -6,6 +6,7 @@
 import { BincodeReader } from '../../shared/bincode.js'
 import type { Committee } from '../../shared/config/committee.js'
 import { DIGEST_BYTES, FOREIGN_SYNCHRONIZE_PER_SECOND, PUBLIC_KEY_BYTES } from '../../shared/constants.js'
+import { digestKey } from '../../shared/digest-key.js'
 import { NarvalError } from '../../shared/errors.js'
 import { type PrimaryWorkerMessage, readPublicKey } from '../../shared/primary-messages.js'
 import type { PrimaryRefusal } from '../../shared/refusals.js'
@@ -137,7 +138,7 @@ function distinct(count: number, digestAt: (index: number) => Uint8Array): Uint8
   const digests = new Map<string, Uint8Array>()
   for (let index = 0; index < count; index += 1) {
     const digest = digestAt(index)
-    const key = Buffer.from(digest.buffer, digest.byteOffset, digest.length).toString('latin1')
+    const key = digestKey(digest)
     if (!digests.has(key)) digests.set(key, new Uint8Array(digest))
   }
   return [...digests.values()]

@@ -2,6 +2,8 @@
  * The digests that the Synchronizer looks for: which are due to be asked for, and whom to ask. Pure: the clock and the
  * choice of peers are handed in.
  */
+import { digestKey } from '../../shared/digest-key.js'
+
 export interface PendingDigest {
   readonly digest: Uint8Array
   /** Authority index of the one that should have it. */
@@ -26,7 +28,7 @@ export class PendingDigests {
 
   /** False if there is no room for it. One that is looked for already stays as it is. */
   add(digest: Uint8Array, target: number, round: bigint): boolean {
-    const key = keyOf(digest)
+    const key = digestKey(digest)
     if (this.entries.has(key)) return true
     if (this.entries.size >= this.max) return false
     this.entries.set(key, { digest, target, round, askedMs: undefined })
@@ -34,11 +36,11 @@ export class PendingDigests {
   }
 
   get(digest: Uint8Array): PendingDigest | undefined {
-    return this.entries.get(keyOf(digest))
+    return this.entries.get(digestKey(digest))
   }
 
   delete(digest: Uint8Array): boolean {
-    return this.entries.delete(keyOf(digest))
+    return this.entries.delete(digestKey(digest))
   }
 
   /** Takes what is due: never asked, or asked at least `retryMs` ago. Marks it as asked now. */
@@ -64,8 +66,4 @@ export class PendingDigests {
     }
     return cancelled
   }
-}
-
-function keyOf(digest: Uint8Array): string {
-  return Buffer.from(digest.buffer, digest.byteOffset, digest.length).toString('latin1')
 }

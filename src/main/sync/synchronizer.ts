@@ -18,6 +18,7 @@ import {
   SYNC_PENDING_MAX,
   SYNC_TICK_MS,
 } from '../../shared/constants.js'
+import { digestKey } from '../../shared/digest-key.js'
 import { NarvalError } from '../../shared/errors.js'
 import { encodeFrameOf } from '../../shared/frames.js'
 import type { InboundWork } from '../../shared/messages.js'
@@ -161,7 +162,7 @@ export class Synchronizer {
     if (!this.options.peers.includes(peer)) return
     const queue = this.queues.get(peer) ?? new Map<string, Uint8Array>()
     this.queues.set(peer, queue)
-    queue.set(keyOf(digest), digest)
+    queue.set(digestKey(digest), digest)
   }
 
   /** Takes the next request out of a peer's queue; what came meanwhile by another way is left out. */
@@ -202,7 +203,7 @@ export class Synchronizer {
   private async request(peer: number, digests: readonly Uint8Array[]): Promise<void> {
     const stream = await this.dependencies.openStream(peer).catch(() => undefined)
     if (stream === undefined) return
-    const request: Request = { peer, wanted: new Map(digests.map((digest) => [keyOf(digest), digest])) }
+    const request: Request = { peer, wanted: new Map(digests.map((digest) => [digestKey(digest), digest])) }
     await new Promise<void>((resolve) => {
       const frames: FrameStream = new FrameStream(
         stream,
@@ -258,7 +259,7 @@ export class Synchronizer {
       end: () => {
         const digest = head.slice(0, DIGEST_BYTES)
         const author = this.dependencies.indexOf(head.subarray(DIGEST_BYTES))
-        if (author === -1 || !request.wanted.delete(keyOf(digest))) {
+        if (author === -1 || !request.wanted.delete(digestKey(digest))) {
           this.freeSlot(slot)
           return author === -1
             ? { refused: 'reply-unknown-author', detail: 'its author is not in the committee' }
@@ -301,8 +302,4 @@ export class Synchronizer {
     this.waiting.delete(frames)
     frames.retry()
   }
-}
-
-function keyOf(digest: Uint8Array): string {
-  return Buffer.from(digest.buffer, digest.byteOffset, digest.length).toString('latin1')
 }

@@ -11,6 +11,7 @@ import { checkBatch, chunkCount, readBatchHeader, transactions } from '../../sha
 import { DIGEST_BYTES } from '../../shared/constants.js'
 import type { Counters } from '../../shared/counters.js'
 import { BatchDigester } from '../../shared/digest.js'
+import { digestKey } from '../../shared/digest-key.js'
 import type { InboundStatus, InboundWork, OwnWork, ProcessorToMain } from '../../shared/messages.js'
 import type { Arena } from '../../shared/slots.js'
 import { storedBytes } from '../../shared/store/format.js'
@@ -103,7 +104,7 @@ export class Processor {
       this.refuse(work, check.sequence, digest, 'not-as-asked', 'another digest than asked for')
       return
     }
-    const storing = this.storing.get(keyOf(digest))
+    const storing = this.storing.get(digestKey(digest))
     const again = storing !== undefined || store.find(digest) !== undefined
     if (!again && this.isFull) {
       this.refuse(work, check.sequence, digest, 'store-full', `${store.bytes} bytes are stored`)
@@ -154,7 +155,7 @@ export class Processor {
     const { counters, store } = this.dependencies
     const startMs = performance.now()
     const owned = this.buffers.copy(bytes)
-    const key = keyOf(digest)
+    const key = digestKey(digest)
     const stored = store.put(digest, author, owned, own).then(() => {
       this.storing.delete(key)
       this.buffers.release(owned)
@@ -178,8 +179,4 @@ export class Processor {
     }
     this.dependencies.log(`Batch ${name} contains ${transactionBytes} B`)
   }
-}
-
-function keyOf(digest: Uint8Array): string {
-  return Buffer.from(digest.buffer, digest.byteOffset, digest.length).toString('latin1')
 }

@@ -12,6 +12,7 @@ import {
   SEQUENCE_PER_MS,
   SEQUENCE_RANGE,
 } from '../../shared/constants.js'
+import { digestKey } from '../../shared/digest-key.js'
 import { NarvalError } from '../../shared/errors.js'
 import {
   batchKey,
@@ -102,7 +103,7 @@ export class Store {
   }
 
   find(digest: Uint8Array): IndexEntry | undefined {
-    if (this.deleting.size > 0 && this.deleting.has(nameOf(digest))) return undefined
+    if (this.deleting.size > 0 && this.deleting.has(digestKey(digest))) return undefined
     const value = this.databases.index.getBinary(digest)
     return value === undefined ? undefined : decodeIndexEntry(value)
   }
@@ -167,7 +168,7 @@ export class Store {
 
   /** Gives a batch the newest stamp, so that it is kept as long as one stored now. */
   async touch(digest: Uint8Array): Promise<void> {
-    const name = nameOf(digest)
+    const name = digestKey(digest)
     // Where it lies is known only once the last move is committed.
     for (let last = this.touching.get(name); last !== undefined; last = this.touching.get(name)) await last
     const entry = this.find(digest)
@@ -236,7 +237,7 @@ export class Store {
       const removed: string[] = []
       for (const key of keys) {
         const digest = digestOfBatchKey(key)
-        const name = nameOf(digest)
+        const name = digestKey(digest)
         if (this.touching.has(name) || !this.isReported(digest)) continue
         const entry = this.find(digest)
         // An index entry with another stamp belongs to a newer copy, which stays.
@@ -310,11 +311,6 @@ export class Store {
     const value = this.databases.meta.getBinary(key)
     return value === undefined ? 0n : decodeNumber(value)
   }
-}
-
-/** A digest as a key of a Map or Set. */
-function nameOf(digest: Uint8Array): string {
-  return Buffer.from(digest.buffer, digest.byteOffset, digest.length).toString('latin1')
 }
 
 function encodeNumber(value: bigint): Buffer {
