@@ -76,6 +76,13 @@ export class Processor {
     await Promise.all(this.storing.values())
   }
 
+  /** Tells main how full the store is; after every change of that. */
+  showStore(): void {
+    const { counters, store } = this.dependencies
+    counters.set('storeBytes', store.bytes)
+    counters.set('storeFull', this.isFull ? 1 : 0)
+  }
+
   own(work: OwnWork): void {
     const bytes = this.dependencies.own.batch(work.slot, work.byteLength)
     const check = checkBatch(bytes, this.options, this.frameOffsets)
@@ -163,8 +170,7 @@ export class Processor {
       counters.add('commitMs', performance.now() - startMs)
     })
     this.storing.set(key, stored)
-    counters.set('storeBytes', store.bytes)
-    counters.set('storeFull', this.isFull ? 1 : 0)
+    this.showStore()
     assert(store.bytes <= this.options.storeBytesMax + storedBytes(this.options.batchBytesMax))
     return stored
   }

@@ -83,17 +83,12 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
       report(port, { type: 'log', level: 'warn', text })
     },
   })
-  const showStore = (): void => {
-    counters.set('storeBytes', store.bytes)
-    counters.set('storeFull', processor.isFull ? 1 : 0)
-  }
-
   let open = true
   const answering = new Set<Promise<void>>()
   const answer = async ({ id, request }: ProcessorCall): Promise<void> => {
     const { answer, transfer } = await answerRequest(request, store, (count) => {
       counters.add('deletedBatches', count)
-      showStore()
+      processor.showStore()
     })
     control.postMessage({ id, answer } satisfies ProcessorReply, transfer as ArrayBuffer[])
   }
@@ -109,7 +104,7 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
     own.drain((work) => processor.own(work), BATCHES_PER_TURN) +
     inbound.drain((work) => processor.foreign(work), BATCHES_PER_TURN)
 
-  showStore()
+  processor.showStore()
   const stopStats = startThreadStats(counters)
   report(port, { type: 'ready' })
   const failure = await Promise.race([doorbell.serve(poll, () => open), fatal])
