@@ -140,6 +140,11 @@ export const LOCAL_SIGNAL_REPEAT_MS = 250
 export const LOCAL_BLAME_MS = 300
 /** One round of the primary's stand-in: the reference's `max_header_delay`, and time for its votes and certificates. */
 export const LOCAL_ROUND_MS = 250
+/**
+ * `gc_depth` of a local committee, fewer rounds than the reference's 50: a loaded committee writes gigabytes a minute, and
+ * nobody is away for long. Batches are kept for twice that, five seconds.
+ */
+export const LOCAL_GC_DEPTH_ROUNDS = 10
 /** A node answers for its metrics within this, or the scrape is given up until the next one. */
 export const LOCAL_SCRAPE_DEADLINE_MS = 5_000
 /** A process's log starts anew at this size and the old one is kept once, so that a long run does not fill the disk. */
@@ -190,6 +195,10 @@ export const STREAM_WINDOW_BYTES = 4 * 1024 * 1024
  * would let ACKs in between sooner.
  */
 export const SLICE_BYTES = 4 * 65_519 - 12
+/** Bytes of a slice on the wire: with yamux's header, and for each noise message a length and a tag. */
+export const SLICE_WIRE_BYTES = SLICE_BYTES + 12 + 4 * (2 + 16)
+/** Buffers of SLICE_WIRE_BYTES that are kept for the next slices: two for each of a handful of busy connections. */
+export const JOIN_BUFFERS_KEPT = 16
 /** Bytes that may wait in a socket's own buffer: two slices, so that the next is ready when one is gone. */
 export const SOCKET_BUFFER_BYTES = 512 * 1024
 /** Connections with one authority: ours, theirs, and one more while an old one is dying. */

@@ -4,6 +4,7 @@ import { type Committee, parseCommittee } from '../../shared/config/committee.js
 import { formatCommittee, localCommittee } from '../../shared/config/committee-file.js'
 import { generateKeys, writeKeys } from '../../shared/config/keys.js'
 import { defaultParameters, formatParameters, type Parameters } from '../../shared/config/parameters.js'
+import { LOCAL_GC_DEPTH_ROUNDS } from '../../shared/constants.js'
 import type { LocalOptions, WorkerName } from './options.js'
 import { freePorts } from './ports.js'
 import type { Workspace } from './workspace.js'
@@ -38,8 +39,10 @@ export async function makeCommittee(options: LocalOptions, workspace: Workspace)
   const committee = parseCommittee(JSON.parse(readFileSync(workspace.committeeFile, 'utf8')), workspace.committeeFile)
 
   const defaults = defaultParameters()
-  // Twice gc_depth, the least there is: stores stay as small as the protocol allows, however long a run takes.
-  const parameters = { ...defaults, ackLevel: options.ackLevel, retentionRounds: 2 * defaults.gcDepthRounds }
+  // Twice gc_depth, the least there is: stores stay small however long a run takes, and the pages of the file that are
+  // written again are still in memory.
+  const gcDepthRounds = LOCAL_GC_DEPTH_ROUNDS
+  const parameters = { ...defaults, ackLevel: options.ackLevel, gcDepthRounds, retentionRounds: 2 * gcDepthRounds }
   writeFileSync(workspace.parametersFile, formatParameters(parameters))
 
   const authorityOf = authorityLookup(committee, names)
