@@ -1,16 +1,24 @@
 /**
- * The V8 flags that a node's process is started with.
+ * The V8 flags that a node's process is started with. They work only at the start of a process.
  *
  * Each cipher call and socket read of the main thread allocates its result outside the heap. main/gc-relief.ts has such
- * buffers collected while they are young. On Node 20 that is reliable only with a young generation of at least 16 MiB:
- * in one that V8 sizes by itself they are at times old before they die, and full garbage collections are back. It can
- * only be set when the process starts. From Node 22 on it makes no difference.
+ * buffers collected while they are young. But V8 adds the bytes outside the heap, dead or not, to the old generation when
+ * it decides whether that is near its limit, and starts to mark everything when less than the young generation's capacity
+ * is left. After a full collection that is so after every few slices: a busy node collected everything eight times a
+ * second, for good, which was a third of its CPU.
+ *
+ * Without incremental marking, a full collection comes only when the limit is reached, and a young generation of 32 MiB
+ * puts it out of reach. The one or two full collections of a run then stop the main thread for as long as it takes to
+ * mark its 20 MB, some 20 ms. docs/performance.md has the figures.
  */
-const MIN_SEMI_SPACE = '--min-semi-space-size=16'
+const FLAGS = ['--min-semi-space-size=32', '--max-semi-space-size=32', '--no-incremental-marking']
+
+/** V8 names its flags for itself: in versions of Node that were not tried, a flag could be an error. */
+const NODE_MAJORS_TRIED = [20, 22, 24]
 
 /** @param nodeVersion as in `process.versions.node` */
 export function v8FlagsFor(nodeVersion: string): readonly string[] {
-  return Number(nodeVersion.split('.')[0]) < 22 ? [MIN_SEMI_SPACE] : []
+  return NODE_MAJORS_TRIED.includes(Number(nodeVersion.split('.')[0])) ? FLAGS : []
 }
 
 /** Those of them that a process was started without. */
