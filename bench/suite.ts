@@ -1,6 +1,6 @@
 /** `npm run bench`: what each stage of the data path costs by itself, on this machine. */
 import 'core-js/actual/promise/with-resolvers.js'
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { EXIT_FAILURE, EXIT_USAGE } from '../src/main/cli/exit-codes.js'
@@ -27,7 +27,7 @@ import { tally } from './stages/tally.js'
 /** In the order of a batch's way. */
 const STAGES: readonly Stage[] = [ingress, seal, rings, decode, digest, lmdb, stream, tally, control, bincode]
 
-const TIME_MS_DEFAULT = 1000
+const TIME_MS_DEFAULT = 800
 const TIME_MS_MAX = 60_000
 const TIME_MS_SMOKE = 20
 const SIGNAL_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
@@ -66,7 +66,6 @@ async function main(args: readonly string[]): Promise<number> {
     .exitOverride()
   try {
     program.parse(args, { from: 'user' })
-    if (program.args.length > 0) program.error(`error: unexpected argument: ${program.args[0]}`)
     await run(program.opts<Options>())
     return 0
   } catch (error) {
@@ -144,8 +143,9 @@ function checkWritable(file: string): void {
   const directory = dirname(resolve(file))
   try {
     accessSync(directory, constants.W_OK)
-  } catch {
-    throw new ReportError(`cannot write ${file}: there is no directory ${directory} that can be written to`)
+    if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) throw new ReportError('it is a directory')
+  } catch (error) {
+    throw new ReportError(`cannot write ${file}: ${(error as Error).message}`)
   }
 }
 
