@@ -7,14 +7,15 @@ import type { Libp2p, Stream } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { GcRelief } from '../../src/main/gc-relief.js'
 import { createLibp2pNode } from '../../src/main/network/libp2p-node.js'
-import { DRAIN_WATCHDOG_MS } from '../../src/shared/constants.js'
+import { ACK_BYTES, DRAIN_WATCHDOG_MS } from '../../src/shared/constants.js'
+import { BATCH_BYTES } from '../lib/stage.js'
 
 export type StreamPeerRequest =
   /** The first: be one of the two. Answered by the node's addresses. */
   | { readonly type: 'start'; readonly role: 'listener' | 'dialler' }
   | { readonly type: 'dial'; readonly addresses: readonly string[] }
-  /** Open a stream and send on it, in pieces, for as long as it takes them. */
-  | { readonly type: 'send'; readonly pieceBytes: number }
+  /** Open a stream and send on it, in pieces, until told to stop, with so many bytes unacknowledged or a piece more. */
+  | { readonly type: 'send'; readonly pieceBytes: number; readonly inFlightBytes: number }
   | { readonly type: 'stop' }
   | { readonly type: 'snapshot' }
 
@@ -48,30 +49,52 @@ async function start(role: 'listener' | 'dialler'): Promise<void> {
     authorities: 4,
     admits: () => true,
   })
-  await node.handle(PROTOCOL, (stream) => {
-    stream.addEventListener('message', ({ data }) => count(data.byteLength))
-  })
+  await node.handle(PROTOCOL, receive)
   await node.start()
 }
 
-/** As the product sends a batch: while the stream takes it, and again when it has drained. */
-async function send(pieceBytes: number): Promise<void> {
+/** Says so whenever another batch's bytes have come, as a worker does when it has stored one. */
+function receive(stream: Stream): void {
+  const ack = new Uint8Array(ACK_BYTES)
+  let unacknowledged = 0
+  stream.addEventListener('message', ({ data }) => {
+    count(data.byteLength)
+    unacknowledged += data.byteLength
+    for (; unacknowledged >= BATCH_BYTES; unacknowledged -= BATCH_BYTES) {
+      if (stream.writeStatus === 'writable') stream.send(ack)
+    }
+  })
+}
+
+/**
+ * As the product sends batches: while the stream takes more, and not too much is on its way. The stream alone is no
+ * bound: it says `drain` with each update of its window, however much it has still to send.
+ */
+async function send(pieceBytes: number, inFlightBytes: number): Promise<void> {
   const [connection] = node.getConnections()
   const stream = await connection!.newStream(PROTOCOL)
   // Batches are sent from shared memory.
   const piece = new Uint8Array(new SharedArrayBuffer(pieceBytes)).fill(7)
   sending = stream
+  let sent = 0
+  let ackBytes = 0
   let pumping = false
+  const hasRoom = (): boolean => sent - Math.floor(ackBytes / ACK_BYTES) * BATCH_BYTES < inFlightBytes
   const pump = (): void => {
     // `send` may dispatch events that lead back here.
     if (pumping) return
     pumping = true
-    while (stream === sending && stream.writeStatus === 'writable' && !stream.writableNeedsDrain) {
+    while (stream === sending && stream.writeStatus === 'writable' && !stream.writableNeedsDrain && hasRoom()) {
       stream.send(piece)
       count(pieceBytes)
+      sent += pieceBytes
     }
     pumping = false
   }
+  stream.addEventListener('message', ({ data }) => {
+    ackBytes += data.byteLength
+    pump()
+  })
   stream.addEventListener('drain', pump)
   const watchdog = setInterval(pump, DRAIN_WATCHDOG_MS)
   stream.addEventListener('close', () => clearInterval(watchdog))
@@ -87,7 +110,7 @@ async function handle(request: StreamPeerRequest): Promise<void> {
       await node.dial(request.addresses.map((address) => multiaddr(address)))
       break
     case 'send':
-      await send(request.pieceBytes)
+      await send(request.pieceBytes, request.inFlightBytes)
       break
     case 'stop':
       sending?.abort(new Error('enough'))

@@ -1,22 +1,30 @@
 /**
  * A stream between two processes: libp2p over loopback TCP with noise and yamux, as the product sets them up. Each side
- * counts its bytes and its CPU time over the same windows.
+ * counts its bytes and its CPU time over the same windows. As much is on its way as in the product, unless a case says
+ * otherwise: the receiver acknowledges each batch's bytes.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { SLICE_BYTES } from '../../src/shared/constants.js'
+import { IN_FLIGHT_MIN, SLICE_BYTES, STREAM_WINDOW_BYTES } from '../../src/shared/constants.js'
 import { v8FlagsFor } from '../../src/shared/v8-flags.js'
 import { WARM_UP_SHARE } from '../lib/measure.js'
 import { cpuRow, type Row, type RowName, rateRow } from '../lib/row.js'
-import type { Stage, StageContext } from '../lib/stage.js'
+import { BATCH_BYTES, type Stage, type StageContext } from '../lib/stage.js'
 import { meanAndMargin } from '../lib/statistics.js'
-import { formatSize } from '../lib/units.js'
 import type { StreamPeerAnswer, StreamPeerRequest } from './stream-peer.js'
 
 const NAME = 'stream'
-const PIECES = [16 * 1024, 64 * 1024, SLICE_BYTES, 512 * 1024]
+/** What the product has on its way to a peer at first and at least, and the most that a stream's window lets through. */
+const IN_FLIGHT_BYTES = IN_FLIGHT_MIN * BATCH_BYTES
+const CASES = [
+  { name: 'pieces of 16 KiB', pieceBytes: 16 * 1024, inFlightBytes: IN_FLIGHT_BYTES },
+  { name: 'pieces of 64 KiB', pieceBytes: 64 * 1024, inFlightBytes: IN_FLIGHT_BYTES },
+  { name: 'pieces as in the product', pieceBytes: SLICE_BYTES, inFlightBytes: IN_FLIGHT_BYTES },
+  { name: 'pieces of 512 KiB', pieceBytes: 512 * 1024, inFlightBytes: IN_FLIGHT_BYTES },
+  { name: 'as in the product, 4 MiB in flight', pieceBytes: SLICE_BYTES, inFlightBytes: STREAM_WINDOW_BYTES },
+]
 /** A case is measured in so many windows, if they are of this length at least: their differences are its margin. */
 const WINDOWS = 8
 const WINDOW_MS_MIN = 50
@@ -32,7 +40,7 @@ export const stream: Stage = {
       await dialler.ask({ type: 'start', role: 'dialler' })
       await dialler.ask({ type: 'dial', addresses })
       const rows: Row[] = []
-      for (const pieceBytes of PIECES) rows.push(...(await send(dialler, listener, pieceBytes, context.timeMs)))
+      for (const each of CASES) rows.push(...(await send(dialler, listener, each, context.timeMs)))
       return rows
     } finally {
       await Promise.all([dialler.end(), listener.end()])
@@ -40,10 +48,15 @@ export const stream: Stage = {
   },
 }
 
-async function send(dialler: Peer, listener: Peer, pieceBytes: number, timeMs: number): Promise<Row[]> {
+async function send(
+  dialler: Peer,
+  listener: Peer,
+  { name: caseName, pieceBytes, inFlightBytes }: (typeof CASES)[number],
+  timeMs: number,
+): Promise<Row[]> {
   const snapshots = (): Promise<StreamPeerAnswer[]> =>
     Promise.all([dialler, listener].map((peer) => peer.ask({ type: 'snapshot' })))
-  await dialler.ask({ type: 'send', pieceBytes })
+  await dialler.ask({ type: 'send', pieceBytes, inFlightBytes })
   await sleep(timeMs * WARM_UP_SHARE)
   const windowMs = Math.max(WINDOW_MS_MIN, timeMs / WINDOWS)
   const taken = [await snapshots()]
@@ -54,27 +67,28 @@ async function send(dialler: Peer, listener: Peer, pieceBytes: number, timeMs: n
   }
   await dialler.ask({ type: 'stop' })
 
-  const nsPerByte = taken.slice(1).map(([, now], index) => {
-    const before = taken[index]![1]!
-    return ((now!.atMs - before.atMs) * 1e6) / Math.max(1, now!.bytes - before.bytes)
-  })
-  const { mean, rmePercent } = meanAndMargin(nsPerByte)
-  const label = `pieces of ${formatSize(pieceBytes)}${pieceBytes === SLICE_BYTES ? ' (as the product)' : ''}`
+  const received = taken.map(([, listenerThen]) => listenerThen!)
+  const perByte = received.slice(1).map((now, index) => nsPerByte(received[index]!, now))
+  const { rmePercent } = meanAndMargin(perByte)
   const name = (what: string, op: string): RowName => ({
     stage: NAME,
-    case: `${label}${what}`,
+    case: `${caseName}${what}`,
     op,
   })
   return [
     rateRow(
       name('', `piece of ${pieceBytes} B`),
-      mean * pieceBytes,
+      nsPerByte(received[0]!, received.at(-1)!) * pieceBytes,
       pieceBytes,
       rmePercent === undefined ? {} : { rme_percent: rmePercent },
     ),
     cpuRow(name(', CPU of the sender', 'byte'), cpuNsPerByte(taken[0]![0]!, taken.at(-1)![0]!)),
     cpuRow(name(', CPU of the receiver', 'byte'), cpuNsPerByte(taken[0]![1]!, taken.at(-1)![1]!)),
   ]
+}
+
+function nsPerByte(from: StreamPeerAnswer, to: StreamPeerAnswer): number {
+  return ((to.atMs - from.atMs) * 1e6) / Math.max(1, to.bytes - from.bytes)
 }
 
 function cpuNsPerByte(from: StreamPeerAnswer, to: StreamPeerAnswer): number {
