@@ -17,13 +17,13 @@ const AUTHOR = new Uint8Array(PUBLIC_KEY_BYTES).fill(1)
 const PUT_BYTES_MAX = 1_000_000_000
 const PUTS_MIN = 8
 const LEVELS = ['stored', 'durable'] as const
-const OUTSTANDING = [1, 16]
+const OUTSTANDING = [1, 4, 16]
 /** Batches that are read: more than any cache of the processor's. */
 const GET_BATCHES = 128
 
 export const lmdb: Stage = {
   name: NAME,
-  about: 'batches put at both ACK levels and got, through Store, with 1 and 16 puts outstanding',
+  about: 'batches put at both ACK levels and got, through Store, with 1, 4 and 16 puts outstanding',
   async run(context) {
     const rows: Row[] = []
     for (const level of LEVELS) {
