@@ -20,7 +20,7 @@ const INSPECTOR_DEADLINE_MS = 10_000
 const STOP_DEADLINE_MS = 60_000
 const POLL_MS = 50
 /** Load beyond the two windows; it is stopped when they are over, and ends by itself if nobody is left to stop it. */
-const SPARE_S = 120
+const SPARE_S = 60
 
 export interface NodeProcess {
   readonly pid: number
