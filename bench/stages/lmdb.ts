@@ -1,0 +1,125 @@
+/**
+ * The store: batches put at both ACK levels through the product's Store, with one outstanding and with several, as a
+ * busy processor has them; and read back. Each case writes to a directory of its own, on the disk that the suite is on.
+ */
+import { createHash, randomBytes } from 'node:crypto'
+import { DIGEST_BYTES, PUBLIC_KEY_BYTES } from '../../src/shared/constants.js'
+import { Store } from '../../src/threads/processor/store.js'
+import { measure } from '../lib/measure.js'
+import { type Row, rateRow } from '../lib/row.js'
+import { BATCH_BYTES, type Stage, type StageContext } from '../lib/stage.js'
+import { latencies } from '../lib/statistics.js'
+import { sharedBatch } from '../lib/transactions.js'
+
+const NAME = 'lmdb'
+const AUTHOR = new Uint8Array(PUBLIC_KEY_BYTES).fill(1)
+/** A case ends early at this: a fast disk would otherwise be filled by a long `--time`. */
+const PUT_BYTES_MAX = 1_000_000_000
+const PUTS_MIN = 8
+const LEVELS = ['stored', 'durable'] as const
+const OUTSTANDING = [1, 4, 16]
+/** Batches that are read: more than any cache of the processor's. */
+const GET_BATCHES = 128
+
+export const lmdb: Stage = {
+  name: NAME,
+  about: 'batches put at both ACK levels and got, through Store, with 1, 4 and 16 puts outstanding',
+  async run(context) {
+    const rows: Row[] = []
+    for (const level of LEVELS) {
+      for (const outstanding of OUTSTANDING) {
+        rows.push(await withStore(context, level, (store, failed) => put(store, failed, level, outstanding, context)))
+      }
+    }
+    rows.push(...(await withStore(context, 'stored', (store, failed) => get(store, failed, context))))
+    return rows
+  },
+}
+
+/** Opens a store in a fresh directory; both are gone afterwards. `failed` rejects when the store cannot go on. */
+async function withStore<T>(
+  { cleanup }: StageContext,
+  level: 'stored' | 'durable',
+  use: (store: Store, failed: Promise<never>) => Promise<T>,
+): Promise<T> {
+  const directory = cleanup.directory('store')
+  let onFatal!: (error: Error) => void
+  const failed = new Promise<never>((_, reject) => {
+    onFatal = reject
+  })
+  // It may fail while nobody waits.
+  failed.catch(() => {})
+  const store = new Store({ directory, authority: AUTHOR, workerId: 0, level, retentionRounds: 0 }, { onFatal })
+  try {
+    await Promise.race([store.open(), failed])
+    return await use(store, failed)
+  } finally {
+    await store.close()
+    cleanup.remove(directory)
+  }
+}
+
+/** Keeps so many puts outstanding for the time of a case. */
+async function put(
+  store: Store,
+  failed: Promise<never>,
+  level: string,
+  outstanding: number,
+  { timeMs }: StageContext,
+): Promise<Row> {
+  const batch = Uint8Array.from(sharedBatch(512, BATCH_BYTES))
+  const samplesNs: number[] = []
+  const start = process.hrtime.bigint()
+  const endMs = performance.now() + timeMs
+  let started = 0
+  const lane = async (): Promise<void> => {
+    while (started < PUTS_MIN || (performance.now() < endMs && started * batch.length < PUT_BYTES_MAX)) {
+      started += 1
+      const putStart = process.hrtime.bigint()
+      await store.put(new Uint8Array(randomBytes(DIGEST_BYTES)), AUTHOR, batch, false)
+      samplesNs.push(Number(process.hrtime.bigint() - putStart))
+    }
+  }
+  await Promise.race([Promise.all(Array.from({ length: outstanding }, lane)), failed])
+  const elapsedNs = Number(process.hrtime.bigint() - start)
+  return rateRow(
+    { stage: NAME, case: `put, ${level}, ${outstanding} outstanding`, op: `batch of ${batch.length} B` },
+    elapsedNs / samplesNs.length,
+    batch.length,
+    latencies(samplesNs),
+  )
+}
+
+async function get(store: Store, failed: Promise<never>, { timeMs }: StageContext): Promise<Row[]> {
+  const batch = Uint8Array.from(sharedBatch(512, BATCH_BYTES))
+  const digests = Array.from(
+    { length: GET_BATCHES },
+    (_, n) => new Uint8Array(createHash('sha256').update(`${n}`).digest()),
+  )
+  const put = Promise.all(digests.map((digest) => store.put(digest, AUTHOR, batch, false)))
+  await Promise.race([put, failed])
+  const missing = new Uint8Array(randomBytes(DIGEST_BYTES))
+  let next = 0
+  const nextDigest = (): Uint8Array => {
+    next = (next + 1) % GET_BATCHES
+    return digests[next]!
+  }
+  return measure(
+    NAME,
+    [
+      {
+        name: 'get',
+        op: `batch of ${batch.length} B`,
+        bytes: batch.length,
+        run() {
+          const found = store.get(nextDigest())
+          if (found === undefined) throw new Error('lmdb: a batch that was stored is not there')
+          return found
+        },
+      },
+      { name: 'find, stored', op: 'look-up', run: () => store.find(nextDigest()) },
+      { name: 'find, not stored', op: 'look-up', run: () => store.find(missing) },
+    ],
+    timeMs,
+  )
+}

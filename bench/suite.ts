@@ -1,0 +1,154 @@
+/** `npm run bench`: what each stage of the data path costs by itself, on this machine. */
+import 'core-js/actual/promise/with-resolvers.js'
+import { accessSync, constants, statSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { EXIT_FAILURE, EXIT_USAGE } from '../src/main/cli/exit-codes.js'
+import { integer } from '../src/main/cli/values.js'
+import { Cleanup } from './lib/cleanup.js'
+import { compare } from './lib/compare.js'
+import { environment, environmentLines } from './lib/environment.js'
+import { WARM_UP_SHARE } from './lib/measure.js'
+import { type Report, ReportError, readReport, writeReport } from './lib/report.js'
+import { ROW_TITLES, type Row, rowCells } from './lib/row.js'
+import { BATCH_BYTES, type Stage } from './lib/stage.js'
+import { drawTable } from './lib/table.js'
+import { bincode } from './stages/bincode.js'
+import { control } from './stages/control.js'
+import { decode } from './stages/decode.js'
+import { digest } from './stages/digest.js'
+import { ingress } from './stages/ingress.js'
+import { lmdb } from './stages/lmdb.js'
+import { rings } from './stages/rings.js'
+import { seal } from './stages/seal.js'
+import { stream } from './stages/stream.js'
+import { tally } from './stages/tally.js'
+
+/** In the order of a batch's way. */
+const STAGES: readonly Stage[] = [ingress, seal, rings, decode, digest, lmdb, stream, tally, control, bincode]
+
+const TIME_MS_DEFAULT = 800
+const TIME_MS_MAX = 60_000
+const TIME_MS_SMOKE = 20
+const SIGNAL_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
+
+interface Options {
+  readonly only?: readonly Stage[]
+  readonly time: number
+  readonly smoke?: true
+  readonly json?: string
+  readonly compare?: string
+  readonly list?: true
+}
+
+interface Settings {
+  /** How long each case is measured, after its warm-up. */
+  readonly time_ms: number
+  readonly warm_up_ms: number
+  readonly batch_bytes: number
+  readonly stages: readonly string[]
+}
+
+const cleanup = new Cleanup(join(import.meta.dirname, '../../.bench'))
+process.on('exit', () => cleanup.all())
+for (const [signal, code] of Object.entries(SIGNAL_CODES)) process.on(signal, () => process.exit(code))
+process.exitCode = await main(process.argv.slice(2))
+
+async function main(args: readonly string[]): Promise<number> {
+  const program = new Command('bench')
+    .description('Measures each stage of the data path by itself, with the code that a worker runs.')
+    .option('--only <stages>', 'these stages, by name, with commas between them', stagesOf)
+    .option('--time <ms>', 'how long each case is measured', integer(1, TIME_MS_MAX), TIME_MS_DEFAULT)
+    .option('--smoke', `the same as --time ${TIME_MS_SMOKE}: whether it runs, not what it measures`)
+    .option('--json <file>', 'write the results to this file too')
+    .option('--compare <file>', "show this run's times in times of the run that --json wrote here")
+    .option('--list', 'list the stages and do nothing')
+    .exitOverride()
+  try {
+    program.parse(args, { from: 'user' })
+    await run(program.opts<Options>())
+    return 0
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
+    const isBug = !(error instanceof ReportError) && error instanceof Error
+    process.stderr.write(`bench: ${isBug ? error.stack : (error as Error).message}\n`)
+    return EXIT_FAILURE
+  }
+}
+
+async function run(options: Options): Promise<void> {
+  if (options.list) {
+    print(
+      drawTable(
+        ['stage', 'what it measures'],
+        STAGES.map(({ name, about }) => [name, about]),
+      ),
+    )
+    return
+  }
+  // Before a minute of measuring, not after it.
+  const earlier = options.compare === undefined ? undefined : readReport(options.compare)
+  if (options.json !== undefined) checkWritable(options.json)
+  const stages = options.only ?? STAGES
+  const timeMs = options.smoke ? TIME_MS_SMOKE : options.time
+  const settings: Settings = {
+    time_ms: timeMs,
+    warm_up_ms: timeMs * WARM_UP_SHARE,
+    batch_bytes: BATCH_BYTES,
+    stages: stages.map(({ name }) => name),
+  }
+  const made = environment()
+  print(environmentLines(made))
+  print([
+    `settings ${settings.time_ms} ms for each case after ${settings.warm_up_ms} ms to warm up, batches of ${BATCH_BYTES} B`,
+    '',
+  ])
+  const rows: Row[] = []
+  for (const stage of stages) {
+    process.stderr.write(`measuring ${stage.name} …\n`)
+    rows.push(...(await stage.run({ timeMs, cleanup })))
+  }
+  const report: Report<Settings> = { environment: made, settings, rows }
+  show(report, earlier)
+  if (options.json !== undefined) writeReport(options.json, report)
+}
+
+function show(now: Report<Settings>, earlier: Report<unknown> | undefined): void {
+  if (earlier === undefined) {
+    print(drawTable(ROW_TITLES, now.rows.map(rowCells)))
+    return
+  }
+  const { cells, notes } = compare(now, earlier, now.settings.stages)
+  const rows = now.rows.map((row, index) => [...rowCells(row), cells[index]!])
+  print(drawTable([...ROW_TITLES, 'now/earlier'], rows))
+  print([
+    '',
+    `now/earlier: of the time per op, else of the latency's p50, else of ns/B; below 1 is faster.`,
+    `earlier: commit ${earlier.environment.commit}, ${earlier.environment.date}`,
+    ...notes,
+  ])
+}
+
+function stagesOf(text: string): Stage[] {
+  return text.split(',').map((name) => {
+    const found = STAGES.find((stage) => stage.name === name)
+    if (found !== undefined) return found
+    throw new InvalidArgumentError(
+      `There is no stage ${name}; there are ${STAGES.map((stage) => stage.name).join(', ')}.`,
+    )
+  })
+}
+
+function checkWritable(file: string): void {
+  const directory = dirname(resolve(file))
+  try {
+    accessSync(directory, constants.W_OK)
+    if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) throw new ReportError('it is a directory')
+  } catch (error) {
+    throw new ReportError(`cannot write ${file}: ${(error as Error).message}`)
+  }
+}
+
+function print(lines: readonly string[]): void {
+  process.stdout.write(lines.map((line) => `${line}\n`).join(''))
+}
