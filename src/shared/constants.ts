@@ -175,6 +175,11 @@ assert(BATCH_HEADER_BYTES + TRANSACTION_PREFIX_BYTES < CHUNK_BYTES, 'a frame sta
 export const FLUSH_DEADLINE_MS = 60_000
 /** Bytes that the disk must have free for a store to be opened: LMDB's own pages and a few small batches. */
 export const STORE_FREE_BYTES_MIN = 1024 * 1024
+/**
+ * Bytes of batches that LMDB has to write at once: four batches of 500 kB. Fewer share no flush; more do not fit in the
+ * processor's cache, and cost twice the CPU (`npm run bench -- --only lmdb`).
+ */
+export const PUT_BYTES_MAX = 2_000_000
 /** Batches deleted in one transaction: so that a deletion does not hold up the batches that come meanwhile. */
 export const DELETE_CHUNK = 64
 /** Digests in one answer of a walk over the store (recovery at boot). */

@@ -1,12 +1,9 @@
 /**
- * The libp2p node of a worker: TCP, noise, yamux, and limits. The one place that names the packages of the encrypter
- * and the muxer, which upstream has renamed (`@libp2p/noise`, `@libp2p/yamux`).
+ * The libp2p node of a worker: TCP, noise, yamux, and limits.
  */
 import { isIPv6 } from 'node:net'
-import { noise } from '@chainsafe/libp2p-noise'
-import { yamux } from '@chainsafe/libp2p-yamux'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
-import type { ConnectionEncrypter, Libp2p, MessageStream, PeerId } from '@libp2p/interface'
+import type { Libp2p, PeerId } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { type TCPSocketOptions, tcp } from '@libp2p/tcp'
 import { createLibp2p, type Libp2pOptions } from 'libp2p'
@@ -19,6 +16,8 @@ import {
   STREAM_WINDOW_BYTES,
   UNVERIFIED_CONNECTIONS_MAX,
 } from '../../shared/constants.js'
+import { leanNoise } from './lean-noise.js'
+import { leanYamux } from './lean-yamux.js'
 
 export type PeerDiscovery = NonNullable<Libp2pOptions['peerDiscovery']>
 
@@ -39,32 +38,11 @@ export interface Libp2pNodeOptions {
  */
 const SOCKET_OPTIONS = { highWaterMark: SOCKET_BUFFER_BYTES } as TCPSocketOptions
 
-type NoiseComponents = Parameters<ReturnType<typeof noise>>[0]
-
 /** Streams on one connection: hello, batches both ways, and requests both ways, with room for those that are dying. */
 const STREAMS_PER_CONNECTION_MAX = 32
 
 export async function peerIdOfSeed(networkKeySeed: Uint8Array): Promise<string> {
   return peerIdFromPrivateKey(await generateKeyPairFromSeed('Ed25519', networkKeySeed)).toString()
-}
-
-/**
- * Noise, on connections that write what it hands them in one piece. Of each slice it makes a length, a header, a
- * ciphertext and a tag for every 64 KiB; each would be a system call and a wake-up of the peer. The copy costs less.
- */
-function encrypter(components: NoiseComponents): ConnectionEncrypter {
-  const inner = noise()(components)
-  return {
-    protocol: inner.protocol,
-    secureInbound: (connection, options) => inner.secureInbound(joinPieces(connection), options),
-    secureOutbound: (connection, options) => inner.secureOutbound(joinPieces(connection), options),
-  }
-}
-
-function joinPieces(connection: MessageStream): MessageStream {
-  const send = connection.send.bind(connection)
-  connection.send = (data) => send(data instanceof Uint8Array ? data : data.subarray())
-  return connection
 }
 
 export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp2p> {
@@ -76,9 +54,9 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
       listen: [`/${isIPv6(options.listen.host) ? 'ip6' : 'ip4'}/${options.listen.host}/tcp/${options.listen.port}`],
     },
     transports: [tcp({ dialOpts: SOCKET_OPTIONS, listenOpts: SOCKET_OPTIONS })],
-    connectionEncrypters: [encrypter],
+    connectionEncrypters: [leanNoise()],
     streamMuxers: [
-      yamux({
+      leanYamux({
         maxInboundStreams: STREAMS_PER_CONNECTION_MAX,
         maxOutboundStreams: STREAMS_PER_CONNECTION_MAX,
         streamOptions: {

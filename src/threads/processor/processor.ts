@@ -8,7 +8,7 @@
  */
 import assert from 'node:assert'
 import { checkBatch, chunkCount, readBatchHeader, transactions } from '../../shared/batch.js'
-import { DIGEST_BYTES } from '../../shared/constants.js'
+import { DIGEST_BYTES, PUT_BYTES_MAX } from '../../shared/constants.js'
 import type { Counters } from '../../shared/counters.js'
 import { BatchDigester } from '../../shared/digest.js'
 import { digestKey } from '../../shared/digest-key.js'
@@ -37,6 +37,8 @@ export interface ProcessorDependencies {
   readonly counters: Counters<'processor'>
   /** Publishes to main and rings. */
   readonly send: (message: ProcessorToMain) => void
+  /** It is not saturated any more: there may be work in the rings. */
+  readonly onRelieved: () => void
   readonly log: (text: string) => void
   /** `reason` is a constant of the code: its lines are limited. */
   readonly logRefusal: (reason: string, text: string) => void
@@ -52,6 +54,7 @@ export class Processor {
   private readonly buffers: OwnedBuffers
   /** Batches whose commit is awaited, by digest: a second copy of one waits for the first. At most one per slot. */
   private readonly storing = new Map<string, Promise<void>>()
+  private putBytes = 0
   private readonly author: Uint8Array
   /** Kept free for the own batches that are under way, one per slot: others' are refused below it. */
   private readonly storeBytesReserved: number
@@ -69,6 +72,11 @@ export class Processor {
   /** True while the store takes no batches of others, and clients are to wait. */
   get isFull(): boolean {
     return this.dependencies.store.bytes + this.storeBytesReserved >= this.options.storeBytesMax
+  }
+
+  /** True while LMDB has as much to write as it writes well at once: more work is to wait in its ring. */
+  get isSaturated(): boolean {
+    return this.putBytes >= PUT_BYTES_MAX
   }
 
   /** Resolves when every batch taken on so far is stored. */
@@ -162,10 +170,14 @@ export class Processor {
     const { counters, store } = this.dependencies
     const startMs = performance.now()
     const owned = this.buffers.copy(bytes)
+    this.putBytes += owned.length
     const key = digestKey(digest)
     const stored = store.put(digest, author, owned, own).then(() => {
       this.storing.delete(key)
       this.buffers.release(owned)
+      const wasSaturated = this.isSaturated
+      this.putBytes -= owned.length
+      if (wasSaturated && !this.isSaturated) this.dependencies.onRelieved()
       counters.add('commits')
       counters.add('commitMs', performance.now() - startMs)
     })

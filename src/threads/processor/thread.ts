@@ -7,7 +7,7 @@ import { Counters } from '../../shared/counters.js'
 import { Doorbell } from '../../shared/doorbell.js'
 import type { NarvalError } from '../../shared/errors.js'
 import type { Layout } from '../../shared/layout.js'
-import { inboundWork, ownWork, processorToMain } from '../../shared/messages.js'
+import { type InboundWork, inboundWork, type OwnWork, ownWork, processorToMain } from '../../shared/messages.js'
 import type { ProcessorCall, ProcessorReply } from '../../shared/processor-control.js'
 import { RingConsumer, RingProducer } from '../../shared/ring.js'
 import { Arena } from '../../shared/slots.js'
@@ -28,8 +28,8 @@ export interface ProcessorTask {
   readonly store: StoreOptions
 }
 
-/** Batches of one ring in one turn: some share a commit, and none waits long for the other ring or for a request. */
-const BATCHES_PER_TURN = 8
+/** Batches in one turn: some share a commit, and a request to the store does not wait long. */
+const BATCHES_PER_TURN = 16
 
 export default async function runProcessor(task: ProcessorTask): Promise<void> {
   const { layout, port, control } = task
@@ -77,6 +77,7 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
       outgoing.push(message)
       mainDoorbell.ring()
     },
+    onRelieved: () => doorbell.ring(),
     log: (text) => report(port, { type: 'log', level: 'info', text }),
     logRefusal: (reason, text) => {
       if (limiter.admit(reason, Date.now()) === null) return
@@ -100,9 +101,18 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
     open = false
     doorbell.ring()
   })
-  const poll = (): number =>
-    own.drain((work) => processor.own(work), BATCHES_PER_TURN) +
-    inbound.drain((work) => processor.foreign(work), BATCHES_PER_TURN)
+  const takeOwn = (work: OwnWork): void => processor.own(work)
+  const takeForeign = (work: InboundWork): void => processor.foreign(work)
+  const poll = (): number => {
+    let taken = 0
+    // One of each in turn: neither ring waits for the other.
+    while (taken < BATCHES_PER_TURN && !processor.isSaturated) {
+      const found = own.drain(takeOwn, 1) + inbound.drain(takeForeign, 1)
+      if (found === 0) break
+      taken += found
+    }
+    return taken
+  }
 
   processor.showStore()
   const stopStats = startThreadStats(counters)

@@ -1,0 +1,109 @@
+/**
+ * Noise, with less work per message. The handshake is the package's; what changes is how an established connection
+ * cuts, deciphers and writes, with the same bytes on the wire:
+ *
+ * - As shipped, looking for the next message where there is none yet throws and catches an error with a stack trace, for
+ *   every read of the socket. The `MessageCutter` says so instead.
+ * - As shipped, a message that spans two reads is copied whole, into memory that node:crypto then does not use.
+ * - As shipped, a slice goes to the socket in sixteen pieces: a length, a header, a ciphertext and a tag for every
+ *   64 KiB. Each would be a system call and a wake-up of the peer. Here they are joined, in memory that is used again.
+ *
+ * These are the package's internals, so they are looked at before they are touched: where they are others than we know,
+ * a connection stays as it was shipped. docs/performance.md has the figures.
+ */
+import { Socket } from 'node:net'
+import { noise } from '@chainsafe/libp2p-noise'
+import type { ConnectionEncrypter, MessageStream, SecureConnectionOptions } from '@libp2p/interface'
+import { Uint8ArrayList } from 'uint8arraylist'
+import { JoinBuffers } from './join-buffers.js'
+
+type Bytes = Uint8Array | Uint8ArrayList
+
+/** What we know of the package's connection after the handshake. */
+interface SecuredConnection {
+  decoder: { decode(data: Bytes): Iterable<Bytes> }
+  decrypt(message: Bytes): Bytes
+  readonly handshake: { decrypt(message: Bytes): Bytes }
+}
+
+/** What we know of @libp2p/tcp's connection. */
+interface SocketConnection {
+  readonly socket: Socket
+  sendData(data: Uint8ArrayList): { sentBytes: number; canSendMore: boolean }
+}
+
+type NoiseComponents = Parameters<ReturnType<typeof noise>>[0]
+
+const LENGTH_BYTES = 2
+const TAG_BYTES = 16
+/** Less than this is joined in memory of its own: ACKs, window updates. */
+const SMALL_BYTES = 4096
+
+/** Cuts a stream of bytes into noise messages: u16 BE length, ciphertext and tag. */
+export class MessageCutter {
+  private readonly buffer = new Uint8ArrayList()
+
+  /** The messages that are complete with `data`, without copies; what remains waits for more. */
+  decode(data: Bytes): Uint8ArrayList[] {
+    const { buffer } = this
+    buffer.append(data)
+    const messages: Uint8ArrayList[] = []
+    while (buffer.byteLength >= LENGTH_BYTES) {
+      const end = LENGTH_BYTES + ((buffer.get(0) << 8) | buffer.get(1))
+      if (buffer.byteLength < end) break
+      if (end > LENGTH_BYTES) messages.push(buffer.sublist(LENGTH_BYTES, end))
+      buffer.consume(end)
+    }
+    return messages
+  }
+}
+
+/** A factory for libp2p's `connectionEncrypters`. */
+export function leanNoise(): (components: NoiseComponents) => ConnectionEncrypter {
+  const joinBuffers = new JoinBuffers()
+  return (components) => {
+    const inner = noise()(components)
+    const lean =
+      (secure: ConnectionEncrypter['secureInbound']) =>
+      async (stream: MessageStream, options?: SecureConnectionOptions) => {
+        joinWrites(stream, joinBuffers)
+        const secured = await secure(stream, options)
+        leanReads(secured.connection)
+        return secured
+      }
+    return {
+      protocol: inner.protocol,
+      secureInbound: lean((stream, options) => inner.secureInbound(stream, options)),
+      secureOutbound: lean((stream, options) => inner.secureOutbound(stream, options)),
+    }
+  }
+}
+
+/** Reads without the error and the copy; says whether it could. */
+export function leanReads(connection: MessageStream): boolean {
+  const secured = connection as unknown as Partial<SecuredConnection>
+  const { handshake } = secured
+  if (typeof secured.decrypt !== 'function' || typeof secured.decoder?.decode !== 'function') return false
+  if (typeof handshake?.decrypt !== 'function') return false
+  secured.decoder = new MessageCutter()
+  secured.decrypt = (message) => {
+    if (message.byteLength < TAG_BYTES) throw new Error('a message without its tag')
+    return handshake.decrypt(message)
+  }
+  return true
+}
+
+/** Writes what is handed over at once in one piece; says whether it could. */
+export function joinWrites(stream: MessageStream, buffers: JoinBuffers): boolean {
+  const connection = stream as unknown as Partial<SocketConnection>
+  const { socket } = connection
+  if (!(socket instanceof Socket) || typeof connection.sendData !== 'function') return false
+  connection.sendData = (data) => {
+    const sentBytes = data.byteLength
+    if (sentBytes < SMALL_BYTES) return { sentBytes, canSendMore: socket.write(data.subarray()) }
+    const joined = buffers.join(data)
+    // By then the kernel has the bytes, or the socket is gone.
+    return { sentBytes, canSendMore: socket.write(joined, () => buffers.release(joined)) }
+  }
+  return true
+}
