@@ -36,7 +36,6 @@ function optionsOf(flags: Flags): FloorOptions {
     ackLevel: flags.ackLevel,
     durationS: flags.duration,
     retainBytes: flags.retain ?? retainBytesFor(flags.rate, flags.size),
-    directory: '.bench',
   }
 }
 

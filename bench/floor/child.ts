@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { v8FlagsFor } from '../../src/shared/v8-flags.js'
 import type { Request } from './messages.js'
-import type { FloorOptions } from './options.js'
+import type { NodeOptions } from './options.js'
 
 const STDERR_CHARACTERS_KEPT = 2_000
 
@@ -18,7 +18,7 @@ export class Child {
    * @param file the compiled module that it runs
    * @param onDeath called with one line when it ends before it was killed
    */
-  constructor(name: string, file: URL, options: FloorOptions, onDeath: (error: Error) => void) {
+  constructor(name: string, file: URL, options: NodeOptions, onDeath: (error: Error) => void) {
     this.name = name
     this.process = spawn(
       process.execPath,
@@ -41,10 +41,6 @@ export class Child {
       this.process.once('error', (error) => end(error.message))
       this.process.once('close', (code, signal) => end(signal ?? `code ${code}`))
     })
-  }
-
-  get pid(): number {
-    return this.process.pid ?? 0
   }
 
   /** @returns the answer; never settles if the process dies, which `onDeath` tells */

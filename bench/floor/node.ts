@@ -14,14 +14,14 @@ import { Dissemination } from './dissemination.js'
 import { Ingress, READ_BYTES } from './ingress.js'
 import { type Progress, serve, usage } from './messages.js'
 import { MinorGc } from './minor-gc.js'
-import { BATCH_BYTES, type FloorOptions } from './options.js'
+import { BATCH_BYTES, type NodeOptions } from './options.js'
 import { Store } from './store.js'
 
 const ACK = Buffer.alloc(1)
 
-const options = JSON.parse(process.argv[2]!) as FloorOptions
+const options = JSON.parse(process.argv[2]!) as NodeOptions
 const gc = new MinorGc()
-const store = new Store({ ...options })
+const store = new Store({ ...options, directory: options.store })
 const ingress = new Ingress((bytes, beganMs) => {
   const batch = dissemination.begin(bytes, beganMs)
   store.put(bytes, () => dissemination.held(batch))

@@ -20,8 +20,12 @@ export interface FloorOptions {
   readonly durationS: number
   /** Bytes of batches that each store keeps; what is older is deleted. */
   readonly retainBytes: number
-  /** Where the stores are made. They are deleted at the end. */
-  readonly directory: string
+}
+
+/** What a process of a floor is started with, as JSON. */
+export interface NodeOptions extends FloorOptions {
+  /** The directory of its store. */
+  readonly store: string
 }
 
 /** The length in front of each transaction. */

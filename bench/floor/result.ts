@@ -6,7 +6,7 @@ export interface FloorResult extends Result {
   readonly kind: FloorKind
   /** What each store was allowed to keep. */
   readonly retain_bytes: number
-  /** Bytes that the nodes wrote to the disk, over all of them; null where the system does not say. */
+  /** Bytes that reached the disk meanwhile, everybody's; null where the system does not say. */
   readonly disk_write_bytes: number | null
   /** From the start of the processes to the end of the draining. */
   readonly elapsed_s: number
@@ -22,7 +22,7 @@ export function toFloorResult(
   diskWriteBytes: number | null,
   elapsedS: number,
 ): FloorResult {
-  const local = { ...options, workers: 1, faults: 0, json: true, keep: false }
+  const local = { ...options, workers: 1, faults: 0, json: true, keep: false, directory: undefined }
   return {
     kind: options.kind,
     ...toResult(local, process.version, measurement),

@@ -2,15 +2,15 @@
  * Runs a floor: n node processes and, for the plain one, a client process for each; and measures them as `local`
  * measures the product: CPU of the nodes only, from the clients' start to the end of the draining.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Latencies } from '../../src/main/local/latencies.js'
 import type { Measurement } from '../../src/main/local/result.js'
 import { DiskWrites } from '../lib/disk-writes.js'
+import { makeWorkdir, removeWorkdir } from '../lib/workdir.js'
 import { Child } from './child.js'
 import type { Progress, Sent, Usage } from './messages.js'
-import type { FloorOptions } from './options.js'
+import type { FloorOptions, NodeOptions } from './options.js'
 import { type FloorResult, toFloorResult, transactionBytesOf } from './result.js'
 
 const NODE_FILES = {
@@ -27,12 +27,11 @@ const DRAIN_POLL_MS = 20
  */
 export async function runFloor(options: FloorOptions, stop: AbortSignal): Promise<FloorResult> {
   stop.throwIfAborted()
-  mkdirSync(options.directory, { recursive: true })
-  const directory = mkdtempSync(join(options.directory, 'floor-'))
+  const directory = makeWorkdir('floor')
   const run = new FloorRun(options, directory)
   const clear = (): void => {
     run.kill()
-    rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
+    removeWorkdir(directory)
   }
   process.on('exit', clear)
   const abort = (): void => run.fail(stop.reason as Error)
@@ -51,19 +50,21 @@ export async function runFloor(options: FloorOptions, stop: AbortSignal): Promis
 class FloorRun {
   readonly trouble: Promise<never>
   private readonly options: FloorOptions
+  private readonly directory: string
   private readonly nodes: Child[] = []
   private readonly clients: Child[] = []
   private reject!: (error: Error) => void
 
   constructor(options: FloorOptions, directory: string) {
     this.options = options
+    this.directory = directory
     this.trouble = new Promise((_, reject) => {
       this.reject = reject
     })
     this.trouble.catch(() => {})
     const fail = (error: Error): void => this.fail(error)
     for (let index = 0; index < options.nodes; index++) {
-      const own = { ...options, directory: join(directory, `db-${index}`) }
+      const own: NodeOptions = { ...options, store: join(directory, `db-${index}`) }
       this.nodes.push(new Child(`node-${index}`, NODE_FILES[options.kind], own, fail))
       if (options.kind === 'plain') this.clients.push(new Child(`client-${index}`, CLIENT_FILE, own, fail))
     }
@@ -71,15 +72,12 @@ class FloorRun {
 
   async run(): Promise<FloorResult> {
     const startedMs = performance.now()
-    const pids = this.nodes.map((node) => node.pid)
-    const writes = new DiskWrites()
     await this.connect()
     const before = await this.usage()
-    writes.sample(pids)
+    const writes = new DiskWrites(this.directory)
     const sent = await this.load()
     const progress = await this.drain(sum(sent, ({ bytes }) => bytes))
     const after = await this.usage()
-    writes.sample(pids)
     const elapsedS = (performance.now() - startedMs) / 1000
     return toFloorResult(this.options, this.measure(sent, progress, before, after), writes.bytes, elapsedS)
   }
