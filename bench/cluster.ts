@@ -8,7 +8,7 @@ import { InvalidArgumentError } from 'commander'
 import { baseOf, type Choices, configurationsOf, nameOf } from './cluster/configuration.js'
 import { type Measurement, type MeasureOptions, measure } from './cluster/measurement.js'
 import { drawPlot } from './cluster/plot.js'
-import { floorLine, pointLine, summaryLines, tableHeader, toJson } from './cluster/report.js'
+import { floorLine, NOTES, pointLine, summaryLines, tableHeader, toJson } from './cluster/report.js'
 import { panelsOf } from './cluster/series.js'
 import type { AckLevel } from './floor/options.js'
 import { integer, main } from './lib/command.js'
@@ -51,7 +51,7 @@ async function run(flags: Flags, stop: AbortSignal): Promise<void> {
     if (measured.length > 0) {
       write(flags.json, `${JSON.stringify(toJson(made, flags.duration, measured, elapsedS), undefined, 2)}\n`)
       write(flags.svg, drawPlot(panelsOf(flags, measured), made, flags.duration))
-      for (const line of ['', ...summaryLines(measured), '']) say(line)
+      for (const line of ['', ...summaryLines(measured), '', ...NOTES, '']) say(line)
       say(`${flags.json} and ${flags.svg} after ${elapsedS.toFixed(0)} s`)
     }
   }

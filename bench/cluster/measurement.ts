@@ -5,7 +5,7 @@ import { runFloor } from '../floor/run.js'
 import type { Configuration } from './configuration.js'
 import { type ProductRun, runProduct } from './product.js'
 import { costOf, type Ratios, ratiosOf } from './ratios.js'
-import { nextRate, type Point, saturationOf, startRateOf } from './saturation.js'
+import { follows, nextRate, type Point, saturationOf, startRateOf } from './saturation.js'
 
 export interface MeasuredPoint extends Point {
   readonly run: ProductRun
@@ -68,7 +68,8 @@ export async function measure(
     }
     return { libp2p: await run('libp2p'), plain: await run('plain') }
   }
-  measurement.floors = await runFloors(saturation.rate)
+  // Where the product kept up with no rate, the floors are offered what it certified.
+  measurement.floors = await runFloors(follows(saturation) ? saturation.rate : Math.ceil(saturation.certifiedTps))
   const { plain, libp2p } = measurement.floors
   measurement.ratios = ratiosOf(costOf(saturation.run.result), costOf(plain), costOf(libp2p))
   if (options.withFlatOut) measurement.flatOut = await runFloors(0)

@@ -5,7 +5,7 @@ import type { Panel } from './series.js'
 
 const PANEL_WIDTH = 560
 /** One panel alone has to be as wide as the title. */
-const PANEL_WIDTH_ALONE = 820
+const PANEL_WIDTH_ALONE = 880
 const PANEL_HEIGHT = 380
 const TITLE_HEIGHT = 64
 const INSET = { left: 66, right: 24, top: 62, bottom: 58 }

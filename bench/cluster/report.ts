@@ -65,29 +65,37 @@ function figure(value: number | null | undefined): string {
   return value === null || value === undefined ? '-' : String(value)
 }
 
-/** One line for each configuration: where the product saturates, and what a byte costs there, beside the floors. */
+/**
+ * One line for each configuration: where the product saturates, and what a byte costs there, beside the floors, where they
+ * were measured.
+ */
 export function summaryLines(measurements: readonly Measurement[]): string[] {
-  const finished = measurements.filter(({ ratios }) => ratios !== undefined)
-  return drawTable(
-    ['configuration', 'tx/s', 'MB/s', 'p50 ms', 'ns/B', 'libp2p', 'floor', '÷ libp2p', '÷ floor', 'user ÷', 'system ÷'],
-    finished.map(({ configuration, points, floors, ratios }) => {
-      const { result } = saturationOf(points)!.run
-      return [
-        nameOf(configuration),
-        String(Math.round(result.certified.tps)),
-        (result.certified.bps / 1e6).toFixed(1),
-        figure(result.certified.latency_ms.p50),
-        figure(costOf(result).total),
-        figure(costOf(floors!.libp2p).total),
-        figure(costOf(floors!.plain).total),
-        figure(ratios!.product_to_libp2p),
-        figure(ratios!.product_to_floor),
-        figure(ratios!.product_to_floor_user),
-        figure(ratios!.product_to_floor_system),
-      ]
-    }),
-  )
+  const header = ['configuration', 'tx/s', 'MB/s', 'p50 ms', 'ns/B', 'libp2p', 'floor']
+  const rows = measurements.map(({ configuration, points, floors, ratios }) => {
+    const { result } = saturationOf(points)!.run
+    return [
+      nameOf(configuration),
+      String(Math.round(result.certified.tps)),
+      (result.certified.bps / 1e6).toFixed(1),
+      figure(result.certified.latency_ms.p50),
+      figure(costOf(result).total),
+      figure(floors && costOf(floors.libp2p).total),
+      figure(floors && costOf(floors.plain).total),
+      figure(ratios?.product_to_libp2p),
+      figure(ratios?.product_to_floor),
+      figure(ratios?.product_to_floor_user),
+      figure(ratios?.product_to_floor_system),
+    ]
+  })
+  return drawTable([...header, '÷ libp2p', '÷ floor', 'user ÷', 'system ÷'], rows)
 }
+
+/** What a reader of the tables has to know. */
+export const NOTES = [
+  'ns/B: CPU of all nodes by certified bytes of transactions, user and system; ÷: the product by a floor at the same rate.',
+  'Latency of the product is from a transaction at its client, that of a floor from the first byte of a batch at its author.',
+  'disk MB: all that reached the disk meanwhile, whoever wrote it.',
+]
 
 /** The shape of the JSON file; keys are in the style of `local`'s. */
 export function toJson(
