@@ -26,6 +26,7 @@ function measured(
     points: points.map(([rate, bps, p50]) => ({
       rate,
       certifiedTps: rate,
+      durationS: 10,
       run: {
         result: {
           config: {

@@ -13,7 +13,7 @@ function search(capacity: number, overrides: Partial<typeof options> = {}): Poin
   for (;;) {
     const rate = nextRate(points, { ...options, ...overrides })
     if (rate === undefined) return points
-    points.push({ rate, certifiedTps: Math.min(rate, capacity) })
+    points.push({ rate, certifiedTps: Math.min(rate, capacity), durationS: 10 })
   }
 }
 
@@ -53,6 +53,15 @@ describe('the search for the saturation', () => {
     )
   })
 
+  it('does not take the tail of a short run for saturation', () => {
+    expect(follows({ rate: 1_000, certifiedTps: 900, durationS: 2 })).toBe(true)
+    expect(follows({ rate: 1_000, certifiedTps: 900, durationS: 20 })).toBe(false)
+  })
+
+  it('gives up where a tenth of the first rate is too much', () => {
+    expect(search(0).map(({ rate }) => rate)).toEqual([1_000, 500, 250, 130])
+  })
+
   it('ends after as many runs as it may have, and where nothing is ever certified', () => {
     expect(search(1e9, { pointsMax: 3 })).toHaveLength(3)
     expect(search(0, { startRate: 4 }).map(({ rate }) => rate)).toEqual([4, 2, 1])
@@ -60,8 +69,8 @@ describe('the search for the saturation', () => {
 
   it('takes a rate that was missed below one that was followed for bad luck', () => {
     const points = [
-      { rate: 1_000, certifiedTps: 500 },
-      { rate: 2_000, certifiedTps: 2_000 },
+      { rate: 1_000, certifiedTps: 500, durationS: 10 },
+      { rate: 2_000, certifiedTps: 2_000, durationS: 10 },
     ]
     expect(nextRate(points, options)).toBe(4_000)
     expect(saturationOf(points)!.rate).toBe(2_000)
@@ -82,8 +91,8 @@ describe('the saturation', () => {
 
   it('is the point that certified most where no rate was followed, and nothing without points', () => {
     const points = [
-      { rate: 8_000, certifiedTps: 3_000 },
-      { rate: 4_000, certifiedTps: 3_500 },
+      { rate: 8_000, certifiedTps: 3_000, durationS: 10 },
+      { rate: 4_000, certifiedTps: 3_500, durationS: 10 },
     ]
     expect(points.some(follows)).toBe(false)
     expect(saturationOf(points)!.rate).toBe(4_000)

@@ -53,7 +53,7 @@ export async function measure(
   const { configuration, points } = measurement
   for (let rate = next(measurement, options); rate !== undefined; rate = next(measurement, options)) {
     const run = await runProduct(configuration, rate, options.durationS, stop)
-    const point = { rate, certifiedTps: run.result.certified.tps, run }
+    const point = { rate, certifiedTps: run.result.certified.tps, durationS: options.durationS, run }
     points.push(point)
     progress.onPoint(point)
   }

@@ -8,6 +8,8 @@ export interface Point {
   readonly rate: number
   /** Transactions a second that were certified. */
   readonly certifiedTps: number
+  /** Seconds that it was offered. */
+  readonly durationS: number
 }
 
 export interface SearchOptions {
@@ -19,14 +21,20 @@ export interface SearchOptions {
   readonly pointsMax: number
 }
 
-/** Certified, of what was offered: the rest is the last batches of a run, which add to its time. */
-const FOLLOWS_SHARE = 0.95
+/** Certified, of what was offered, after the tail. */
+const FOLLOWS_SHARE = 0.97
+/** What a run takes longer than its load even where nothing queues: clients start one by one, and the last batches seal. */
+const TAIL_S = 0.2
 
 /** Bytes of transactions a second, times the nodes that each goes to, that any machine keeps up with. */
 const START_BYTES_PER_S = 80e6
 
+/** A machine that does not keep up with this fraction of the first rate has another problem. */
+const START_DIVISOR_MAX = 10
+
 export function follows(point: Point): boolean {
-  return point.certifiedTps >= FOLLOWS_SHARE * point.rate
+  const { rate, certifiedTps, durationS } = point
+  return certifiedTps * (durationS + TAIL_S) >= FOLLOWS_SHARE * rate * durationS
 }
 
 /** Where to begin: the work for a byte rises with the nodes that it goes to. */
@@ -41,7 +49,10 @@ export function nextRate(points: readonly Point[], options: SearchOptions): numb
   if (points.length >= pointsMax) return undefined
   const rates = points.map(({ rate }) => rate)
   const followed = Math.max(0, ...points.filter(follows).map(({ rate }) => rate))
-  if (followed === 0) return differing(roundRate(Math.min(...rates) / 2), rates)
+  if (followed === 0) {
+    const rate = roundRate(Math.min(...rates) / 2)
+    return rate < startRate / START_DIVISOR_MAX ? undefined : differing(rate, rates)
+  }
   // A rate that was missed below one that was followed was bad luck.
   const missed = Math.min(...points.filter((point) => !follows(point) && point.rate > followed).map(({ rate }) => rate))
   if (missed === Number.POSITIVE_INFINITY) return roundRate(2 * followed)
