@@ -27,7 +27,7 @@ const FOLLOWS_SHARE = 0.97
 const TAIL_S = 0.2
 
 /** Bytes of transactions a second, times the nodes that each goes to, that any machine keeps up with. */
-const START_BYTES_PER_S = 80e6
+const START_BYTES_PER_S = 100e6
 
 /** A machine that does not keep up with this fraction of the first rate has another problem. */
 const START_DIVISOR_MAX = 10
