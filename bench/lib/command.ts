@@ -1,0 +1,60 @@
+/** The frame of a benchmark's command line: exit code 2 for a bad flag, 1 and one line for a failure, 130 after Ctrl-C. */
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+
+const EXIT_FAILURE = 1
+const EXIT_USAGE = 2
+const EXIT_INTERRUPTED = 130
+
+class Interrupted extends Error {}
+
+/**
+ * Runs a command and ends the process.
+ *
+ * @param define adds options and the action to the program; `stop` is aborted by the first Ctrl-C or SIGTERM, and the
+ * action is expected to clear up and reject with the signal's reason. A second Ctrl-C ends the process at once
+ */
+export async function main(name: string, define: (program: Command, stop: AbortSignal) => void): Promise<void> {
+  const controller = new AbortController()
+  let firstMs = 0
+  const onSignal = (): void => {
+    // npm and the terminal both pass on one and the same Ctrl-C.
+    if (controller.signal.aborted && performance.now() - firstMs > 250) process.exit(EXIT_INTERRUPTED)
+    if (controller.signal.aborted) return
+    firstMs = performance.now()
+    controller.abort(new Interrupted('interrupted'))
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
+
+  const program = new Command(name).exitOverride().configureOutput({
+    outputError: (text, write) => write(`${name}: ${oneLine(text.trim()).replace(/^error: /, '')} (see --help)\n`),
+  })
+  define(program, controller.signal)
+  const code = await execute(program)
+  // What was written has to be out first.
+  process.stdout.write('', () => process.exit(code))
+}
+
+async function execute(program: Command): Promise<number> {
+  try {
+    await program.parseAsync()
+    return 0
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
+    if (error instanceof Interrupted) return EXIT_INTERRUPTED
+    process.stderr.write(`${program.name()}: ${oneLine(error instanceof Error ? error.message : String(error))}\n`)
+    return EXIT_FAILURE
+  }
+}
+
+/** A parser of integers from `min` to `max`. */
+export function integer(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (/^\d{1,16}$/.test(text) && value >= min && value <= max) return value
+    throw new InvalidArgumentError(`Expected an integer from ${min} to ${max}.`)
+  }
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll(/\s*\n\s*/g, ' ')
+}
