@@ -1,25 +1,48 @@
 /**
- * The gate between free slots and the batch-maker: while anything behind the sealing of batches is full — the store,
- * the primary's queue — free slots are kept back here, the batch-maker runs out of them, and TCP tells the clients.
+ * The gate between free slots and the batch-maker. What is kept back here the batch-maker runs out of, and TCP tells the
+ * clients. It is closed
+ *
+ * - while anything behind the sealing of batches is full: the store, the primary's queue;
+ * - while as many batches as are useful are being filled or not certified yet. More would only queue: each adds its own
+ *   time to the latency of all that come after it, and none to the throughput.
  */
-export class SealingGate {
-  private readonly isOpen: () => boolean
-  private readonly give: (slot: number) => void
-  private readonly withheld: number[] = []
+export interface SealingGateDependencies {
+  /** False while something behind is full. */
+  readonly isOpen: () => boolean
+  /** Batches that may be uncertified at once, those included that are being filled. */
+  readonly aheadMax: () => number
+  /** Hands a slot to the batch-maker. */
+  readonly give: (slot: number) => void
+}
 
-  constructor(isOpen: () => boolean, give: (slot: number) => void) {
-    this.isOpen = isOpen
-    this.give = give
+export class SealingGate {
+  private readonly dependencies: SealingGateDependencies
+  private readonly withheld: number[] = []
+  /** Slots with the batch-maker, and of batches that are not certified. */
+  private ahead = 0
+
+  constructor(dependencies: SealingGateDependencies) {
+    this.dependencies = dependencies
   }
 
   /** A slot is free. */
   pass(slot: number): void {
-    if (this.isOpen()) this.give(slot)
-    else this.withheld.push(slot)
+    this.withheld.push(slot)
+    this.recheck()
+  }
+
+  /** A batch in one of these slots was certified. */
+  onCertified(): void {
+    this.ahead -= 1
+    this.recheck()
   }
 
   /** What kept slots back may have gone. */
   recheck(): void {
-    while (this.withheld.length > 0 && this.isOpen()) this.give(this.withheld.pop()!)
+    const { aheadMax, give, isOpen } = this.dependencies
+    while (this.withheld.length > 0 && this.ahead < aheadMax() && isOpen()) {
+      this.ahead += 1
+      give(this.withheld.pop()!)
+    }
   }
 }

@@ -18,7 +18,14 @@ import { formatTcpAddress } from '../shared/config/address.js'
 import { type Committee, committeeDigest } from '../shared/config/committee.js'
 import type { Keys } from '../shared/config/keys.js'
 import type { Parameters } from '../shared/config/parameters.js'
-import { CLOSE_GRACE_MS, PRIMARY_QUEUE_MAX, PROTOCOL_VERSION, RESEND_SLOTS, SYNC_SLOTS } from '../shared/constants.js'
+import {
+  CLOSE_GRACE_MS,
+  PRIMARY_QUEUE_MAX,
+  PROTOCOL_VERSION,
+  RESEND_SLOTS,
+  SEALED_AHEAD,
+  SYNC_SLOTS,
+} from '../shared/constants.js'
 import { Counters } from '../shared/counters.js'
 import { signer } from '../shared/ed25519.js'
 import { NarvalError } from '../shared/errors.js'
@@ -166,10 +173,11 @@ export class WorkerNode {
     const onPeerRefused = (peer: number, refusal: PeerRefusal, detail: string): void =>
       this.refused('peer', refusal, this.nameOf(peer), detail)
 
-    this.gate = new SealingGate(
-      () => !(this.primary?.isFull ?? false) && this.processorCounters.get('storeFull') === 0,
-      (slot) => this.rings.toBatchMaker({ kind: 'slot', slot }),
-    )
+    this.gate = new SealingGate({
+      isOpen: () => !(this.primary?.isFull ?? false) && this.processorCounters.get('storeFull') === 0,
+      aheadMax: () => this.dissemination.inFlightLimit + SEALED_AHEAD,
+      give: (slot) => this.rings.toBatchMaker({ kind: 'slot', slot }),
+    })
     this.submits = new SubmitQueue(transactionBytesMax(parameters.batchBytesMax), this.rings.submit)
     this.dissemination = new Dissemination(
       {
@@ -534,6 +542,7 @@ export class WorkerNode {
 
   private onCertified(batch: OwnBatch): void {
     const digest = batch.digest!
+    if (batch.slot < this.options.parameters.ownSlots) this.gate.onCertified()
     this.metrics.certified(batch.transactions, batch.transactionBytes, performance.now() - batch.takenMs)
     if (!batch.report) return
     this.report('OurBatch', digest)

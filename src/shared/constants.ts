@@ -230,6 +230,11 @@ export const FRAME_STALL_MS = 30_000
 
 /** Batches in flight to one peer at first and at least: more only make buffers old (docs/performance.md). */
 export const IN_FLIGHT_MIN = 3
+/**
+ * Own batches that may be uncertified beyond those in flight: one is being filled, one is being stored, and two wait so
+ * that no link is idle when a window opens.
+ */
+export const SEALED_AHEAD = 4
 
 /** Digests in one batch request: 32 MiB of batches of 500 kB. */
 export const REQUEST_DIGESTS_MAX = 64

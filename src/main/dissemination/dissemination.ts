@@ -114,6 +114,13 @@ export class Dissemination {
     return this.options.ownSlots - this.makerSlotsHeld
   }
 
+  /** Batches that may be in flight to the peer that takes the most: what keeps all links busy. */
+  get inFlightLimit(): number {
+    let limit = IN_FLIGHT_MIN
+    for (const { window } of this.senders.values()) limit = Math.max(limit, window.limit)
+    return limit
+  }
+
   has(sequence: bigint): boolean {
     return this.batches.has(sequence)
   }
