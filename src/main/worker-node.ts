@@ -372,6 +372,8 @@ export class WorkerNode {
         if (!admitted) this.refused('peer', 'peer-id-unknown', peerId.toString(), 'the committee file names others')
         return admitted
       },
+      onAsShipped: () =>
+        this.log.warn('The installed versions of noise and yamux are not those that narval knows: they cost more CPU'),
     })
     const peerId = libp2p.peerId.toString()
     if (own.peerId !== undefined && own.peerId !== peerId) {

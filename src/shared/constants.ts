@@ -181,7 +181,7 @@ export const STORE_FREE_BYTES_MIN = 1024 * 1024
  */
 export const PUT_BYTES_MAX = 2_000_000
 /** Batches deleted in one transaction: so that a deletion does not hold up the batches that come meanwhile. */
-export const DELETE_CHUNK = 64
+export const DELETE_CHUNK = 16
 /** Digests in one answer of a walk over the store (recovery at boot). */
 export const WALK_CHUNK = 256
 

@@ -8,16 +8,21 @@ const PROTOCOL = '/test/1'
 export class StreamPairs {
   private readonly nodes: readonly Libp2p[]
   private readonly connection: Connection
+  /** How often a node has said that noise or yamux is not one that it knows. */
+  readonly asShipped: () => number
   private taken: ((stream: Stream) => void) | undefined
   /** One at a time, so that each end finds its other. */
   private last: Promise<unknown> = Promise.resolve()
 
-  private constructor(nodes: readonly Libp2p[], connection: Connection) {
+  private constructor(nodes: readonly Libp2p[], connection: Connection, asShipped: () => number) {
     this.nodes = nodes
     this.connection = connection
+    this.asShipped = asShipped
   }
 
   static async start(): Promise<StreamPairs> {
+    let pairs: StreamPairs | undefined
+    let asShipped = 0
     const nodes = await Promise.all(
       [1, 2].map((byte) =>
         createLibp2pNode({
@@ -25,15 +30,17 @@ export class StreamPairs {
           listen: { host: '127.0.0.1', port: 0 },
           authorities: 4,
           admits: () => true,
+          onAsShipped: () => {
+            asShipped += 1
+          },
         }),
       ),
     )
     const [dialler, listener] = nodes as [Libp2p, Libp2p]
-    let pairs: StreamPairs | undefined
     await listener.handle(PROTOCOL, (stream) => pairs?.taken?.(stream), { maxInboundStreams: 1000 })
     await listener.start()
     await dialler.start()
-    pairs = new StreamPairs(nodes, await dialler.dial(listener.getMultiaddrs()))
+    pairs = new StreamPairs(nodes, await dialler.dial(listener.getMultiaddrs()), () => asShipped)
     return pairs
   }
 

@@ -9,7 +9,7 @@
  *   64 KiB. Each would be a system call and a wake-up of the peer. Here they are joined, in memory that is used again.
  *
  * These are the package's internals, so they are looked at before they are touched: where they are others than we know,
- * a connection stays as it was shipped. docs/performance.md has the figures.
+ * a connection stays as it was shipped, and whoever asked is told. docs/performance.md has the figures.
  */
 import { Socket } from 'node:net'
 import { noise } from '@chainsafe/libp2p-noise'
@@ -21,7 +21,7 @@ type Bytes = Uint8Array | Uint8ArrayList
 
 /** What we know of the package's connection after the handshake. */
 interface SecuredConnection {
-  decoder: { decode(data: Bytes): Iterable<Bytes> }
+  decoder: { decode(data: Bytes): Iterable<Bytes>; readonly buffer: Uint8ArrayList }
   decrypt(message: Bytes): Bytes
   readonly handshake: { decrypt(message: Bytes): Bytes }
 }
@@ -41,7 +41,8 @@ const SMALL_BYTES = 4096
 
 /** Cuts a stream of bytes into noise messages: u16 BE length, ciphertext and tag. */
 export class MessageCutter {
-  private readonly buffer = new Uint8ArrayList()
+  /** What has come of the next message; at most one message and what came with its end. */
+  readonly buffer = new Uint8ArrayList()
 
   /** The messages that are complete with `data`, without copies; what remains waits for more. */
   decode(data: Bytes): Uint8ArrayList[] {
@@ -58,17 +59,21 @@ export class MessageCutter {
   }
 }
 
-/** A factory for libp2p's `connectionEncrypters`. */
-export function leanNoise(): (components: NoiseComponents) => ConnectionEncrypter {
+/**
+ * A factory for libp2p's `connectionEncrypters`.
+ *
+ * @param onAsShipped the installed packages are not those that we know: a connection stays as it was shipped
+ */
+export function leanNoise(onAsShipped: () => void): (components: NoiseComponents) => ConnectionEncrypter {
   const joinBuffers = new JoinBuffers()
   return (components) => {
     const inner = noise()(components)
     const lean =
       (secure: ConnectionEncrypter['secureInbound']) =>
       async (stream: MessageStream, options?: SecureConnectionOptions) => {
-        joinWrites(stream, joinBuffers)
+        const isLean = joinWrites(stream, joinBuffers)
         const secured = await secure(stream, options)
-        leanReads(secured.connection)
+        if (!leanReads(secured.connection) || !isLean) onAsShipped()
         return secured
       }
     return {
@@ -82,10 +87,13 @@ export function leanNoise(): (components: NoiseComponents) => ConnectionEncrypte
 /** Reads without the error and the copy; says whether it could. */
 export function leanReads(connection: MessageStream): boolean {
   const secured = connection as unknown as Partial<SecuredConnection>
-  const { handshake } = secured
-  if (typeof secured.decrypt !== 'function' || typeof secured.decoder?.decode !== 'function') return false
-  if (typeof handshake?.decrypt !== 'function') return false
-  secured.decoder = new MessageCutter()
+  const { decoder, handshake } = secured
+  if (typeof secured.decrypt !== 'function' || typeof handshake?.decrypt !== 'function') return false
+  if (typeof decoder?.decode !== 'function' || typeof decoder.buffer?.byteLength !== 'number') return false
+  const cutter = new MessageCutter()
+  // A peer may have sent on before the end of the handshake was noticed here.
+  cutter.buffer.append(decoder.buffer)
+  secured.decoder = cutter
   secured.decrypt = (message) => {
     if (message.byteLength < TAG_BYTES) throw new Error('a message without its tag')
     return handshake.decrypt(message)

@@ -3,7 +3,8 @@
  * bytes: a noise message, a system call and a wake-up on both sides for each slice of a batch. Here it answers when half
  * of the window is used up, as other implementations do. The sender is never stopped by it: it has the other half.
  *
- * `sendWindowUpdate` is internal to the package: where it is not what we know, a stream stays as it was shipped.
+ * `sendWindowUpdate` is internal to the package: where it is not what we know, a stream stays as it was shipped, and
+ * whoever asked is told.
  */
 import { yamux } from '@chainsafe/libp2p-yamux'
 
@@ -26,8 +27,12 @@ export interface YamuxStream {
 /** `StreamState.Established`: in the states before it, an update opens the stream. */
 const ESTABLISHED = 3
 
-/** A factory for libp2p's `streamMuxers`. */
-export function leanYamux(init: Parameters<typeof yamux>[0]): () => Yamux {
+/**
+ * A factory for libp2p's `streamMuxers`.
+ *
+ * @param onAsShipped the installed package is not the one that we know: a stream stays as it was shipped
+ */
+export function leanYamux(init: Parameters<typeof yamux>[0], onAsShipped: () => void): () => Yamux {
   return () => {
     const factory = yamux(init)()
     const create = factory.createStreamMuxer.bind(factory)
@@ -35,10 +40,11 @@ export function leanYamux(init: Parameters<typeof yamux>[0]): () => Yamux {
       const muxer = create(connection)
       const internals = muxer as unknown as YamuxMuxer
       const newStream = internals._newStream?.bind(muxer)
-      if (newStream !== undefined) {
+      if (newStream === undefined) onAsShipped()
+      else {
         internals._newStream = (...args) => {
           const stream = newStream(...args)
-          updateByHalves(stream)
+          if (!updateByHalves(stream)) onAsShipped()
           return stream
         }
       }

@@ -30,6 +30,8 @@ export interface Libp2pNodeOptions {
   readonly peerDiscovery?: PeerDiscovery
   /** Whether a PeerId may connect, before it has said who it is. */
   readonly admits: (peerId: PeerId) => boolean
+  /** The installed noise or yamux is not the one that is known here: it works, and costs more. Called once. */
+  readonly onAsShipped?: () => void
 }
 
 /**
@@ -47,6 +49,11 @@ export async function peerIdOfSeed(networkKeySeed: Uint8Array): Promise<string> 
 
 export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp2p> {
   const connectionsMax = options.authorities * CONNECTIONS_PER_AUTHORITY_MAX + UNVERIFIED_CONNECTIONS_MAX
+  let told = false
+  const onAsShipped = (): void => {
+    if (!told) options.onAsShipped?.()
+    told = true
+  }
   return createLibp2p({
     privateKey: await generateKeyPairFromSeed('Ed25519', options.networkKeySeed),
     start: false,
@@ -54,19 +61,22 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
       listen: [`/${isIPv6(options.listen.host) ? 'ip6' : 'ip4'}/${options.listen.host}/tcp/${options.listen.port}`],
     },
     transports: [tcp({ dialOpts: SOCKET_OPTIONS, listenOpts: SOCKET_OPTIONS })],
-    connectionEncrypters: [leanNoise()],
+    connectionEncrypters: [leanNoise(onAsShipped)],
     streamMuxers: [
-      leanYamux({
-        maxInboundStreams: STREAMS_PER_CONNECTION_MAX,
-        maxOutboundStreams: STREAMS_PER_CONNECTION_MAX,
-        streamOptions: {
-          // Assumed by both sides, never announced. Unread data beyond the read buffer would abort the stream, so the
-          // window must not exceed it.
-          initialStreamWindowSize: STREAM_WINDOW_BYTES,
-          maxStreamWindowSize: STREAM_WINDOW_BYTES,
-          maxReadBufferLength: STREAM_WINDOW_BYTES + 1024,
+      leanYamux(
+        {
+          maxInboundStreams: STREAMS_PER_CONNECTION_MAX,
+          maxOutboundStreams: STREAMS_PER_CONNECTION_MAX,
+          streamOptions: {
+            // Assumed by both sides, never announced. Unread data beyond the read buffer would abort the stream, so the
+            // window must not exceed it.
+            initialStreamWindowSize: STREAM_WINDOW_BYTES,
+            maxStreamWindowSize: STREAM_WINDOW_BYTES,
+            maxReadBufferLength: STREAM_WINDOW_BYTES + 1024,
+          },
         },
-      }),
+        onAsShipped,
+      ),
     ],
     ...(options.peerDiscovery && { peerDiscovery: options.peerDiscovery }),
     connectionGater: {
