@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { IN_FLIGHT_MIN, SEALED_AHEAD } from '../src/shared/constants.js'
 import { digestBytes, type TestNode, testCommittee, until } from './support/committee.js'
 import { numbersIn } from './support/stores.js'
 
@@ -24,6 +25,9 @@ it('with one down, a committee of four certifies', async () => {
   }
 })
 
+/** As many as may be uncertified at once. */
+const BATCHES = IN_FLIGHT_MIN + SEALED_AHEAD
+
 it('with two down it does not certify; once one is back, the batches that waited are certified', async () => {
   const committee = await testCommittee()
   await committee.start(1, 2)
@@ -31,7 +35,7 @@ it('with two down it does not certify; once one is back, the batches that waited
   const client = await author.client()
   // Each batch is stored here and there, and its ACK was judged, before the next one is sent: what was going to be
   // certified by two of four would have been by then, several times over.
-  for (let batches = 1; batches <= 10; batches += 1) {
+  for (let batches = 1; batches <= BATCHES; batches += 1) {
     await client.send(3, 512)
     await until(`batch ${batches} is stored at both`, async () => {
       return (
@@ -44,11 +48,11 @@ it('with two down it does not certify; once one is back, the batches that waited
   await client.end()
   expect(author.primary.own.size).toBe(0)
   expect(await author.metric('narval_batches_certified_total')).toBe(0)
-  expect(await author.metric('narval_batches_in_flight')).toBe(10)
+  expect(await author.metric('narval_batches_in_flight')).toBe(BATCHES)
   expect(await author.isHealthy()).toBe(false)
 
   await committee.start(0)
-  await until('all that waited is certified and reported', () => author.primary.own.size === 10)
+  await until('all that waited is certified and reported', () => author.primary.own.size === BATCHES)
   await committee.spread(author, author.primary.own.keys())
   const store = await committee.node(0).readStore()
   const numbers = [...author.primary.own.keys()].flatMap((digest) => numbersIn(store.get(digest)!.bytes))

@@ -136,11 +136,7 @@ describe('committee files', () => {
       expect(committee.worker(index, 1).primaryToWorker).toEqual(made.primaryToWorker({ authority, worker: 1 }))
     }
     const parameters = readParameters(workspace.parametersFile)
-    expect([parameters.ackLevel, parameters.retentionRounds, parameters.batchBytesMax]).toEqual([
-      'stored',
-      100,
-      500_000,
-    ])
+    expect([parameters.ackLevel, parameters.retentionRounds, parameters.batchBytesMax]).toEqual(['stored', 20, 500_000])
     workspace.close(false)
   })
 

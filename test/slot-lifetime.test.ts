@@ -23,6 +23,8 @@ const AUTHORITIES = 4
 /** A batch that goes out in one slice: the one that a congested stream keeps a reference to. */
 const BATCH_BYTES = SLICE_BYTES - BATCH_FRAME_HEADER_BYTES
 const TRANSACTION_BYTES = 2_000
+/** Sizes that differ, so that the front of one batch and the back of another are no batch. */
+const sizeOf = (number: number): number => TRANSACTION_BYTES / 2 + ((number * 7_919) % TRANSACTION_BYTES)
 /** Batches of one author that fill a stream's window, with some to spare. */
 const WINDOW_BATCHES = Math.ceil(STREAM_WINDOW_BYTES / BATCH_BYTES) + 16
 const STALLS = 2
@@ -175,7 +177,7 @@ async function runCommittee(): Promise<Outcome> {
       for (let n = 0; n < 2 * (BATCH_BYTES / TRANSACTION_BYTES); n += 1) {
         const number = submitted
         submitted += 1
-        await worker.submit(transactionOf(number, TRANSACTION_BYTES))
+        await worker.submit(transactionOf(number, sizeOf(number)))
       }
       await sleep(5)
     }
