@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { checkBatch, encodeBatch } from '../src/shared/batch.js'
-import { DELETE_CHUNK, SEQUENCE_PER_MS, WALK_CHUNK } from '../src/shared/constants.js'
+import { DELETE_CHUNK, PUT_BYTES_MAX, SEQUENCE_PER_MS, WALK_CHUNK } from '../src/shared/constants.js'
 import { encodeBase64 } from '../src/shared/public-key.js'
 import { batchKey, decodeIndexEntry, openDatabases, readOwned, storedBytes } from '../src/shared/store/format.js'
 import { openStoreReader } from '../src/shared/store/store-reader.js'
@@ -94,6 +94,22 @@ describe.each(['stored', 'durable'] as const)('at level %s', (level) => {
     }
     expect(processor.counters.get('ownStored')).toBe(60)
     expect(processor.counters.get('inboundStored')).toBe(60)
+  })
+
+  it('more batches than LMDB is given at once wait in the rings, and each is stored in the end', async () => {
+    const batchBytesMax = 500_000
+    const processor = await startProcessor({ directory: temporaryDirectory(), level, batchBytesMax, ownSlots: 12 })
+    const own = Array.from({ length: 12 }, (_, n) => batchOf(BigInt(n), batchBytesMax))
+    const foreign = Array.from({ length: 12 }, (_, n) => ({ bytes: batchOf(BigInt(100 + n), batchBytesMax) }))
+    expect(own.length * batchBytesMax).toBeGreaterThan(2 * PUT_BYTES_MAX)
+    const [ownDone, foreignDone] = await Promise.all([
+      Promise.all(own.map((bytes, n) => processor.own(bytes, BigInt(n)))),
+      Promise.all(foreign.map((work) => processor.foreign(work))),
+    ])
+    for (const [n, { digest }] of ownDone.entries()) await expectStored(processor, digest, OWN_KEY, own[n]!)
+    for (const [n, { digest }] of foreignDone.entries()) {
+      await expectStored(processor, digest, AUTHORITIES[0]!, foreign[n]!.bytes)
+    }
   })
 })
 
