@@ -4,10 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Stream } from '@libp2p/interface'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { JoinBuffers } from '../src/main/network/join-buffers.js'
-import { joinWrites, leanReads, MessageCutter } from '../src/main/network/lean-noise.js'
+import { gatherWrites, leanReads, MessageCutter } from '../src/main/network/lean-noise.js'
 import { updateByHalves, type YamuxStream } from '../src/main/network/lean-yamux.js'
-import { JOIN_BUFFERS_KEPT, SLICE_BYTES, SLICE_WIRE_BYTES, STREAM_WINDOW_BYTES } from '../src/shared/constants.js'
+import { SLICE_BYTES, STREAM_WINDOW_BYTES } from '../src/shared/constants.js'
 import { StreamPairs } from './support/stream-pair.js'
 import { until } from './support/until.js'
 
@@ -42,7 +41,7 @@ describe('the installed noise and yamux', () => {
     expect(pairs.asShipped()).toBe(0)
   })
 
-  test.each([1, 1000, 65_519, SLICE_BYTES, SLICE_WIRE_BYTES + 1])(
+  test.each([1, 1000, 65_519, SLICE_BYTES, SLICE_BYTES + 1])(
     'carry the bytes they are given, in slices of %i',
     async (sliceBytes) => {
       const sent = randomBytes(Math.min(3_000_000, sliceBytes * 50))
@@ -66,20 +65,6 @@ describe('the installed noise and yamux', () => {
     }
     await sending
     expect(Buffer.concat(far.pieces).equals(sent)).toBe(true)
-  })
-
-  test('do not send again from memory that a later slice was joined in', async () => {
-    const first = Buffer.alloc(SLICE_BYTES, 1)
-    const opened = await Promise.all([1, 2, 3, 4].map(() => pairs.open(collector)))
-    for (const [index, { near }] of opened.entries()) {
-      near.send(first)
-      near.send(Buffer.alloc(SLICE_BYTES, index + 2))
-    }
-    await until('all has come', () => opened.every(({ far }) => far.bytes() === 2 * SLICE_BYTES))
-    for (const [index, { far }] of opened.entries()) {
-      const expected = Buffer.concat([first, Buffer.alloc(SLICE_BYTES, index + 2)])
-      expect(Buffer.concat(far.pieces).equals(expected)).toBe(true)
-    }
   })
 })
 
@@ -127,7 +112,7 @@ describe('packages with other internals', () => {
   test('are left as they are, and it is said', () => {
     expect(leanReads({} as never)).toBe(false)
     expect(leanReads({ decrypt() {}, decoder: { decode() {} }, handshake: {} } as never)).toBe(false)
-    expect(joinWrites({ sendData() {} } as never, new JoinBuffers())).toBe(false)
+    expect(gatherWrites({ sendData() {} } as never)).toBe(false)
     expect(updateByHalves({} as never)).toBe(false)
   })
 })
@@ -156,38 +141,5 @@ describe('window updates', () => {
     const { it, sent } = stream(state, left)
     it.sendWindowUpdate()
     expect(sent()).toBe(expected)
-  })
-})
-
-describe('join buffers', () => {
-  const pieces = (...sizes: number[]) =>
-    Object.assign(
-      sizes.map((size) => randomBytes(size)),
-      { byteLength: sizes.reduce((sum, size) => sum + size, 0) },
-    )
-
-  test('put the pieces one behind the other', () => {
-    const given = pieces(2, 100_000, 16)
-    expect(Buffer.from(new JoinBuffers().join(given)).equals(Buffer.concat(given))).toBe(true)
-  })
-
-  test('are used again when they are released, and not before', () => {
-    const buffers = new JoinBuffers()
-    const first = buffers.join(pieces(10))
-    const second = buffers.join(pieces(10))
-    expect(second.buffer).not.toBe(first.buffer)
-    buffers.release(first)
-    expect(buffers.join(pieces(SLICE_WIRE_BYTES)).buffer).toBe(first.buffer)
-  })
-
-  test('beyond a number, and larger ones, are left to the garbage collector', () => {
-    const buffers = new JoinBuffers()
-    const large = buffers.join(pieces(SLICE_WIRE_BYTES + 1))
-    const many = Array.from({ length: JOIN_BUFFERS_KEPT + 1 }, () => buffers.join(pieces(1)))
-    buffers.release(large)
-    for (const joined of many) buffers.release(joined)
-    const again = Array.from({ length: JOIN_BUFFERS_KEPT + 1 }, () => buffers.join(pieces(1)).buffer)
-    expect(again.filter((memory) => many.some(({ buffer }) => buffer === memory))).toHaveLength(JOIN_BUFFERS_KEPT)
-    expect(again).not.toContain(large.buffer)
   })
 })

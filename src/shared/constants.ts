@@ -200,10 +200,6 @@ export const STREAM_WINDOW_BYTES = 4 * 1024 * 1024
  * would let ACKs in between sooner.
  */
 export const SLICE_BYTES = 4 * 65_519 - 12
-/** Bytes of a slice on the wire: with yamux's header, and for each noise message a length and a tag. */
-export const SLICE_WIRE_BYTES = SLICE_BYTES + 12 + 4 * (2 + 16)
-/** Buffers of SLICE_WIRE_BYTES that are kept for the next slices: two for each of a handful of busy connections. */
-export const JOIN_BUFFERS_KEPT = 16
 /** Bytes that may wait in a socket's own buffer: two slices, so that the next is ready when one is gone. */
 export const SOCKET_BUFFER_BYTES = 512 * 1024
 /** Connections with one authority: ours, theirs, and one more while an old one is dying. */

@@ -6,7 +6,7 @@
  *   every read of the socket. The `MessageCutter` says so instead.
  * - As shipped, a message that spans two reads is copied whole, into memory that node:crypto then does not use.
  * - As shipped, a slice goes to the socket in sixteen pieces: a length, a header, a ciphertext and a tag for every
- *   64 KiB. Each would be a system call and a wake-up of the peer. Here they are joined, in memory that is used again.
+ *   64 KiB, each a system call and a wake-up of the peer. Here they are one system call, without a copy.
  *
  * These are the package's internals, so they are looked at before they are touched: where they are others than we know,
  * a connection stays as it was shipped, and whoever asked is told. docs/performance.md has the figures.
@@ -15,7 +15,6 @@ import { Socket } from 'node:net'
 import { noise } from '@chainsafe/libp2p-noise'
 import type { ConnectionEncrypter, MessageStream, SecureConnectionOptions } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
-import { JoinBuffers } from './join-buffers.js'
 
 type Bytes = Uint8Array | Uint8ArrayList
 
@@ -36,7 +35,7 @@ type NoiseComponents = Parameters<ReturnType<typeof noise>>[0]
 
 const LENGTH_BYTES = 2
 const TAG_BYTES = 16
-/** Less than this is joined in memory of its own: ACKs, window updates. */
+/** Less than this is cheaper to join than to describe to the kernel piece by piece: ACKs, window updates. */
 const SMALL_BYTES = 4096
 
 /** Cuts a stream of bytes into noise messages: u16 BE length, ciphertext and tag. */
@@ -65,13 +64,12 @@ export class MessageCutter {
  * @param onAsShipped the installed packages are not those that we know: a connection stays as it was shipped
  */
 export function leanNoise(onAsShipped: () => void): (components: NoiseComponents) => ConnectionEncrypter {
-  const joinBuffers = new JoinBuffers()
   return (components) => {
     const inner = noise()(components)
     const lean =
       (secure: ConnectionEncrypter['secureInbound']) =>
       async (stream: MessageStream, options?: SecureConnectionOptions) => {
-        const isLean = joinWrites(stream, joinBuffers)
+        const isLean = gatherWrites(stream)
         const secured = await secure(stream, options)
         if (!leanReads(secured.connection) || !isLean) onAsShipped()
         return secured
@@ -101,17 +99,19 @@ export function leanReads(connection: MessageStream): boolean {
   return true
 }
 
-/** Writes what is handed over at once in one piece; says whether it could. */
-export function joinWrites(stream: MessageStream, buffers: JoinBuffers): boolean {
+/** Writes what is handed over at once with one system call; says whether it could. */
+export function gatherWrites(stream: MessageStream): boolean {
   const connection = stream as unknown as Partial<SocketConnection>
   const { socket } = connection
   if (!(socket instanceof Socket) || typeof connection.sendData !== 'function') return false
   connection.sendData = (data) => {
     const sentBytes = data.byteLength
     if (sentBytes < SMALL_BYTES) return { sentBytes, canSendMore: socket.write(data.subarray()) }
-    const joined = buffers.join(data)
-    // By then the kernel has the bytes, or the socket is gone.
-    return { sentBytes, canSendMore: socket.write(joined, () => buffers.release(joined)) }
+    let canSendMore = true
+    socket.cork()
+    for (const piece of data) canSendMore = socket.write(piece)
+    socket.uncork()
+    return { sentBytes, canSendMore }
   }
   return true
 }
