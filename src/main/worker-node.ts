@@ -221,6 +221,7 @@ export class WorkerNode {
       nowMs,
     })
     this.helper = new Helper(
+      {},
       { processor: this.processor },
       {
         onServed: (peer, found, missing) =>

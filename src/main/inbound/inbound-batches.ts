@@ -17,6 +17,7 @@ import type { InboundWork, ProcessorToMain } from '../../shared/messages.js'
 import type { PeerRefusal } from '../../shared/refusals.js'
 import type { Arena } from '../../shared/slots.js'
 import { type FrameSink, FrameStream, type Refused } from '../network/frame-stream.js'
+import { takesMore } from '../network/hand-over.js'
 import { route } from '../router.js'
 import { SlotPool } from './slot-pool.js'
 
@@ -47,7 +48,7 @@ export interface InboundBatchesHandlers {
 interface InboundStream {
   readonly peer: number
   readonly frames: FrameStream
-  /** ACK frames that go out together at the end of the turn. At most one for each slot of the peer. */
+  /** ACK frames that go out together when the stream takes more. At most ACK_BYTES_UNREAD_MAX, and those of a turn. */
   readonly acks: Uint8Array[]
 }
 
@@ -105,6 +106,12 @@ export class InboundBatches {
       ),
     }
     this.streams.set(peer, inbound)
+    // `idle` comes in the middle of the stream's own sending, which would leave what is sent now lying.
+    const onRoom = (): void => {
+      if (inbound.acks.length > 0) queueMicrotask(() => this.sendAcks(inbound))
+    }
+    stream.addEventListener('drain', onRoom)
+    stream.addEventListener('idle', onRoom)
   }
 
   /** The processor is done with a slot of a peer's: the peer is told, and the slot is free. */
@@ -120,18 +127,27 @@ export class InboundBatches {
 
   /** Sends the ACKs of this turn: one write per stream. */
   flush(): void {
-    for (const inbound of this.toFlush) {
-      const { stream } = inbound.frames
-      if (!inbound.frames.isClosed && stream.writeStatus === 'writable') {
-        stream.send(inbound.acks.length === 1 ? inbound.acks[0]! : Buffer.concat(inbound.acks))
-        if (stream.writeBufferLength > ACK_BYTES_UNREAD_MAX) {
-          this.handlers.onRefused(inbound.peer, 'ack-unread', `more than ${ACK_BYTES_UNREAD_MAX} bytes of ACKs`)
-          inbound.frames.abort('ACKs are not read')
-        }
-      }
-      inbound.acks.length = 0
-    }
+    for (const inbound of this.toFlush) this.sendAcks(inbound)
     this.toFlush.clear()
+  }
+
+  /**
+   * What the stream does not take now stays here, where it is counted: a peer that opens its window and reads nothing
+   * would have it pile up below the stream (hand-over.ts).
+   */
+  private sendAcks(inbound: InboundStream): void {
+    const { acks, frames, peer } = inbound
+    if (frames.isClosed || frames.stream.writeStatus !== 'writable') acks.length = 0
+    if (acks.length === 0) return
+    if (takesMore(frames.stream)) {
+      const bytes = acks.length === 1 ? acks[0]! : Buffer.concat(acks)
+      // Emptied first: `send` dispatches events that lead back here.
+      acks.length = 0
+      frames.stream.send(bytes)
+    }
+    if (frames.stream.writeBufferLength + acks.length * ACK_FRAME_BYTES <= ACK_BYTES_UNREAD_MAX) return
+    this.handlers.onRefused(peer, 'ack-unread', `more than ${ACK_BYTES_UNREAD_MAX} bytes of ACKs`)
+    frames.abort('ACKs are not read')
   }
 
   private begin(inbound: InboundStream, payloadBytes: number): FrameSink | 'wait' | Refused {
