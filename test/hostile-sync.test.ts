@@ -7,7 +7,7 @@ import {
   REQUEST_BYTES_MAX,
   REQUEST_DIGESTS_MAX,
   REQUESTS_OPEN_MAX,
-  SYNC_SLOTS,
+  SYNC_SLOTS_PER_PEER,
 } from '../src/shared/constants.js'
 import { FRAME_TYPES } from '../src/shared/frames.js'
 import type { InboundStatus } from '../src/shared/messages.js'
@@ -23,14 +23,15 @@ const pack = (value: unknown): Uint8Array => new Packr({ useRecords: false }).pa
 
 let node: WorkerUnderTest
 let honest: Libp2pPeer
+let accomplice: Libp2pPeer
 let mallory: Libp2pPeer
 let connection: Connection
 /** Authority indices: mallory is the one that lacks batches, and the one that others' batches are asked of. */
-const [HONEST, MALLORY] = [1, 3]
+const [HONEST, ACCOMPLICE, MALLORY] = [1, 2, 3]
 
 beforeAll(async () => {
   node = await WorkerUnderTest.start({ parameters: { syncRetryDelayMs: 100, syncRetryNodes: 3 } })
-  honest = (await node.honest(HONEST, 2))[0]!
+  ;[honest, accomplice] = (await node.honest(HONEST, ACCOMPLICE)) as [Libp2pPeer, Libp2pPeer]
   mallory = await node.peer(MALLORY)
   connection = await mallory.connect(node.address)
   await node.certifiesOne()
@@ -38,6 +39,7 @@ beforeAll(async () => {
 afterAll(() => node.close())
 beforeEach(() => {
   mallory.behaviour.onSyncStream = undefined
+  accomplice.behaviour.onSyncStream = undefined
   honest.behaviour.onSyncStream = undefined
 })
 
@@ -409,8 +411,44 @@ describe('a reply', () => {
     await node.certifiesOne()
   })
 
+  test('that trickles holds up nobody else: two peers with all requests open, a byte at a time, and the third is heard', async () => {
+    const trickles: { stream: RawStream; timer: NodeJS.Timeout }[] = []
+    const trickle = (taken: Stream): void => {
+      const stream = new RawStream(taken)
+      void stream.framesCame(1).then(async () => {
+        await stream.send(frame(FRAME_TYPES.found, new Uint8Array(1_000), { length: BATCH_BYTES_MAX }))
+        const timer = setInterval(() => void stream.send(new Uint8Array(1)).catch(ignoreGone), 100)
+        trickles.push({ stream, timer })
+      }, ignoreGone)
+    }
+    mallory.behaviour.onSyncStream = trickle
+    accomplice.behaviour.onSyncStream = trickle
+    for (const colluder of [MALLORY, ACCOMPLICE]) {
+      for (let i = 0; i < REQUESTS_OPEN_MAX; i += 1) {
+        const before = trickles.length
+        ask([want()], colluder)
+        await until('one more reply trickles', () => trickles.length > before)
+      }
+    }
+    const free = await node.metric('narval_slots_free', { arena: 'sync' })
+    expect(free).toBe(3 * SYNC_SLOTS_PER_PEER - 2 * REQUESTS_OPEN_MAX)
+
+    const batch = node.batch(BATCH_BYTES_MAX - 68)
+    const digest = digestOf(batch, author(HONEST))
+    honest.behaviour.onSyncStream = (taken) => answerWith(taken, found(digest, author(HONEST), batch))
+    ask([digest], HONEST)
+    await until('the batch comes from the third', async () => (await node.worker.read(digest)) !== undefined)
+    expect(trickles.filter(({ stream }) => stream.isOpen)).toHaveLength(2 * REQUESTS_OPEN_MAX)
+    giveUp()
+    for (const { stream, timer } of trickles) {
+      clearInterval(timer)
+      stream.abort()
+    }
+    await node.slotsAllFree()
+  })
+
   test('of more batches than there are slots, which end the stream before they are read, is taken whole', async () => {
-    const batches = Array.from({ length: 4 * SYNC_SLOTS }, () => node.batch(BATCH_BYTES_MAX - 68))
+    const batches = Array.from({ length: 8 * SYNC_SLOTS_PER_PEER }, () => node.batch(BATCH_BYTES_MAX - 68))
     const digests = batches.map((batch) => digestOf(batch, author(MALLORY)))
     mallory.behaviour.onSyncStream = (taken) => {
       // What this one reply does not bring never comes.

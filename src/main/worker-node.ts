@@ -18,13 +18,19 @@ import { formatTcpAddress } from '../shared/config/address.js'
 import { type Committee, committeeDigest } from '../shared/config/committee.js'
 import type { Keys } from '../shared/config/keys.js'
 import type { Parameters } from '../shared/config/parameters.js'
-import { CLOSE_GRACE_MS, PRIMARY_QUEUE_MAX, PROTOCOL_VERSION, RESEND_SLOTS, SYNC_SLOTS } from '../shared/constants.js'
+import {
+  CLOSE_GRACE_MS,
+  PRIMARY_QUEUE_MAX,
+  PROTOCOL_VERSION,
+  RESEND_SLOTS,
+  SYNC_SLOTS_PER_PEER,
+} from '../shared/constants.js'
 import { Counters } from '../shared/counters.js'
 import { signer } from '../shared/ed25519.js'
 import { NarvalError } from '../shared/errors.js'
 import { encodeHello } from '../shared/hello.js'
 import { checkHello } from '../shared/hello-check.js'
-import { createLayout, inboundSlotsTotal, type Layout, ownSlotsTotal } from '../shared/layout.js'
+import { createLayout, type Layout, ownSlotsTotal } from '../shared/layout.js'
 import type { BatchMakerToMain, ProcessorToMain, QuorumWaiterToMain } from '../shared/messages.js'
 import type { PeerRefusal } from '../shared/refusals.js'
 import { Arena } from '../shared/slots.js'
@@ -236,10 +242,10 @@ export class WorkerNode {
         syncRetryNodes: parameters.syncRetryNodes,
         gcDepthRounds: parameters.gcDepthRounds,
         peers: peerIndices,
+        firstSlot: peerIndices.length * parameters.inboundSlotsPerPeer,
       },
       {
         arena: inbound,
-        slots: new SlotPool(inboundSlotsTotal(this.layout.options) - SYNC_SLOTS, SYNC_SLOTS),
         processor: this.processor,
         toProcessor: this.rings.toProcessorInbound,
         indexOf: (publicKey) => committee.indexOf(publicKey),
@@ -631,7 +637,7 @@ export class WorkerNode {
       `${NODE_VERSION}, protocol ${PROTOCOL_VERSION}, Node ${process.versions.node}, authority ${committee.authorities[this.ownIndex]!.name}, peer id ${peerId}`,
     )
     this.log.info(
-      `Shared memory: ${mib(this.layout.bytes)} = ${ownArena.slots} own slots (${parameters.ownSlots} + ${RESEND_SLOTS}) and ${inbound.slots} inbound slots (${this.peers.peers.length} × ${parameters.inboundSlotsPerPeer} + ${SYNC_SLOTS}) of ${parameters.batchBytesMax} B, and rings`,
+      `Shared memory: ${mib(this.layout.bytes)} = ${ownArena.slots} own slots (${parameters.ownSlots} + ${RESEND_SLOTS}) and ${inbound.slots} inbound slots (${this.peers.peers.length} × ${parameters.inboundSlotsPerPeer} + ${this.peers.peers.length} × ${SYNC_SLOTS_PER_PEER}) of ${parameters.batchBytesMax} B, and rings`,
     )
     this.log.info(`Garbage collection depth set to ${parameters.gcDepthRounds} rounds`)
     this.log.info(`Sync retry delay set to ${parameters.syncRetryDelayMs} ms`)

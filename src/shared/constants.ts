@@ -41,8 +41,12 @@ assert(BATCH_SIZE_MAX <= REFERENCE_FRAME_BYTES_MAX)
 export const BATCH_FRAME_HEADER_BYTES = 8
 /** Own slots that main keeps to send stored batches again: at boot, and when another authority lacks them. */
 export const RESEND_SLOTS = 4
-/** Inbound slots for batches that were asked for: apart from the peers' own, so that neither starves the other. */
-export const SYNC_SLOTS = 4
+/**
+ * Inbound slots of each peer for batches that it was asked for: one being received while one is stored. Apart from those
+ * of its own batches, so that neither starves the other; and of each peer, so that those who trickle their replies hold
+ * up nobody else's.
+ */
+export const SYNC_SLOTS_PER_PEER = 2
 /** Least bytes of the ring between `submit()` and the batch-maker; it always holds two of the largest transactions. */
 export const SUBMIT_RING_BYTES_MIN = 1024 * 1024
 /** Messages handled in one pass over a ring, so that one busy ring does not keep the others waiting. */
