@@ -408,6 +408,7 @@ export class WorkerNode {
             connectionPeerId,
             ownAuthority: keys.publicKey,
             protocolVersion: PROTOCOL_VERSION,
+            nowMs: Date.now(),
             namedPeerId: (index) => this.peers.at(index)?.namedPeerId,
             lastSeenTimeMs: (index) => {
               const peer = this.peers.at(index)

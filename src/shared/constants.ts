@@ -114,6 +114,12 @@ export const HELLO_BYTES_MAX = 4096
 export const HELLO_ADDRESSES_MAX = 16
 /** Characters of each string in a hello. */
 export const HELLO_STRING_CHARS_MAX = 256
+/**
+ * How far ahead of our clock a hello's time may be, in ms. Of two network keys of a worker the one with the later hello
+ * holds: one dated next year would shut out every change of the key until then. Clocks that are set by hand are a few
+ * minutes apart.
+ */
+export const HELLO_AHEAD_MS_MAX = 600_000
 
 // --- The load client ------------------------------------------------------------------------------------------------
 
