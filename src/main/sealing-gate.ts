@@ -1,6 +1,6 @@
 /**
  * The gate between free slots and the batch-maker: while anything behind the sealing of batches is full — the store,
- * the primary's queue — free slots are kept back here, the batch-maker runs out of them, and TCP tells the clients.
+ * the primary's queue of own batches — free slots are kept back here, the batch-maker runs out of them, and TCP tells the clients.
  */
 export class SealingGate {
   private readonly isOpen: () => boolean

@@ -22,6 +22,7 @@ import {
   CLOSE_GRACE_MS,
   PRIMARY_QUEUE_MAX,
   PROTOCOL_VERSION,
+  REPORT_ROOM_POLL_MS,
   RESEND_SLOTS,
   SYNC_SLOTS_PER_PEER,
 } from '../shared/constants.js'
@@ -225,6 +226,7 @@ export class WorkerNode {
       workerId,
       ownKey: keys.publicKey,
       nowMs,
+      mayReport: () => !(this.primary?.isFull ?? false),
     })
     this.helper = new Helper(
       {},
@@ -482,8 +484,8 @@ export class WorkerNode {
     const rounds = BigInt(this.options.parameters.gcDepthRounds)
     let after: Uint8Array | undefined
     do {
-      // At most half of the queue, so that this never pauses sealing.
-      while ((this.primary?.queued ?? 0) > PRIMARY_QUEUE_MAX / 2 && this.open) await sleep(TICK_MS)
+      // At most half of the queue, so that what is stored meanwhile is not dropped for it.
+      while ((this.primary?.queued ?? 0) > PRIMARY_QUEUE_MAX / 2 && this.open) await sleep(REPORT_ROOM_POLL_MS)
       const { found, next } = await this.processor.ask({ type: 'recent', rounds, after })
       for (const { digest, author } of found) {
         if (this.options.committee.indexOf(author) !== this.ownIndex) this.reportStored(digest, author)
@@ -624,7 +626,11 @@ export class WorkerNode {
             windowLimit: sender.window.limit,
           }
         }),
-      primary: () => ({ queued: this.primary?.queued ?? 0, connected: this.primary?.isConnected ?? false }),
+      primary: () => ({
+        queued: this.primary?.queued ?? 0,
+        dropped: this.primary?.dropped ?? 0,
+        connected: this.primary?.isConnected ?? false,
+      }),
       health: () => this.health(),
     }
   }

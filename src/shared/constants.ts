@@ -247,10 +247,15 @@ export const PUSH_AGAIN_QUEUE_MAX = 4_096
 
 // --- The primary link, continued ------------------------------------------------------------------------------------
 
-/** Messages that wait while the primary is away: 44 bytes each on the wire; beyond it sealing pauses. */
+/**
+ * Messages that wait while the primary is away, 44 bytes each on the wire. Beyond it those of others' batches are
+ * dropped, the oldest first; when so many of own batches wait, sealing pauses.
+ */
 export const PRIMARY_QUEUE_MAX = 65_536
 /** Messages handed to the primary's socket and not yet taken by it. */
 export const PRIMARY_IN_FLIGHT_MAX = 1_024
+/** At boot, batches that are to be reported again wait so long for room, and look again. */
+export const REPORT_ROOM_POLL_MS = 250
 /** Pause between attempts to reach the primary. */
 export const PRIMARY_RETRY_MS = 200
 /** Connections to the port on which the primary's messages arrive: our own primary, and those of the committee. */
