@@ -235,6 +235,16 @@ describe('a request', () => {
   })
 })
 
+test('a Synchronize that names a batch of ours as another’s is answered with OthersBatch: OurBatch means certified', async () => {
+  const { digest } = await node.certifiesOne()
+  const reports = (): string[] =>
+    node.reports.filter((report) => Buffer.from(digest).equals(report.digest)).map(({ type }) => type)
+  await until('it is reported', () => reports().length === 1)
+  node.worker.toWorker({ type: 'Synchronize', digests: [digest], target: node.keys[MALLORY]!.publicKey })
+  await until('it is reported again', () => reports().length === 2)
+  expect(reports()).toEqual(['OurBatch', 'OthersBatch'])
+})
+
 /** What a Helper sends last. */
 async function end(stream: RawStream): Promise<void> {
   if (!stream.isOpen) return

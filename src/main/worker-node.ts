@@ -256,7 +256,8 @@ export class WorkerNode {
         random: Math.random,
       },
       {
-        onStored: (digest, author) => this.reportStored(digest, author),
+        // Also of a batch of ours: that it is stored is what the primary asked, and `OurBatch` says certified.
+        onStored: (digest) => this.report('OthersBatch', digest),
         onRefused: onPeerRefused,
         onReceived: (peer, bytes) => this.traffic(peer, 'in', bytes),
         onSlotFree: (slot) => poison(inbound, slot),
@@ -488,7 +489,7 @@ export class WorkerNode {
       while ((this.primary?.queued ?? 0) > PRIMARY_QUEUE_MAX / 2 && this.open) await sleep(REPORT_ROOM_POLL_MS)
       const { found, next } = await this.processor.ask({ type: 'recent', rounds, after })
       for (const { digest, author } of found) {
-        if (this.options.committee.indexOf(author) !== this.ownIndex) this.reportStored(digest, author)
+        if (this.options.committee.indexOf(author) !== this.ownIndex) this.report('OthersBatch', digest)
       }
       after = next
     } while (after !== undefined)
@@ -522,18 +523,17 @@ export class WorkerNode {
       this.dissemination.onOwnStored(message.sequence, message.digest)
       return
     }
-    const author = this.options.committee.authorities[message.author]!.publicKey
     this.metrics.inbound(this.nameOf(message.peer), message.status)
     if (message.status !== 'ok') {
       this.refused('batch', message.status, this.nameOf(message.peer), 'a batch')
     }
     if (this.synchronizer.owns(message.slot)) {
-      this.synchronizer.onDone(message, author)
+      this.synchronizer.onDone(message)
       return
     }
     if (message.status === 'ok') {
       this.synchronizer.onStoredElsewhere(message.digest)
-      this.reportStored(message.digest, author)
+      this.report('OthersBatch', message.digest)
     }
     this.inbound.onDone(message)
   }
@@ -549,12 +549,6 @@ export class WorkerNode {
     this.report('OurBatch', digest)
     const { sequence, transactions, transactionBytes } = batch
     this.certified.push({ digest, sequence, transactions, transactionBytes } satisfies CertifiedBatch)
-  }
-
-  /** A batch is stored: the primary is told, as of ours or of another's. */
-  private reportStored(digest: Uint8Array, author: Uint8Array): void {
-    const own = this.options.committee.indexOf(author) === this.ownIndex
-    this.report(own ? 'OurBatch' : 'OthersBatch', digest)
   }
 
   private report(type: 'OurBatch' | 'OthersBatch', digest: Uint8Array): void {

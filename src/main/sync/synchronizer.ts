@@ -62,7 +62,7 @@ export interface SynchronizerDependencies {
 
 export interface SynchronizerHandlers {
   /** The digest is stored: the primary is to be told. */
-  readonly onStored: (digest: Uint8Array, author: Uint8Array) => void
+  readonly onStored: (digest: Uint8Array) => void
   readonly onRefused: (peer: number, refusal: PeerRefusal, detail: string) => void
   readonly onReceived: (peer: number, bytes: number) => void
   readonly onSlotFree: (slot: number) => void
@@ -120,8 +120,7 @@ export class Synchronizer {
       const chunk = digests.slice(at, at + FIND_CHUNK)
       const authors = await this.dependencies.processor.ask({ type: 'find', digests: chunk, touch: true })
       for (const [index, digest] of chunk.entries()) {
-        const author = authors[index]
-        if (author !== undefined) this.handlers.onStored(digest, author)
+        if (authors[index] !== undefined) this.handlers.onStored(digest)
         else this.pending.add(digest, target, this.round)
       }
     }
@@ -143,10 +142,10 @@ export class Synchronizer {
   }
 
   /** The processor is done with a slot of ours. */
-  onDone(done: InboundDone, author: Uint8Array): void {
+  onDone(done: InboundDone): void {
     if (done.status === 'ok') {
       this.pending.delete(done.digest)
-      this.handlers.onStored(done.digest, author)
+      this.handlers.onStored(done.digest)
     } else if (done.status === 'not-as-asked' || done.status === 'invalid') {
       this.handlers.onRefused(done.peer, 'reply-not-asked', `a batch that is ${done.status}`)
     }
