@@ -285,6 +285,32 @@ test('ACKs that had to wait go out in order when the connection has room', async
   stream.abort()
 })
 
+test('a peer that ends its side gets the ACKs of all that it sent, and then the end of ours', async () => {
+  const stream = await open(1)
+  for (let i = 0; i < 3; i += 1) await stream.send(batchFrame(1_000))
+  await until('they are handed over', () => works.length === 3)
+  await stream.stream.close()
+  // The end has come, and the stream goes on: this one is stored after it.
+  const { far, near } = await pairs.open((other) => other)
+  far.abort(new Error('only to know that what was sent before it is there'))
+  await until('it is gone', () => near.status !== 'open')
+  for (const [i, work] of works.entries()) {
+    expect(stream.isOpen, `before ACK ${i}`).toBe(true)
+    done(work, 'ok', BigInt(i))
+    inbound.flush()
+    await stream.framesCame(i + 1)
+  }
+  expect(stream.acks.map(({ sequence }) => sequence)).toEqual([0n, 1n, 2n])
+  await until('the stream is over', () => stream.stream.status === 'closed')
+  expect(refused).toEqual([])
+})
+
+test('a peer that ends its side with nothing owed gets the end of ours', async () => {
+  const stream = await open(1)
+  await stream.stream.close()
+  await until('the stream is over', () => stream.stream.status === 'closed')
+})
+
 describe('a pool of slots', () => {
   test('gives each of its slots once, and none that is not its own', () => {
     const pool = new SlotPool(10, 3)

@@ -11,6 +11,7 @@ import {
   ACK_BYTES_UNREAD_MAX,
   BATCH_FRAME_HEADER_BYTES,
   BATCH_HEADER_BYTES,
+  FRAME_STALL_MS,
 } from '../../shared/constants.js'
 import { FRAME_TYPES, writeFrameHeader } from '../../shared/frames.js'
 import type { InboundWork, ProcessorToMain } from '../../shared/messages.js'
@@ -50,6 +51,10 @@ interface InboundStream {
   readonly frames: FrameStream
   /** ACK frames that go out together when the stream takes more. At most ACK_BYTES_UNREAD_MAX, and those of a turn. */
   readonly acks: Uint8Array[]
+  /** Batches of this stream that the processor has: each is owed an ACK. */
+  owed: number
+  /** The peer has ended its side, and all its batches were taken: ours ends when no ACK is owed. */
+  ended: boolean
 }
 
 const ACK_FRAME_BYTES = BATCH_FRAME_HEADER_BYTES + ACK_BYTES
@@ -91,13 +96,18 @@ export class InboundBatches {
     const inbound: InboundStream = {
       peer,
       acks: [],
+      owed: 0,
+      ended: false,
       frames: new FrameStream(
         stream,
         {
           onFrame: (type, payloadBytes) =>
             route({ stream: 'their-batches', batch: (bytes) => this.begin(inbound, bytes) }, type, payloadBytes),
           onRefused: (refusal, detail) => this.handlers.onRefused(peer, refusal, detail),
-          onEnd: () => void stream.close().catch(() => {}),
+          onEnd: () => {
+            inbound.ended = true
+            this.endIfDone(inbound)
+          },
           onClosed: () => {
             if (this.streams.get(peer) === inbound) this.streams.delete(peer)
           },
@@ -118,6 +128,7 @@ export class InboundBatches {
   onDone(done: InboundDone): void {
     const origin = this.origins.get(done.slot)!
     this.origins.delete(done.slot)
+    origin.owed -= 1
     if (!origin.frames.isClosed) {
       origin.acks.push(this.ackFrame(done))
       this.toFlush.add(origin)
@@ -145,9 +156,19 @@ export class InboundBatches {
       acks.length = 0
       frames.stream.send(bytes)
     }
+    this.endIfDone(inbound)
     if (frames.stream.writeBufferLength + acks.length * ACK_FRAME_BYTES <= ACK_BYTES_UNREAD_MAX) return
     this.handlers.onRefused(peer, 'ack-unread', `more than ${ACK_BYTES_UNREAD_MAX} bytes of ACKs`)
     frames.abort('ACKs are not read')
+  }
+
+  private endIfDone({ acks, ended, frames, owed }: InboundStream): void {
+    if (!ended || owed > 0 || acks.length > 0 || frames.isClosed) return
+    // What the stream holds goes out first; a peer that does not take it keeps no stream for it.
+    const { stream } = frames
+    stream.close({ signal: AbortSignal.timeout(this.options.frameStallMs ?? FRAME_STALL_MS) }).catch(() => {
+      frames.abort('the last ACKs are not read')
+    })
   }
 
   private begin(inbound: InboundStream, payloadBytes: number): FrameSink | 'wait' | Refused {
@@ -170,6 +191,7 @@ export class InboundBatches {
       },
       end: () => {
         this.origins.set(slot, inbound)
+        inbound.owed += 1
         const { peer } = inbound
         this.dependencies.toProcessor({
           kind: 'inbound',
