@@ -107,6 +107,7 @@ describe('a request', () => {
       1,
     )
     expect(stream.frames).toHaveLength(0)
+    // Logged once, however many there are.
     expect(node.refusalLines('peer', reason)).toHaveLength(1)
     const next = await mallory.openSync(connection)
     await next.sendFrame(FRAME_TYPES.request, encodeDigests(some(1)))
@@ -116,6 +117,15 @@ describe('a request', () => {
 
   test('for 10,000 digests is refused by its length', () =>
     refused('request-too-many-digests', frame(FRAME_TYPES.request, encodeDigests(some(10_000)))))
+
+  test.each([REQUEST_DIGESTS_MAX + 1, 120])(
+    'for %i digests, whose length passes, is refused by their number',
+    (count) => {
+      const payload = encodeDigests(some(count))
+      expect(payload.length).toBeLessThanOrEqual(REQUEST_BYTES_MAX)
+      return refused('request-too-many-digests', frame(FRAME_TYPES.request, payload))
+    },
+  )
 
   test('is refused by its length before any of it has come', async () => {
     const stream = await mallory.openSync(connection)
@@ -140,7 +150,6 @@ describe('a request', () => {
       pack([new Uint8Array(33)]),
       pack(['x'.repeat(32)]),
       pack([null]),
-      encodeDigests(some(REQUEST_DIGESTS_MAX + 1)),
       Buffer.concat([encodeDigests(some(1)), Buffer.alloc(1)]),
       // An array that says four billion entries.
       Buffer.from('ddffffffff', 'hex'),

@@ -87,7 +87,8 @@ export class Helper {
           return undefined
         } catch (error) {
           if (!(error instanceof NarvalError)) throw error
-          return { refused: 'request-malformed', detail: error.message }
+          const refused = error.code === 'ERR_TOO_MANY_DIGESTS' ? 'request-too-many-digests' : 'request-malformed'
+          return { refused, detail: error.message }
         }
       })
     }
