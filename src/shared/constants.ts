@@ -217,6 +217,11 @@ export const DIAL_BACKOFF_MAX_MS = 5_000
 export const DIAL_DEFERENCE_MS = 2_000
 /** Addresses to try that did not come from the committee file: peer discovery's, and those in hellos. */
 export const LEARNED_ADDRESSES_MAX = 64
+/**
+ * Addresses from peer discovery that are tried in one attempt to reach a peer: each may take DIAL_TIMEOUT_MS, and the
+ * peer's own address should be tried again within half a minute, whatever is announced on the network.
+ */
+export const DISCOVERED_PER_ATTEMPT = 4
 /** A stream of a peer's that was refused is opened again after this long. */
 export const STREAM_BACKOFF_MS = 1_000
 /** How long a `drain` may be missing before the stream is asked: one has been seen to get lost (peerbit#770). */
