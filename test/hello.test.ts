@@ -4,7 +4,12 @@ import { describe, expect, test } from 'vitest'
 import { committeeDigest, parseCommittee } from '../src/shared/config/committee.js'
 import { localCommittee } from '../src/shared/config/committee-file.js'
 import { keysOf } from '../src/shared/config/keys.js'
-import { HELLO_ADDRESSES_MAX, HELLO_BYTES_MAX, HELLO_STRING_CHARS_MAX } from '../src/shared/constants.js'
+import {
+  HELLO_ADDRESSES_MAX,
+  HELLO_AHEAD_MS_MAX,
+  HELLO_BYTES_MAX,
+  HELLO_STRING_CHARS_MAX,
+} from '../src/shared/constants.js'
 import { signer } from '../src/shared/ed25519.js'
 import { decodeHello, encodeHello, type HelloRecord, verifyHello } from '../src/shared/hello.js'
 import { checkHello, type HelloExpectations, type HelloRefusal } from '../src/shared/hello-check.js'
@@ -41,6 +46,7 @@ const expectations: HelloExpectations = {
   connectionPeerId: '12D3KooWTheirs',
   ownAuthority: ours.publicKey,
   protocolVersion: 1,
+  nowMs: record.timeMs,
   namedPeerId: () => undefined,
   lastSeenTimeMs: () => undefined,
 }
@@ -223,6 +229,14 @@ describe('a hello is refused', () => {
     expect(refusal(hello(), seen('12D3KooWOther', record.timeMs - 1))).toBe('accepted')
     // The same PeerId whose clock was set back is the same worker.
     expect(refusal(hello(), seen('12D3KooWTheirs', record.timeMs + 1))).toBe('accepted')
+  })
+
+  test('as time-ahead when it is dated so far ahead of our clock that it would shut out a later key, and not for less', () => {
+    expect(refusal(hello(), { nowMs: record.timeMs - HELLO_AHEAD_MS_MAX - 1 })).toBe('time-ahead')
+    expect(refusal(hello({ timeMs: Number.MAX_SAFE_INTEGER }))).toBe('time-ahead')
+    expect(refusal(hello(), { nowMs: record.timeMs - HELLO_AHEAD_MS_MAX })).toBe('accepted')
+    // However old it is: a clock that is behind harms nobody.
+    expect(refusal(hello({ timeMs: 0 }))).toBe('accepted')
   })
 
   test('as protocol-version, also when another version has another layout', () => {

@@ -94,6 +94,14 @@ describe('a committee whose file names no peer ids', () => {
     expect(honest[0]!.node.getConnections()).not.toHaveLength(0)
   })
 
+  test('a record dated a year ahead is refused, and shuts out no later key of its authority', async () => {
+    const peer = await node.peer(3, { networkKeySeed: new Uint8Array(32).fill(44) })
+    await refused('time-ahead', (it) => it.hello({ timeMs: Date.now() + 365 * 86_400_000 }), peer)
+    const connection = await mallory.connect(node.address)
+    await node.accepts(await mallory.openBatches(connection))
+    await connection.close()
+  })
+
   test('a hello frame that is too large is refused before it is read', async () => {
     const connection = await mallory.dial(node.address)
     await node.counts('peer', 'hello-frame-too-large', () =>

@@ -7,7 +7,7 @@ import {
   REQUEST_BYTES_MAX,
   REQUEST_DIGESTS_MAX,
   REQUESTS_OPEN_MAX,
-  SYNC_SLOTS,
+  SYNC_SLOTS_PER_PEER,
 } from '../src/shared/constants.js'
 import { FRAME_TYPES } from '../src/shared/frames.js'
 import type { InboundStatus } from '../src/shared/messages.js'
@@ -23,14 +23,15 @@ const pack = (value: unknown): Uint8Array => new Packr({ useRecords: false }).pa
 
 let node: WorkerUnderTest
 let honest: Libp2pPeer
+let accomplice: Libp2pPeer
 let mallory: Libp2pPeer
 let connection: Connection
 /** Authority indices: mallory is the one that lacks batches, and the one that others' batches are asked of. */
-const [HONEST, MALLORY] = [1, 3]
+const [HONEST, ACCOMPLICE, MALLORY] = [1, 2, 3]
 
 beforeAll(async () => {
   node = await WorkerUnderTest.start({ parameters: { syncRetryDelayMs: 100, syncRetryNodes: 3 } })
-  honest = (await node.honest(HONEST, 2))[0]!
+  ;[honest, accomplice] = (await node.honest(HONEST, ACCOMPLICE)) as [Libp2pPeer, Libp2pPeer]
   mallory = await node.peer(MALLORY)
   connection = await mallory.connect(node.address)
   await node.certifiesOne()
@@ -38,6 +39,7 @@ beforeAll(async () => {
 afterAll(() => node.close())
 beforeEach(() => {
   mallory.behaviour.onSyncStream = undefined
+  accomplice.behaviour.onSyncStream = undefined
   honest.behaviour.onSyncStream = undefined
 })
 
@@ -105,6 +107,7 @@ describe('a request', () => {
       1,
     )
     expect(stream.frames).toHaveLength(0)
+    // Logged once, however many there are.
     expect(node.refusalLines('peer', reason)).toHaveLength(1)
     const next = await mallory.openSync(connection)
     await next.sendFrame(FRAME_TYPES.request, encodeDigests(some(1)))
@@ -114,6 +117,15 @@ describe('a request', () => {
 
   test('for 10,000 digests is refused by its length', () =>
     refused('request-too-many-digests', frame(FRAME_TYPES.request, encodeDigests(some(10_000)))))
+
+  test.each([REQUEST_DIGESTS_MAX + 1, 120])(
+    'for %i digests, whose length passes, is refused by their number',
+    (count) => {
+      const payload = encodeDigests(some(count))
+      expect(payload.length).toBeLessThanOrEqual(REQUEST_BYTES_MAX)
+      return refused('request-too-many-digests', frame(FRAME_TYPES.request, payload))
+    },
+  )
 
   test('is refused by its length before any of it has come', async () => {
     const stream = await mallory.openSync(connection)
@@ -138,7 +150,6 @@ describe('a request', () => {
       pack([new Uint8Array(33)]),
       pack(['x'.repeat(32)]),
       pack([null]),
-      encodeDigests(some(REQUEST_DIGESTS_MAX + 1)),
       Buffer.concat([encodeDigests(some(1)), Buffer.alloc(1)]),
       // An array that says four billion entries.
       Buffer.from('ddffffffff', 'hex'),
@@ -231,6 +242,16 @@ describe('a request', () => {
       return stream.frames.length > 0
     })
   })
+})
+
+test('a Synchronize that names a batch of ours as another’s is answered with OthersBatch: OurBatch means certified', async () => {
+  const { digest } = await node.certifiesOne()
+  const reports = (): string[] =>
+    node.reports.filter((report) => Buffer.from(digest).equals(report.digest)).map(({ type }) => type)
+  await until('it is reported', () => reports().length === 1)
+  node.worker.toWorker({ type: 'Synchronize', digests: [digest], target: node.keys[MALLORY]!.publicKey })
+  await until('it is reported again', () => reports().length === 2)
+  expect(reports()).toEqual(['OurBatch', 'OthersBatch'])
 })
 
 /** What a Helper sends last. */
@@ -409,8 +430,44 @@ describe('a reply', () => {
     await node.certifiesOne()
   })
 
+  test('that trickles holds up nobody else: two peers with all requests open, a byte at a time, and the third is heard', async () => {
+    const trickles: { stream: RawStream; timer: NodeJS.Timeout }[] = []
+    const trickle = (taken: Stream): void => {
+      const stream = new RawStream(taken)
+      void stream.framesCame(1).then(async () => {
+        await stream.send(frame(FRAME_TYPES.found, new Uint8Array(1_000), { length: BATCH_BYTES_MAX }))
+        const timer = setInterval(() => void stream.send(new Uint8Array(1)).catch(ignoreGone), 100)
+        trickles.push({ stream, timer })
+      }, ignoreGone)
+    }
+    mallory.behaviour.onSyncStream = trickle
+    accomplice.behaviour.onSyncStream = trickle
+    for (const colluder of [MALLORY, ACCOMPLICE]) {
+      for (let i = 0; i < REQUESTS_OPEN_MAX; i += 1) {
+        const before = trickles.length
+        ask([want()], colluder)
+        await until('one more reply trickles', () => trickles.length > before)
+      }
+    }
+    const free = await node.metric('narval_slots_free', { arena: 'sync' })
+    expect(free).toBe(3 * SYNC_SLOTS_PER_PEER - 2 * REQUESTS_OPEN_MAX)
+
+    const batch = node.batch(BATCH_BYTES_MAX - 68)
+    const digest = digestOf(batch, author(HONEST))
+    honest.behaviour.onSyncStream = (taken) => answerWith(taken, found(digest, author(HONEST), batch))
+    ask([digest], HONEST)
+    await until('the batch comes from the third', async () => (await node.worker.read(digest)) !== undefined)
+    expect(trickles.filter(({ stream }) => stream.isOpen)).toHaveLength(2 * REQUESTS_OPEN_MAX)
+    giveUp()
+    for (const { stream, timer } of trickles) {
+      clearInterval(timer)
+      stream.abort()
+    }
+    await node.slotsAllFree()
+  })
+
   test('of more batches than there are slots, which end the stream before they are read, is taken whole', async () => {
-    const batches = Array.from({ length: 4 * SYNC_SLOTS }, () => node.batch(BATCH_BYTES_MAX - 68))
+    const batches = Array.from({ length: 8 * SYNC_SLOTS_PER_PEER }, () => node.batch(BATCH_BYTES_MAX - 68))
     const digests = batches.map((batch) => digestOf(batch, author(MALLORY)))
     mallory.behaviour.onSyncStream = (taken) => {
       // What this one reply does not bring never comes.

@@ -12,6 +12,7 @@ import { Arena, slotStride } from '../src/shared/slots.js'
 import { frame, RawStream } from './support/raw-stream.js'
 import { StreamPairs } from './support/stream-pair.js'
 import { until } from './support/until.js'
+import { fillMuxer, openWindow } from './support/yamux.js'
 
 const BATCH_BYTES_MAX = 100_000
 const SLOTS_PER_PEER = 4
@@ -236,6 +237,78 @@ test('a peer that reads no ACKs is given up when they fill its window and a litt
   await next.send(batchFrame(2_000))
   await until('it is served', () => works.at(-1)!.byteLength === 2_000)
   next.abort()
+})
+
+test('a peer that opens its window and takes nothing off the connection is given up: its ACKs do not pile up below', async () => {
+  let far: Stream | undefined
+  const { near } = await pairs.open((stream: Stream) => {
+    far = stream
+    inbound.open(1, stream)
+  })
+  const stream = new RawStream(near)
+  fillMuxer(far!)
+  let answered = 0
+  const acknowledge = async (): Promise<void> => {
+    for (let i = 0; i < SLOTS_PER_PEER; i += 1) await stream.send(batchFrame(100))
+    // While the connection is full, this is all that the stream can go by.
+    openWindow(near, 1_000)
+    await until('they are handed over', () => works.length === answered + SLOTS_PER_PEER)
+    for (; answered < works.length; answered += 1) done(works[answered]!)
+    inbound.flush()
+  }
+  const most = ACK_BYTES_UNREAD_MAX / (8 + ACK_BYTES)
+  while (answered < 2 * most && refused.length === 0) await acknowledge()
+  expect(refused).toEqual(['1 ack-unread'])
+  expect(answered).toBeLessThanOrEqual(most + SLOTS_PER_PEER)
+  expect(stream.acks).toHaveLength(0)
+  await stream.gone()
+})
+
+test('ACKs that had to wait go out in order when the connection has room', async () => {
+  let far: Stream | undefined
+  const { near } = await pairs.open((stream: Stream) => {
+    far = stream
+    inbound.open(1, stream)
+  })
+  const stream = new RawStream(near)
+  fillMuxer(far!)
+  for (let i = 0; i < SLOTS_PER_PEER; i += 1) {
+    await stream.send(batchFrame(1_000))
+    await until('it is handed over', () => works.length === i + 1)
+    done(works[i]!, 'ok', BigInt(i))
+    inbound.flush()
+  }
+  expect(far!.writeBufferLength).toBe(0)
+  far!.dispatchEvent(new Event('drain'))
+  await stream.framesCame(SLOTS_PER_PEER)
+  expect(stream.acks.map(({ sequence }) => sequence)).toEqual([0n, 1n, 2n, 3n])
+  stream.abort()
+})
+
+test('a peer that ends its side gets the ACKs of all that it sent, and then the end of ours', async () => {
+  const stream = await open(1)
+  for (let i = 0; i < 3; i += 1) await stream.send(batchFrame(1_000))
+  await until('they are handed over', () => works.length === 3)
+  await stream.stream.close()
+  // The end has come, and the stream goes on: this one is stored after it.
+  const { far, near } = await pairs.open((other) => other)
+  far.abort(new Error('only to know that what was sent before it is there'))
+  await until('it is gone', () => near.status !== 'open')
+  for (const [i, work] of works.entries()) {
+    expect(stream.isOpen, `before ACK ${i}`).toBe(true)
+    done(work, 'ok', BigInt(i))
+    inbound.flush()
+    await stream.framesCame(i + 1)
+  }
+  expect(stream.acks.map(({ sequence }) => sequence)).toEqual([0n, 1n, 2n])
+  await until('the stream is over', () => stream.stream.status === 'closed')
+  expect(refused).toEqual([])
+})
+
+test('a peer that ends its side with nothing owed gets the end of ours', async () => {
+  const stream = await open(1)
+  await stream.stream.close()
+  await until('the stream is over', () => stream.stream.status === 'closed')
 })
 
 describe('a pool of slots', () => {

@@ -6,7 +6,7 @@ import {
   BATCH_SIZE_MIN,
   COMMITTEE_SIZE_MAX,
   RESEND_SLOTS,
-  SYNC_SLOTS,
+  SYNC_SLOTS_PER_PEER,
   TRANSACTION_PREFIX_BYTES,
 } from '../src/shared/constants.js'
 import { COUNTERS, COUNTERS_BYTES, THREAD_NAMES } from '../src/shared/counters.js'
@@ -82,8 +82,8 @@ describe('the layout of shared memory', () => {
 
   it('slots are who may hold one: own and for resending; each peer and for syncing', () => {
     expect(ownSlotsTotal(four)).toBe(32 + RESEND_SLOTS)
-    expect(inboundSlotsTotal(four)).toBe(3 * 8 + SYNC_SLOTS)
-    expect(inboundSlotsTotal({ ...four, authorities: 1 })).toBe(SYNC_SLOTS)
+    expect(inboundSlotsTotal(four)).toBe(3 * (8 + SYNC_SLOTS_PER_PEER))
+    expect(inboundSlotsTotal({ ...four, authorities: 1 })).toBe(0)
   })
 
   it('a ring holds the messages that can be in it at once', () => {
@@ -93,8 +93,8 @@ describe('the layout of shared memory', () => {
       // 10 slots, 2 ranges, 1 close
       mainToBatchMaker: 13,
       ownWork: 10 + RESEND_SLOTS,
-      inboundWork: 9 + SYNC_SLOTS,
-      processorToMain: 10 + RESEND_SLOTS + 9 + SYNC_SLOTS,
+      inboundWork: 3 * (3 + SYNC_SLOTS_PER_PEER),
+      processorToMain: 10 + RESEND_SLOTS + 3 * (3 + SYNC_SLOTS_PER_PEER),
       // tracked, own-stored, release; of 3 peers an ACK and a resent for each slot; close
       mainToQuorumWaiter: (10 + RESEND_SLOTS) * (3 + 3 * 2) + 1,
       // certified, released; of 3 peers a verdict and a held-wrong for each slot

@@ -141,6 +141,7 @@ describe('metrics', () => {
       ]),
     )
     expect(sumOf(first, 'narval_primary_queue')).toBe(9)
+    expect(sumOf(first, 'narval_primary_reports_dropped_total')).toBe(8)
     expect(sumOf(first, 'narval_primary_connected')).toBe(1)
     expect(sumOf(first, 'narval_healthy')).toBe(1)
     expect(first.get('narval_build_info')).toEqual([

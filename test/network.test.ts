@@ -71,6 +71,7 @@ async function networkOf(ownIndex: number, committee: ReturnType<typeof parseCom
           connectionPeerId,
           ownAuthority: keys.publicKey,
           protocolVersion: PROTOCOL_VERSION,
+          nowMs: Date.now(),
           namedPeerId: () => undefined,
           lastSeenTimeMs: () => undefined,
         }),

@@ -248,8 +248,9 @@ test('a full queue drops the oldest of others, never own batches, and says when 
   const { connector, rooms, log } = connectorTo(primary.port, { queueMax: 4 })
   connector.start()
   for (const report of [others(0), our(1), others(2), our(3)]) connector.report(report)
-  expect(connector.isFull).toBe(true)
+  expect(connector.isFull).toBe(false)
   for (const report of [others(4), our(5), others(6), our(7), our(8)]) connector.report(report)
+  expect(connector.isFull).toBe(true)
   expect(connector.queued).toBe(5)
   expect(connector.dropped).toBe(4)
   expect(log.filter((line) => line.includes('dropped'))).toHaveLength(1)
@@ -349,7 +350,7 @@ test('report queue: own and others leave in the order in which they came', () =>
   const taken = [...queue.take(5), ...queue.take(100)]
   expect(taken.map(({ digest }) => numberOf(digest))).toEqual(range(0, types.length))
   expect(queue.size).toBe(types.length)
-  queue.settle(types.length)
+  queue.settle(taken)
   expect(queue.size).toBe(0)
 })
 
@@ -357,7 +358,7 @@ test('report queue: what is restored leaves before what waits, in its own order'
   const queue = new ReportQueue(100)
   for (const number of range(0, 10)) queue.push(number % 2 === 0 ? our(number) : others(number))
   const taken = queue.take(6)
-  queue.settle(6)
+  queue.settle(taken)
   queue.restore(taken)
   queue.push(our(10))
   expect(queue.take(100).map(({ digest }) => numberOf(digest))).toEqual(range(0, 11))
@@ -368,7 +369,6 @@ test('report queue: a report in flight is not dropped, and own reports go beyond
   queue.push(others(0))
   queue.push(others(1))
   queue.take(2)
-  expect(queue.isFull).toBe(true)
   queue.push(others(2))
   expect(queue.dropped).toBe(1)
   expect(queue.waiting).toBe(0)
@@ -376,6 +376,25 @@ test('report queue: a report in flight is not dropped, and own reports go beyond
   queue.push(our(4))
   expect(queue.size).toBe(4)
   expect(queue.dropped).toBe(1)
+})
+
+test('report queue: own reports make it full, waiting or in flight, and others never do', () => {
+  const queue = new ReportQueue(10)
+  for (const number of range(0, 1000)) queue.push(others(number))
+  expect([queue.isFull, queue.size, queue.dropped]).toEqual([false, 10, 990])
+  for (const number of range(1000, 1009)) queue.push(our(number))
+  expect([queue.isFull, queue.size, queue.dropped]).toEqual([false, 10, 999])
+  queue.push(our(1009))
+  expect([queue.isFull, queue.size, queue.dropped]).toEqual([true, 10, 1000])
+  const taken = queue.take(5)
+  expect(queue.isFull).toBe(true)
+  queue.settle(taken)
+  expect([queue.isFull, queue.size]).toEqual([false, 5])
+  queue.restore(taken)
+  expect(queue.isFull).toBe(true)
+  // The reports of a batch of others that comes now are dropped themselves.
+  queue.push(others(1010))
+  expect(queue.take(100).map(({ digest }) => numberOf(digest))).toEqual(range(1000, 1010))
 })
 
 test('resend window: bounded in time and in number', () => {

@@ -2,7 +2,7 @@
  * The gate between free slots and the batch-maker. What is kept back here the batch-maker runs out of, and TCP tells the
  * clients. It is closed
  *
- * - while anything behind the sealing of batches is full: the store, the primary's queue;
+ * - while anything behind the sealing of batches is full: the store, the primary's queue of own batches;
  * - while as many batches as are useful are being filled or not certified yet. More would only queue: each adds its own
  *   time to the latency of all that come after it, and none to the throughput.
  */

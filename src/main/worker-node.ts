@@ -22,16 +22,17 @@ import {
   CLOSE_GRACE_MS,
   PRIMARY_QUEUE_MAX,
   PROTOCOL_VERSION,
+  REPORT_ROOM_POLL_MS,
   RESEND_SLOTS,
   SEALED_AHEAD,
-  SYNC_SLOTS,
+  SYNC_SLOTS_PER_PEER,
 } from '../shared/constants.js'
 import { Counters } from '../shared/counters.js'
 import { signer } from '../shared/ed25519.js'
 import { NarvalError } from '../shared/errors.js'
 import { encodeHello } from '../shared/hello.js'
 import { checkHello } from '../shared/hello-check.js'
-import { createLayout, inboundSlotsTotal, type Layout, ownSlotsTotal } from '../shared/layout.js'
+import { createLayout, type Layout, ownSlotsTotal } from '../shared/layout.js'
 import type { BatchMakerToMain, ProcessorToMain, QuorumWaiterToMain } from '../shared/messages.js'
 import type { PeerRefusal } from '../shared/refusals.js'
 import { Arena } from '../shared/slots.js'
@@ -227,8 +228,10 @@ export class WorkerNode {
       workerId,
       ownKey: keys.publicKey,
       nowMs,
+      mayReport: () => !(this.primary?.isFull ?? false),
     })
     this.helper = new Helper(
+      {},
       { processor: this.processor },
       {
         onServed: (peer, found, missing) =>
@@ -243,10 +246,10 @@ export class WorkerNode {
         syncRetryNodes: parameters.syncRetryNodes,
         gcDepthRounds: parameters.gcDepthRounds,
         peers: peerIndices,
+        firstSlot: peerIndices.length * parameters.inboundSlotsPerPeer,
       },
       {
         arena: inbound,
-        slots: new SlotPool(inboundSlotsTotal(this.layout.options) - SYNC_SLOTS, SYNC_SLOTS),
         processor: this.processor,
         toProcessor: this.rings.toProcessorInbound,
         indexOf: (publicKey) => committee.indexOf(publicKey),
@@ -255,7 +258,8 @@ export class WorkerNode {
         random: Math.random,
       },
       {
-        onStored: (digest, author) => this.reportStored(digest, author),
+        // Also of a batch of ours: that it is stored is what the primary asked, and `OurBatch` says certified.
+        onStored: (digest) => this.report('OthersBatch', digest),
         onRefused: onPeerRefused,
         onReceived: (peer, bytes) => this.traffic(peer, 'in', bytes),
         onSlotFree: (slot) => poison(inbound, slot),
@@ -411,6 +415,7 @@ export class WorkerNode {
             connectionPeerId,
             ownAuthority: keys.publicKey,
             protocolVersion: PROTOCOL_VERSION,
+            nowMs: Date.now(),
             namedPeerId: (index) => this.peers.at(index)?.namedPeerId,
             lastSeenTimeMs: (index) => {
               const peer = this.peers.at(index)
@@ -484,11 +489,11 @@ export class WorkerNode {
     const rounds = BigInt(this.options.parameters.gcDepthRounds)
     let after: Uint8Array | undefined
     do {
-      // At most half of the queue, so that this never pauses sealing.
-      while ((this.primary?.queued ?? 0) > PRIMARY_QUEUE_MAX / 2 && this.open) await sleep(TICK_MS)
+      // At most half of the queue, so that what is stored meanwhile is not dropped for it.
+      while ((this.primary?.queued ?? 0) > PRIMARY_QUEUE_MAX / 2 && this.open) await sleep(REPORT_ROOM_POLL_MS)
       const { found, next } = await this.processor.ask({ type: 'recent', rounds, after })
       for (const { digest, author } of found) {
-        if (this.options.committee.indexOf(author) !== this.ownIndex) this.reportStored(digest, author)
+        if (this.options.committee.indexOf(author) !== this.ownIndex) this.report('OthersBatch', digest)
       }
       after = next
     } while (after !== undefined)
@@ -522,18 +527,17 @@ export class WorkerNode {
       this.dissemination.onOwnStored(message.sequence, message.digest)
       return
     }
-    const author = this.options.committee.authorities[message.author]!.publicKey
     this.metrics.inbound(this.nameOf(message.peer), message.status)
     if (message.status !== 'ok') {
       this.refused('batch', message.status, this.nameOf(message.peer), 'a batch')
     }
     if (this.synchronizer.owns(message.slot)) {
-      this.synchronizer.onDone(message, author)
+      this.synchronizer.onDone(message)
       return
     }
     if (message.status === 'ok') {
       this.synchronizer.onStoredElsewhere(message.digest)
-      this.reportStored(message.digest, author)
+      this.report('OthersBatch', message.digest)
     }
     this.inbound.onDone(message)
   }
@@ -550,12 +554,6 @@ export class WorkerNode {
     this.report('OurBatch', digest)
     const { sequence, transactions, transactionBytes } = batch
     this.certified.push({ digest, sequence, transactions, transactionBytes } satisfies CertifiedBatch)
-  }
-
-  /** A batch is stored: the primary is told, as of ours or of another's. */
-  private reportStored(digest: Uint8Array, author: Uint8Array): void {
-    const own = this.options.committee.indexOf(author) === this.ownIndex
-    this.report(own ? 'OurBatch' : 'OthersBatch', digest)
   }
 
   private report(type: 'OurBatch' | 'OthersBatch', digest: Uint8Array): void {
@@ -627,7 +625,11 @@ export class WorkerNode {
             windowLimit: sender.window.limit,
           }
         }),
-      primary: () => ({ queued: this.primary?.queued ?? 0, connected: this.primary?.isConnected ?? false }),
+      primary: () => ({
+        queued: this.primary?.queued ?? 0,
+        dropped: this.primary?.dropped ?? 0,
+        connected: this.primary?.isConnected ?? false,
+      }),
       health: () => this.health(),
     }
   }
@@ -641,7 +643,7 @@ export class WorkerNode {
       `${NODE_VERSION}, protocol ${PROTOCOL_VERSION}, Node ${process.versions.node}, authority ${committee.authorities[this.ownIndex]!.name}, peer id ${peerId}`,
     )
     this.log.info(
-      `Shared memory: ${mib(this.layout.bytes)} = ${ownArena.slots} own slots (${parameters.ownSlots} + ${RESEND_SLOTS}) and ${inbound.slots} inbound slots (${this.peers.peers.length} × ${parameters.inboundSlotsPerPeer} + ${SYNC_SLOTS}) of ${parameters.batchBytesMax} B, and rings`,
+      `Shared memory: ${mib(this.layout.bytes)} = ${ownArena.slots} own slots (${parameters.ownSlots} + ${RESEND_SLOTS}) and ${inbound.slots} inbound slots (${this.peers.peers.length} × ${parameters.inboundSlotsPerPeer} + ${this.peers.peers.length} × ${SYNC_SLOTS_PER_PEER}) of ${parameters.batchBytesMax} B, and rings`,
     )
     this.log.info(`Garbage collection depth set to ${parameters.gcDepthRounds} rounds`)
     this.log.info(`Sync retry delay set to ${parameters.syncRetryDelayMs} ms`)

@@ -41,8 +41,12 @@ assert(BATCH_SIZE_MAX <= REFERENCE_FRAME_BYTES_MAX)
 export const BATCH_FRAME_HEADER_BYTES = 8
 /** Own slots that main keeps to send stored batches again: at boot, and when another authority lacks them. */
 export const RESEND_SLOTS = 4
-/** Inbound slots for batches that were asked for: apart from the peers' own, so that neither starves the other. */
-export const SYNC_SLOTS = 4
+/**
+ * Inbound slots of each peer for batches that it was asked for: one being received while one is stored. Apart from those
+ * of its own batches, so that neither starves the other; and of each peer, so that those who trickle their replies hold
+ * up nobody else's.
+ */
+export const SYNC_SLOTS_PER_PEER = 2
 /** Least bytes of the ring between `submit()` and the batch-maker; it always holds two of the largest transactions. */
 export const SUBMIT_RING_BYTES_MIN = 1024 * 1024
 /** Messages handled in one pass over a ring, so that one busy ring does not keep the others waiting. */
@@ -110,6 +114,12 @@ export const HELLO_BYTES_MAX = 4096
 export const HELLO_ADDRESSES_MAX = 16
 /** Characters of each string in a hello. */
 export const HELLO_STRING_CHARS_MAX = 256
+/**
+ * How far ahead of our clock a hello's time may be, in ms. Of two network keys of a worker the one with the later hello
+ * holds: one dated next year would shut out every change of the key until then. Clocks that are set by hand are a few
+ * minutes apart.
+ */
+export const HELLO_AHEAD_MS_MAX = 600_000
 
 // --- The load client ------------------------------------------------------------------------------------------------
 
@@ -217,6 +227,11 @@ export const DIAL_BACKOFF_MAX_MS = 5_000
 export const DIAL_DEFERENCE_MS = 2_000
 /** Addresses to try that did not come from the committee file: peer discovery's, and those in hellos. */
 export const LEARNED_ADDRESSES_MAX = 64
+/**
+ * Addresses from peer discovery that are tried in one attempt to reach a peer: each may take DIAL_TIMEOUT_MS, and the
+ * peer's own address should be tried again within half a minute, whatever is announced on the network.
+ */
+export const DISCOVERED_PER_ATTEMPT = 4
 /** A stream of a peer's that was refused is opened again after this long. */
 export const STREAM_BACKOFF_MS = 1_000
 /** How long a `drain` may be missing before the stream is asked: one has been seen to get lost (peerbit#770). */
@@ -252,10 +267,15 @@ export const PUSH_AGAIN_QUEUE_MAX = 4_096
 
 // --- The primary link, continued ------------------------------------------------------------------------------------
 
-/** Messages that wait while the primary is away: 44 bytes each on the wire; beyond it sealing pauses. */
+/**
+ * Messages that wait while the primary is away, 44 bytes each on the wire. Beyond it those of others' batches are
+ * dropped, the oldest first; when so many of own batches wait, sealing pauses.
+ */
 export const PRIMARY_QUEUE_MAX = 65_536
 /** Messages handed to the primary's socket and not yet taken by it. */
 export const PRIMARY_IN_FLIGHT_MAX = 1_024
+/** At boot, batches that are to be reported again wait so long for room, and look again. */
+export const REPORT_ROOM_POLL_MS = 250
 /** Pause between attempts to reach the primary. */
 export const PRIMARY_RETRY_MS = 200
 /** Connections to the port on which the primary's messages arrive: our own primary, and those of the committee. */

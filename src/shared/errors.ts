@@ -35,6 +35,7 @@ export type ErrorCode =
   // wire
   | 'ERR_CODEC'
   | 'ERR_FRAME_TOO_LARGE'
+  | 'ERR_TOO_MANY_DIGESTS'
   | 'ERR_HELLO_REFUSED'
   // the load client and a committee on one machine
   | 'ERR_UNREACHABLE'

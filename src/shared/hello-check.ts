@@ -1,5 +1,6 @@
 /** Whether to believe a hello: the decision of docs/protocol.md, as a pure function. */
 import type { Committee } from './config/committee.js'
+import { HELLO_AHEAD_MS_MAX } from './constants.js'
 import { NarvalError } from './errors.js'
 import { type DecodedHello, decodeHello, type HelloRecord, helloProtocolVersion, verifyHello } from './hello.js'
 import { encodeBase64 } from './public-key.js'
@@ -21,6 +22,8 @@ export type HelloRefusal =
   | 'peer-id-not-as-named'
   /** Another PeerId of this worker is known, with a record at least as new. */
   | 'stale'
+  /** Dated further ahead of our clock than HELLO_AHEAD_MS_MAX. */
+  | 'time-ahead'
   | 'protocol-version'
 
 export interface HelloExpectations {
@@ -33,6 +36,8 @@ export interface HelloExpectations {
   /** Our own public key. */
   readonly ownAuthority: Uint8Array
   readonly protocolVersion: number
+  /** Our clock, in unix ms. */
+  readonly nowMs: number
   /** The PeerId that the committee file names for this authority's worker, if it does. */
   readonly namedPeerId: (index: number) => string | undefined
   /** The PeerId we hold this authority's worker to have, and the time of the record that said so. */
@@ -84,6 +89,11 @@ function checkRecord(record: HelloRecord, index: number, expectations: HelloExpe
   const named = expectations.namedPeerId(index)
   if (named !== undefined && named !== peerId) {
     return refuse('peer-id-not-as-named', `${peerId}, the committee file names ${named}`)
+  }
+  const aheadMs = record.timeMs - expectations.nowMs
+  if (aheadMs > HELLO_AHEAD_MS_MAX) {
+    const clocks = `theirs says ${record.timeMs} ms, ours ${expectations.nowMs} ms`
+    return refuse('time-ahead', `${clocks}, at most ${HELLO_AHEAD_MS_MAX} ms apart: set the clock that is wrong`)
   }
   const last = expectations.lastSeenTimeMs(index)
   if (last !== undefined && last.peerId !== peerId && last.timeMs >= record.timeMs) {

@@ -5,12 +5,12 @@
  * bounds something stands here:
  *
  * - own slots: `own_slots` for the batch-maker and `RESEND_SLOTS` for main;
- * - inbound slots: `inbound_slots` for each peer and `SYNC_SLOTS` for batches that were asked for;
+ * - inbound slots: for each peer `inbound_slots`, and `SYNC_SLOTS_PER_PEER` for batches that it was asked for;
  * - a ring's capacity: the messages that can be in it at once, below, rounded up to a power of two.
  */
 
 import { type ByteRingRegion, byteRingBytes } from './byte-ring.js'
-import { RESEND_SLOTS, SUBMIT_RING_BYTES_MIN, SYNC_SLOTS, TRANSACTION_PREFIX_BYTES } from './constants.js'
+import { RESEND_SLOTS, SUBMIT_RING_BYTES_MIN, SYNC_SLOTS_PER_PEER, TRANSACTION_PREFIX_BYTES } from './constants.js'
 import { COUNTERS_BYTES, type CountersRegion, THREAD_NAMES, type ThreadName } from './counters.js'
 import { DOORBELL_BYTES, type DoorbellRegion } from './doorbell.js'
 import { capacityFor, type RingRegion, ringBytes } from './ring.js'
@@ -50,9 +50,9 @@ export function ownSlotsTotal(options: LayoutOptions): number {
   return options.ownSlots + RESEND_SLOTS
 }
 
-/** Slots of the inbound arena: those of each peer, in the order of the committee, then those for syncing. */
+/** Slots of the inbound arena: those of each peer, in the order of the committee; then those for syncing, likewise. */
 export function inboundSlotsTotal(options: LayoutOptions): number {
-  return (options.authorities - 1) * options.inboundSlotsPerPeer + SYNC_SLOTS
+  return (options.authorities - 1) * (options.inboundSlotsPerPeer + SYNC_SLOTS_PER_PEER)
 }
 
 /** Messages that can be in each ring at once. */

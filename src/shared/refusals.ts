@@ -38,6 +38,8 @@ export type PeerRefusal =
   | 'request-malformed'
   | 'request-too-many-digests'
   | 'request-rate'
+  /** What it asked for is sent, and it does not take it. */
+  | 'reply-unread'
   | 'reply-malformed'
   | 'reply-not-asked'
   | 'reply-unknown-author'

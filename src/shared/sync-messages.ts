@@ -9,7 +9,7 @@ export function encodeDigests(digests: readonly Uint8Array[]): Uint8Array {
   return packr().pack(digests)
 }
 
-/** Errors: `ERR_CODEC` if it is anything else than at most REQUEST_DIGESTS_MAX digests. */
+/** Errors: `ERR_TOO_MANY_DIGESTS` beyond REQUEST_DIGESTS_MAX entries; `ERR_CODEC` if it is anything else than digests. */
 export function decodeDigests(bytes: Uint8Array): Uint8Array[] {
   let value: unknown
   try {
@@ -19,7 +19,7 @@ export function decodeDigests(bytes: Uint8Array): Uint8Array[] {
   }
   if (!Array.isArray(value)) throw new NarvalError('ERR_CODEC', `digests: expected an array, found ${typeof value}`)
   if (value.length > REQUEST_DIGESTS_MAX) {
-    throw new NarvalError('ERR_CODEC', `digests: ${value.length} of them, at most ${REQUEST_DIGESTS_MAX}`)
+    throw new NarvalError('ERR_TOO_MANY_DIGESTS', `${value.length} digests, at most ${REQUEST_DIGESTS_MAX}`)
   }
   return value.map((digest: unknown) => {
     if (!(digest instanceof Uint8Array) || digest.length !== DIGEST_BYTES) {

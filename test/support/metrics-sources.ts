@@ -37,7 +37,7 @@ export function sources(overrides: Partial<MetricsSources> = {}): MetricsSources
       { name: PEER_A, connected: true, queued: 1, inFlight: 2, windowLimit: 3 },
       { name: PEER_B, connected: false, queued: 6, inFlight: 0, windowLimit: 4 },
     ],
-    primary: () => ({ queued: 9, connected: true }),
+    primary: () => ({ queued: 9, dropped: 8, connected: true }),
     health: () => healthOf(HEALTHY),
     ...overrides,
   }

@@ -14,6 +14,7 @@ import { type Committee, parseCommittee } from '../../src/shared/config/committe
 import { type CommitteeFile, localCommittee } from '../../src/shared/config/committee-file.js'
 import { type Keys, keysOf } from '../../src/shared/config/keys.js'
 import { defaultParameters, type Parameters } from '../../src/shared/config/parameters.js'
+import { SYNC_SLOTS_PER_PEER } from '../../src/shared/constants.js'
 import { FRAME_TYPES } from '../../src/shared/frames.js'
 import type { WorkerPrimaryMessage } from '../../src/shared/primary-messages.js'
 import { Libp2pPeer, type Libp2pPeerOptions } from './libp2p-peer.js'
@@ -193,14 +194,15 @@ export class WorkerUnderTest {
 
   /** Slots for batches of others are all free. */
   async slotsAllFree(): Promise<void> {
-    const total = (this.committee.size - 1) * this.parameters.inboundSlotsPerPeer
-    await until('all inbound slots are free', async () => {
-      return (await this.metric('narval_slots_free', { arena: 'inbound' })) === total
-    })
-    await until(
-      'all sync slots are free',
-      async () => (await this.metric('narval_slots_free', { arena: 'sync' })) === 4,
-    )
+    const peers = this.committee.size - 1
+    for (const [arena, perPeer] of [
+      ['inbound', this.parameters.inboundSlotsPerPeer],
+      ['sync', SYNC_SLOTS_PER_PEER],
+    ] as const) {
+      await until(`all slots for ${arena} are free`, async () => {
+        return (await this.metric('narval_slots_free', { arena })) === peers * perPeer
+      })
+    }
   }
 
   async close(): Promise<void> {

@@ -1,13 +1,15 @@
 /**
  * Resender: stored batches of ours that go out once more, under their old sequence, from slots of main's own.
  *
- * - At boot, those that the primary was not told of: disseminated, certified and reported.
+ * - At boot, those that the primary was not told of: disseminated, certified and reported, as fast as their reports have
+ *   room: sealing pauses without it, and so does this.
  * - When another authority's primary asks for them (Synchronize for our key): pushed to the other workers again, each
  *   digest at most once in PUSH_AGAIN_INTERVAL_MS. Only after the first, or a batch that is to be reported could be on
  *   its way as one that is not.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { checkBatch } from '../../shared/batch.js'
-import { PUSH_AGAIN_INTERVAL_MS, PUSH_AGAIN_QUEUE_MAX } from '../../shared/constants.js'
+import { PUSH_AGAIN_INTERVAL_MS, PUSH_AGAIN_QUEUE_MAX, REPORT_ROOM_POLL_MS } from '../../shared/constants.js'
 import { digestKey } from '../../shared/digest-key.js'
 import type { Arena } from '../../shared/slots.js'
 import type { SlotPool } from '../inbound/slot-pool.js'
@@ -23,6 +25,8 @@ export interface ResenderDependencies {
   /** Our public key: only our own batches are sent by us. */
   readonly ownKey: Uint8Array
   readonly nowMs: () => number
+  /** Whether the primary's queue takes more reports of own batches. */
+  readonly mayReport: () => boolean
 }
 
 interface Wanted {
@@ -47,12 +51,13 @@ export class Resender {
 
   /** Sends every batch again that the primary was not told of. Returns how many that were. */
   async recover(): Promise<number> {
-    const { processor } = this.dependencies
+    const { mayReport, processor } = this.dependencies
     let after: Uint8Array | undefined
     let count = 0
     do {
       const digests = await processor.ask({ type: 'unreported', after })
       for (const digest of digests) {
+        while (!mayReport() && !this.closed) await sleep(REPORT_ROOM_POLL_MS)
         if (await this.resend({ digest, report: true })) count += 1
         if (this.closed) return count
       }

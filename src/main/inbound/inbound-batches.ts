@@ -11,12 +11,14 @@ import {
   ACK_BYTES_UNREAD_MAX,
   BATCH_FRAME_HEADER_BYTES,
   BATCH_HEADER_BYTES,
+  FRAME_STALL_MS,
 } from '../../shared/constants.js'
 import { FRAME_TYPES, writeFrameHeader } from '../../shared/frames.js'
 import type { InboundWork, ProcessorToMain } from '../../shared/messages.js'
 import type { PeerRefusal } from '../../shared/refusals.js'
 import type { Arena } from '../../shared/slots.js'
 import { type FrameSink, FrameStream, type Refused } from '../network/frame-stream.js'
+import { takesMore } from '../network/hand-over.js'
 import { route } from '../router.js'
 import { SlotPool } from './slot-pool.js'
 
@@ -47,8 +49,12 @@ export interface InboundBatchesHandlers {
 interface InboundStream {
   readonly peer: number
   readonly frames: FrameStream
-  /** ACK frames that go out together at the end of the turn. At most one for each slot of the peer. */
+  /** ACK frames that go out together when the stream takes more. At most ACK_BYTES_UNREAD_MAX, and those of a turn. */
   readonly acks: Uint8Array[]
+  /** Batches of this stream that the processor has: each is owed an ACK. */
+  owed: number
+  /** The peer has ended its side, and all its batches were taken: ours ends when no ACK is owed. */
+  ended: boolean
 }
 
 const ACK_FRAME_BYTES = BATCH_FRAME_HEADER_BYTES + ACK_BYTES
@@ -90,13 +96,18 @@ export class InboundBatches {
     const inbound: InboundStream = {
       peer,
       acks: [],
+      owed: 0,
+      ended: false,
       frames: new FrameStream(
         stream,
         {
           onFrame: (type, payloadBytes) =>
             route({ stream: 'their-batches', batch: (bytes) => this.begin(inbound, bytes) }, type, payloadBytes),
           onRefused: (refusal, detail) => this.handlers.onRefused(peer, refusal, detail),
-          onEnd: () => void stream.close().catch(() => {}),
+          onEnd: () => {
+            inbound.ended = true
+            this.endIfDone(inbound)
+          },
           onClosed: () => {
             if (this.streams.get(peer) === inbound) this.streams.delete(peer)
           },
@@ -105,12 +116,19 @@ export class InboundBatches {
       ),
     }
     this.streams.set(peer, inbound)
+    // `idle` comes in the middle of the stream's own sending, which would leave what is sent now lying.
+    const onRoom = (): void => {
+      if (inbound.acks.length > 0) queueMicrotask(() => this.sendAcks(inbound))
+    }
+    stream.addEventListener('drain', onRoom)
+    stream.addEventListener('idle', onRoom)
   }
 
   /** The processor is done with a slot of a peer's: the peer is told, and the slot is free. */
   onDone(done: InboundDone): void {
     const origin = this.origins.get(done.slot)!
     this.origins.delete(done.slot)
+    origin.owed -= 1
     if (!origin.frames.isClosed) {
       origin.acks.push(this.ackFrame(done))
       this.toFlush.add(origin)
@@ -120,18 +138,37 @@ export class InboundBatches {
 
   /** Sends the ACKs of this turn: one write per stream. */
   flush(): void {
-    for (const inbound of this.toFlush) {
-      const { stream } = inbound.frames
-      if (!inbound.frames.isClosed && stream.writeStatus === 'writable') {
-        stream.send(inbound.acks.length === 1 ? inbound.acks[0]! : Buffer.concat(inbound.acks))
-        if (stream.writeBufferLength > ACK_BYTES_UNREAD_MAX) {
-          this.handlers.onRefused(inbound.peer, 'ack-unread', `more than ${ACK_BYTES_UNREAD_MAX} bytes of ACKs`)
-          inbound.frames.abort('ACKs are not read')
-        }
-      }
-      inbound.acks.length = 0
-    }
+    for (const inbound of this.toFlush) this.sendAcks(inbound)
     this.toFlush.clear()
+  }
+
+  /**
+   * What the stream does not take now stays here, where it is counted: a peer that opens its window and reads nothing
+   * would have it pile up below the stream (hand-over.ts).
+   */
+  private sendAcks(inbound: InboundStream): void {
+    const { acks, frames, peer } = inbound
+    if (frames.isClosed || frames.stream.writeStatus !== 'writable') acks.length = 0
+    if (acks.length === 0) return
+    if (takesMore(frames.stream)) {
+      const bytes = acks.length === 1 ? acks[0]! : Buffer.concat(acks)
+      // Emptied first: `send` dispatches events that lead back here.
+      acks.length = 0
+      frames.stream.send(bytes)
+    }
+    this.endIfDone(inbound)
+    if (frames.stream.writeBufferLength + acks.length * ACK_FRAME_BYTES <= ACK_BYTES_UNREAD_MAX) return
+    this.handlers.onRefused(peer, 'ack-unread', `more than ${ACK_BYTES_UNREAD_MAX} bytes of ACKs`)
+    frames.abort('ACKs are not read')
+  }
+
+  private endIfDone({ acks, ended, frames, owed }: InboundStream): void {
+    if (!ended || owed > 0 || acks.length > 0 || frames.isClosed) return
+    // What the stream holds goes out first; a peer that does not take it keeps no stream for it.
+    const { stream } = frames
+    stream.close({ signal: AbortSignal.timeout(this.options.frameStallMs ?? FRAME_STALL_MS) }).catch(() => {
+      frames.abort('the last ACKs are not read')
+    })
   }
 
   private begin(inbound: InboundStream, payloadBytes: number): FrameSink | 'wait' | Refused {
@@ -154,6 +191,7 @@ export class InboundBatches {
       },
       end: () => {
         this.origins.set(slot, inbound)
+        inbound.owed += 1
         const { peer } = inbound
         this.dependencies.toProcessor({
           kind: 'inbound',

@@ -70,6 +70,12 @@ function addState(registry: Registry, sources: MetricsSources): void {
     sources.batchesInFlight(),
   )
   addLevel(registry, 'narval_primary_queue', 'Messages that wait for the primary.', () => sources.primary().queued)
+  addSum(
+    registry,
+    'narval_primary_reports_dropped_total',
+    "Reports of others' batches dropped to make room; made again when the primary asks for them.",
+    () => sources.primary().dropped,
+  )
   addLevel(registry, 'narval_primary_connected', '1 while the primary is connected.', () =>
     Number(sources.primary().connected),
   )

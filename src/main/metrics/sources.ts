@@ -41,5 +41,7 @@ export interface PeerSource {
 export interface PrimarySource {
   /** Messages that wait for it. */
   readonly queued: number
+  /** Reports of others' batches that were dropped to make room, since the start. */
+  readonly dropped: number
   readonly connected: boolean
 }

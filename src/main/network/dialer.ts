@@ -1,8 +1,15 @@
 /**
- * Keeps every peer dialled, for ever: each address in turn, with a pause between attempts that grows to a few seconds.
+ * Keeps every peer dialled, for ever: its addresses in turn, with a pause between attempts that grows to a few seconds.
+ *
+ * Of the addresses that discovery has told of, which may be anybody's and lead nowhere, a few are tried in each attempt:
+ * the peer's own are not to wait for all of them.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
-import { DIAL_BACKOFF_MAX_MS, DIAL_BACKOFF_MIN_MS, DIAL_DEFERENCE_MS } from '../../shared/constants.js'
+import {
+  DIAL_BACKOFF_MAX_MS,
+  DIAL_BACKOFF_MIN_MS,
+  DIAL_DEFERENCE_MS,
+  DISCOVERED_PER_ATTEMPT,
+} from '../../shared/constants.js'
 import type { Peer } from './peer-table.js'
 
 export interface DialerDependencies {
@@ -10,8 +17,12 @@ export interface DialerDependencies {
   readonly dial: (peer: Peer, address: string) => Promise<boolean>
   /** Whether we leave the first attempt to the peer, so that there is one connection and not two. */
   readonly defersTo: (peer: Peer) => boolean
-  /** Addresses of no known owner, from peer discovery. */
-  readonly discovered: () => readonly string[]
+  /** So many addresses from peer discovery at which this peer may be; others the next time. */
+  readonly discovered: (peer: Peer, count: number) => readonly string[]
+  /** A number in [0, 1). */
+  readonly random: () => number
+  /** Resolves after so long, or when it is all over. */
+  readonly pause: (ms: number, signal: AbortSignal) => Promise<void>
 }
 
 export class Dialer {
@@ -39,14 +50,14 @@ export class Dialer {
 
   private async keepDialled(peer: Peer): Promise<void> {
     const { signal } = this.closing
-    const pause = (ms: number): Promise<void> => sleep(ms, undefined, { signal }).catch(() => {})
+    const { pause, random } = this.dependencies
     while (!signal.aborted) {
-      if (this.dependencies.defersTo(peer)) await pause(DIAL_DEFERENCE_MS)
+      if (this.dependencies.defersTo(peer)) await pause(DIAL_DEFERENCE_MS, signal)
       let backoffMs = DIAL_BACKOFF_MIN_MS
       while (!signal.aborted && peer.connections.length === 0) {
         await this.attempt(peer)
         if (peer.connections.length > 0) break
-        await pause(backoffMs * (0.75 + Math.random() / 2))
+        await pause(backoffMs * (0.75 + random() / 2), signal)
         backoffMs = Math.min(backoffMs * 2, DIAL_BACKOFF_MAX_MS)
       }
       if (signal.aborted) return
@@ -60,9 +71,11 @@ export class Dialer {
   }
 
   private async attempt(peer: Peer): Promise<void> {
-    for (const address of [peer.address, ...peer.learnedAddresses, ...this.dependencies.discovered()]) {
+    const { dial, discovered } = this.dependencies
+    const some = discovered(peer, DISCOVERED_PER_ATTEMPT)
+    for (const address of [peer.address, ...peer.learnedAddresses, ...some]) {
       if (this.closing.signal.aborted || peer.connections.length > 0) return
-      if (await this.dependencies.dial(peer, address)) return
+      if (await dial(peer, address)) return
     }
   }
 }

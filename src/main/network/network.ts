@@ -2,14 +2,14 @@
  * The network of a worker: libp2p connections that have become peers. It listens, keeps every peer dialled, runs the
  * hello on each new connection before anything else may happen on it, and hands over verified peers and their streams.
  */
-import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { TcpAddress } from '../../shared/config/address.js'
 import {
   CONNECTIONS_PER_AUTHORITY_MAX,
   DIAL_TIMEOUT_MS,
   HELLO_TIMEOUT_MS,
-  LEARNED_ADDRESSES_MAX,
   UNVERIFIED_CONNECTIONS_MAX,
 } from '../../shared/constants.js'
 import { listenError } from '../../shared/errors.js'
@@ -17,6 +17,7 @@ import type { HelloVerdict } from '../../shared/hello-check.js'
 import type { PeerRefusal } from '../../shared/refusals.js'
 import type { Logger } from '../log.js'
 import { Dialer } from './dialer.js'
+import { DiscoveredAddresses } from './discovered-addresses.js'
 import { exchangeHello, type HelloOutcome } from './hello-exchange.js'
 import type { Peer, PeerTable } from './peer-table.js'
 
@@ -67,7 +68,7 @@ export class Network {
   private readonly dialer: Dialer
   /** Connections whose hello is not over, by id. At most UNVERIFIED_CONNECTIONS_MAX that came in, and our own dials. */
   private readonly unverified = new Map<string, Unverified>()
-  private readonly discovered = new Set<string>()
+  private readonly discovered = new DiscoveredAddresses()
   private closed = false
 
   constructor(dependencies: NetworkDependencies, handlers: NetworkHandlers) {
@@ -76,7 +77,9 @@ export class Network {
     this.dialer = new Dialer({
       dial: (peer, address) => this.dial(peer, address),
       defersTo: (peer) => Buffer.compare(dependencies.ownKey, peer.publicKey) > 0,
-      discovered: () => [...this.discovered],
+      discovered: (peer, count) => this.discovered.next(count, (peerId) => dependencies.peers.mayBe(peer, peerId)),
+      random: Math.random,
+      pause: async (ms, signal) => void (await sleep(ms, undefined, { signal }).catch(() => {})),
     })
   }
 
@@ -101,7 +104,8 @@ export class Network {
     node.addEventListener('connection:open', ({ detail }) => this.onConnection(detail))
     node.addEventListener('connection:close', ({ detail }) => this.onConnectionClosed(detail))
     node.addEventListener('peer:discovery', ({ detail }) => {
-      for (const address of detail.multiaddrs) this.learn(`${address.toString()}`, detail.id)
+      if (detail.id.equals(node.peerId)) return
+      for (const address of detail.multiaddrs) this.discovered.add(address.toString(), detail.id.toString())
     })
     try {
       await node.start()
@@ -268,11 +272,6 @@ export class Network {
 
   private closeGently(connection: Connection): void {
     connection.close({ signal: AbortSignal.timeout(1000) }).catch((error: Error) => connection.abort(error))
-  }
-
-  private learn(address: string, peerId: PeerId): void {
-    if (this.discovered.size >= LEARNED_ADDRESSES_MAX || peerId.equals(this.dependencies.node.peerId)) return
-    this.discovered.add(address.includes('/p2p/') ? address : `${address}/p2p/${peerId}`)
   }
 }
 

@@ -83,6 +83,12 @@ export class PeerTable {
     return this.peers.some((peer) => peer.namedPeerId === undefined || peer.namedPeerId === peerId)
   }
 
+  /** Whether a PeerId can be this peer's: the one that the committee file names, or one that is not known as another's. */
+  mayBe(peer: Peer, peerId: string): boolean {
+    if (peer.namedPeerId !== undefined) return peer.namedPeerId === peerId
+    return !this.peers.some((other) => other !== peer && (other.namedPeerId === peerId || other.peerId === peerId))
+  }
+
   /** Stake of the peers that are connected. */
   connectedStake(): number {
     return this.peers.reduce((sum, peer) => sum + (peer.connections.length > 0 ? peer.stake : 0), 0)

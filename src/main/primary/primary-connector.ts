@@ -161,7 +161,7 @@ export class PrimaryConnector implements PrimaryLink {
   private onLost(reason: string): void {
     this.socket = undefined
     this.connected = false
-    this.queue.settle(this.inFlight.length)
+    this.queue.settle(this.inFlight)
     // An end that we made ourselves loses nothing that the socket took.
     const recent = this.closed ? [] : this.recent.takeAll(this.nowMs())
     this.queue.restore([...recent, ...this.inFlight])
@@ -199,7 +199,7 @@ export class PrimaryConnector implements PrimaryLink {
   private onTaken(reports: readonly QueuedReport[]): void {
     const nowMs = this.nowMs()
     this.inFlight = []
-    this.queue.settle(reports.length)
+    this.queue.settle(reports)
     const digests: Uint8Array[] = []
     for (const report of reports) {
       if (report.type !== 'OurBatch') continue

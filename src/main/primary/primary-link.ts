@@ -13,13 +13,13 @@ export interface PrimaryReport {
 
 export interface PrimaryLink {
   /**
-   * Queues a report. An `OurBatch` is never dropped: the worker pauses sealing while the link `isFull`, and what can
-   * still come then is bounded by the own slots. Beyond the limit the oldest `OthersBatch` is dropped and counted: the
-   * primary asks for it with a Synchronize, which reports it again. After `close` nothing is queued: a batch that is
-   * not reported is so in the store, and reported after the next boot.
+   * Queues a report. An `OurBatch` is never dropped: the worker pauses sealing while the link `isFull` of them, and what
+   * can still come then is bounded by the own slots. Where there is no more room the oldest `OthersBatch` is dropped and
+   * counted: it is reported again when the batch is received again, or the primary asks for it with a Synchronize.
+   * After `close` nothing is queued: a batch that is not reported is so in the store, and reported after the next boot.
    */
   report(report: PrimaryReport): void
-  /** Whether sealing is to pause. */
+  /** Whether sealing is to pause: too many own reports wait. Others' never make it full. */
   readonly isFull: boolean
   /** Reports that the primary's socket has not taken. */
   readonly queued: number

@@ -11,6 +11,9 @@
  * Own and others' reports wait in a deque each, so that the oldest of others is found at once; numbers given at `push`
  * merge them. `size` is at most `max`, and what was taken in beyond it: own reports, bounded by the own slots, and what
  * was restored, bounded by PRIMARY_IN_FLIGHT_MAX and PRIMARY_RESEND_MAX.
+ *
+ * Own reports are never dropped, so it is full when `max` of them are here. Others' fill what room those leave, and make
+ * way, the oldest first: what others send must not be able to stop us from sealing.
  */
 import assert from 'node:assert'
 import { Deque } from '../deque.js'
@@ -27,6 +30,7 @@ export class ReportQueue {
   private readonly others = new Deque<QueuedReport>()
   private nextNumber = 0
   private inFlight = 0
+  private ownInFlight = 0
   private droppedCount = 0
 
   constructor(max: number) {
@@ -42,8 +46,9 @@ export class ReportQueue {
     return this.waiting + this.inFlight
   }
 
+  /** As many own reports are here as may be: no more of them should come about. */
   get isFull(): boolean {
-    return this.size >= this.max
+    return this.own.size + this.ownInFlight >= this.max
   }
 
   get dropped(): number {
@@ -51,7 +56,7 @@ export class ReportQueue {
   }
 
   push({ type, digest }: PrimaryReport): void {
-    if (this.isFull) {
+    if (this.size >= this.max) {
       const oldest = this.others.popFront()
       if (oldest !== undefined) this.droppedCount += 1
       else if (type === 'OthersBatch') {
@@ -72,13 +77,15 @@ export class ReportQueue {
       taken.push(report)
     }
     this.inFlight += taken.length
+    this.ownInFlight += countOwn(taken)
     return taken
   }
 
-  /** So many reports are not in flight any more. */
-  settle(count: number): void {
-    assert(count <= this.inFlight)
-    this.inFlight -= count
+  /** These reports, which were taken, are not in flight any more. */
+  settle(reports: readonly QueuedReport[]): void {
+    this.inFlight -= reports.length
+    this.ownInFlight -= countOwn(reports)
+    assert(this.inFlight >= this.ownInFlight && this.ownInFlight >= 0)
   }
 
   /** Puts reports that were taken and settled back to the front: in their order, all older than what waits. */
@@ -100,4 +107,10 @@ export class ReportQueue {
     if (own === undefined) return other === undefined ? undefined : this.others
     return other === undefined || own.number < other.number ? this.own : this.others
   }
+}
+
+function countOwn(reports: readonly QueuedReport[]): number {
+  let count = 0
+  for (const { type } of reports) count += Number(type === 'OurBatch')
+  return count
 }

@@ -2,7 +2,8 @@
  * Helper: answers the batch requests of other workers from the store, and says which batches it does not have.
  *
  * Each peer may have a few requests open, of a few digests each, and gets so many bytes a second; the rest of its
- * requests wait their turn on its own streams.
+ * requests wait their turn on its own streams. Of each reply one batch is in memory, however slowly the peer reads, and
+ * one slice of it in the stream.
  *
  * Source: asonnino/narwhal worker/src/helper.rs.
  */
@@ -23,12 +24,18 @@ import { encodeFrameOf, FRAME_TYPES, writeFrameHeader } from '../../shared/frame
 import type { PeerRefusal } from '../../shared/refusals.js'
 import { decodeDigests, encodeDigests } from '../../shared/sync-messages.js'
 import { collect, FrameStream, type Refused } from '../network/frame-stream.js'
+import { handOver, PeerStalledError } from '../network/hand-over.js'
 import type { ProcessorClient } from '../processor-client.js'
 import { route } from '../router.js'
 import { TokenBucket } from './token-bucket.js'
 
+export interface HelperOptions {
+  /** A slice of a reply must be taken within this; FRAME_STALL_MS unless given. */
+  readonly stallMs?: number
+}
+
 export interface HelperDependencies {
-  readonly processor: ProcessorClient
+  readonly processor: Pick<ProcessorClient, 'ask'>
 }
 
 export interface HelperHandlers {
@@ -39,12 +46,14 @@ export interface HelperHandlers {
 const BURST_SECONDS = 10
 
 export class Helper {
+  private readonly stallMs: number
   private readonly dependencies: HelperDependencies
   private readonly handlers: HelperHandlers
   private readonly open = new Map<number, number>()
   private readonly buckets = new Map<number, TokenBucket>()
 
-  constructor(dependencies: HelperDependencies, handlers: HelperHandlers) {
+  constructor(options: HelperOptions, dependencies: HelperDependencies, handlers: HelperHandlers) {
+    this.stallMs = options.stallMs ?? FRAME_STALL_MS
     this.dependencies = dependencies
     this.handlers = handlers
   }
@@ -78,7 +87,8 @@ export class Helper {
           return undefined
         } catch (error) {
           if (!(error instanceof NarvalError)) throw error
-          return { refused: 'request-malformed', detail: error.message }
+          const refused = error.code === 'ERR_TOO_MANY_DIGESTS' ? 'request-too-many-digests' : 'request-malformed'
+          return { refused, detail: error.message }
         }
       })
     }
@@ -96,14 +106,27 @@ export class Helper {
           continue
         }
         await this.pace(peer, stored.bytes.length)
-        await sendFound(stream, digest, stored.author, stored.bytes)
+        await this.sendFound(stream, digest, stored.author, stored.bytes)
       }
-      await send(stream, encodeFrameOf('missing', encodeDigests(missing)))
-      await stream.close({ signal: AbortSignal.timeout(FRAME_STALL_MS) })
+      await handOver(stream, encodeFrameOf('missing', encodeDigests(missing)), this.stallMs)
+      await stream.close({ signal: AbortSignal.timeout(this.stallMs) })
       this.handlers.onServed(peer, digests.length - missing.length, missing.length)
     } catch (error) {
       // The peer went away, or takes nothing, or we are closing: it asks again, here or elsewhere.
-      frames.abort((error as Error).message)
+      const { message } = error as Error
+      if (error instanceof PeerStalledError) this.handlers.onRefused(peer, 'reply-unread', message)
+      frames.abort(message)
+    }
+  }
+
+  private async sendFound(stream: Stream, digest: Uint8Array, author: Uint8Array, bytes: Uint8Array): Promise<void> {
+    const head = new Uint8Array(BATCH_FRAME_HEADER_BYTES + DIGEST_BYTES + PUBLIC_KEY_BYTES)
+    writeFrameHeader(head, 0, FRAME_TYPES.found, DIGEST_BYTES + PUBLIC_KEY_BYTES + bytes.length)
+    head.set(digest, BATCH_FRAME_HEADER_BYTES)
+    head.set(author, BATCH_FRAME_HEADER_BYTES + DIGEST_BYTES)
+    await handOver(stream, head, this.stallMs)
+    for (let at = 0; at < bytes.length; at += SLICE_BYTES) {
+      await handOver(stream, bytes.subarray(at, at + SLICE_BYTES), this.stallMs)
     }
   }
 
@@ -116,18 +139,4 @@ export class Helper {
     const waitMs = bucket.take(bytes, performance.now())
     if (waitMs > 0) await sleep(waitMs)
   }
-}
-
-async function sendFound(stream: Stream, digest: Uint8Array, author: Uint8Array, bytes: Uint8Array): Promise<void> {
-  const head = new Uint8Array(BATCH_FRAME_HEADER_BYTES + DIGEST_BYTES + PUBLIC_KEY_BYTES)
-  writeFrameHeader(head, 0, FRAME_TYPES.found, DIGEST_BYTES + PUBLIC_KEY_BYTES + bytes.length)
-  head.set(digest, BATCH_FRAME_HEADER_BYTES)
-  head.set(author, BATCH_FRAME_HEADER_BYTES + DIGEST_BYTES)
-  await send(stream, head)
-  for (let at = 0; at < bytes.length; at += SLICE_BYTES) await send(stream, bytes.subarray(at, at + SLICE_BYTES))
-}
-
-/** Hands bytes over and waits until the stream takes more. The bytes are not used again. */
-async function send(stream: Stream, bytes: Uint8Array): Promise<void> {
-  if (!stream.send(bytes)) await stream.onDrain({ signal: AbortSignal.timeout(FRAME_STALL_MS) })
 }

@@ -5,6 +5,9 @@
  * not is requested from the target, and after `sync_retry_delay` from `sync_retry_nodes` others at random, until it
  * comes or is older than `gc_depth` rounds. What comes is stored only if it has the digest that was asked for.
  *
+ * Replies of each peer have slots of their own: one that sends a byte now and then holds up its own replies, and what it
+ * was asked for comes from others.
+ *
  * Source: asonnino/narwhal worker/src/synchronizer.rs.
  */
 import type { Stream } from '@libp2p/interface'
@@ -16,6 +19,7 @@ import {
   REQUEST_DIGESTS_MAX,
   REQUESTS_OPEN_MAX,
   SYNC_PENDING_MAX,
+  SYNC_SLOTS_PER_PEER,
   SYNC_TICK_MS,
 } from '../../shared/constants.js'
 import { digestKey } from '../../shared/digest-key.js'
@@ -26,7 +30,7 @@ import type { PeerRefusal } from '../../shared/refusals.js'
 import type { Arena } from '../../shared/slots.js'
 import { decodeDigests, encodeDigests } from '../../shared/sync-messages.js'
 import type { InboundDone } from '../inbound/inbound-batches.js'
-import type { SlotPool } from '../inbound/slot-pool.js'
+import { SlotPool } from '../inbound/slot-pool.js'
 import { collect, type FrameSink, FrameStream, type Refused } from '../network/frame-stream.js'
 import type { ProcessorClient } from '../processor-client.js'
 import { route } from '../router.js'
@@ -39,11 +43,12 @@ export interface SynchronizerOptions {
   readonly gcDepthRounds: number
   /** Authority indices of the others. */
   readonly peers: readonly number[]
+  /** Where our part of the arena begins: SYNC_SLOTS_PER_PEER for each peer, in their order. */
+  readonly firstSlot: number
 }
 
 export interface SynchronizerDependencies {
   readonly arena: Arena
-  readonly slots: SlotPool
   readonly processor: ProcessorClient
   readonly toProcessor: (work: InboundWork) => void
   /** The authority index of a public key; -1 for none. */
@@ -57,7 +62,7 @@ export interface SynchronizerDependencies {
 
 export interface SynchronizerHandlers {
   /** The digest is stored: the primary is to be told. */
-  readonly onStored: (digest: Uint8Array, author: Uint8Array) => void
+  readonly onStored: (digest: Uint8Array) => void
   readonly onRefused: (peer: number, refusal: PeerRefusal, detail: string) => void
   readonly onReceived: (peer: number, bytes: number) => void
   readonly onSlotFree: (slot: number) => void
@@ -81,8 +86,9 @@ export class Synchronizer {
   /** What each peer is to be asked for when it has a place free; each digest once, at most SYNC_PENDING_MAX. */
   private readonly queues = new Map<number, Map<string, Uint8Array>>()
   private readonly open = new Map<number, number>()
-  /** Streams with a found batch and no slot for it. */
-  private readonly waiting = new Set<FrameStream>()
+  private readonly pools = new Map<number, SlotPool>()
+  /** Streams with a found batch and no slot for it, by peer; of each at most REQUESTS_OPEN_MAX. */
+  private readonly waiting = new Map<number, Set<FrameStream>>()
   private readonly timer: NodeJS.Timeout
   private round = 0n
 
@@ -90,6 +96,10 @@ export class Synchronizer {
     this.options = options
     this.dependencies = dependencies
     this.handlers = handlers
+    for (const [rank, peer] of options.peers.entries()) {
+      this.pools.set(peer, new SlotPool(options.firstSlot + rank * SYNC_SLOTS_PER_PEER, SYNC_SLOTS_PER_PEER))
+      this.waiting.set(peer, new Set())
+    }
     this.timer = setInterval(() => this.tick(), SYNC_TICK_MS)
   }
 
@@ -97,8 +107,11 @@ export class Synchronizer {
     return this.pending.size
   }
 
+  /** Slots that are free, over all peers. */
   get slotsFree(): number {
-    return this.dependencies.slots.available
+    let free = 0
+    for (const pool of this.pools.values()) free += pool.available
+    return free
   }
 
   /** The primary misses these batches of `target`'s. */
@@ -107,8 +120,7 @@ export class Synchronizer {
       const chunk = digests.slice(at, at + FIND_CHUNK)
       const authors = await this.dependencies.processor.ask({ type: 'find', digests: chunk, touch: true })
       for (const [index, digest] of chunk.entries()) {
-        const author = authors[index]
-        if (author !== undefined) this.handlers.onStored(digest, author)
+        if (authors[index] !== undefined) this.handlers.onStored(digest)
         else this.pending.add(digest, target, this.round)
       }
     }
@@ -130,18 +142,18 @@ export class Synchronizer {
   }
 
   /** The processor is done with a slot of ours. */
-  onDone(done: InboundDone, author: Uint8Array): void {
+  onDone(done: InboundDone): void {
     if (done.status === 'ok') {
       this.pending.delete(done.digest)
-      this.handlers.onStored(done.digest, author)
+      this.handlers.onStored(done.digest)
     } else if (done.status === 'not-as-asked' || done.status === 'invalid') {
       this.handlers.onRefused(done.peer, 'reply-not-asked', `a batch that is ${done.status}`)
     }
-    this.freeSlot(done.slot)
+    this.freeSlot(done.peer, done.slot)
   }
 
   owns(slot: number): boolean {
-    return this.dependencies.slots.owns(slot)
+    return slot >= this.options.firstSlot
   }
 
   close(): void {
@@ -221,7 +233,7 @@ export class Synchronizer {
           onRefused: (refusal, detail) => this.handlers.onRefused(peer, refusal, detail),
           onEnd: () => frames.abort('the reply is over'),
           onClosed: () => {
-            this.waiting.delete(frames)
+            this.waiting.get(peer)!.delete(frames)
             resolve()
           },
         },
@@ -240,9 +252,10 @@ export class Synchronizer {
       return { refused: 'reply-malformed', detail: `a batch of ${byteLength} bytes` }
     }
     if (request.wanted.size === 0) return { refused: 'reply-not-asked', detail: 'more batches than digests' }
-    const slot = this.dependencies.slots.take()
+    const { peer } = request
+    const slot = this.pools.get(peer)!.take()
     if (slot === undefined) {
-      this.waiting.add(frames)
+      this.waiting.get(peer)!.add(frames)
       return 'wait'
     }
     const head = new Uint8Array(FOUND_HEAD_BYTES)
@@ -250,7 +263,7 @@ export class Synchronizer {
     let length = 0
     return {
       write: (piece) => {
-        this.handlers.onReceived(request.peer, piece.length)
+        this.handlers.onReceived(peer, piece.length)
         const ofHead = Math.min(piece.length, Math.max(0, FOUND_HEAD_BYTES - length))
         if (ofHead > 0) head.set(piece.subarray(0, ofHead), length)
         if (ofHead < piece.length) bytes.set(piece.subarray(ofHead), Math.max(0, length - FOUND_HEAD_BYTES))
@@ -260,7 +273,7 @@ export class Synchronizer {
         const digest = head.slice(0, DIGEST_BYTES)
         const author = this.dependencies.indexOf(head.subarray(DIGEST_BYTES))
         if (author === -1 || !request.wanted.delete(digestKey(digest))) {
-          this.freeSlot(slot)
+          this.freeSlot(peer, slot)
           return author === -1
             ? { refused: 'reply-unknown-author', detail: 'its author is not in the committee' }
             : { refused: 'reply-not-asked', detail: 'a batch that was not asked for' }
@@ -268,14 +281,14 @@ export class Synchronizer {
         this.dependencies.toProcessor({
           kind: 'inbound',
           slot,
-          peer: request.peer,
+          peer,
           author,
           byteLength,
           expected: digest,
         })
         return undefined
       },
-      abort: () => this.freeSlot(slot),
+      abort: () => this.freeSlot(peer, slot),
     }
   }
 
@@ -294,12 +307,13 @@ export class Synchronizer {
     })
   }
 
-  private freeSlot(slot: number): void {
+  private freeSlot(peer: number, slot: number): void {
     this.handlers.onSlotFree(slot)
-    this.dependencies.slots.give(slot)
-    const [frames] = this.waiting
+    this.pools.get(peer)!.give(slot)
+    const waiting = this.waiting.get(peer)!
+    const [frames] = waiting
     if (frames === undefined) return
-    this.waiting.delete(frames)
+    waiting.delete(frames)
     frames.retry()
   }
 }

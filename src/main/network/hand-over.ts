@@ -1,0 +1,46 @@
+/**
+ * Handing bytes to a stream no faster than its peer takes them.
+ *
+ * `send()` returning false and a `drain` event after it are not enough: yamux dispatches `drain`, and forgets that the
+ * muxer is full, at each window update while bytes wait in the stream. A peer that opens its window by a few bytes at a
+ * time would have a whole reply pile up there, one slice for each update. What can be believed is both at once: the
+ * stream holds nothing back, and nothing below it is full. Then an update dispatches nothing, and `drain` is the
+ * muxer's own.
+ */
+import type { Stream } from '@libp2p/interface'
+
+/** Whether all that was handed over before has left the stream, and there is room below it. */
+export function takesMore(stream: Stream): boolean {
+  return stream.writeBufferLength === 0 && !stream.writableNeedsDrain
+}
+
+export class PeerStalledError extends Error {}
+
+/**
+ * Hands bytes over, and waits until the stream takes more: no more than these wait in the stream at any time. They are
+ * not to be changed afterwards. Rejects with `PeerStalledError` if the peer has not taken them after `stallMs`, and with
+ * another error if the stream is gone.
+ */
+export async function handOver(stream: Stream, bytes: Uint8Array, stallMs: number): Promise<void> {
+  stream.send(bytes)
+  if (takesMore(stream)) return
+  await new Promise<void>((resolve, reject) => {
+    const settle = (end: () => void): void => {
+      clearTimeout(timer)
+      for (const event of EVENTS) stream.removeEventListener(event, onChange)
+      end()
+    }
+    const onChange = (): void => {
+      if (stream.status === 'open' && stream.writeStatus === 'writable') {
+        if (takesMore(stream)) settle(resolve)
+      } else settle(() => reject(new Error(`the stream is ${stream.status}`)))
+    }
+    const timer = setTimeout(() => {
+      settle(() => reject(new PeerStalledError(`${bytes.length} bytes were not taken within ${stallMs} ms`)))
+    }, stallMs)
+    for (const event of EVENTS) stream.addEventListener(event, onChange)
+  })
+}
+
+/** What changes whether a stream takes more: its buffer is empty, there is room below it, it is gone. */
+const EVENTS = ['idle', 'drain', 'close'] as const
