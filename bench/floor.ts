@@ -9,7 +9,7 @@
  * Latency here is from a batch's first byte at its author to its quorum, not from a client's transaction as in `local`.
  */
 import { Option } from 'commander'
-import { type FloorOptions, retainBytesFor } from './floor/options.js'
+import { type FloorOptions, RETAIN_S, retainBytesFor } from './floor/options.js'
 import type { FloorResult } from './floor/result.js'
 import { runFloor } from './floor/run.js'
 import { integer, main } from './lib/command.js'
@@ -71,7 +71,7 @@ await main('floor', (program, stop) => {
       new Option('--ack-level <level>', 'what an ACK waits for').choices(['stored', 'durable']).default('stored'),
     )
     .option('--duration <s>', 'seconds of load', integer(1, 3600), 10)
-    .option('--retain <bytes>', 'bytes that each store keeps (default: those of 25 s)', integer(1, 1e12))
+    .option('--retain <bytes>', `bytes that each store keeps (default: those of ${RETAIN_S} s)`, integer(1, 1e12))
     .option('--libp2p', 'the network alone, over libp2p streams', false)
     .option('--json', 'print one line of JSON', false)
     .action(async (flags: Flags) => {

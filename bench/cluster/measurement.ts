@@ -59,7 +59,7 @@ export async function measure(
   }
   const saturation = saturationOf(points)!
   const runFloors = async (rate: number): Promise<Floors> => {
-    // What `local` keeps in its last 25 s, of what this configuration certifies.
+    // What `local` keeps, of what this configuration certifies.
     const retainBytes = Math.round(RETAIN_S * saturation.certifiedTps * configuration.transactionBytes)
     const run = async (kind: FloorKind): Promise<FloorResult> => {
       const floor = await runFloor({ ...configuration, kind, rate, durationS: options.durationS, retainBytes }, stop)
