@@ -12,8 +12,10 @@
  * always stays free. A frame never wraps: where the rest of the data is too short for it, the producer writes the
  * length `0xffffffff` (or nothing, if not even four bytes are left) and goes on at the start.
  */
+
 import assert from 'node:assert'
 import { TRANSACTION_PREFIX_BYTES } from './constants.js'
+import { copyBytes } from './copy-bytes.js'
 
 const HEADER_BYTES = 256
 const HEAD = 0 // Int32 index; written by the consumer only
@@ -59,7 +61,7 @@ export class ByteRingProducer extends ByteRingSide {
       }
     } else if (bytes >= head - tail) return false
     writeLength(this.data, tail, transaction.length)
-    this.data.set(transaction, tail + TRANSACTION_PREFIX_BYTES)
+    copyBytes(transaction, this.data, tail + TRANSACTION_PREFIX_BYTES)
     tail += bytes
     Atomics.store(this.words, TAIL, tail === this.data.length ? 0 : tail)
     return true

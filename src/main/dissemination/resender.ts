@@ -10,6 +10,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { checkBatch } from '../../shared/batch.js'
 import { PUSH_AGAIN_INTERVAL_MS, PUSH_AGAIN_QUEUE_MAX, REPORT_ROOM_POLL_MS } from '../../shared/constants.js'
+import { copyBytes } from '../../shared/copy-bytes.js'
 import { digestKey } from '../../shared/digest-key.js'
 import type { Arena } from '../../shared/slots.js'
 import type { SlotPool } from '../inbound/slot-pool.js'
@@ -131,7 +132,7 @@ export class Resender {
       this.onSlotFree(slot)
       return false
     }
-    arena.batch(slot, stored.bytes.length).set(stored.bytes)
+    copyBytes(stored.bytes, arena.batch(slot, stored.bytes.length), 0)
     dissemination.resend({
       slot,
       sequence: check.sequence,

@@ -13,6 +13,7 @@ import {
   BATCH_HEADER_BYTES,
   FRAME_STALL_MS,
 } from '../../shared/constants.js'
+import { copyBytes } from '../../shared/copy-bytes.js'
 import { FRAME_TYPES, writeFrameHeader } from '../../shared/frames.js'
 import type { InboundWork, ProcessorToMain } from '../../shared/messages.js'
 import type { PeerRefusal } from '../../shared/refusals.js'
@@ -185,7 +186,7 @@ export class InboundBatches {
     let length = 0
     return {
       write: (piece) => {
-        bytes.set(piece, length)
+        copyBytes(piece, bytes, length)
         length += piece.length
         this.handlers.onReceived(inbound.peer, piece.length)
       },

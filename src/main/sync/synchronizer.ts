@@ -22,6 +22,7 @@ import {
   SYNC_SLOTS_PER_PEER,
   SYNC_TICK_MS,
 } from '../../shared/constants.js'
+import { copyBytes } from '../../shared/copy-bytes.js'
 import { digestKey } from '../../shared/digest-key.js'
 import { NarvalError } from '../../shared/errors.js'
 import { encodeFrameOf } from '../../shared/frames.js'
@@ -266,7 +267,7 @@ export class Synchronizer {
         this.handlers.onReceived(peer, piece.length)
         const ofHead = Math.min(piece.length, Math.max(0, FOUND_HEAD_BYTES - length))
         if (ofHead > 0) head.set(piece.subarray(0, ofHead), length)
-        if (ofHead < piece.length) bytes.set(piece.subarray(ofHead), Math.max(0, length - FOUND_HEAD_BYTES))
+        if (ofHead < piece.length) copyBytes(piece.subarray(ofHead), bytes, Math.max(0, length - FOUND_HEAD_BYTES))
         length += piece.length
       },
       end: () => {

@@ -11,6 +11,7 @@
 import assert from 'node:assert'
 import { transactionBytesMax, writeBatchHeader } from '../../shared/batch.js'
 import { BATCH_HEADER_BYTES, SEQUENCE_RANGE_LOW, TRANSACTION_PREFIX_BYTES } from '../../shared/constants.js'
+import { copyBytes } from '../../shared/copy-bytes.js'
 import type { Counters } from '../../shared/counters.js'
 import type { BatchMakerToMain, MainToBatchMaker } from '../../shared/messages.js'
 import type { Arena } from '../../shared/slots.js'
@@ -161,7 +162,7 @@ export class BatchMaker {
 
   private append(bytes: Uint8Array, start: number, end: number): void {
     if (this.transactions === 0) this.timer = setTimeout(this.sealByDelay, this.options.maxBatchDelayMs)
-    this.bytes.set(bytes.subarray(start, end), this.length)
+    copyBytes(bytes.subarray(start, end), this.bytes, this.length)
     this.length += end - start
     this.transactions += this.scanCount
   }

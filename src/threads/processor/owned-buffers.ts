@@ -3,6 +3,8 @@
  * memory on Node 20, so a slot's bytes are copied here first. The buffers are used again, so that none of them is
  * garbage; there are never more than slots, since each stands for one.
  */
+import { copyBytes } from '../../shared/copy-bytes.js'
+
 export class OwnedBuffers {
   private readonly bufferBytes: number
   private readonly free: ArrayBuffer[] = []
@@ -13,7 +15,7 @@ export class OwnedBuffers {
 
   copy(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
     const owned = new Uint8Array(this.free.pop() ?? new ArrayBuffer(this.bufferBytes), 0, bytes.length)
-    owned.set(bytes)
+    copyBytes(bytes, owned, 0)
     return owned
   }
 
