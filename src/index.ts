@@ -15,8 +15,8 @@
  * }
  * ```
  *
- * On Node 20, start your process with `--min-semi-space-size=16`: without it, garbage collection takes up to half of the
- * throughput (docs/performance.md). `v8FlagsFor(process.versions.node)` names the flags for your version.
+ * Start your process with the flags that `v8FlagsFor(process.versions.node)` names: without them, garbage collection takes
+ * up to a third of a busy worker's CPU (docs/performance.md).
  *
  * @packageDocumentation
  */

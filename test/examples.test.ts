@@ -88,6 +88,12 @@ describe('the example', () => {
 })
 
 describe('the README', () => {
+  test('names the flags of V8 that a process needs', () => {
+    const flags = v8FlagsFor('20.20.2').join(' ')
+    expect(readme).toContain(`node ${flags} your.js`)
+    expect(readme.replaceAll(/ \\\n +/g, ' ')).toContain(`ExecStart=/usr/bin/node ${flags} /`)
+  })
+
   test('has a committee file that is read', () => {
     const [file] = blocks(readme, 'json')
     const committee = parseCommittee(JSON.parse(file!), 'README.md')

@@ -17,6 +17,7 @@ import {
 import { defaultParameters } from '../src/shared/config/parameters.js'
 import { BATCH_HEADER_BYTES, STREAM_WINDOW_BYTES } from '../src/shared/constants.js'
 import { FRAME_TYPES } from '../src/shared/frames.js'
+import type { PeerRefusal } from '../src/shared/refusals.js'
 import { digestOf, type Libp2pPeer } from './support/libp2p-peer.js'
 import { frame, type RawStream } from './support/raw-stream.js'
 import { until } from './support/until.js'
@@ -38,18 +39,9 @@ beforeAll(async () => {
 afterAll(() => node.close())
 
 /** The stream is closed for it, counted once; the connection and the others go on, and no slot is lost. */
-async function closesStream(reason: string, ...bytes: Uint8Array[]): Promise<void> {
+async function closesStream(reason: PeerRefusal, ...bytes: Uint8Array[]): Promise<void> {
   const stream = await mallory.openBatches(connection)
-  await node.counts(
-    'peer',
-    reason,
-    async () => {
-      await stream.send(...bytes).catch(() => {})
-      await stream.gone()
-    },
-    1,
-  )
-  expect(node.refusalLines('peer', reason).length).toBeGreaterThan(0)
+  await node.endsStream(stream, reason, () => stream.send(...bytes))
   await node.accepts(await mallory.openBatches(connection))
   await node.slotsAllFree()
   await node.certifiesOne()

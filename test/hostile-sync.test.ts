@@ -97,15 +97,7 @@ describe('a request', () => {
 
   async function refused(reason: PeerRefusal, ...bytes: Uint8Array[]): Promise<void> {
     const stream = await mallory.openSync(connection)
-    await node.counts(
-      'peer',
-      reason,
-      async () => {
-        await stream.send(...bytes).catch(() => {})
-        await stream.gone()
-      },
-      1,
-    )
+    await node.endsStream(stream, reason, () => stream.send(...bytes))
     expect(stream.frames).toHaveLength(0)
     // Logged once, however many there are.
     expect(node.refusalLines('peer', reason)).toHaveLength(1)

@@ -4,14 +4,14 @@
  * Each cipher call and socket read of libp2p allocates its result outside the heap. V8 counts those bytes, and for each
  * 64 MiB of them starts a mark-compact cycle, which walks the whole heap: up to half of all CPU. The buffers die young,
  * but the heap itself gets so little garbage that no minor collection comes to find that out. A minor collection for
- * every few megabytes of traffic, a few milliseconds each, frees them before V8 gets impatient. docs/performance.md has
+ * every few megabytes of traffic, a millisecond each, frees them before V8 gets impatient. docs/performance.md has
  * the figures.
  */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 /** Traffic between two minor collections: well below what V8 takes for a reason to collect everything. */
-const BYTES_PER_COLLECTION = 10 * 1024 * 1024
+const BYTES_PER_COLLECTION = 16 * 1024 * 1024
 
 type Gc = (options: { type: 'minor' }) => void
 

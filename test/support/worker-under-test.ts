@@ -17,6 +17,7 @@ import { defaultParameters, type Parameters } from '../../src/shared/config/para
 import { SYNC_SLOTS_PER_PEER } from '../../src/shared/constants.js'
 import { FRAME_TYPES } from '../../src/shared/frames.js'
 import type { WorkerPrimaryMessage } from '../../src/shared/primary-messages.js'
+import type { PeerRefusal } from '../../src/shared/refusals.js'
 import { Libp2pPeer, type Libp2pPeerOptions } from './libp2p-peer.js'
 import type { RawStream } from './raw-stream.js'
 import { until, within } from './until.js'
@@ -159,6 +160,21 @@ export class WorkerUnderTest {
       async () => (await this.refusals(kind, reason)) - before >= (times ?? 1),
     )
     if (times !== undefined) expect((await this.refusals(kind, reason)) - before).toBe(times)
+  }
+
+  /** Runs an attack on a stream: it is refused with this reason, once, which is logged, and the stream is gone. */
+  async endsStream(stream: RawStream, reason: PeerRefusal, attack: () => Promise<unknown>): Promise<void> {
+    await this.counts(
+      'peer',
+      reason,
+      async () => {
+        // The end may come before all of the attack was sent.
+        await attack().catch(() => {})
+        await stream.gone()
+      },
+      1,
+    )
+    expect(this.refusalLines('peer', reason).length).toBeGreaterThan(0)
   }
 
   /** The log lines about a refusal. */
