@@ -5,13 +5,14 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { InvalidArgumentError } from 'commander'
+import { integer } from '../src/main/cli/values.js'
 import { baseOf, type Choices, configurationsOf, nameOf } from './cluster/configuration.js'
 import { type Measurement, type MeasureOptions, measure } from './cluster/measurement.js'
 import { drawPlot } from './cluster/plot.js'
 import { floorLine, NOTES, pointLine, summaryLines, tableHeader, toJson } from './cluster/report.js'
 import { panelsOf } from './cluster/series.js'
 import type { AckLevel } from './floor/options.js'
-import { integer, main } from './lib/command.js'
+import { main } from './lib/command.js'
 import { environment, environmentLines } from './lib/environment.js'
 
 interface Flags extends Choices {

@@ -9,10 +9,11 @@
  * Latency here is from a batch's first byte at its author to its quorum, not from a client's transaction as in `local`.
  */
 import { Option } from 'commander'
+import { integer } from '../src/main/cli/values.js'
 import { type FloorOptions, RETAIN_S, retainBytesFor } from './floor/options.js'
 import type { FloorResult } from './floor/result.js'
 import { runFloor } from './floor/run.js'
-import { integer, main } from './lib/command.js'
+import { main } from './lib/command.js'
 import { environment, environmentLines } from './lib/environment.js'
 import { drawTable } from './lib/table.js'
 

@@ -1,11 +1,11 @@
 /** `npm run bench`: what each stage of the data path costs by itself, on this machine. */
 import 'core-js/actual/promise/with-resolvers.js'
 import { accessSync, constants, statSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
-import { EXIT_FAILURE, EXIT_USAGE } from '../src/main/cli/exit-codes.js'
+import { dirname, resolve } from 'node:path'
+import { InvalidArgumentError } from 'commander'
 import { integer } from '../src/main/cli/values.js'
 import { Cleanup } from './lib/cleanup.js'
+import { EXIT_INTERRUPTED, main } from './lib/command.js'
 import { compare } from './lib/compare.js'
 import { environment, environmentLines } from './lib/environment.js'
 import { WARM_UP_SHARE } from './lib/measure.js'
@@ -30,7 +30,6 @@ const STAGES: readonly Stage[] = [ingress, seal, rings, decode, digest, lmdb, st
 const TIME_MS_DEFAULT = 800
 const TIME_MS_MAX = 60_000
 const TIME_MS_SMOKE = 20
-const SIGNAL_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
 
 interface Options {
   readonly only?: readonly Stage[]
@@ -49,32 +48,8 @@ interface Settings {
   readonly stages: readonly string[]
 }
 
-const cleanup = new Cleanup(join(import.meta.dirname, '../../.bench'))
+const cleanup = new Cleanup()
 process.on('exit', () => cleanup.all())
-for (const [signal, code] of Object.entries(SIGNAL_CODES)) process.on(signal, () => process.exit(code))
-process.exitCode = await main(process.argv.slice(2))
-
-async function main(args: readonly string[]): Promise<number> {
-  const program = new Command('bench')
-    .description('Measures each stage of the data path by itself, with the code that a worker runs.')
-    .option('--only <stages>', 'these stages, by name, with commas between them', stagesOf)
-    .option('--time <ms>', 'how long each case is measured', integer(1, TIME_MS_MAX), TIME_MS_DEFAULT)
-    .option('--smoke', `the same as --time ${TIME_MS_SMOKE}: whether it runs, not what it measures`)
-    .option('--json <file>', 'write the results to this file too')
-    .option('--compare <file>', "show this run's times in times of the run that --json wrote here")
-    .option('--list', 'list the stages and do nothing')
-    .exitOverride()
-  try {
-    program.parse(args, { from: 'user' })
-    await run(program.opts<Options>())
-    return 0
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
-    const isBug = !(error instanceof ReportError) && error instanceof Error
-    process.stderr.write(`bench: ${isBug ? error.stack : (error as Error).message}\n`)
-    return EXIT_FAILURE
-  }
-}
 
 async function run(options: Options): Promise<void> {
   if (options.list) {
@@ -152,3 +127,17 @@ function checkWritable(file: string): void {
 function print(lines: readonly string[]): void {
   process.stdout.write(lines.map((line) => `${line}\n`).join(''))
 }
+
+await main('bench', (program, stop) => {
+  // Nothing here is worth waiting for.
+  stop.addEventListener('abort', () => process.exit(EXIT_INTERRUPTED))
+  program
+    .description('Measures each stage of the data path by itself, with the code that a worker runs.')
+    .option('--only <stages>', 'these stages, by name, with commas between them', stagesOf)
+    .option('--time <ms>', 'how long each case is measured', integer(1, TIME_MS_MAX), TIME_MS_DEFAULT)
+    .option('--smoke', `the same as --time ${TIME_MS_SMOKE}: whether it runs, not what it measures`)
+    .option('--json <file>', 'write the results to this file too')
+    .option('--compare <file>', "show this run's times in times of the run that --json wrote here")
+    .option('--list', 'list the stages and do nothing')
+    .action(run)
+})

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -140,5 +141,15 @@ describe('a cleanup', () => {
     cleanup.directory('store')
     cleanup.all()
     expect(readdirSync(outer)).toEqual(['of-others'])
+  })
+  it('removes what a process left that was killed, and not what one uses that runs', () => {
+    const outer = temporaryDirectory()
+    const pid = spawnSync(process.execPath, ['--version']).pid
+    mkdirSync(join(outer, `store-${pid}-abc`))
+    mkdirSync(join(outer, `store-${process.pid}-abc`))
+    const cleanup = new Cleanup(outer)
+    cleanup.directory('other')
+    cleanup.all()
+    expect(readdirSync(outer)).toEqual([`store-${process.pid}-abc`])
   })
 })

@@ -3,36 +3,28 @@
  * everything here is synchronous, so that it can be done while the process exits.
  */
 import type { ChildProcess } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { makeWorkdir, removeWorkdir } from './workdir.js'
 
 export class Cleanup {
-  private readonly parent: string
+  private readonly parent: string | undefined
   private readonly directories = new Set<string>()
   private readonly processes = new Set<ChildProcess>()
 
-  /** @param parent where directories are made; it is made with the first, and goes with the last if nothing else is in it */
-  constructor(parent: string) {
+  /** @param parent where directories are made; `.bench` unless given */
+  constructor(parent?: string) {
     this.parent = parent
   }
 
   /** A new, empty directory. */
   directory(name: string): string {
-    mkdirSync(this.parent, { recursive: true })
-    const directory = mkdtempSync(join(this.parent, `${name}-`))
+    const directory = makeWorkdir(name, this.parent)
     this.directories.add(directory)
     return directory
   }
 
   remove(directory: string): void {
-    rmSync(directory, { recursive: true, force: true })
+    removeWorkdir(directory)
     this.directories.delete(directory)
-    if (this.directories.size > 0) return
-    try {
-      rmdirSync(this.parent)
-    } catch {
-      // Somebody else has something in it, or has removed it.
-    }
   }
 
   /** Kills the process at the end, if it still runs. */

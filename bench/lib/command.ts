@@ -1,9 +1,8 @@
 /** The frame of a benchmark's command line: exit code 2 for a bad flag, 1 and one line for a failure, 130 after Ctrl-C. */
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Command, CommanderError } from 'commander'
+import { EXIT_FAILURE, EXIT_USAGE } from '../../src/main/cli/exit-codes.js'
 
-const EXIT_FAILURE = 1
-const EXIT_USAGE = 2
-const EXIT_INTERRUPTED = 130
+export const EXIT_INTERRUPTED = 130
 
 class Interrupted extends Error {}
 
@@ -43,15 +42,6 @@ async function execute(program: Command): Promise<number> {
     if (error instanceof Interrupted) return EXIT_INTERRUPTED
     process.stderr.write(`${program.name()}: ${oneLine(error instanceof Error ? error.message : String(error))}\n`)
     return EXIT_FAILURE
-  }
-}
-
-/** A parser of integers from `min` to `max`. */
-export function integer(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text)
-    if (/^\d{1,16}$/.test(text) && value >= min && value <= max) return value
-    throw new InvalidArgumentError(`Expected an integer from ${min} to ${max}.`)
   }
 }
 

@@ -1,15 +1,12 @@
 /** Directories that a bench makes stores in: under `.bench`, on the disk that the product's `local` uses too. */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { join, resolve } from 'node:path'
-
-export const BENCH_DIRECTORY = '.bench'
+import { mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 
 /**
  * A fresh directory `.bench/NAME-PID-…`. What benches that were killed have left there is deleted first: whatever names
  * a process that is not running.
  */
-export function makeWorkdir(name: string): string {
-  const parent = resolve(BENCH_DIRECTORY)
+export function makeWorkdir(name: string, parent = resolve('.bench')): string {
   mkdirSync(parent, { recursive: true })
   for (const entry of readdirSync(parent)) {
     const match = /^[a-z]+-(\d+)-\w+$/.exec(entry)
@@ -18,8 +15,14 @@ export function makeWorkdir(name: string): string {
   return mkdtempSync(join(parent, `${name}-${process.pid}-`))
 }
 
+/** Removes it, and what it is in with the last thing there. */
 export function removeWorkdir(directory: string): void {
   rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 })
+  try {
+    rmdirSync(dirname(directory))
+  } catch {
+    // Results are in it, or another bench's directory; or another bench has removed it.
+  }
 }
 
 function isRunning(pid: number): boolean {
