@@ -4,6 +4,7 @@ import { Decipherer, Encipherer } from '../bench/floor/cipher.js'
 import { Dissemination, type OwnBatch } from '../bench/floor/dissemination.js'
 import { retainBytesFor, wireBytesPerS } from '../bench/floor/options.js'
 import { transactionBytesOf } from '../bench/floor/result.js'
+import { LOCAL_GC_DEPTH_ROUNDS, LOCAL_ROUND_MS } from '../src/shared/constants.js'
 
 /** What comes out of a decipherer, one entry for each batch. */
 function decipherTo(batches: Buffer[]): Decipherer {
@@ -94,8 +95,9 @@ describe("the floor's figures", () => {
     expect(wireBytesPerS({ rate: 7, transactionBytes: 512 })).toBe(516 * 7)
   })
 
-  it('have as many bytes retained as 25 s of the rate bring', () => {
-    expect(retainBytesFor(60_000, 512)).toBe(25 * 60_000 * 512)
+  it('have as many bytes retained as a local committee retains at the rate', () => {
+    const rounds = 2 * LOCAL_GC_DEPTH_ROUNDS
+    expect(retainBytesFor(60_000, 512)).toBe(((rounds * LOCAL_ROUND_MS) / 1000) * 60_000 * 512)
     expect(retainBytesFor(0, 64)).toBe(retainBytesFor(60_000, 512))
   })
 })
