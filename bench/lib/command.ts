@@ -1,10 +1,7 @@
 /** The frame of a benchmark's command line: exit code 2 for a bad flag, 1 and one line for a failure, 130 after Ctrl-C. */
 import { Command, CommanderError } from 'commander'
 import { EXIT_FAILURE, EXIT_USAGE } from '../../src/main/cli/exit-codes.js'
-
-export const EXIT_INTERRUPTED = 130
-
-class Interrupted extends Error {}
+import { EXIT_INTERRUPTED, watchSignals } from '../../src/main/local/interrupt.js'
 
 /**
  * Runs a command and ends the process.
@@ -13,33 +10,23 @@ class Interrupted extends Error {}
  * action is expected to clear up and reject with the signal's reason. A second Ctrl-C ends the process at once
  */
 export async function main(name: string, define: (program: Command, stop: AbortSignal) => void): Promise<void> {
-  const controller = new AbortController()
-  let firstMs = 0
-  const onSignal = (): void => {
-    // npm and the terminal both pass on one and the same Ctrl-C.
-    if (controller.signal.aborted && performance.now() - firstMs > 250) process.exit(EXIT_INTERRUPTED)
-    if (controller.signal.aborted) return
-    firstMs = performance.now()
-    controller.abort(new Interrupted('interrupted'))
-  }
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
-
+  const { signal } = watchSignals(() => process.exit(EXIT_INTERRUPTED))
   const program = new Command(name).exitOverride().configureOutput({
     outputError: (text, write) => write(`${name}: ${oneLine(text.trim()).replace(/^error: /, '')} (see --help)\n`),
   })
-  define(program, controller.signal)
-  const code = await execute(program)
+  define(program, signal)
+  const code = await execute(program, signal)
   // What was written has to be out first.
   process.stdout.write('', () => process.exit(code))
 }
 
-async function execute(program: Command): Promise<number> {
+async function execute(program: Command, stop: AbortSignal): Promise<number> {
   try {
     await program.parseAsync()
     return 0
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
-    if (error instanceof Interrupted) return EXIT_INTERRUPTED
+    if (stop.aborted) return EXIT_INTERRUPTED
     process.stderr.write(`${program.name()}: ${oneLine(error instanceof Error ? error.message : String(error))}\n`)
     return EXIT_FAILURE
   }

@@ -46,7 +46,7 @@ export function parseOptions(args: readonly string[]): FlameOptions {
           `flame: ${text
             .trim()
             .replace(/^error: /, '')
-            .replaceAll(/\s*\n\s*/g, ' ')}\n`,
+            .replaceAll(/\s*\n\s*/g, ' ')} (see --help)\n`,
         ),
     })
   const { smoke, ...flags } = command.parse(args, { from: 'user' }).opts<FlameOptions & { smoke?: boolean }>()

@@ -4,8 +4,8 @@
  * Each cipher call and socket read of the main thread allocates its result outside the heap. main/gc-relief.ts has such
  * buffers collected while they are young. But V8 adds the bytes outside the heap, dead or not, to the old generation when
  * it decides whether that is near its limit, and starts to mark everything when less than the young generation's capacity
- * is left. After a full collection that is so after every few slices: a busy node collected everything eight times a
- * second, for good, which was a third of its CPU.
+ * is left. After a full collection that is so after every few slices: a busy node collected everything up to four times a
+ * second, for good.
  *
  * - Without incremental marking, a full collection comes only when the limit is reached. It then stops the main thread for
  *   as long as it takes to mark its 20 MB, some 20 ms.
