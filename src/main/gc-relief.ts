@@ -7,23 +7,14 @@
  * every few megabytes of traffic, a millisecond each, frees them before V8 gets impatient. docs/performance.md has
  * the figures.
  */
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { type Collect, collector } from '../shared/garbage-collector.js'
 
 /** Traffic between two minor collections: well below what V8 takes for a reason to collect everything. */
 const BYTES_PER_COLLECTION = 16 * 1024 * 1024
 
-type Gc = (options: { type: 'minor' }) => void
-
 export class GcRelief {
-  private readonly collect: Gc
+  private readonly collect: Collect = collector()
   private bytes = 0
-
-  constructor() {
-    // The one way to the collector that works in a process which was not started with the flag.
-    setFlagsFromString('--expose-gc')
-    this.collect = runInNewContext('gc') as Gc
-  }
 
   /** Bytes went through the cipher. */
   traffic(bytes: number): void {

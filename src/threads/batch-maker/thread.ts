@@ -8,6 +8,7 @@ import { RING_DRAIN_LIMIT } from '../../shared/constants.js'
 import { Counters } from '../../shared/counters.js'
 import { Doorbell } from '../../shared/doorbell.js'
 import { listenError } from '../../shared/errors.js'
+import { startFullCollections } from '../../shared/garbage-collector.js'
 import type { Layout } from '../../shared/layout.js'
 import { batchMakerToMain, mainToBatchMaker } from '../../shared/messages.js'
 import { RingConsumer, RingProducer } from '../../shared/ring.js'
@@ -33,6 +34,7 @@ export default async function runBatchMaker(task: BatchMakerTask): Promise<void>
   const incoming = new RingConsumer(layout.rings.mainToBatchMaker, mainToBatchMaker)
   const submitted = new ByteRingConsumer(layout.submit)
   const stopStats = startThreadStats(counters)
+  startFullCollections()
   const limiter = new LogLimiter()
 
   const batchMaker = new BatchMaker(task.batchMaker, {

@@ -6,6 +6,7 @@ import type { MessagePort } from 'node:worker_threads'
 import { Counters } from '../../shared/counters.js'
 import { Doorbell } from '../../shared/doorbell.js'
 import type { NarvalError } from '../../shared/errors.js'
+import { startFullCollections } from '../../shared/garbage-collector.js'
 import type { Layout } from '../../shared/layout.js'
 import { type InboundWork, inboundWork, type OwnWork, ownWork, processorToMain } from '../../shared/messages.js'
 import type { ProcessorCall, ProcessorReply } from '../../shared/processor-control.js'
@@ -116,6 +117,7 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
 
   processor.showStore()
   const stopStats = startThreadStats(counters)
+  startFullCollections()
   report(port, { type: 'ready' })
   const failure = await Promise.race([doorbell.serve(poll, () => open), fatal])
   stopStats()
