@@ -9,7 +9,7 @@ test('a full collection frees what nobody has any more, in a process without fla
   const reference = new WeakRef(kept)
   // A WeakRef holds its target until the end of the turn that made it.
   await turn()
-  collect({ type: 'major' })
+  collect()
   expect(references.filter((of) => of.deref() !== undefined)).toEqual([])
   expect(reference.deref()).toBe(kept)
 })
