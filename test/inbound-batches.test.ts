@@ -239,14 +239,18 @@ test('a peer that reads no ACKs is given up when they fill its window and a litt
   next.abort()
 })
 
-test('a peer that opens its window and takes nothing off the connection is given up: its ACKs do not pile up below', async () => {
-  let far: Stream | undefined
-  const { near } = await pairs.open((stream: Stream) => {
-    far = stream
+/** A batch stream of peer 1 on a connection that is full towards it, and stays so. */
+async function openFull(): Promise<{ near: Stream; far: Stream; stream: RawStream }> {
+  const { near, far } = await pairs.open((stream) => {
     inbound.open(1, stream)
+    return stream
   })
-  const stream = new RawStream(near)
-  fillMuxer(far!)
+  fillMuxer(far)
+  return { near, far, stream: new RawStream(near) }
+}
+
+test('a peer that opens its window and takes nothing off the connection is given up: its ACKs do not pile up below', async () => {
+  const { near, stream } = await openFull()
   let answered = 0
   const acknowledge = async (): Promise<void> => {
     for (let i = 0; i < SLOTS_PER_PEER; i += 1) await stream.send(batchFrame(100))
@@ -265,21 +269,15 @@ test('a peer that opens its window and takes nothing off the connection is given
 })
 
 test('ACKs that had to wait go out in order when the connection has room', async () => {
-  let far: Stream | undefined
-  const { near } = await pairs.open((stream: Stream) => {
-    far = stream
-    inbound.open(1, stream)
-  })
-  const stream = new RawStream(near)
-  fillMuxer(far!)
+  const { far, stream } = await openFull()
   for (let i = 0; i < SLOTS_PER_PEER; i += 1) {
     await stream.send(batchFrame(1_000))
     await until('it is handed over', () => works.length === i + 1)
     done(works[i]!, 'ok', BigInt(i))
     inbound.flush()
   }
-  expect(far!.writeBufferLength).toBe(0)
-  far!.dispatchEvent(new Event('drain'))
+  expect(far.writeBufferLength).toBe(0)
+  far.dispatchEvent(new Event('drain'))
   await stream.framesCame(SLOTS_PER_PEER)
   expect(stream.acks.map(({ sequence }) => sequence)).toEqual([0n, 1n, 2n, 3n])
   stream.abort()

@@ -1,5 +1,5 @@
 /** What a floor is asked to do. */
-import { LOCAL_GC_DEPTH_ROUNDS, LOCAL_ROUND_MS } from '../../src/shared/constants.js'
+import { LOCAL_RETENTION_ROUNDS, LOCAL_ROUND_MS } from '../../src/shared/constants.js'
 
 /**
  * - `plain`: the bytes' whole way, over bare sockets: no libp2p, no rings, one thread.
@@ -40,7 +40,7 @@ export const IN_FLIGHT_MAX = 3
 export const MESSAGE_BYTES = 65_519
 export const TAG_BYTES = 16
 /** Seconds of batches that `local` keeps: the floor may use the same pages of its store again. */
-export const RETAIN_S = (2 * LOCAL_GC_DEPTH_ROUNDS * LOCAL_ROUND_MS) / 1000
+export const RETAIN_S = (LOCAL_RETENTION_ROUNDS * LOCAL_ROUND_MS) / 1000
 
 /** Retained bytes of a run of `local` at this rate; at rate 0, those of 60,000 tx/s of 512 B. */
 export function retainBytesFor(rate: number, transactionBytes: number): number {

@@ -155,6 +155,8 @@ export const LOCAL_ROUND_MS = 250
  * nobody is away for long. Batches are kept for twice that, five seconds.
  */
 export const LOCAL_GC_DEPTH_ROUNDS = 10
+/** `retention_rounds` of a local committee: the least that there may be. */
+export const LOCAL_RETENTION_ROUNDS = 2 * LOCAL_GC_DEPTH_ROUNDS
 /** A node answers for its metrics within this, or the scrape is given up until the next one. */
 export const LOCAL_SCRAPE_DEADLINE_MS = 5_000
 /** A process's log starts anew at this size and the old one is kept once, so that a long run does not fill the disk. */

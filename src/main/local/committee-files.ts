@@ -4,7 +4,7 @@ import { type Committee, parseCommittee } from '../../shared/config/committee.js
 import { formatCommittee, localCommittee } from '../../shared/config/committee-file.js'
 import { generateKeys, writeKeys } from '../../shared/config/keys.js'
 import { defaultParameters, formatParameters, type Parameters } from '../../shared/config/parameters.js'
-import { LOCAL_GC_DEPTH_ROUNDS } from '../../shared/constants.js'
+import { LOCAL_GC_DEPTH_ROUNDS, LOCAL_RETENTION_ROUNDS } from '../../shared/constants.js'
 import type { LocalOptions, WorkerName } from './options.js'
 import { freePorts } from './ports.js'
 import type { Workspace } from './workspace.js'
@@ -41,8 +41,12 @@ export async function makeCommittee(options: LocalOptions, workspace: Workspace)
   const defaults = defaultParameters()
   // Twice gc_depth, the least there is: stores stay small however long a run takes, and the pages of the file that are
   // written again are still in memory.
-  const gcDepthRounds = LOCAL_GC_DEPTH_ROUNDS
-  const parameters = { ...defaults, ackLevel: options.ackLevel, gcDepthRounds, retentionRounds: 2 * gcDepthRounds }
+  const parameters = {
+    ...defaults,
+    ackLevel: options.ackLevel,
+    gcDepthRounds: LOCAL_GC_DEPTH_ROUNDS,
+    retentionRounds: LOCAL_RETENTION_ROUNDS,
+  }
   writeFileSync(workspace.parametersFile, formatParameters(parameters))
 
   const authorityOf = authorityLookup(committee, names)
