@@ -5,7 +5,13 @@ import { join } from 'node:path'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { checkBatch, encodeBatch } from '../src/shared/batch.js'
-import { DELETE_CHUNK, PUT_BYTES_MAX, SEQUENCE_PER_MS, WALK_CHUNK } from '../src/shared/constants.js'
+import {
+  DELETES_PER_PUT,
+  DELETES_WHEN_IDLE,
+  PUT_BYTES_MAX,
+  SEQUENCE_PER_MS,
+  WALK_CHUNK,
+} from '../src/shared/constants.js'
 import { encodeBase64 } from '../src/shared/public-key.js'
 import { batchKey, decodeIndexEntry, openDatabases, readOwned, storedBytes } from '../src/shared/store/format.js'
 import { openStoreReader } from '../src/shared/store/store-reader.js'
@@ -31,11 +37,16 @@ function storeOptions(directory: string, options: Partial<StoreOptions> = {}): S
 }
 
 /** A store without its thread; closed when the test ends. */
-function openStore(directory: string, options: Partial<StoreOptions> = {}): Store {
+function openStore(
+  directory: string,
+  options: Partial<StoreOptions> = {},
+  onDeleted: (count: number) => void = () => {},
+): Store {
   const store = new Store(storeOptions(directory, options), {
     onFatal: (error) => {
       throw error
     },
+    onDeleted,
   })
   onTestFinished(() => store.close())
   return store
@@ -101,7 +112,7 @@ describe.each(['stored', 'durable'] as const)('at level %s', (level) => {
     const processor = await startProcessor({ directory: temporaryDirectory(), level, batchBytesMax, ownSlots: 12 })
     const own = Array.from({ length: 12 }, (_, n) => batchOf(BigInt(n), batchBytesMax))
     const foreign = Array.from({ length: 12 }, (_, n) => ({ bytes: batchOf(BigInt(100 + n), batchBytesMax) }))
-    expect(own.length * batchBytesMax).toBeGreaterThan(2 * PUT_BYTES_MAX)
+    expect(own.length * batchBytesMax).toBeGreaterThan(PUT_BYTES_MAX)
     const [ownDone, foreignDone] = await Promise.all([
       Promise.all(own.map((bytes, n) => processor.own(bytes, BigInt(n)))),
       Promise.all(foreign.map((work) => processor.foreign(work))),
@@ -374,10 +385,52 @@ describe('retention', () => {
     await reader.close()
   })
 
+  it('deletes little by little while batches are stored, and faster when none are', async () => {
+    const deletions: number[] = []
+    const store = openStore(temporaryDirectory(), { retentionRounds: 1 }, (count) => deletions.push(count))
+    const put = (n: number): Promise<void> => {
+      const bytes = batchOf(BigInt(n), 300)
+      return store.put(digestOf(bytes, AUTHORITIES[0]!), AUTHORITIES[0]!, bytes, false)
+    }
+    const old = 2 * DELETES_WHEN_IDLE
+    await Promise.all(Array.from({ length: old }, (_, n) => put(n)))
+    const cleanup = store.cleanup(5n)
+    let stored = 0
+    const sum = (): number => deletions.reduce((total, count) => total + count, 0)
+    while (sum() < old / 2) {
+      await put(old + stored)
+      stored += 1
+      expect(sum()).toBeLessThanOrEqual(DELETES_PER_PUT * (stored + 1))
+    }
+    expect(await cleanup).toBe(old)
+    expect(sum()).toBe(old)
+    // The last step finds nothing left; most of the rest went in one that stored nothing.
+    expect(Math.max(...deletions)).toBeGreaterThan(DELETES_PER_PUT * 2)
+    expect(store.bytes).toBe(stored * storedBytes(300))
+  })
+
+  it('a store that is closed in the middle of a deletion leaves the rest to the next Cleanup', async () => {
+    const directory = temporaryDirectory()
+    const first = await startProcessor({ directory, retentionRounds: 1 })
+    const count = 5 * DELETES_WHEN_IDLE
+    const batches = Array.from({ length: count }, (_, n) => batchOf(BigInt(n), 300))
+    await Promise.all(batches.map((bytes) => first.foreign({ bytes })))
+    void first.client.ask({ type: 'cleanup', round: 5n }).catch(() => {})
+    await until('the deletion has begun', () => first.counters.get('deletedBatches') > 0)
+    await first.close()
+    await expectConsistent(directory)
+    const again = await startProcessor({ directory, retentionRounds: 1 })
+    const left = again.counters.get('storeBytes') / storedBytes(300)
+    expect(left).toBeGreaterThan(0)
+    expect(left).toBeLessThan(count)
+    expect(await again.client.ask({ type: 'cleanup', round: 6n })).toEqual({ deleted: left })
+    expect(again.counters.get('storeBytes')).toBe(0)
+  })
+
   it('batches named by a Synchronize while they are being deleted are there or gone, never half', async () => {
     const directory = temporaryDirectory()
     const store = openStore(directory, { retentionRounds: 1 })
-    const count = 20 * DELETE_CHUNK
+    const count = 10 * DELETES_WHEN_IDLE
     const random = seeded(5)
     const digests: Uint8Array[] = []
     for (let n = 0; n < count; n += 1) {
@@ -392,16 +445,17 @@ describe('retention', () => {
       deleted = amount
     })
     const touches: Promise<void>[] = []
-    // In every turn of the deletion some that are about to go, some that are going and some that are gone.
+    // In every step of the deletion some that are about to go, some that are going and some that are gone.
     while (deleted === undefined) {
-      for (let n = 0; n < 6; n += 1) touches.push(store.touch(digests[Math.floor(random() * count)]!))
-      await nextTurn()
+      for (let n = 0; n < 2; n += 1) touches.push(store.touch(digests[Math.floor(random() * count)]!))
+      await sleep(1)
     }
     await cleanup
     await Promise.all(touches)
     const kept = digests.filter((digest) => store.find(digest) !== undefined)
     expect(kept.length).toBe(count - deleted!)
     expect(kept.length).toBeGreaterThan(0)
+    expect(deleted).toBeGreaterThan(0)
     for (const digest of digests) {
       const read = store.get(digest)
       expect(read === undefined).toBe(store.find(digest) === undefined)
@@ -421,7 +475,7 @@ describe('sequences', () => {
       [0, 2_000],
       [2_000, 1_999],
     ]) {
-      const store = new Store(storeOptions(directory), { onFatal: () => {} })
+      const store = new Store(storeOptions(directory), { onFatal: () => {}, onDeleted: () => {} })
       for (const nowMs of clocks) {
         const range = await store.reserveSequences(nowMs)
         expect(range.start).toBeGreaterThanOrEqual(end)
@@ -553,7 +607,7 @@ describe('kill -9', () => {
         const [, start, end] = lines[0]!.split(' ')
         expect(BigInt(start!)).toBeGreaterThanOrEqual(rangeEnd)
         rangeEnd = BigInt(end!)
-        const store = new Store(storeOptions(directory), { onFatal: () => {} })
+        const store = new Store(storeOptions(directory), { onFatal: () => {}, onDeleted: () => {} })
         let found = 0
         for (const line of lines.slice(1)) {
           const [kind, digestHex, author, sequence] = line.split(' ')

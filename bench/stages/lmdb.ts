@@ -49,7 +49,10 @@ async function withStore<T>(
   })
   // It may fail while nobody waits.
   failed.catch(() => {})
-  const store = new Store({ directory, authority: AUTHOR, workerId: 0, level, retentionRounds: 0 }, { onFatal })
+  const store = new Store(
+    { directory, authority: AUTHOR, workerId: 0, level, retentionRounds: 0 },
+    { onFatal, onDeleted: () => {} },
+  )
   try {
     await Promise.race([store.open(), failed])
     return await use(store, failed)

@@ -8,11 +8,7 @@ export interface Answer {
   readonly transfer: readonly ArrayBuffer[]
 }
 
-export async function answerRequest(
-  request: ProcessorRequest,
-  store: Store,
-  onDeleted: (count: number) => void,
-): Promise<Answer> {
+export async function answerRequest(request: ProcessorRequest, store: Store): Promise<Answer> {
   switch (request.type) {
     case 'get': {
       const answer = store.get(request.digest)
@@ -26,11 +22,8 @@ export async function answerRequest(
     case 'reported':
       await store.markReported(request.digests)
       return { answer: undefined, transfer: [] }
-    case 'cleanup': {
-      const deleted = await store.cleanup(request.round)
-      if (deleted > 0) onDeleted(deleted)
-      return { answer: { deleted }, transfer: [] }
-    }
+    case 'cleanup':
+      return { answer: { deleted: await store.cleanup(request.round) }, transfer: [] }
     case 'reserve-sequences':
       return { answer: await store.reserveSequences(Date.now()), transfer: [] }
     case 'unreported':

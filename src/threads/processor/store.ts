@@ -3,10 +3,15 @@
  *
  * What kill -9 leaves: a batch, its index entry and its `unreported` mark are written in one event turn, hence in one
  * transaction: all or none. A promise of `put` is kept when it resolves, never before.
+ *
+ * What is beyond retention is deleted little by little, in the transactions of what is stored meanwhile: the pages that a
+ * transaction frees are about those that the next ones need, and LMDB's list of free pages, which it writes anew in each
+ * transaction, stays short.
  */
 import assert from 'node:assert'
 import {
-  DELETE_CHUNK,
+  DELETES_PER_PUT,
+  DELETES_WHEN_IDLE,
   DIGEST_BYTES,
   FLUSH_DEADLINE_MS,
   SEQUENCE_PER_MS,
@@ -28,6 +33,7 @@ import {
   storedBytes,
 } from '../../shared/store/format.js'
 import { checkFreeSpace, storeError } from '../../shared/store/store-error.js'
+import { Transactions } from './transactions.js'
 
 export interface StoreOptions {
   readonly directory: string
@@ -43,6 +49,8 @@ export interface StoreOptions {
 export interface StoreEvents {
   /** A write failed, or a flush did not end: nothing more can be promised. */
   readonly onFatal: (error: NarvalError) => void
+  /** So many batches were deleted. */
+  readonly onDeleted: (count: number) => void
 }
 
 const META_FORMAT = Buffer.from('format')
@@ -56,10 +64,14 @@ type Put = Promise<unknown> & { flushed?: Promise<unknown> }
 export class Store {
   private readonly options: StoreOptions
   private readonly databases: StoreDatabases
-  private readonly onFatal: (error: NarvalError) => void
+  private readonly events: StoreEvents
+  private readonly transactions = new Transactions()
   private round: bigint
   private liveBytes = 0
   private cleaning: Promise<number> | undefined
+  private isClosing = false
+  /** Batches that were stored since something was deleted last. */
+  private putsSinceDeletion = 0
   /**
    * Digests with a deletion, and with a new stamp, that is written and not committed: reads do not see it yet. What is
    * being deleted is gone for everybody; what is being touched is not deleted.
@@ -69,7 +81,7 @@ export class Store {
 
   constructor(options: StoreOptions, events: StoreEvents) {
     this.options = options
-    this.onFatal = events.onFatal
+    this.events = events
     checkFreeSpace(options.directory)
     try {
       this.databases = openDatabases(options.directory, { readOnly: false })
@@ -88,8 +100,7 @@ export class Store {
    * it, and it is acknowledged again without a write.
    */
   async open(): Promise<void> {
-    const put: Put = this.databases.meta.put(META_FORMAT, encodeNumber(BigInt(STORE_FORMAT)))
-    await this.settle(put, this.options.level)
+    await this.write(() => this.databases.meta.put(META_FORMAT, encodeNumber(BigInt(STORE_FORMAT))), this.options.level)
   }
 
   /** Bytes of the file that stored batches take. */
@@ -122,19 +133,28 @@ export class Store {
   async put(digest: Uint8Array, author: Uint8Array, bytes: Uint8Array, own: boolean): Promise<void> {
     assert(bytes.buffer instanceof ArrayBuffer, 'LMDB is given memory of its own')
     assert(digest.length === DIGEST_BYTES)
-    const stamp = this.round
-    const put: Put = this.databases.batches.put(batchKey(stamp, digest), bytes)
-    this.databases.index.put(digest, encodeIndexEntry({ stamp, author, byteLength: bytes.length }))
-    if (own) this.databases.unreported.put(digest, EMPTY)
     this.liveBytes += storedBytes(bytes.length)
-    await this.settle(put, this.options.level)
+    await this.write(
+      () => {
+        const stamp = this.round
+        const put: Put = this.databases.batches.put(batchKey(stamp, digest), bytes)
+        this.databases.index.put(digest, encodeIndexEntry({ stamp, author, byteLength: bytes.length }))
+        if (own) this.databases.unreported.put(digest, EMPTY)
+        this.putsSinceDeletion += 1
+        return put
+      },
+      this.options.level,
+      bytes.length,
+    )
   }
 
   /** The primary has been told of these own batches. */
   async markReported(digests: readonly Uint8Array[]): Promise<void> {
-    let last: Put | undefined
-    for (const digest of digests) last = this.databases.unreported.remove(digest)
-    if (last !== undefined) await this.settle(last, 'stored')
+    if (digests.length === 0) return
+    await this.write(() => {
+      for (const digest of digests.slice(1)) void this.databases.unreported.remove(digest)
+      return this.databases.unreported.remove(digests[0]!)
+    }, 'stored')
   }
 
   isReported(digest: Uint8Array): boolean {
@@ -175,27 +195,30 @@ export class Store {
     if (entry === undefined || entry.stamp === this.round) return
     const bytes = readOwned(this.databases.batches, batchKey(entry.stamp, digest))
     if (bytes === undefined) return
-    this.databases.batches.remove(batchKey(entry.stamp, digest))
-    this.databases.batches.put(batchKey(this.round, digest), bytes)
-    const put: Put = this.databases.index.put(digest, encodeIndexEntry({ ...entry, stamp: this.round }))
-    const settled = this.settle(put, this.options.level).finally(() => this.touching.delete(name))
-    this.touching.set(name, settled)
-    await settled
+    const move = (): Put => {
+      const stamp = this.round
+      this.databases.batches.remove(batchKey(entry.stamp, digest))
+      this.databases.batches.put(batchKey(stamp, digest), bytes)
+      return this.databases.index.put(digest, encodeIndexEntry({ ...entry, stamp }))
+    }
+    const moved = this.write(move, this.options.level, bytes.length).finally(() => this.touching.delete(name))
+    this.touching.set(name, moved)
+    await moved
   }
 
-  /** Takes note of a Cleanup and deletes what it puts beyond retention. Returns how many batches that were. */
+  /**
+   * Takes note of a Cleanup, and has deleted what it puts beyond retention. Resolves to how many batches were deleted,
+   * once they are gone; to 0 at once if those of an earlier Cleanup are still being deleted: these are next.
+   */
   async cleanup(round: bigint): Promise<number> {
     if (round <= this.round) return 0
     this.round = round
-    // In one transaction with what is deleted first: a flush for every round is enough.
-    const noted = this.settle(this.databases.meta.put(META_ROUND, encodeNumber(round)), 'stored')
-    const retention = BigInt(this.options.retentionRounds)
-    // One deletion at a time: a later round deletes what this one leaves.
-    if (retention === 0n || round < retention || this.cleaning !== undefined) {
+    const noted = this.write(() => this.databases.meta.put(META_ROUND, encodeNumber(round)), 'stored')
+    if (this.cleaning !== undefined) {
       await noted
       return 0
     }
-    this.cleaning = this.deleteBefore(round - retention)
+    this.cleaning = this.deleteExpired()
     try {
       const [deleted] = await Promise.all([this.cleaning, noted])
       return deleted
@@ -213,47 +236,106 @@ export class Store {
     const byClock = BigInt(nowMs) * SEQUENCE_PER_MS
     const start = reserved > byClock ? reserved : byClock
     const end = start + SEQUENCE_RANGE
-    await this.settle(this.databases.meta.put(META_RESERVED, encodeNumber(end)), 'durable')
+    await this.write(() => this.databases.meta.put(META_RESERVED, encodeNumber(end)), 'durable')
     return { start, end }
   }
 
+  /** Leaves what is still to be deleted to the first Cleanup of the next run. */
+  stopDeleting(): void {
+    this.isClosing = true
+  }
+
   async close(): Promise<void> {
+    this.stopDeleting()
+    this.transactions.flush()
     await this.cleaning
     await this.databases.root.close()
   }
 
-  private async deleteBefore(stamp: bigint): Promise<number> {
-    const end = stampKey(stamp)
-    let start: Uint8Array | undefined
+  /** Has `write` done in the next transaction; resolves when that is true at the level. */
+  private write(write: () => Put, level: 'stored' | 'durable', bytes = 0): Promise<void> {
+    return new Promise((resolve) => {
+      this.transactions.join(() => resolve(this.settle(write(), level)), bytes)
+    })
+  }
+
+  /** Stamps below this one are beyond retention. */
+  private get firstKept(): bigint {
+    const retention = BigInt(this.options.retentionRounds)
+    return retention === 0n || this.round < retention ? 0n : this.round - retention
+  }
+
+  private async deleteExpired(): Promise<number> {
     let deleted = 0
-    for (;;) {
-      const keys = take(
-        this.databases.batches.getKeys({ ...(start && { start }), end, limit: DELETE_CHUNK + 1 }),
-        start,
-        DELETE_CHUNK,
-      )
-      if (keys.length === 0) return deleted
-      let last: Put | undefined
-      const removed: string[] = []
-      for (const key of keys) {
-        const digest = digestOfBatchKey(key)
-        const name = digestKey(digest)
-        if (this.touching.has(name) || !this.isReported(digest)) continue
-        const entry = this.find(digest)
-        // An index entry with another stamp belongs to a newer copy, which stays.
-        if (entry !== undefined && batchKey(entry.stamp, digest).equals(key)) {
-          this.databases.index.remove(digest)
-          this.liveBytes -= storedBytes(entry.byteLength)
-          this.deleting.add(name)
-          removed.push(name)
-        }
-        last = this.databases.batches.remove(key)
-        deleted += 1
-      }
-      if (last !== undefined) await this.settle(last, 'stored')
-      for (const name of removed) this.deleting.delete(name)
+    // A Cleanup that came meanwhile is the reason for another pass.
+    for (let before = 0n; before < this.firstKept && !this.isClosing; ) {
+      before = this.firstKept
+      deleted += await this.deleteBefore(before)
+    }
+    return deleted
+  }
+
+  private async deleteBefore(stamp: bigint): Promise<number> {
+    let deleted = 0
+    let last: Promise<void> | undefined
+    this.putsSinceDeletion = 1
+    for (let start: Uint8Array | undefined; !this.isClosing; ) {
+      const keys = await new Promise<Uint8Array[]>((resolve) => {
+        this.transactions.join(() => {
+          const puts = this.putsSinceDeletion
+          this.putsSinceDeletion = 0
+          const expired = this.expired(stamp, start, puts > 0 ? puts * DELETES_PER_PUT : DELETES_WHEN_IDLE)
+          const removals = this.remove(expired)
+          if (removals.last !== undefined) last = removals.last
+          deleted += removals.count
+          resolve(expired)
+        })
+      })
+      if (keys.length === 0) break
       start = keys.at(-1)
     }
+    // Until it is committed, another pass would find it.
+    await last
+    return deleted
+  }
+
+  /** The first keys of batches below a stamp, from the one after `after`. */
+  private expired(stamp: bigint, after: Uint8Array | undefined, limit: number): Uint8Array[] {
+    const { batches } = this.databases
+    return take(
+      batches.getKeys({ ...(after && { start: after }), end: stampKey(stamp), limit: limit + 1 }),
+      after,
+      limit,
+    )
+  }
+
+  /** Deletes batches, without those that are in use, and says how many and when that is committed. */
+  private remove(keys: readonly Uint8Array[]): { count: number; last: Promise<void> | undefined } {
+    const { batches, index } = this.databases
+    const removed: string[] = []
+    let count = 0
+    let put: Put | undefined
+    for (const key of keys) {
+      const digest = digestOfBatchKey(key)
+      const name = digestKey(digest)
+      if (this.touching.has(name) || !this.isReported(digest)) continue
+      const entry = this.find(digest)
+      // An index entry with another stamp belongs to a newer copy, which stays.
+      if (entry !== undefined && batchKey(entry.stamp, digest).equals(key)) {
+        void index.remove(digest)
+        this.liveBytes -= storedBytes(entry.byteLength)
+        this.deleting.add(name)
+        removed.push(name)
+      }
+      put = batches.remove(key)
+      count += 1
+    }
+    if (put === undefined) return { count, last: undefined }
+    const last = this.settle(put, 'stored').then(() => {
+      for (const name of removed) this.deleting.delete(name)
+      this.events.onDeleted(count)
+    })
+    return { count, last }
   }
 
   /** Waits for a write to be true at a level; a write that fails ends the node. */
@@ -278,7 +360,7 @@ export class Store {
     const cause = await ((error as { commitError?: Promise<unknown> }).commitError ?? Promise.resolve(error)).catch(
       (commitError: unknown) => commitError,
     )
-    this.onFatal(storeError(this.options.directory, cause))
+    this.events.onFatal(storeError(this.options.directory, cause))
     // The node is about to stop. Nothing that waits for this write may go on.
     return new Promise<never>(() => {})
   }

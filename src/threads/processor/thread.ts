@@ -55,7 +55,13 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
   })
   process.on('unhandledRejection', ignoreFailedCommit)
   try {
-    store = new Store(task.store, { onFatal: fail })
+    store = new Store(task.store, {
+      onFatal: fail,
+      onDeleted: (count) => {
+        counters.add('deletedBatches', count)
+        processor.showStore()
+      },
+    })
   } catch (error) {
     lock.release()
     reportFailure(port, error)
@@ -88,10 +94,7 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
   let open = true
   const answering = new Set<Promise<void>>()
   const answer = async ({ id, request }: ProcessorCall): Promise<void> => {
-    const { answer, transfer } = await answerRequest(request, store, (count) => {
-      counters.add('deletedBatches', count)
-      processor.showStore()
-    })
+    const { answer, transfer } = await answerRequest(request, store)
     control.postMessage({ id, answer } satisfies ProcessorReply, transfer as ArrayBuffer[])
   }
   control.on('message', (call: ProcessorCall) => {
@@ -100,6 +103,7 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
   })
   control.on('close', () => {
     open = false
+    store.stopDeleting()
     doorbell.ring()
   })
   const takeOwn = (work: OwnWork): void => processor.own(work)
