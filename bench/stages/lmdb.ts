@@ -23,7 +23,8 @@ const GET_BATCHES = 128
 
 export const lmdb: Stage = {
   name: NAME,
-  about: 'batches put at both ACK levels and got, through Store, with 1, 4 and 16 puts outstanding',
+  about:
+    'batches put at both ACK levels and got, through Store, with 1, 4 and 16 puts outstanding (less than 4 at a time wait for the next transaction, one in 20 ms)',
   async run(context) {
     const rows: Row[] = []
     for (const level of LEVELS) {

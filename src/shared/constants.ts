@@ -188,20 +188,22 @@ export const FLUSH_DEADLINE_MS = 60_000
 /** Bytes that the disk must have free for a store to be opened: LMDB's own pages and a few small batches. */
 export const STORE_FREE_BYTES_MIN = 1024 * 1024
 /**
- * Bytes of batches that wait for LMDB or are being written: eight batches of 500 kB. More do not fit in the processor's
- * cache, and cost twice the CPU (`npm run bench -- --only lmdb`).
+ * Bytes of batches that wait for LMDB or are being written: eight full batches of the usual size. More do not fit in the
+ * processor's cache, and cost twice the CPU (`npm run bench -- --only lmdb`).
  */
-export const PUT_BYTES_MAX = 4_000_000
+export const PUT_BYTES_MAX = 3_900_000
 /**
- * Between the beginnings of two transactions of LMDB, unless TRANSACTION_BYTES are waiting: a batch waits half of that on
- * a busy node, and three or four share what a transaction costs.
+ * At least, between the beginnings of two transactions of LMDB, unless enough batches wait: then three or four of them
+ * share what a transaction costs on a busy node, for half of that as an additional latency.
  */
 export const TRANSACTION_INTERVAL_MS = 20
-/** Half of PUT_BYTES_MAX: the next transaction fills while one is written. */
+/** Enough batches not to wait any longer; slots are few, and batches may be small. */
+export const TRANSACTION_BATCHES = 4
+/** Enough bytes: half of PUT_BYTES_MAX, so that the next transaction fills while one is written. */
 export const TRANSACTION_BYTES = PUT_BYTES_MAX / 2
-/** Batches deleted for each one stored, in its transaction: more than one, so that a deletion comes to its end. */
+/** Batches deleted for each one stored, in the same transactions: more than one, so that a deletion comes to its end. */
 export const DELETES_PER_PUT = 2
-/** Batches deleted in a transaction that stores none; a batch that comes then waits for it. */
+/** Batches deleted in one transaction of a node that has stored none for a while; one that comes then waits for it. */
 export const DELETES_WHEN_IDLE = 64
 /** Digests in one answer of a walk over the store (recovery at boot). */
 export const WALK_CHUNK = 256

@@ -8,7 +8,7 @@ import { spawn } from 'node:child_process'
 import { readCommittee } from '../../shared/config/committee.js'
 import { readKeys } from '../../shared/config/keys.js'
 import { defaultParameters, readParameters } from '../../shared/config/parameters.js'
-import { startFullCollections } from '../../shared/garbage-collector.js'
+import { MAIN_FULL_COLLECTION_MS, startFullCollections } from '../../shared/garbage-collector.js'
 import { missingV8Flags } from '../../shared/v8-flags.js'
 import { createLogger, type Logger } from '../log.js'
 import { startWorker, type Worker } from '../worker.js'
@@ -43,7 +43,7 @@ export async function run(options: RunOptions): Promise<number> {
   })
   stopping.of(worker, log)
   // The process is the worker's own: in somebody else's, as a library, nobody knows how large the heap is.
-  startFullCollections()
+  startFullCollections(MAIN_FULL_COLLECTION_MS)
   try {
     await worker.stopped
     log.info('Closed')

@@ -1,6 +1,7 @@
 /** Answers main's requests to the store (shared/processor-control.ts). */
 import { WALK_CHUNK } from '../../shared/constants.js'
 import type { ProcessorAnswers, ProcessorRequest } from '../../shared/processor-control.js'
+import type { Processor } from './processor.js'
 import type { Store } from './store.js'
 
 export interface Answer {
@@ -8,16 +9,17 @@ export interface Answer {
   readonly transfer: readonly ArrayBuffer[]
 }
 
-export async function answerRequest(request: ProcessorRequest, store: Store): Promise<Answer> {
+export async function answerRequest(request: ProcessorRequest, store: Store, processor: Processor): Promise<Answer> {
   switch (request.type) {
     case 'get': {
       const answer = store.get(request.digest)
       return { answer, transfer: answer === undefined ? [] : [answer.bytes.buffer] }
     }
     case 'find': {
-      const answer = request.digests.map((digest) => store.find(digest)?.author)
+      // What is being stored now would be asked of a peer otherwise.
+      await processor.settled(request.digests)
       if (request.touch) await Promise.all(request.digests.map((digest) => store.touch(digest)))
-      return { answer, transfer: [] }
+      return { answer: request.digests.map((digest) => store.find(digest)?.author), transfer: [] }
     }
     case 'reported':
       await store.markReported(request.digests)

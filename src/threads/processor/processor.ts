@@ -74,14 +74,14 @@ export class Processor {
     return this.dependencies.store.bytes + this.storeBytesReserved >= this.options.storeBytesMax
   }
 
-  /** True while LMDB has as much to write as it writes well at once: more work is to wait in its ring. */
+  /** True while as much waits for LMDB, or is being written, as fits in the cache: more work is to wait in its ring. */
   get isSaturated(): boolean {
     return this.putBytes >= PUT_BYTES_MAX
   }
 
-  /** Resolves when every batch taken on so far is stored. */
-  async settled(): Promise<void> {
-    await Promise.all(this.storing.values())
+  /** Resolves when every batch taken on so far is stored; or those of them with these digests. */
+  async settled(digests?: readonly Uint8Array[]): Promise<void> {
+    await Promise.all(digests?.map((digest) => this.storing.get(digestKey(digest))) ?? this.storing.values())
   }
 
   /** Tells main how full the store is; after every change of that. */

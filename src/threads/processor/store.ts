@@ -16,6 +16,7 @@ import {
   FLUSH_DEADLINE_MS,
   SEQUENCE_PER_MS,
   SEQUENCE_RANGE,
+  TRANSACTION_INTERVAL_MS,
 } from '../../shared/constants.js'
 import { digestKey } from '../../shared/digest-key.js'
 import { NarvalError } from '../../shared/errors.js'
@@ -58,8 +59,15 @@ const META_OWNER = Buffer.from('owner')
 const META_RESERVED = Buffer.from('reserved-sequence')
 const META_ROUND = Buffer.from('cleanup-round')
 const EMPTY = new Uint8Array(0)
+/** No batch was stored for this long: one that comes now may wait for a deletion. */
+const IDLE_MS = 5 * TRANSACTION_INTERVAL_MS
 
 type Put = Promise<unknown> & { flushed?: Promise<unknown> }
+
+/** A step of a deletion: the last key it came to, undefined if there are no more; how many were deleted. */
+type DeletionStep =
+  | 'not-now'
+  | { readonly last: Uint8Array | undefined; readonly count: number; readonly committed: Promise<void> }
 
 export class Store {
   private readonly options: StoreOptions
@@ -68,10 +76,14 @@ export class Store {
   private readonly transactions = new Transactions()
   private round: bigint
   private liveBytes = 0
-  private cleaning: Promise<number> | undefined
-  private isClosing = false
-  /** Batches that were stored since something was deleted last. */
+  /** The deletion that is under way, or was last. */
+  private deletion: Promise<number> = Promise.resolve(0)
+  private isDeleting = false
+  private isStopping = false
+  /** Batches in the transactions since something was deleted last. */
   private putsSinceDeletion = 0
+  private putsOutstanding = 0
+  private lastPutMs = Number.NEGATIVE_INFINITY
   /**
    * Digests with a deletion, and with a new stamp, that is written and not committed: reads do not see it yet. What is
    * being deleted is gone for everybody; what is being touched is not deleted.
@@ -134,18 +146,20 @@ export class Store {
     assert(bytes.buffer instanceof ArrayBuffer, 'LMDB is given memory of its own')
     assert(digest.length === DIGEST_BYTES)
     this.liveBytes += storedBytes(bytes.length)
-    await this.write(
-      () => {
-        const stamp = this.round
-        const put: Put = this.databases.batches.put(batchKey(stamp, digest), bytes)
-        this.databases.index.put(digest, encodeIndexEntry({ stamp, author, byteLength: bytes.length }))
-        if (own) this.databases.unreported.put(digest, EMPTY)
-        this.putsSinceDeletion += 1
-        return put
-      },
-      this.options.level,
-      bytes.length,
-    )
+    this.putsOutstanding += 1
+    const put = (): Put => {
+      const stamp = this.round
+      const batch: Put = this.databases.batches.put(batchKey(stamp, digest), bytes)
+      this.databases.index.put(digest, encodeIndexEntry({ stamp, author, byteLength: bytes.length }))
+      if (own) this.databases.unreported.put(digest, EMPTY)
+      this.putsSinceDeletion += 1
+      return batch
+    }
+    await new Promise<void>((resolve) => {
+      this.transactions.joinBatch(() => resolve(this.settle(put(), this.options.level)), bytes.length)
+    })
+    this.putsOutstanding -= 1
+    this.lastPutMs = performance.now()
   }
 
   /** The primary has been told of these own batches. */
@@ -201,30 +215,26 @@ export class Store {
       this.databases.batches.put(batchKey(stamp, digest), bytes)
       return this.databases.index.put(digest, encodeIndexEntry({ ...entry, stamp }))
     }
-    const moved = this.write(move, this.options.level, bytes.length).finally(() => this.touching.delete(name))
+    const moved = this.write(move, this.options.level).finally(() => this.touching.delete(name))
     this.touching.set(name, moved)
     await moved
   }
 
   /**
-   * Takes note of a Cleanup, and has deleted what it puts beyond retention. Resolves to how many batches were deleted,
-   * once they are gone; to 0 at once if those of an earlier Cleanup are still being deleted: these are next.
+   * Takes note of a Cleanup, and has deleted what it puts beyond retention. Resolves to how many batches that were, once
+   * they are gone; to 0 if those of an earlier Cleanup are still being deleted: the deletion goes on with these.
    */
   async cleanup(round: bigint): Promise<number> {
     if (round <= this.round) return 0
     this.round = round
     const noted = this.write(() => this.databases.meta.put(META_ROUND, encodeNumber(round)), 'stored')
-    if (this.cleaning !== undefined) {
-      await noted
-      return 0
+    let deleted: Promise<number> | 0 = 0
+    if (!this.isDeleting) {
+      deleted = this.deleteExpired()
+      this.deletion = deleted
     }
-    this.cleaning = this.deleteExpired()
-    try {
-      const [deleted] = await Promise.all([this.cleaning, noted])
-      return deleted
-    } finally {
-      this.cleaning = undefined
-    }
+    const [count] = await Promise.all([deleted, noted])
+    return count
   }
 
   /**
@@ -242,20 +252,20 @@ export class Store {
 
   /** Leaves what is still to be deleted to the first Cleanup of the next run. */
   stopDeleting(): void {
-    this.isClosing = true
+    this.isStopping = true
   }
 
   async close(): Promise<void> {
     this.stopDeleting()
     this.transactions.flush()
-    await this.cleaning
+    await this.deletion
     await this.databases.root.close()
   }
 
   /** Has `write` done in the next transaction; resolves when that is true at the level. */
-  private write(write: () => Put, level: 'stored' | 'durable', bytes = 0): Promise<void> {
+  private write(write: () => Put, level: 'stored' | 'durable'): Promise<void> {
     return new Promise((resolve) => {
-      this.transactions.join(() => resolve(this.settle(write(), level)), bytes)
+      this.transactions.join(() => resolve(this.settle(write(), level)))
     })
   }
 
@@ -266,37 +276,41 @@ export class Store {
   }
 
   private async deleteExpired(): Promise<number> {
+    this.isDeleting = true
+    this.putsSinceDeletion = 0
     let deleted = 0
     // A Cleanup that came meanwhile is the reason for another pass.
-    for (let before = 0n; before < this.firstKept && !this.isClosing; ) {
+    for (let before = 0n; before < this.firstKept && !this.isStopping; ) {
       before = this.firstKept
       deleted += await this.deleteBefore(before)
+    }
+    this.isDeleting = false
+    return deleted
+  }
+
+  /** One pass over what has a stamp below this one. Each step waits for the last: LMDB joins what is queued behind it. */
+  private async deleteBefore(stamp: bigint): Promise<number> {
+    let deleted = 0
+    for (let start: Uint8Array | undefined; !this.isStopping; ) {
+      const step = await new Promise<DeletionStep>((resolve) => {
+        this.transactions.joinAtEnd(() => resolve(this.deleteSome(stamp, start)))
+      })
+      if (step === 'not-now') continue
+      if (step.last === undefined) break
+      await step.committed
+      deleted += step.count
+      start = step.last
     }
     return deleted
   }
 
-  private async deleteBefore(stamp: bigint): Promise<number> {
-    let deleted = 0
-    let last: Promise<void> | undefined
-    this.putsSinceDeletion = 1
-    for (let start: Uint8Array | undefined; !this.isClosing; ) {
-      const keys = await new Promise<Uint8Array[]>((resolve) => {
-        this.transactions.join(() => {
-          const puts = this.putsSinceDeletion
-          this.putsSinceDeletion = 0
-          const expired = this.expired(stamp, start, puts > 0 ? puts * DELETES_PER_PUT : DELETES_WHEN_IDLE)
-          const removals = this.remove(expired)
-          if (removals.last !== undefined) last = removals.last
-          deleted += removals.count
-          resolve(expired)
-        })
-      })
-      if (keys.length === 0) break
-      start = keys.at(-1)
-    }
-    // Until it is committed, another pass would find it.
-    await last
-    return deleted
+  private deleteSome(stamp: bigint, after: Uint8Array | undefined): DeletionStep {
+    const isIdle = this.putsOutstanding === 0 && performance.now() - this.lastPutMs > IDLE_MS
+    const limit = this.putsSinceDeletion * DELETES_PER_PUT || (isIdle ? DELETES_WHEN_IDLE : 0)
+    if (limit === 0) return 'not-now'
+    this.putsSinceDeletion = 0
+    const keys = this.expired(stamp, after, limit)
+    return { last: keys.at(-1), ...this.remove(keys) }
   }
 
   /** The first keys of batches below a stamp, from the one after `after`. */
@@ -309,8 +323,8 @@ export class Store {
     )
   }
 
-  /** Deletes batches, without those that are in use, and says how many and when that is committed. */
-  private remove(keys: readonly Uint8Array[]): { count: number; last: Promise<void> | undefined } {
+  /** Deletes batches, without those that are in use. */
+  private remove(keys: readonly Uint8Array[]): { count: number; committed: Promise<void> } {
     const { batches, index } = this.databases
     const removed: string[] = []
     let count = 0
@@ -330,12 +344,12 @@ export class Store {
       put = batches.remove(key)
       count += 1
     }
-    if (put === undefined) return { count, last: undefined }
-    const last = this.settle(put, 'stored').then(() => {
+    if (put === undefined) return { count, committed: Promise.resolve() }
+    const committed = this.settle(put, 'stored').then(() => {
       for (const name of removed) this.deleting.delete(name)
       this.events.onDeleted(count)
     })
-    return { count, last }
+    return { count, committed }
   }
 
   /** Waits for a write to be true at a level; a write that fails ends the node. */

@@ -94,7 +94,7 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
   let open = true
   const answering = new Set<Promise<void>>()
   const answer = async ({ id, request }: ProcessorCall): Promise<void> => {
-    const { answer, transfer } = await answerRequest(request, store)
+    const { answer, transfer } = await answerRequest(request, store, processor)
     control.postMessage({ id, answer } satisfies ProcessorReply, transfer as ArrayBuffer[])
   }
   control.on('message', (call: ProcessorCall) => {
@@ -123,18 +123,21 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
   const stopStats = startThreadStats(counters)
   startFullCollections()
   report(port, { type: 'ready' })
-  const failure = await Promise.race([doorbell.serve(poll, () => open), fatal])
+  const finish = async (): Promise<undefined> => {
+    // What main had handed over is stored before the store is closed.
+    do await processor.settled()
+    while (poll() > 0)
+    await Promise.all(answering)
+    await store.close()
+  }
+  const serve = doorbell.serve(poll, () => open).then(finish)
+  const failure = await Promise.race([serve, fatal])
   stopStats()
   if (failure !== undefined) {
     lock.release()
     reportFailure(port, failure)
     throw failure
   }
-  // What main had handed over is stored before the store is closed.
-  while (poll() > 0) await processor.settled()
-  await processor.settled()
-  await Promise.all(answering)
-  await store.close()
   lock.release()
 }
 

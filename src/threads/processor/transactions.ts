@@ -2,43 +2,56 @@
  * When writes go to LMDB: those of a short while together, in one transaction. What a transaction costs beside its
  * batches (pages of the index, free lists, a meta page, a flush, the writer's wake-up) is then shared by several of them.
  *
- * A node with little to do waits for nothing: a write that comes after a quiet interval begins at once, with the others
- * of its event turn.
+ * A write that comes after a quiet interval waits for nothing but the end of the callback that it comes in.
  */
-import { TRANSACTION_BYTES, TRANSACTION_INTERVAL_MS } from '../../shared/constants.js'
+import { TRANSACTION_BATCHES, TRANSACTION_BYTES, TRANSACTION_INTERVAL_MS } from '../../shared/constants.js'
 
 export class Transactions {
   private waiting: (() => void)[] = []
-  private waitingBytes = 0
+  private atEnd: (() => void)[] = []
+  private batches = 0
+  private bytes = 0
   private timer: NodeJS.Timeout | undefined
   private isDue = false
   private lastMs = Number.NEGATIVE_INFINITY
 
-  /**
-   * Calls `write` in the next transaction, in the order of the calls; it does its writes before it returns.
-   *
-   * @param bytes what it writes: a transaction begins at once when enough is waiting
-   */
-  join(write: () => void, bytes = 0): void {
+  /** Calls `write` in the next transaction, in the order of the calls; it does its writes before it returns. */
+  join(write: () => void): void {
     this.waiting.push(write)
-    this.waitingBytes += bytes
-    const waitMs =
-      this.waitingBytes >= TRANSACTION_BYTES ? 0 : this.lastMs + TRANSACTION_INTERVAL_MS - performance.now()
-    if (waitMs > 0) {
-      this.timer ??= setTimeout(() => this.begin(), Math.ceil(waitMs))
-      return
-    }
-    if (this.isDue) return
-    this.isDue = true
-    // What else this event turn writes belongs to it.
-    queueMicrotask(() => {
-      if (this.isDue) this.begin()
-    })
+    this.request()
+  }
+
+  /** The same for one that writes a batch of so many bytes: a transaction begins at once when enough of them wait. */
+  joinBatch(write: () => void, bytes: number): void {
+    this.batches += 1
+    this.bytes += bytes
+    this.join(write)
+  }
+
+  /** Calls `write` behind all others of the next transaction. */
+  joinAtEnd(write: () => void): void {
+    this.atEnd.push(write)
+    this.request()
   }
 
   /** Begins now what is waiting: the store is about to be closed. */
   flush(): void {
-    if (this.waiting.length > 0) this.begin()
+    if (this.waiting.length > 0 || this.atEnd.length > 0) this.begin()
+  }
+
+  private request(): void {
+    if (this.isDue) return
+    const isEnough = this.batches >= TRANSACTION_BATCHES || this.bytes >= TRANSACTION_BYTES
+    const waitMs = isEnough ? 0 : this.lastMs + TRANSACTION_INTERVAL_MS - performance.now()
+    if (waitMs > 0) {
+      this.timer ??= setTimeout(() => this.begin(), Math.ceil(waitMs))
+      return
+    }
+    this.isDue = true
+    // What else this callback writes belongs to it.
+    queueMicrotask(() => {
+      if (this.isDue) this.begin()
+    })
   }
 
   private begin(): void {
@@ -46,9 +59,12 @@ export class Transactions {
     this.timer = undefined
     this.isDue = false
     this.lastMs = performance.now()
-    const { waiting } = this
+    const { waiting, atEnd } = this
     this.waiting = []
-    this.waitingBytes = 0
+    this.atEnd = []
+    this.batches = 0
+    this.bytes = 0
     for (const write of waiting) write()
+    for (const write of atEnd) write()
   }
 }

@@ -11,7 +11,7 @@ import { encodeBatch } from '../../../dist/shared/batch.js'
 import { createLayout } from '../../../dist/shared/layout.js'
 import { Arena } from '../../../dist/shared/slots.js'
 
-const { directory, authorities, ownIndex, workerId, level, batchBytesMax, inboundSlotsPerPeer } = JSON.parse(
+const { directory, authorities, ownIndex, workerId, level, batchBytesMax, inboundSlotsPerPeer, cleanups } = JSON.parse(
   process.argv[2],
 )
 const keys = authorities.map((key) => Uint8Array.from(Buffer.from(key, 'hex')))
@@ -25,12 +25,19 @@ const task = {
   layout,
   control: port2,
   processor: { workerId, batchBytesMax, authorities: keys, ownIndex, storeBytesMax: 2 ** 40, benchmark: false },
-  store: { directory, authority: keys[ownIndex], workerId, level, retentionRounds: 0 },
+  store: { directory, authority: keys[ownIndex], workerId, level, retentionRounds: cleanups?.retentionRounds ?? 0 },
 }
 await threads.startPooled('processor', task, [port2])
 
 const range = await client.ask({ type: 'reserve-sequences' })
 say(`range ${range.start} ${range.end}`)
+
+if (cleanups !== null) {
+  // Rounds go on where the last run was killed: they are a time.
+  setInterval(() => {
+    client.ask({ type: 'cleanup', round: BigInt(Math.floor(Date.now() / cleanups.roundMs)) })
+  }, cleanups.roundMs)
+}
 
 const own = new Arena(layout.own)
 const inbound = new Arena(layout.inbound)
