@@ -1,6 +1,6 @@
 /** A process of a floor, as its parent sees it: requests over IPC, in order, one at a time. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { v8FlagsFor } from '../../src/shared/v8-flags.js'
+import { v8FlagsFor } from '../../src/shared/runtime/v8-flags.js'
 import type { Request } from './messages.js'
 import type { NodeOptions } from './options.js'
 

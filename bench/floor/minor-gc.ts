@@ -1,7 +1,7 @@
 /**
  * A minor garbage collection for every few megabytes of traffic. node:crypto allocates each result outside the heap, and
  * V8 answers 64 MiB of them with a full collection unless they die young before that. A floor that is bound by garbage
- * collection would be no floor. On Node 20 with its flag (src/shared/v8-flags.ts) it made no difference here; it is there
+ * collection would be no floor. On Node 20 with its flag (src/shared/runtime/v8-flags.ts) it made no difference here; it is there
  * for versions whose young generation is left to V8.
  */
 import { setFlagsFromString } from 'node:v8'

@@ -1,7 +1,7 @@
 /** The frame of a benchmark's command line: exit code 2 for a bad flag, 1 and one line for a failure, 130 after Ctrl-C. */
 import { Command, CommanderError } from 'commander'
 import { EXIT_FAILURE, EXIT_USAGE } from '../../src/main/cli/exit-codes.js'
-import { EXIT_INTERRUPTED, watchSignals } from '../../src/main/local/interrupt.js'
+import { EXIT_INTERRUPTED, watchSignals } from '../../src/main/lib/signals.js'
 
 /**
  * Runs a command and ends the process.

@@ -1,6 +1,7 @@
 /** What clients send, and batches of it. */
-import { encodeBatch } from '../../src/shared/batch.js'
+
 import { BATCH_HEADER_BYTES, TRANSACTION_PREFIX_BYTES } from '../../src/shared/constants.js'
+import { encodeBatch } from '../../src/shared/wire/batch.js'
 
 /** A transaction with some content; its bytes do not matter to any stage, only their number. */
 export function transactionOf(bytes: number): Uint8Array {

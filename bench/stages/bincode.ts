@@ -7,7 +7,7 @@ import {
   encodeWorkerPrimaryMessage,
   type PrimaryWorkerMessage,
   type WorkerPrimaryMessage,
-} from '../../src/shared/primary-messages.js'
+} from '../../src/shared/wire/primary-messages.js'
 import { type Case, measure } from '../lib/measure.js'
 import type { Stage } from '../lib/stage.js'
 

@@ -1,9 +1,9 @@
 /** The messages of MessagePack between workers: the hello at the start of a connection, and lists of digests for sync. */
 import { randomBytes } from 'node:crypto'
 import { REQUEST_DIGESTS_MAX, SIGNATURE_BYTES } from '../../src/shared/constants.js'
-import { publicKeyOf, signer } from '../../src/shared/ed25519.js'
-import { decodeHello, encodeHello, type HelloRecord, verifyHello } from '../../src/shared/hello.js'
-import { decodeDigests, encodeDigests } from '../../src/shared/sync-messages.js'
+import { publicKeyOf, signer } from '../../src/shared/crypto/ed25519.js'
+import { decodeHello, encodeHello, type HelloRecord, verifyHello } from '../../src/shared/wire/hello.js'
+import { decodeDigests, encodeDigests } from '../../src/shared/wire/sync-messages.js'
 import { type Case, measure } from '../lib/measure.js'
 import type { Stage } from '../lib/stage.js'
 

@@ -1,5 +1,5 @@
 /** Decoding: the walk over a batch's frames that every batch passes before it is hashed and stored. */
-import { checkBatch, chunkCount, transactions } from '../../src/shared/batch.js'
+import { checkBatch, chunkCount, transactions } from '../../src/shared/wire/batch.js'
 import { type Case, measure } from '../lib/measure.js'
 import { BATCH_BYTES, type Stage, TRANSACTION_SIZES } from '../lib/stage.js'
 import { sharedBatch } from '../lib/transactions.js'

@@ -4,9 +4,9 @@
  */
 import { createHash } from 'node:crypto'
 import { hashInto, SHA256 } from '@chainsafe/as-sha256'
-import { checkBatch, chunkCount } from '../../src/shared/batch.js'
 import { CHUNK_BYTES, DIGEST_BYTES, PUBLIC_KEY_BYTES } from '../../src/shared/constants.js'
-import { BatchDigester, digestOfRoot, leafCount, leafHash, nodeHash } from '../../src/shared/digest.js'
+import { checkBatch, chunkCount } from '../../src/shared/wire/batch.js'
+import { BatchDigester, digestOfRoot, leafCount, leafHash, nodeHash } from '../../src/shared/wire/digest.js'
 import { type Case, measure } from '../lib/measure.js'
 import { BATCH_BYTES, type Stage } from '../lib/stage.js'
 import { sharedBatch } from '../lib/transactions.js'

@@ -4,9 +4,9 @@
  * come back at once.
  */
 import type { Socket } from 'node:net'
-import { Counters } from '../../src/shared/counters.js'
-import { createLayout } from '../../src/shared/layout.js'
-import { Arena } from '../../src/shared/slots.js'
+import { Counters } from '../../src/shared/memory/counters.js'
+import { createLayout } from '../../src/shared/memory/layout.js'
+import { Arena } from '../../src/shared/memory/slots.js'
 import { BatchMaker } from '../../src/threads/batch-maker/batch-maker.js'
 import { ClientConnection } from '../../src/threads/batch-maker/client-connection.js'
 import { measure } from '../lib/measure.js'

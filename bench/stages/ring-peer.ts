@@ -10,10 +10,10 @@
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { RING_DRAIN_LIMIT } from '../../src/shared/constants.js'
-import { Doorbell } from '../../src/shared/doorbell.js'
-import type { Layout } from '../../src/shared/layout.js'
-import { type MainToQuorumWaiter, mainToQuorumWaiter, quorumWaiterToMain } from '../../src/shared/messages.js'
-import { RingConsumer, RingProducer } from '../../src/shared/ring.js'
+import { Doorbell } from '../../src/shared/memory/doorbell.js'
+import type { Layout } from '../../src/shared/memory/layout.js'
+import { type MainToQuorumWaiter, mainToQuorumWaiter, quorumWaiterToMain } from '../../src/shared/memory/messages.js'
+import { RingConsumer, RingProducer } from '../../src/shared/memory/ring.js'
 
 export interface RingPeerData {
   readonly layout: Layout

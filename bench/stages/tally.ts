@@ -1,6 +1,7 @@
 /** The quorum tally: a whole batch's life, from `track` to `release`, with every peer's ACK. */
-import { ACK_LEVELS, ACK_STATUSES, peerMask } from '../../src/shared/ack.js'
+
 import { DIGEST_BYTES } from '../../src/shared/constants.js'
+import { ACK_LEVELS, ACK_STATUSES, peerMask } from '../../src/shared/wire/ack.js'
 import { QuorumTally } from '../../src/threads/quorum-waiter/quorum-tally.js'
 import { type Case, measure } from '../lib/measure.js'
 import type { Stage } from '../lib/stage.js'

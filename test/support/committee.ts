@@ -17,7 +17,7 @@ import { type Committee, parseCommittee } from '../../src/shared/config/committe
 import { formatCommittee, localCommittee } from '../../src/shared/config/committee-file.js'
 import { generateKeys, type Keys, writeKeys } from '../../src/shared/config/keys.js'
 import { defaultParameters, formatParameters, type Parameters } from '../../src/shared/config/parameters.js'
-import { v8FlagsFor } from '../../src/shared/v8-flags.js'
+import { v8FlagsFor } from '../../src/shared/runtime/v8-flags.js'
 import { TestClient, TestLoad } from './client.js'
 import { FakePrimary } from './fake-primary.js'
 import { readStore, type StoredBatch } from './stores.js'

@@ -9,8 +9,8 @@ import {
   encodePrimaryWorkerMessage,
   type PrimaryWorkerMessage,
   type WorkerPrimaryMessage,
-} from '../../src/shared/primary-messages.js'
-import { encodeFrame, FrameReader } from '../../src/shared/reference-frame.js'
+} from '../../src/shared/wire/primary-messages.js'
+import { encodeFrame, FrameReader } from '../../src/shared/wire/reference-frame.js'
 
 export type ReportType = WorkerPrimaryMessage['type']
 

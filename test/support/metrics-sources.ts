@@ -1,6 +1,6 @@
 import { type HealthState, healthOf } from '../../src/main/metrics/health.js'
 import type { MetricsSources } from '../../src/main/metrics/sources.js'
-import { COUNTERS_BYTES, Counters, type ThreadName } from '../../src/shared/counters.js'
+import { COUNTERS_BYTES, Counters, type ThreadName } from '../../src/shared/memory/counters.js'
 
 /** Two authorities' names, whose first 16 characters are their labels. */
 export const PEER_A = 'aaaaaaaaaaaaaaaaAAAAAAAAAAAAAAAAAAAAAAAAAAA='

@@ -4,7 +4,7 @@
  */
 import type { Stream } from '@libp2p/interface'
 import { ACK_BYTES } from '../../src/shared/constants.js'
-import { FRAME_TYPES } from '../../src/shared/frames.js'
+import { FRAME_TYPES } from '../../src/shared/wire/frames.js'
 import { until } from './until.js'
 
 export interface RawFrame {

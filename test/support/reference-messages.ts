@@ -3,9 +3,9 @@
  * primary/src/messages.rs), written from its wire format, so that every reference vector is checked.
  */
 import { createHash } from 'node:crypto'
-import { type BincodeReader, BincodeWriter } from '../../src/shared/bincode.js'
 import { DIGEST_BYTES, SIGNATURE_BYTES } from '../../src/shared/constants.js'
-import { readDigests, readPublicKey, writeDigests, writePublicKey } from '../../src/shared/primary-messages.js'
+import { type BincodeReader, BincodeWriter } from '../../src/shared/wire/bincode.js'
+import { readDigests, readPublicKey, writeDigests, writePublicKey } from '../../src/shared/wire/primary-messages.js'
 
 export type WorkerMessage =
   | { readonly type: 'Batch'; readonly transactions: readonly Uint8Array[] }

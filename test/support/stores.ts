@@ -1,7 +1,8 @@
 /** Reads whole stores of workers, running or not, as a tool would. */
-import { readBatchHeader, transactions } from '../../src/shared/batch.js'
-import { encodeBase64 } from '../../src/shared/public-key.js'
+
+import { encodeBase64 } from '../../src/shared/crypto/public-key.js'
 import { batchKey, decodeIndexEntry, openDatabases, readOwned } from '../../src/shared/store/format.js'
+import { readBatchHeader, transactions } from '../../src/shared/wire/batch.js'
 import { numberOf } from './transactions.js'
 
 export interface StoredBatch {

@@ -1,8 +1,8 @@
 /** Prints a stored batch: for a person, or as its bytes. */
 import { writeSync } from 'node:fs'
-import { BATCH_VERSION, readBatchHeader, transactions } from '../../shared/batch.js'
+import { encodeBase64 } from '../../shared/crypto/public-key.js'
 import { NarvalError } from '../../shared/errors.js'
-import { encodeBase64 } from '../../shared/public-key.js'
+import { BATCH_VERSION, readBatchHeader, transactions } from '../../shared/wire/batch.js'
 
 /** The part of a store that this needs. */
 export interface BatchSource {

@@ -1,10 +1,10 @@
 import type { TcpAddress } from '../../shared/config/address.js'
 import { CLIENT_BURST_BYTES_MAX } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
-import { burstBytesMax } from '../load/burst.js'
-import { runLoadClient } from '../load/load-client.js'
-import { createLogger } from '../log.js'
-import { watchParent } from './parent.js'
+import { createLogger } from '../lib/log.js'
+import { watchParent } from '../lib/parent.js'
+import { burstBytesMax } from '../local/load/burst.js'
+import { runLoadClient } from '../local/load/load-client.js'
 
 /** The flags of `client`. */
 export interface ClientOptions {

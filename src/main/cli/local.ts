@@ -1,8 +1,8 @@
-import { transactionBytesMax } from '../../shared/batch.js'
 import { defaultParameters } from '../../shared/config/parameters.js'
 import { CLIENT_BURST_BYTES_MAX, LOCAL_WORKERS_MAX } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
-import { burstBytesMax } from '../load/burst.js'
+import { transactionBytesMax } from '../../shared/wire/batch.js'
+import { burstBytesMax } from '../local/load/burst.js'
 import { runLocal } from '../local/local.js'
 import { clientRate, type LocalOptions } from '../local/options.js'
 

@@ -5,11 +5,11 @@
  * Exit codes: 0, 1 after an error (one line on stderr), 2 after a usage error, 130 interrupted before there was a result.
  */
 import { Command, CommanderError, Option } from 'commander'
-import { CLIENT_TRANSACTION_BYTES_MIN } from '../../shared/client-transaction.js'
 import { BATCH_SIZE_MAX, COMMITTEE_SIZE_MAX, WORKER_ID_MAX, WORKERS_PER_AUTHORITY_MAX } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
-import { levelOfVerbosity } from '../log.js'
-import { VERSION } from '../version.js'
+import { CLIENT_TRANSACTION_BYTES_MIN } from '../../shared/wire/client-transaction.js'
+import { levelOfVerbosity } from '../lib/log.js'
+import { VERSION } from '../lib/version.js'
 import { EXIT_FAILURE, EXIT_USAGE } from './exit-codes.js'
 import type { RunOptions } from './run-options.js'
 import { digest, increase, integer, ipAddress, metricsAddress, tcpAddress, tcpAddresses } from './values.js'

@@ -1,4 +1,4 @@
-import type { LogLevel } from '../log.js'
+import type { LogLevel } from '../lib/log.js'
 
 /** What `run … worker` is asked to do: flags as they were given, files not yet read. */
 export interface RunOptions {

@@ -3,8 +3,8 @@ import { isIP } from 'node:net'
 import { InvalidArgumentError } from 'commander'
 import { parseTcpAddress, TCP_ADDRESS_FORM, type TcpAddress } from '../../shared/config/address.js'
 import { DIGEST_BYTES } from '../../shared/constants.js'
-import { decodeBase64 } from '../../shared/public-key.js'
-import { METRICS_ADDRESS_FORM, parseMetricsAddress } from '../metrics/metrics-address.js'
+import { decodeBase64 } from '../../shared/crypto/public-key.js'
+import { METRICS_ADDRESS_FORM, parseMetricsAddress } from '../http/http-address.js'
 
 /** A parser of integers from `min` to `max`. */
 export function integer(min: number, max: number): (text: string) => number {

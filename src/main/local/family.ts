@@ -4,8 +4,8 @@
  */
 import { LOCAL_BLAME_MS } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
+import { sleep } from '../lib/sleep.js'
 import { Child, type ChildExit, type ChildOptions, describeExit } from './child.js'
-import { sleep } from './sleep.js'
 
 export class Family {
   private readonly children: Child[] = []

@@ -5,12 +5,13 @@
  * each authority's primary. What it makes, it removes: processes, stores, keys.
  */
 import { LOCAL_DRAIN_DEADLINE_MS, LOCAL_INTERRUPTED_DRAIN_DEADLINE_MS, LOCAL_ROUND_MS } from '../../shared/constants.js'
+import { encodeBase64 } from '../../shared/crypto/public-key.js'
 import { NarvalError } from '../../shared/errors.js'
-import { encodeBase64 } from '../../shared/public-key.js'
+import { EXIT_INTERRUPTED, watchSignals } from '../lib/signals.js'
+import { aborted, sleep } from '../lib/sleep.js'
 import { Clients } from './clients.js'
 import { type LocalCommittee, makeCommittee } from './committee-files.js'
 import { Family } from './family.js'
-import { EXIT_INTERRUPTED, watchSignals } from './interrupt.js'
 import { Latencies } from './latencies.js'
 import { Ledger } from './ledger.js'
 import { LiveView } from './live-view.js'
@@ -20,7 +21,6 @@ import { Nodes } from './nodes.js'
 import { canCertify, type LocalOptions, quorumThreshold, startedWorkers, type WorkerName } from './options.js'
 import { PrimaryStandIn } from './primary-stand-in.js'
 import { type Measurement, toResult, windowS } from './result.js'
-import { aborted, sleep } from './sleep.js'
 import { summary } from './summary.js'
 import { Workspace } from './workspace.js'
 

@@ -2,7 +2,8 @@
 import { fileURLToPath } from 'node:url'
 import { LOCAL_BLAME_MS, LOCAL_BOOT_DEADLINE_MS, LOCAL_STOP_DEADLINE_MS } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
-import { v8FlagsFor } from '../../shared/v8-flags.js'
+import { v8FlagsFor } from '../../shared/runtime/v8-flags.js'
+import { sleep } from '../lib/sleep.js'
 import { type Child, describeExit } from './child.js'
 import type { LocalCommittee } from './committee-files.js'
 import type { Family } from './family.js'
@@ -10,7 +11,6 @@ import { isRoutine, type LogEvent, parseLogLine } from './log-lines.js'
 import { type ProcessUse, processUse, type Scrape } from './node-stats.js'
 import { canCertify, type LocalOptions, startedWorkers, type WorkerName } from './options.js'
 import { health, scrape } from './scrape.js'
-import { sleep } from './sleep.js'
 import type { Workspace } from './workspace.js'
 
 /** The executable, beside this file in the compiled tree. */

@@ -10,8 +10,8 @@ import {
   decodeWorkerPrimaryMessage,
   encodePrimaryWorkerMessage,
   type WorkerPrimaryMessage,
-} from '../../shared/primary-messages.js'
-import { encodeFrame, FrameReader } from '../../shared/reference-frame.js'
+} from '../../shared/wire/primary-messages.js'
+import { encodeFrame, FrameReader } from '../../shared/wire/reference-frame.js'
 
 export interface PrimaryStandInOptions {
   /** Where reports come in. */

@@ -8,7 +8,7 @@
  */
 import assert from 'node:assert'
 import { Histogram, Registry } from 'prom-client'
-import { INBOUND_STATUSES, type InboundStatus } from '../../shared/messages.js'
+import { INBOUND_STATUSES, type InboundStatus } from '../../shared/memory/messages.js'
 import { CLIENT_REFUSALS } from '../../shared/refusals.js'
 import { addCounter, addSum } from './families.js'
 import { addNodeMetrics, peerLabel } from './node-metrics.js'

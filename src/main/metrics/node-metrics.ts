@@ -1,7 +1,7 @@
 /** The state of the node at the time of the scrape, as metrics: memory, rings, peers, the primary, the process. */
 import type { Registry } from 'prom-client'
 import { PEER_LABEL_CHARS, PROTOCOL_VERSION } from '../../shared/constants.js'
-import type { RingName } from '../../shared/layout.js'
+import type { RingName } from '../../shared/memory/layout.js'
 import { addGauge, addLevel, addSum } from './families.js'
 import type { MetricsSources, PeerSource } from './sources.js'
 

@@ -1,6 +1,6 @@
 /** Refusals by kind and reason. A hostile peer can cause many, so that one costs two look-ups and an addition. */
 import { REFUSAL_REASONS_MAX } from '../../shared/constants.js'
-import type { AckVerdict, InboundStatus } from '../../shared/messages.js'
+import type { AckVerdict, InboundStatus } from '../../shared/memory/messages.js'
 import type { ClientRefusal, PeerRefusal, PrimaryRefusal } from '../../shared/refusals.js'
 
 /** What may be refused, and why. */

@@ -1,6 +1,6 @@
 /** What metrics are read from when somebody asks for them. Every getter is cheap and has no effect. */
-import type { Counters, ThreadName } from '../../shared/counters.js'
-import type { RingName } from '../../shared/layout.js'
+import type { Counters, ThreadName } from '../../shared/memory/counters.js'
+import type { RingName } from '../../shared/memory/layout.js'
 import type { Health } from './health.js'
 
 export interface MetricsSources {

@@ -1,6 +1,6 @@
 /** What the threads count in shared memory, as metrics. */
 import type { Registry } from 'prom-client'
-import { type Counters, THREAD_NAMES, type ThreadName } from '../../shared/counters.js'
+import { type Counters, THREAD_NAMES, type ThreadName } from '../../shared/memory/counters.js'
 import { addCounter, addGauge, addLevel, addSum } from './families.js'
 import type { MetricsSources } from './sources.js'
 

@@ -5,8 +5,8 @@
  */
 import type { Stream } from '@libp2p/interface'
 import { HELLO_BYTES_MAX } from '../../shared/constants.js'
-import { encodeFrameOf, type FrameName, frameName } from '../../shared/frames.js'
-import type { HelloVerdict } from '../../shared/hello-check.js'
+import { encodeFrameOf, type FrameName, frameName } from '../../shared/wire/frames.js'
+import type { HelloVerdict } from '../../shared/wire/hello-check.js'
 import { collect, FrameStream } from './frame-stream.js'
 
 export type HelloGood = Extract<HelloVerdict, { ok: true }>

@@ -13,9 +13,9 @@ import {
   UNVERIFIED_CONNECTIONS_MAX,
 } from '../../shared/constants.js'
 import { listenError } from '../../shared/errors.js'
-import type { HelloVerdict } from '../../shared/hello-check.js'
 import type { PeerRefusal } from '../../shared/refusals.js'
-import type { Logger } from '../log.js'
+import type { HelloVerdict } from '../../shared/wire/hello-check.js'
+import type { Logger } from '../lib/log.js'
 import { Dialer } from './dialer.js'
 import { DiscoveredAddresses } from './discovered-addresses.js'
 import { exchangeHello, type HelloOutcome } from './hello-exchange.js'

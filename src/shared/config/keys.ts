@@ -5,9 +5,9 @@
 
 import { z } from 'zod'
 import { SEED_BYTES } from '../constants.js'
-import { generateSeed, publicKeyOf } from '../ed25519.js'
+import { generateSeed, publicKeyOf } from '../crypto/ed25519.js'
+import { decodeBase64, decodePublicKey, encodeBase64 } from '../crypto/public-key.js'
 import { NarvalError } from '../errors.js'
-import { decodeBase64, decodePublicKey, encodeBase64 } from '../public-key.js'
 import { readJsonFile, writeNewFile } from './config-file.js'
 import { check } from './schema.js'
 

@@ -6,8 +6,8 @@
 import { hkdfSync } from 'node:crypto'
 import { z } from 'zod'
 import { SEED_BYTES } from '../constants.js'
+import { decodeBase64, encodeBase64 } from '../crypto/public-key.js'
 import { NarvalError } from '../errors.js'
-import { decodeBase64, encodeBase64 } from '../public-key.js'
 import { readJsonFile, writeNewFile } from './config-file.js'
 import { check } from './schema.js'
 

@@ -9,12 +9,12 @@
  * Source: asonnino/narwhal worker/src/batch_maker.rs.
  */
 import assert from 'node:assert'
-import { transactionBytesMax, writeBatchHeader } from '../../shared/batch.js'
 import { BATCH_HEADER_BYTES, SEQUENCE_RANGE_LOW, TRANSACTION_PREFIX_BYTES } from '../../shared/constants.js'
-import { copyBytes } from '../../shared/copy-bytes.js'
-import type { Counters } from '../../shared/counters.js'
-import type { BatchMakerToMain, MainToBatchMaker } from '../../shared/messages.js'
-import type { Arena } from '../../shared/slots.js'
+import { copyBytes } from '../../shared/memory/copy-bytes.js'
+import type { Counters } from '../../shared/memory/counters.js'
+import type { BatchMakerToMain, MainToBatchMaker } from '../../shared/memory/messages.js'
+import type { Arena } from '../../shared/memory/slots.js'
+import { transactionBytesMax, writeBatchHeader } from '../../shared/wire/batch.js'
 
 export interface BatchMakerOptions {
   readonly workerId: number

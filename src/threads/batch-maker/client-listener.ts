@@ -5,7 +5,7 @@
  * Source: asonnino/narwhal worker/src/worker.rs (`handle_clients_transactions`).
  */
 import { createServer, type Server, type Socket } from 'node:net'
-import type { Counters } from '../../shared/counters.js'
+import type { Counters } from '../../shared/memory/counters.js'
 import type { ClientRefusal } from '../../shared/refusals.js'
 import type { BatchMaker } from './batch-maker.js'
 import { type CarryBudget, ClientConnection } from './client-connection.js'

@@ -1,6 +1,6 @@
 /** Answers main's requests to the store (shared/processor-control.ts). */
 import { WALK_CHUNK } from '../../shared/constants.js'
-import type { ProcessorAnswers, ProcessorRequest } from '../../shared/processor-control.js'
+import type { ProcessorAnswers, ProcessorRequest } from '../../shared/memory/processor-control.js'
 import type { Processor } from './processor.js'
 import type { Store } from './store.js'
 

@@ -3,7 +3,7 @@
  * memory on Node 20, so a slot's bytes are copied here first. The buffers are used again, so that none of them is
  * garbage; there are never more than slots, since each stands for one.
  */
-import { copyBytes } from '../../shared/copy-bytes.js'
+import { copyBytes } from '../../shared/memory/copy-bytes.js'
 
 export class OwnedBuffers {
   private readonly bufferBytes: number

@@ -7,14 +7,14 @@
  * Source: asonnino/narwhal worker/src/processor.rs.
  */
 import assert from 'node:assert'
-import { checkBatch, chunkCount, frameEnd, readBatchHeader } from '../../shared/batch.js'
 import { BATCH_HEADER_BYTES, DIGEST_BYTES, PUT_BYTES_MAX, TRANSACTION_PREFIX_BYTES } from '../../shared/constants.js'
-import type { Counters } from '../../shared/counters.js'
-import { BatchDigester } from '../../shared/digest.js'
-import { digestKey } from '../../shared/digest-key.js'
-import type { InboundStatus, InboundWork, OwnWork, ProcessorToMain } from '../../shared/messages.js'
-import type { Arena } from '../../shared/slots.js'
+import type { Counters } from '../../shared/memory/counters.js'
+import type { InboundStatus, InboundWork, OwnWork, ProcessorToMain } from '../../shared/memory/messages.js'
+import type { Arena } from '../../shared/memory/slots.js'
 import { storedBytes } from '../../shared/store/format.js'
+import { checkBatch, chunkCount, frameEnd, readBatchHeader } from '../../shared/wire/batch.js'
+import { BatchDigester } from '../../shared/wire/digest.js'
+import { digestKey } from '../../shared/wire/digest-key.js'
 import { OwnedBuffers } from './owned-buffers.js'
 import type { Store } from './store.js'
 

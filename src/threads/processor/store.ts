@@ -18,7 +18,6 @@ import {
   SEQUENCE_RANGE,
   TRANSACTION_INTERVAL_MS,
 } from '../../shared/constants.js'
-import { digestKey } from '../../shared/digest-key.js'
 import { NarvalError } from '../../shared/errors.js'
 import {
   batchKey,
@@ -34,7 +33,8 @@ import {
   storedBytes,
 } from '../../shared/store/format.js'
 import { checkFreeSpace, storeError } from '../../shared/store/store-error.js'
-import { Transactions } from './transactions.js'
+import { digestKey } from '../../shared/wire/digest-key.js'
+import { Transactions } from './commit-groups.js'
 
 export interface StoreOptions {
   readonly directory: string

@@ -25,9 +25,9 @@
  * batch at a time waits.
  */
 import assert from 'node:assert'
-import { ACK_STATUSES, type AckLevelCode, isAckLevel, isAckStatus, isInMask } from '../../shared/ack.js'
 import { COMMITTEE_SIZE_MAX, DIGEST_BYTES, PEER_MASK_BYTES } from '../../shared/constants.js'
-import { ACK_VERDICTS, type AckVerdict } from '../../shared/messages.js'
+import { ACK_VERDICTS, type AckVerdict } from '../../shared/memory/messages.js'
+import { ACK_STATUSES, type AckLevelCode, isAckLevel, isAckStatus, isInMask } from '../../shared/wire/ack.js'
 
 const NOT_SENT = 0
 const AWAITED = 1

@@ -8,11 +8,11 @@
  */
 import { workerData } from 'node:worker_threads'
 import { RING_DRAIN_LIMIT } from '../../shared/constants.js'
-import { Counters } from '../../shared/counters.js'
-import { Doorbell } from '../../shared/doorbell.js'
-import type { Layout } from '../../shared/layout.js'
-import { type MainToQuorumWaiter, mainToQuorumWaiter, quorumWaiterToMain } from '../../shared/messages.js'
-import { RingConsumer, RingProducer } from '../../shared/ring.js'
+import { Counters } from '../../shared/memory/counters.js'
+import { Doorbell } from '../../shared/memory/doorbell.js'
+import type { Layout } from '../../shared/memory/layout.js'
+import { type MainToQuorumWaiter, mainToQuorumWaiter, quorumWaiterToMain } from '../../shared/memory/messages.js'
+import { RingConsumer, RingProducer } from '../../shared/memory/ring.js'
 import { QuorumTally, type QuorumTallyOptions } from './quorum-tally.js'
 
 export interface QuorumWaiterData {

@@ -1,7 +1,7 @@
 /** A thread that submits numbered transactions of random sizes; where the ring has no room it waits for its doorbell. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { ByteRingProducer } from '../../../dist/shared/byte-ring.js'
-import { Doorbell } from '../../../dist/shared/doorbell.js'
+import { ByteRingProducer } from '../../../dist/shared/memory/byte-ring.js'
+import { Doorbell } from '../../../dist/shared/memory/doorbell.js'
 import { pauser } from './pause.mjs'
 import { serve } from './serve.mjs'
 import { fillTransaction, transactionSizes } from './transaction-pattern.mjs'

@@ -1,3 +1,3 @@
-import type { Codec } from '../../../src/shared/ring.js'
+import type { Codec } from '../../../src/shared/memory/ring.js'
 
 export declare const countedCodec: Codec<number>

@@ -1,7 +1,7 @@
 /** A thread that serves the rings of several producers by one doorbell, and says how it went. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { Doorbell } from '../../../dist/shared/doorbell.js'
-import { RingConsumer } from '../../../dist/shared/ring.js'
+import { Doorbell } from '../../../dist/shared/memory/doorbell.js'
+import { RingConsumer } from '../../../dist/shared/memory/ring.js'
 import { countedCodec } from './counted-codec.mjs'
 
 const { regions, doorbell, count } = workerData

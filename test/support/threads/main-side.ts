@@ -1,10 +1,10 @@
 /** What stands for main in a test of one thread: its ends of the rings, and the product's own code that starts threads. */
 import { onTestFinished } from 'vitest'
-import type { Logger } from '../../../src/main/log.js'
-import { MainRings, type RingHandlers } from '../../../src/main/rings.js'
-import type { Threads } from '../../../src/main/threads.js'
+import type { Logger } from '../../../src/main/lib/log.js'
+import { MainRings, type RingHandlers } from '../../../src/main/thread-host/main-rings.js'
+import type { Threads } from '../../../src/main/thread-host/threads.js'
 import type { NarvalError } from '../../../src/shared/errors.js'
-import { createLayout, type Layout, type LayoutOptions } from '../../../src/shared/layout.js'
+import { createLayout, type Layout, type LayoutOptions } from '../../../src/shared/memory/layout.js'
 
 /** A module of dist: threads have to be started from there, where their entry files are JavaScript. */
 export async function fromDist<T>(path: string): Promise<T> {
@@ -25,7 +25,8 @@ export interface MainSide {
 
 /** Drains the rings until the test ends; then whatever still runs is ended. */
 export async function startMainSide(options: LayoutOptions, handlers: Partial<RingHandlers>): Promise<MainSide> {
-  const { Threads: DistThreads } = await fromDist<typeof import('../../../src/main/threads.js')>('main/threads.js')
+  const { Threads: DistThreads } =
+    await fromDist<typeof import('../../../src/main/thread-host/threads.js')>('main/thread-host/threads.js')
   const layout = createLayout(options)
   const rings = new MainRings(layout)
   const log: string[] = []

@@ -1,10 +1,10 @@
 /** A thread that reads messages of one direction from a ring and publishes the same in another. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { Doorbell } from '../../../dist/shared/doorbell.js'
-import { RingConsumer, RingProducer } from '../../../dist/shared/ring.js'
+import { Doorbell } from '../../../dist/shared/memory/doorbell.js'
+import { RingConsumer, RingProducer } from '../../../dist/shared/memory/ring.js'
 
 const { direction, there, back, doorbell, otherDoorbell, count } = workerData
-const { [direction]: codec } = await import('../../../dist/shared/messages.js')
+const { [direction]: codec } = await import('../../../dist/shared/memory/messages.js')
 const incoming = new RingConsumer(there, codec)
 const outgoing = new RingProducer(back, codec)
 const other = new Doorbell(otherDoorbell)

@@ -1,7 +1,7 @@
 /** A thread that reads numbered messages from a ring, checks each, and gives a credit back for it in a second ring. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { Doorbell } from '../../../dist/shared/doorbell.js'
-import { RingConsumer, RingProducer } from '../../../dist/shared/ring.js'
+import { Doorbell } from '../../../dist/shared/memory/doorbell.js'
+import { RingConsumer, RingProducer } from '../../../dist/shared/memory/ring.js'
 import { countedCodec } from './counted-codec.mjs'
 import { pauser } from './pause.mjs'
 import { serve } from './serve.mjs'

@@ -1,7 +1,7 @@
 /** One of several threads that wake the same owner: publishes numbered messages in a ring of its own. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { Doorbell } from '../../../dist/shared/doorbell.js'
-import { RingProducer } from '../../../dist/shared/ring.js'
+import { Doorbell } from '../../../dist/shared/memory/doorbell.js'
+import { RingProducer } from '../../../dist/shared/memory/ring.js'
 import { countedCodec } from './counted-codec.mjs'
 import { doze, pauser } from './pause.mjs'
 

@@ -3,8 +3,8 @@
  * ring. `ignoresCredits`: it goes on without, as our bug would.
  */
 import { parentPort, workerData } from 'node:worker_threads'
-import { Doorbell } from '../../../dist/shared/doorbell.js'
-import { RingConsumer, RingProducer } from '../../../dist/shared/ring.js'
+import { Doorbell } from '../../../dist/shared/memory/doorbell.js'
+import { RingConsumer, RingProducer } from '../../../dist/shared/memory/ring.js'
 import { countedCodec } from './counted-codec.mjs'
 import { pauser } from './pause.mjs'
 import { serve } from './serve.mjs'

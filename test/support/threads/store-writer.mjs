@@ -4,12 +4,12 @@
  */
 import { writeSync } from 'node:fs'
 import { MessageChannel } from 'node:worker_threads'
-import { ProcessorClient } from '../../../dist/main/processor-client.js'
-import { MainRings } from '../../../dist/main/rings.js'
-import { Threads } from '../../../dist/main/threads.js'
-import { encodeBatch } from '../../../dist/shared/batch.js'
-import { createLayout } from '../../../dist/shared/layout.js'
-import { Arena } from '../../../dist/shared/slots.js'
+import { MainRings } from '../../../dist/main/thread-host/main-rings.js'
+import { ProcessorClient } from '../../../dist/main/thread-host/processor-client.js'
+import { Threads } from '../../../dist/main/thread-host/threads.js'
+import { createLayout } from '../../../dist/shared/memory/layout.js'
+import { Arena } from '../../../dist/shared/memory/slots.js'
+import { encodeBatch } from '../../../dist/shared/wire/batch.js'
 
 const { directory, authorities, ownIndex, workerId, level, batchBytesMax, inboundSlotsPerPeer, cleanups } = JSON.parse(
   process.argv[2],

@@ -1,0 +1,328 @@
+/**
+ * Dissemination: an own batch from its sealing until its slot is free again.
+ *
+ * In: sealed slots from the batch-maker, stored digests from the processor, ACKs from peers, verdicts from the
+ * quorum-waiter. Out: `tracked` to the quorum-waiter before the first byte is sent; the batch to the processor and to
+ * every peer at once; certified batches to the primary; free slots.
+ *
+ * A slow peer costs itself only: batches that are certified are dropped for it when slots run short, and what a stuck
+ * one holds is bounded. What is not certified is never dropped: a quorum may depend on any peer.
+ */
+
+import { IN_FLIGHT_MIN, IN_FLIGHT_SLOTS_SHARE, SLOTS_SHORT_SHARE, SLOTS_STARVED_MS } from '../../../shared/constants.js'
+import type {
+  AckVerdict,
+  BatchMakerToMain,
+  MainToQuorumWaiter,
+  OwnWork,
+  QuorumWaiterToMain,
+} from '../../../shared/memory/messages.js'
+import type { Arena } from '../../../shared/memory/slots.js'
+import { type Ack, peerMask } from '../../../shared/wire/ack.js'
+import { FRAME_TYPES, writeFrameHeader } from '../../../shared/wire/frames.js'
+import type { Refused } from '../../network/frame-stream.js'
+import { OwnBatch, PEER_STATE } from './own-batch.js'
+import { PeerSender } from './peer-sender.js'
+
+export interface DisseminationOptions {
+  readonly authorities: number
+  /** Authority indices of the others. */
+  readonly peers: readonly number[]
+  readonly ownSlots: number
+  /** A peer that answers nothing for this long is dropped. */
+  readonly ackTimeoutMs: number
+}
+
+export interface DisseminationDependencies {
+  readonly arena: Arena
+  readonly toQuorumWaiter: (message: MainToQuorumWaiter) => void
+  readonly toProcessor: (work: OwnWork) => void
+  readonly nowMs: () => number
+}
+
+export interface DisseminationHandlers {
+  /** A quorum has stored it. */
+  readonly onCertified: (batch: OwnBatch) => void
+  /** Nobody holds the slot any more. */
+  readonly onSlotFree: (slot: number) => void
+  readonly onAckLatency: (peer: number, ms: number) => void
+  readonly onSent: (peer: number, bytes: number) => void
+  /** An ACK was not counted, and why. */
+  readonly onAckRefused: (peer: number, verdict: AckVerdict) => void
+  readonly onDropped: (peer: number, batch: OwnBatch) => void
+  /** The peer is stuck or silent: its connection is to be closed. */
+  readonly onStuck: (peer: number, why: string) => void
+}
+
+/** A stored batch of ours that is to be sent once more. */
+export interface Resend {
+  readonly slot: number
+  readonly sequence: bigint
+  readonly byteLength: number
+  readonly transactions: number
+  readonly transactionBytes: number
+  readonly digest: Uint8Array
+  readonly report: boolean
+}
+
+type MayDrop = (batch: OwnBatch, sender: PeerSender) => boolean
+
+export class Dissemination {
+  readonly senders: ReadonlyMap<number, PeerSender>
+  private readonly options: DisseminationOptions
+  private readonly dependencies: DisseminationDependencies
+  private readonly handlers: DisseminationHandlers
+  /** Own batches whose slots are held, by sequence: at most one per own slot. */
+  private readonly batches = new Map<bigint, OwnBatch>()
+  /** ACKs that each peer may have under judgement: as many as there are slots (shared/layout.ts). */
+  private readonly ackCredits: number[]
+  private readonly allPeers: Uint8Array
+  /** Slots that batches hold, of the batch-maker's and of those for sending again. */
+  private makerSlotsHeld = 0
+  private resendSlotsHeld = 0
+  private starvedSinceMs: number | undefined
+
+  constructor(options: DisseminationOptions, dependencies: DisseminationDependencies, handlers: DisseminationHandlers) {
+    this.options = options
+    this.dependencies = dependencies
+    this.handlers = handlers
+    this.allPeers = peerMask(options.peers)
+    this.ackCredits = new Array(options.authorities).fill(dependencies.arena.slots)
+    const inFlightMax = Math.max(IN_FLIGHT_MIN, Math.floor(options.ownSlots * IN_FLIGHT_SLOTS_SHARE))
+    this.senders = new Map(
+      options.peers.map((peer) => [
+        peer,
+        new PeerSender(
+          { peer, arena: dependencies.arena, inFlightMax, nowMs: dependencies.nowMs },
+          {
+            onSent: (bytes) => handlers.onSent(peer, bytes),
+            onAckLatency: (ms) => handlers.onAckLatency(peer, ms),
+          },
+        ),
+      ]),
+    )
+  }
+
+  /** Batches that are not certified yet. */
+  get uncertified(): number {
+    let count = 0
+    for (const batch of this.batches.values()) if (!batch.certified) count += 1
+    return count
+  }
+
+  /** Of the batch-maker's slots, those that no batch holds. */
+  get slotsFree(): number {
+    return this.options.ownSlots - this.makerSlotsHeld
+  }
+
+  /** Batches that may be in flight to the peer that takes the most: what keeps all links busy. */
+  get inFlightLimit(): number {
+    let limit = IN_FLIGHT_MIN
+    for (const { window } of this.senders.values()) limit = Math.max(limit, window.limit)
+    return limit
+  }
+
+  has(sequence: bigint): boolean {
+    return this.batches.has(sequence)
+  }
+
+  /** A new batch of ours. */
+  onSealed(sealed: Extract<BatchMakerToMain, { kind: 'sealed' }>): void {
+    const batch = this.take({ ...sealed, report: true })
+    this.dependencies.toProcessor({
+      kind: 'own',
+      slot: batch.slot,
+      sequence: batch.sequence,
+      byteLength: batch.byteLength,
+    })
+    this.spread(batch)
+    this.makeRoom()
+  }
+
+  /** A stored batch of ours, once more. */
+  resend(resend: Resend): void {
+    const batch = this.take(resend)
+    batch.digest = resend.digest
+    this.dependencies.toQuorumWaiter({ kind: 'own-stored', sequence: batch.sequence, digest: resend.digest })
+    this.spread(batch)
+    this.makeRoom()
+  }
+
+  onOwnStored(sequence: bigint, digest: Uint8Array): void {
+    this.batches.get(sequence)!.digest = digest
+    this.dependencies.toQuorumWaiter({ kind: 'own-stored', sequence, digest })
+  }
+
+  /** A peer's ACK. It is judged by the quorum-waiter; a refusal here ends the stream. */
+  onAck(peer: number, ack: Ack): Refused | undefined {
+    if (this.ackCredits[peer] === 0) {
+      return { refused: 'ack-flood', detail: `${this.dependencies.arena.slots} ACKs are under judgement` }
+    }
+    const sender = this.senders.get(peer)!
+    const batch = this.batches.get(ack.sequence)
+    const due = batch === undefined ? 'unawaited' : sender.acknowledge(batch)
+    if (due === 'early') {
+      return { refused: 'ack-early', detail: `an ACK for batch ${ack.sequence}, which was not sent whole` }
+    }
+    this.ackCredits[peer]! -= 1
+    this.dependencies.toQuorumWaiter({ kind: 'ack', peer, ...ack })
+    if (due === 'due') {
+      this.releaseIfDone(batch!)
+      sender.pump()
+    }
+    return undefined
+  }
+
+  onVerdict(message: QuorumWaiterToMain): void {
+    switch (message.kind) {
+      case 'certified': {
+        const batch = this.batches.get(message.sequence)!
+        batch.certified = true
+        this.handlers.onCertified(batch)
+        this.releaseIfDone(batch)
+        this.makeRoom()
+        return
+      }
+      case 'released': {
+        const batch = this.batches.get(message.sequence)!
+        this.batches.delete(message.sequence)
+        this.starvedSinceMs = undefined
+        this.handlers.onSlotFree(batch.slot)
+        return
+      }
+      case 'verdict':
+        this.ackCredits[message.peer]! += 1
+        this.judge(message.peer, message.sequence, message.verdict)
+        return
+      case 'held-wrong':
+        this.judge(message.peer, message.sequence, 'wrong-digest')
+    }
+  }
+
+  /** The peer's sender has a stream again: what it refused on the last connection, and a quorum still lacks, goes out. */
+  onReconnected(peer: number): void {
+    const sender = this.senders.get(peer)!
+    for (const batch of this.batches.values()) {
+      if (batch.certified || batch.state(peer) !== PEER_STATE.refused) continue
+      this.dependencies.toQuorumWaiter({ kind: 'resent', peer, sequence: batch.sequence })
+      sender.enqueue(batch)
+    }
+  }
+
+  /** Once in a while: finds peers that answer nothing, and slots that only stuck peers hold. */
+  tick(): void {
+    for (const [peer, sender] of this.senders) {
+      const silentMs = sender.silentMs(this.hasRefused(peer))
+      if (silentMs <= this.options.ackTimeoutMs) continue
+      this.handlers.onStuck(peer, `no ACK for ${Math.round(silentMs)} ms, at most ${this.options.ackTimeoutMs}`)
+    }
+    this.makeRoom()
+  }
+
+  private take(init: Omit<Resend, 'digest'>): OwnBatch {
+    const { arena, nowMs, toQuorumWaiter } = this.dependencies
+    writeFrameHeader(arena.framed(init.slot, init.byteLength), 0, FRAME_TYPES.batch, init.byteLength)
+    const batch = new OwnBatch({ ...init, takenMs: nowMs(), authorities: this.options.authorities })
+    this.batches.set(batch.sequence, batch)
+    if (this.isMakers(batch)) this.makerSlotsHeld += 1
+    else this.resendSlotsHeld += 1
+    toQuorumWaiter({ kind: 'tracked', sequence: batch.sequence, peers: this.allPeers })
+    return batch
+  }
+
+  private spread(batch: OwnBatch): void {
+    for (const sender of this.senders.values()) sender.enqueue(batch)
+  }
+
+  private judge(peer: number, sequence: bigint, verdict: AckVerdict): void {
+    if (verdict === 'counted' || verdict === 'held' || verdict === 'late') return
+    const batch = this.batches.get(sequence)
+    if (batch?.state(peer) === PEER_STATE.answered && verdict !== 'duplicate') {
+      batch.setState(peer, PEER_STATE.refused)
+    }
+    this.handlers.onAckRefused(peer, verdict)
+  }
+
+  private releaseIfDone(batch: OwnBatch): void {
+    if (!batch.isDone || batch.releasing) return
+    batch.releasing = true
+    if (this.isMakers(batch)) this.makerSlotsHeld -= 1
+    else this.resendSlotsHeld -= 1
+    this.dependencies.toQuorumWaiter({ kind: 'release', sequence: batch.sequence })
+  }
+
+  private isMakers(batch: OwnBatch): boolean {
+    return batch.slot < this.options.ownSlots
+  }
+
+  private makeRoom(): void {
+    const { ownSlots } = this.options
+    const resendSlots = this.dependencies.arena.slots - ownSlots
+    // A batch that is pushed again is for the very peers that lag behind: only one that is away does without.
+    this.makeRoomIn(
+      resendSlots,
+      resendSlots - this.resendSlotsHeld,
+      (batch, sender) => !this.isMakers(batch) && (batch.report || !sender.isOpen),
+    )
+    this.relieve(this.makeRoomIn(ownSlots, this.slotsFree, (batch) => this.isMakers(batch)))
+  }
+
+  /** Drops certified batches for the laggards until enough of these slots are free; returns how many are. */
+  private makeRoomIn(slots: number, freeNow: number, mayDrop: MayDrop): number {
+    const wanted = Math.ceil(slots * SLOTS_SHORT_SHARE)
+    let free = freeNow
+    while (free < wanted) {
+      const laggard = this.laggard(mayDrop)
+      if (laggard === undefined) break
+      const [peer, sender] = laggard
+      const batch = sender.dropOldestCertified((queued) => mayDrop(queued, sender))!
+      this.handlers.onDropped(peer, batch)
+      this.releaseIfDone(batch)
+      if (batch.releasing) free += 1
+    }
+    return free
+  }
+
+  /** The sender with the most certified batches in its queue that may be dropped. */
+  private laggard(mayDrop: MayDrop): [number, PeerSender] | undefined {
+    let worst: [number, PeerSender] | undefined
+    let worstCount = 0
+    for (const entry of this.senders) {
+      const [, sender] = entry
+      const count = sender.certifiedQueued((batch) => mayDrop(batch, sender))
+      if (count > worstCount) {
+        worst = entry
+        worstCount = count
+      }
+    }
+    return worst
+  }
+
+  /** No slot is free, and certified batches hold them: the peer that holds the oldest is stuck. */
+  private relieve(free: number): void {
+    if (free > 0) {
+      this.starvedSinceMs = undefined
+      return
+    }
+    const now = this.dependencies.nowMs()
+    this.starvedSinceMs ??= now
+    if (now - this.starvedSinceMs < SLOTS_STARVED_MS) return
+    for (const batch of this.batches.values()) {
+      if (!batch.certified || batch.holders === 0) continue
+      const holder = this.options.peers.find(
+        (peer) => batch.state(peer) === PEER_STATE.sending || batch.state(peer) === PEER_STATE.sent,
+      )
+      if (holder === undefined) continue
+      this.starvedSinceMs = now
+      this.handlers.onStuck(holder, `it holds batch ${batch.sequence}, which the others have, and no slot is free`)
+      return
+    }
+  }
+
+  private hasRefused(peer: number): boolean {
+    for (const batch of this.batches.values()) {
+      if (!batch.certified && batch.state(peer) === PEER_STATE.refused) return true
+    }
+    return false
+  }
+}

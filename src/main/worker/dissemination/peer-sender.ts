@@ -1,0 +1,204 @@
+/**
+ * Sends our batches to one peer, in order, over one long-lived stream, with a few in flight.
+ *
+ * ```
+ *  queue: batches in order ──▶ sending: one, slice by slice ──▶ in flight: sent, ACK awaited
+ *         ▲                                                         │
+ *         └── the stream is gone: all that was not ACKed, in order ─┘
+ * ```
+ *
+ * The queue is bounded by the own slots: each entry holds one.
+ */
+import assert from 'node:assert'
+import type { Stream } from '@libp2p/interface'
+import { DRAIN_WATCHDOG_MS, SLICE_BYTES } from '../../../shared/constants.js'
+import type { Arena } from '../../../shared/memory/slots.js'
+import { InFlightWindow } from './in-flight-window.js'
+import { type OwnBatch, PEER_STATE } from './own-batch.js'
+
+export interface PeerSenderDependencies {
+  /** The peer's authority index. */
+  readonly peer: number
+  readonly arena: Arena
+  /** Batches in flight at most, however long the link: each holds a slot. */
+  readonly inFlightMax: number
+  readonly nowMs: () => number
+}
+
+export interface PeerSenderHandlers {
+  /** Bytes were handed to the stream. */
+  readonly onSent: (bytes: number) => void
+  /** From the hand-over of a batch's first byte to its ACK. */
+  readonly onAckLatency: (ms: number) => void
+}
+
+interface InFlight {
+  readonly batch: OwnBatch
+  readonly startedMs: number
+  readonly windowWasFull: boolean
+}
+
+export class PeerSender {
+  readonly window: InFlightWindow
+  private readonly dependencies: PeerSenderDependencies
+  private readonly handlers: PeerSenderHandlers
+  private readonly queue: OwnBatch[] = []
+  private readonly inFlight: InFlight[] = []
+  private stream: Stream | undefined
+  private current: Uint8Array | undefined
+  private currentOffset = 0
+  private watchdog: NodeJS.Timeout | undefined
+  private pumping = false
+  private lastProgressMs: number
+
+  constructor(dependencies: PeerSenderDependencies, handlers: PeerSenderHandlers) {
+    this.dependencies = dependencies
+    this.handlers = handlers
+    this.window = new InFlightWindow(dependencies.inFlightMax)
+    this.lastProgressMs = dependencies.nowMs()
+  }
+
+  get isOpen(): boolean {
+    return this.stream !== undefined
+  }
+
+  get queued(): number {
+    return this.queue.length
+  }
+
+  /** Certified batches in the queue that may be dropped: what it could do without. */
+  certifiedQueued(mayDrop: (batch: OwnBatch) => boolean): number {
+    let count = 0
+    for (const batch of this.queue) if (batch.certified && mayDrop(batch)) count += 1
+    return count
+  }
+
+  get inFlightCount(): number {
+    return this.inFlight.length
+  }
+
+  /**
+   * How long the peer has answered nothing while something of ours awaited an answer, in ms; 0 if nothing did. A
+   * batch that it has refused and that is not certified awaits a better one.
+   */
+  silentMs(hasRefused: boolean): number {
+    if (this.stream === undefined || (this.inFlight.length === 0 && !hasRefused)) return 0
+    return this.dependencies.nowMs() - this.lastProgressMs
+  }
+
+  enqueue(batch: OwnBatch): void {
+    const { peer } = this.dependencies
+    batch.setState(peer, PEER_STATE.queued)
+    // Recovered and pushed batches come with old sequences; the order of the queue is that of the sequences.
+    let at = this.queue.length
+    while (at > 0 && this.queue[at - 1]!.sequence > batch.sequence) at -= 1
+    this.queue.splice(at, 0, batch)
+    this.pump()
+  }
+
+  /** The stream to send on from now. What the old one had not delivered was put back by `detach`. */
+  attach(stream: Stream): void {
+    assert(this.stream === undefined, 'one stream at a time')
+    this.stream = stream
+    this.lastProgressMs = this.dependencies.nowMs()
+    stream.addEventListener('drain', () => {
+      if (this.stream === stream) this.pump()
+    })
+    this.watchdog = setInterval(() => {
+      if (!stream.writableNeedsDrain) this.pump()
+    }, DRAIN_WATCHDOG_MS)
+    this.pump()
+  }
+
+  /** The stream is gone: what was not ACKed goes back to the queue, in order. */
+  detach(): void {
+    if (this.stream === undefined) return
+    clearInterval(this.watchdog)
+    this.stream = undefined
+    this.current = undefined
+    const unacked = this.inFlight.splice(0).map(({ batch }) => batch)
+    for (const batch of unacked) batch.setState(this.dependencies.peer, PEER_STATE.queued)
+    this.queue.unshift(...unacked)
+    this.queue.sort((a, b) => (a.sequence < b.sequence ? -1 : 1))
+  }
+
+  /**
+   * The peer has answered. Says whether an answer was due: 'early' is one for a batch that was not handed over whole,
+   * 'unawaited' one that was not in flight.
+   */
+  acknowledge(batch: OwnBatch): 'due' | 'early' | 'unawaited' {
+    const { peer, nowMs } = this.dependencies
+    const state = batch.state(peer)
+    if (state === PEER_STATE.queued || state === PEER_STATE.sending) return 'early'
+    if (state !== PEER_STATE.sent) return 'unawaited'
+    const index = this.inFlight.findIndex((entry) => entry.batch === batch)
+    assert(index !== -1)
+    const [entry] = this.inFlight.splice(index, 1)
+    const now = nowMs()
+    this.lastProgressMs = now
+    const latencyMs = now - entry!.startedMs
+    this.window.onAck(latencyMs, entry!.windowWasFull, now)
+    this.handlers.onAckLatency(latencyMs)
+    batch.setState(peer, PEER_STATE.answered)
+    return 'due'
+  }
+
+  /** Takes the oldest of them out of the queue; undefined if there is none. */
+  dropOldestCertified(mayDrop: (batch: OwnBatch) => boolean): OwnBatch | undefined {
+    const index = this.queue.findIndex((batch) => batch.certified && mayDrop(batch))
+    if (index === -1) return undefined
+    const [batch] = this.queue.splice(index, 1)
+    batch!.setState(this.dependencies.peer, PEER_STATE.dropped)
+    return batch
+  }
+
+  /** Hands over as much as the stream and the window take. */
+  pump(): void {
+    // `send` may dispatch events that lead back here.
+    if (this.pumping) return
+    this.pumping = true
+    try {
+      while (this.stream !== undefined && this.stream.status === 'open' && this.stream.writeStatus === 'writable') {
+        if (this.stream.writableNeedsDrain) return
+        if (this.current === undefined && !this.start()) return
+        this.sendSlice(this.stream)
+      }
+    } finally {
+      this.pumping = false
+    }
+  }
+
+  private start(): boolean {
+    if (this.inFlight.length >= this.window.limit) return false
+    const batch = this.queue.shift()
+    if (batch === undefined) return false
+    const { arena, nowMs, peer } = this.dependencies
+    if (this.inFlight.length === 0) this.lastProgressMs = nowMs()
+    this.inFlight.push({
+      batch,
+      startedMs: nowMs(),
+      windowWasFull: this.inFlight.length + 1 >= this.window.limit,
+    })
+    batch.setState(peer, PEER_STATE.sending)
+    this.current = arena.framed(batch.slot, batch.byteLength)
+    this.currentOffset = 0
+    return true
+  }
+
+  private sendSlice(stream: Stream): void {
+    const bytes = this.current!
+    const end = Math.min(this.currentOffset + SLICE_BYTES, bytes.length)
+    const slice = bytes.subarray(this.currentOffset, end)
+    this.currentOffset = end
+    if (end === bytes.length) {
+      this.current = undefined
+      this.inFlight.at(-1)!.batch.setState(this.dependencies.peer, PEER_STATE.sent)
+    }
+    this.handlers.onSent(slice.length)
+    try {
+      stream.send(slice)
+    } catch {
+      // The stream is gone; its `close` event detaches it.
+    }
+  }
+}

@@ -1,0 +1,231 @@
+/**
+ * Batches of the others: from a peer's stream into a slot of that peer's, to the processor, and an ACK back when the
+ * processor says that it is stored.
+ *
+ * Each peer has its own slots: one that sends faster than we store waits on its own stream, and on nobody else's.
+ */
+import type { Stream } from '@libp2p/interface'
+import {
+  ACK_BYTES,
+  ACK_BYTES_UNREAD_MAX,
+  BATCH_FRAME_HEADER_BYTES,
+  BATCH_HEADER_BYTES,
+  FRAME_STALL_MS,
+} from '../../../shared/constants.js'
+import { copyBytes } from '../../../shared/memory/copy-bytes.js'
+import type { InboundWork, ProcessorToMain } from '../../../shared/memory/messages.js'
+import type { Arena } from '../../../shared/memory/slots.js'
+import type { PeerRefusal } from '../../../shared/refusals.js'
+import { ACK_LEVELS, ACK_STATUSES, type AckLevel, writeAck } from '../../../shared/wire/ack.js'
+import { FRAME_TYPES, writeFrameHeader } from '../../../shared/wire/frames.js'
+import { SlotPool } from '../../lib/slot-pool.js'
+import { type FrameSink, FrameStream, type Refused } from '../../network/frame-stream.js'
+import { takesMore } from '../../network/hand-over.js'
+import { route } from '../../network/router.js'
+
+export type InboundDone = Extract<ProcessorToMain, { kind: 'inbound-done' }>
+
+export interface InboundBatchesOptions {
+  readonly batchBytesMax: number
+  readonly ackLevel: AckLevel
+  /** Authority indices of the others, and the slots of each. */
+  readonly peers: readonly number[]
+  readonly slotsPerPeer: number
+  /** FRAME_STALL_MS unless given. */
+  readonly frameStallMs?: number
+}
+
+export interface InboundBatchesDependencies {
+  readonly arena: Arena
+  readonly toProcessor: (work: InboundWork) => void
+}
+
+export interface InboundBatchesHandlers {
+  readonly onReceived: (peer: number, bytes: number) => void
+  readonly onRefused: (peer: number, refusal: PeerRefusal, detail: string) => void
+  readonly onSlotFree: (slot: number) => void
+}
+
+/** One stream on which a peer sends its batches. */
+interface InboundStream {
+  readonly peer: number
+  readonly frames: FrameStream
+  /** ACK frames that go out together when the stream takes more. At most ACK_BYTES_UNREAD_MAX, and those of a turn. */
+  readonly acks: Uint8Array[]
+  /** Batches of this stream that the processor has: each is owed an ACK. */
+  owed: number
+  /** The peer has ended its side, and all its batches were taken: ours ends when no ACK is owed. */
+  ended: boolean
+}
+
+const ACK_FRAME_BYTES = BATCH_FRAME_HEADER_BYTES + ACK_BYTES
+
+export class InboundBatches {
+  private readonly options: InboundBatchesOptions
+  private readonly dependencies: InboundBatchesDependencies
+  private readonly handlers: InboundBatchesHandlers
+  private readonly pools = new Map<number, SlotPool>()
+  private readonly streams = new Map<number, InboundStream>()
+  /** The stream that each slot was filled from, while the processor has it. */
+  private readonly origins = new Map<number, InboundStream>()
+  private readonly toFlush = new Set<InboundStream>()
+
+  constructor(
+    options: InboundBatchesOptions,
+    dependencies: InboundBatchesDependencies,
+    handlers: InboundBatchesHandlers,
+  ) {
+    this.options = options
+    this.dependencies = dependencies
+    this.handlers = handlers
+    for (const [rank, peer] of options.peers.entries()) {
+      this.pools.set(peer, new SlotPool(rank * options.slotsPerPeer, options.slotsPerPeer))
+    }
+  }
+
+  /** Slots that are free, over all peers. */
+  get slotsFree(): number {
+    let free = 0
+    for (const pool of this.pools.values()) free += pool.available
+    return free
+  }
+
+  /** A verified peer opened a batch stream; it replaces an older one, and frees what that held. */
+  open(peer: number, stream: Stream): void {
+    this.streams.get(peer)?.frames.abort('replaced by a newer stream')
+    const { frameStallMs } = this.options
+    const inbound: InboundStream = {
+      peer,
+      acks: [],
+      owed: 0,
+      ended: false,
+      frames: new FrameStream(
+        stream,
+        {
+          onFrame: (type, payloadBytes) =>
+            route({ stream: 'their-batches', batch: (bytes) => this.begin(inbound, bytes) }, type, payloadBytes),
+          onRefused: (refusal, detail) => this.handlers.onRefused(peer, refusal, detail),
+          onEnd: () => {
+            inbound.ended = true
+            this.endIfDone(inbound)
+          },
+          onClosed: () => {
+            if (this.streams.get(peer) === inbound) this.streams.delete(peer)
+          },
+        },
+        frameStallMs === undefined ? {} : { stallMs: frameStallMs },
+      ),
+    }
+    this.streams.set(peer, inbound)
+    // `idle` comes in the middle of the stream's own sending, which would leave what is sent now lying.
+    const onRoom = (): void => {
+      if (inbound.acks.length > 0) queueMicrotask(() => this.sendAcks(inbound))
+    }
+    stream.addEventListener('drain', onRoom)
+    stream.addEventListener('idle', onRoom)
+  }
+
+  /** The processor is done with a slot of a peer's: the peer is told, and the slot is free. */
+  onDone(done: InboundDone): void {
+    const origin = this.origins.get(done.slot)!
+    this.origins.delete(done.slot)
+    origin.owed -= 1
+    if (!origin.frames.isClosed) {
+      origin.acks.push(this.ackFrame(done))
+      this.toFlush.add(origin)
+    }
+    this.free(origin.peer, done.slot)
+  }
+
+  /** Sends the ACKs of this turn: one write per stream. */
+  flush(): void {
+    for (const inbound of this.toFlush) this.sendAcks(inbound)
+    this.toFlush.clear()
+  }
+
+  /**
+   * What the stream does not take now stays here, where it is counted: a peer that opens its window and reads nothing
+   * would have it pile up below the stream (hand-over.ts).
+   */
+  private sendAcks(inbound: InboundStream): void {
+    const { acks, frames, peer } = inbound
+    if (frames.isClosed || frames.stream.writeStatus !== 'writable') acks.length = 0
+    if (acks.length === 0) return
+    if (takesMore(frames.stream)) {
+      const bytes = acks.length === 1 ? acks[0]! : Buffer.concat(acks)
+      // Emptied first: `send` dispatches events that lead back here.
+      acks.length = 0
+      frames.stream.send(bytes)
+    }
+    this.endIfDone(inbound)
+    if (frames.stream.writeBufferLength + acks.length * ACK_FRAME_BYTES <= ACK_BYTES_UNREAD_MAX) return
+    this.handlers.onRefused(peer, 'ack-unread', `more than ${ACK_BYTES_UNREAD_MAX} bytes of ACKs`)
+    frames.abort('ACKs are not read')
+  }
+
+  private endIfDone({ acks, ended, frames, owed }: InboundStream): void {
+    if (!ended || owed > 0 || acks.length > 0 || frames.isClosed) return
+    // What the stream holds goes out first; a peer that does not take it keeps no stream for it.
+    const { stream } = frames
+    stream.close({ signal: AbortSignal.timeout(this.options.frameStallMs ?? FRAME_STALL_MS) }).catch(() => {
+      frames.abort('the last ACKs are not read')
+    })
+  }
+
+  private begin(inbound: InboundStream, payloadBytes: number): FrameSink | 'wait' | Refused {
+    const { batchBytesMax } = this.options
+    if (payloadBytes > batchBytesMax) {
+      return { refused: 'batch-too-long', detail: `${payloadBytes} bytes, at most ${batchBytesMax}` }
+    }
+    if (payloadBytes < BATCH_HEADER_BYTES) {
+      return { refused: 'batch-too-short', detail: `${payloadBytes} bytes, at least ${BATCH_HEADER_BYTES}` }
+    }
+    const slot = this.pools.get(inbound.peer)!.take()
+    if (slot === undefined) return 'wait'
+    const bytes = this.dependencies.arena.batch(slot, payloadBytes)
+    let length = 0
+    return {
+      write: (piece) => {
+        copyBytes(piece, bytes, length)
+        length += piece.length
+        this.handlers.onReceived(inbound.peer, piece.length)
+      },
+      end: () => {
+        this.origins.set(slot, inbound)
+        inbound.owed += 1
+        const { peer } = inbound
+        this.dependencies.toProcessor({
+          kind: 'inbound',
+          slot,
+          peer,
+          author: peer,
+          byteLength: payloadBytes,
+          expected: null,
+        })
+        return undefined
+      },
+      abort: () => this.free(inbound.peer, slot),
+    }
+  }
+
+  private free(peer: number, slot: number): void {
+    this.handlers.onSlotFree(slot)
+    this.pools.get(peer)!.give(slot)
+    this.streams.get(peer)?.frames.retry()
+  }
+
+  private ackFrame(done: InboundDone): Uint8Array {
+    const frame = new Uint8Array(ACK_FRAME_BYTES)
+    const status = done.status === 'not-as-asked' ? 'invalid' : done.status
+    writeFrameHeader(frame, 0, FRAME_TYPES.ack, ACK_BYTES)
+    writeAck(
+      frame,
+      BATCH_FRAME_HEADER_BYTES,
+      done.sequence,
+      done.digest,
+      ACK_LEVELS[this.options.ackLevel],
+      ACK_STATUSES[status],
+    )
+    return frame
+  }
+}

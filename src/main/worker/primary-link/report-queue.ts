@@ -1,0 +1,116 @@
+/**
+ * The reports that wait for the primary, first in, first out. Pure.
+ *
+ * ```
+ *  push ─▶ own     ─┐ by number         take              settle
+ *  push ─▶ others  ─┴──────────▶ waiting ──▶ in flight ──▶ gone
+ *            │                      ▲                       │
+ *            ▼ oldest, when full    └─────── restore ───────┘
+ * ```
+ *
+ * Own and others' reports wait in a deque each, so that the oldest of others is found at once; numbers given at `push`
+ * merge them. `size` is at most `max`, and what was taken in beyond it: own reports, bounded by the own slots, and what
+ * was restored, bounded by PRIMARY_IN_FLIGHT_MAX and PRIMARY_RESEND_MAX.
+ *
+ * Own reports are never dropped, so it is full when `max` of them are here. Others' fill what room those leave, and make
+ * way, the oldest first: what others send must not be able to stop us from sealing.
+ */
+import assert from 'node:assert'
+import { Deque } from '../../lib/deque.js'
+import type { PrimaryReport } from './primary-link.js'
+
+export interface QueuedReport extends PrimaryReport {
+  /** Its place among all reports. */
+  readonly number: number
+}
+
+export class ReportQueue {
+  private readonly max: number
+  private readonly own = new Deque<QueuedReport>()
+  private readonly others = new Deque<QueuedReport>()
+  private nextNumber = 0
+  private inFlight = 0
+  private ownInFlight = 0
+  private droppedCount = 0
+
+  constructor(max: number) {
+    this.max = max
+  }
+
+  get waiting(): number {
+    return this.own.size + this.others.size
+  }
+
+  /** Waiting and in flight. */
+  get size(): number {
+    return this.waiting + this.inFlight
+  }
+
+  /** As many own reports are here as may be: no more of them should come about. */
+  get isFull(): boolean {
+    return this.own.size + this.ownInFlight >= this.max
+  }
+
+  get dropped(): number {
+    return this.droppedCount
+  }
+
+  push({ type, digest }: PrimaryReport): void {
+    if (this.size >= this.max) {
+      const oldest = this.others.popFront()
+      if (oldest !== undefined) this.droppedCount += 1
+      else if (type === 'OthersBatch') {
+        this.droppedCount += 1
+        return
+      }
+    }
+    this.dequeOf(type).pushBack({ type, digest: new Uint8Array(digest), number: this.nextNumber })
+    this.nextNumber += 1
+  }
+
+  /** The oldest `count` reports, or all; they are in flight until settled. */
+  take(count: number): QueuedReport[] {
+    const taken: QueuedReport[] = []
+    while (taken.length < count) {
+      const report = this.oldest()?.popFront()
+      if (report === undefined) break
+      taken.push(report)
+    }
+    this.inFlight += taken.length
+    this.ownInFlight += countOwn(taken)
+    return taken
+  }
+
+  /** These reports, which were taken, are not in flight any more. */
+  settle(reports: readonly QueuedReport[]): void {
+    this.inFlight -= reports.length
+    this.ownInFlight -= countOwn(reports)
+    assert(this.inFlight >= this.ownInFlight && this.ownInFlight >= 0)
+  }
+
+  /** Puts reports that were taken and settled back to the front: in their order, all older than what waits. */
+  restore(reports: readonly QueuedReport[]): void {
+    for (let index = reports.length - 1; index >= 0; index -= 1) {
+      const report = reports[index]!
+      this.dequeOf(report.type).pushFront(report)
+    }
+  }
+
+  private dequeOf(type: PrimaryReport['type']): Deque<QueuedReport> {
+    return type === 'OurBatch' ? this.own : this.others
+  }
+
+  /** The deque with the oldest report in front. */
+  private oldest(): Deque<QueuedReport> | undefined {
+    const own = this.own.peekFront()
+    const other = this.others.peekFront()
+    if (own === undefined) return other === undefined ? undefined : this.others
+    return other === undefined || own.number < other.number ? this.own : this.others
+  }
+}
+
+function countOwn(reports: readonly QueuedReport[]): number {
+  let count = 0
+  for (const { type } of reports) count += Number(type === 'OurBatch')
+  return count
+}

@@ -1,0 +1,320 @@
+/**
+ * Synchronizer: finds the batches that the primary misses.
+ *
+ * In: `Synchronize(digests, target)` and `Cleanup(round)` from the primary. What is stored is reported again; what is
+ * not is requested from the target, and after `sync_retry_delay` from `sync_retry_nodes` others at random, until it
+ * comes or is older than `gc_depth` rounds. What comes is stored only if it has the digest that was asked for.
+ *
+ * Replies of each peer have slots of their own: one that sends a byte now and then holds up its own replies, and what it
+ * was asked for comes from others.
+ *
+ * Source: asonnino/narwhal worker/src/synchronizer.rs.
+ */
+import type { Stream } from '@libp2p/interface'
+import {
+  BATCH_HEADER_BYTES,
+  DIGEST_BYTES,
+  PUBLIC_KEY_BYTES,
+  REQUEST_BYTES_MAX,
+  REQUEST_DIGESTS_MAX,
+  REQUESTS_OPEN_MAX,
+  SYNC_PENDING_MAX,
+  SYNC_SLOTS_PER_PEER,
+  SYNC_TICK_MS,
+} from '../../../shared/constants.js'
+import { NarvalError } from '../../../shared/errors.js'
+import { copyBytes } from '../../../shared/memory/copy-bytes.js'
+import type { InboundWork } from '../../../shared/memory/messages.js'
+import type { Arena } from '../../../shared/memory/slots.js'
+import type { PeerRefusal } from '../../../shared/refusals.js'
+import { digestKey } from '../../../shared/wire/digest-key.js'
+import { encodeFrameOf } from '../../../shared/wire/frames.js'
+import { decodeDigests, encodeDigests } from '../../../shared/wire/sync-messages.js'
+import { SlotPool } from '../../lib/slot-pool.js'
+import { collect, type FrameSink, FrameStream, type Refused } from '../../network/frame-stream.js'
+import { route } from '../../network/router.js'
+import type { ProcessorClient } from '../../thread-host/processor-client.js'
+import type { InboundDone } from '../inbound/inbound-batches.js'
+import { type PendingDigest, PendingDigests } from './pending-digests.js'
+
+export interface SynchronizerOptions {
+  readonly batchBytesMax: number
+  readonly syncRetryDelayMs: number
+  readonly syncRetryNodes: number
+  readonly gcDepthRounds: number
+  /** Authority indices of the others. */
+  readonly peers: readonly number[]
+  /** Where our part of the arena begins: SYNC_SLOTS_PER_PEER for each peer, in their order. */
+  readonly firstSlot: number
+}
+
+export interface SynchronizerDependencies {
+  readonly arena: Arena
+  readonly processor: ProcessorClient
+  readonly toProcessor: (work: InboundWork) => void
+  /** The authority index of a public key; -1 for none. */
+  readonly indexOf: (publicKey: Uint8Array) => number
+  /** Opens a sync stream to a peer; undefined if it is not connected. */
+  readonly openStream: (peer: number) => Promise<Stream | undefined>
+  readonly nowMs: () => number
+  /** A number in [0, 1). */
+  readonly random: () => number
+}
+
+export interface SynchronizerHandlers {
+  /** The digest is stored: the primary is to be told. */
+  readonly onStored: (digest: Uint8Array) => void
+  readonly onRefused: (peer: number, refusal: PeerRefusal, detail: string) => void
+  readonly onReceived: (peer: number, bytes: number) => void
+  readonly onSlotFree: (slot: number) => void
+}
+
+interface Request {
+  readonly peer: number
+  readonly wanted: Map<string, Uint8Array>
+}
+
+/** Digest and author, in front of the batch in a reply. */
+const FOUND_HEAD_BYTES = DIGEST_BYTES + PUBLIC_KEY_BYTES
+/** Digests looked up in the store at once: a large Synchronize must not hold up the batches that are being stored. */
+const FIND_CHUNK = 512
+
+export class Synchronizer {
+  private readonly options: SynchronizerOptions
+  private readonly dependencies: SynchronizerDependencies
+  private readonly handlers: SynchronizerHandlers
+  private readonly pending = new PendingDigests(SYNC_PENDING_MAX)
+  /** What each peer is to be asked for when it has a place free; each digest once, at most SYNC_PENDING_MAX. */
+  private readonly queues = new Map<number, Map<string, Uint8Array>>()
+  private readonly open = new Map<number, number>()
+  private readonly pools = new Map<number, SlotPool>()
+  /** Streams with a found batch and no slot for it, by peer; of each at most REQUESTS_OPEN_MAX. */
+  private readonly waiting = new Map<number, Set<FrameStream>>()
+  private readonly timer: NodeJS.Timeout
+  private round = 0n
+
+  constructor(options: SynchronizerOptions, dependencies: SynchronizerDependencies, handlers: SynchronizerHandlers) {
+    this.options = options
+    this.dependencies = dependencies
+    this.handlers = handlers
+    for (const [rank, peer] of options.peers.entries()) {
+      this.pools.set(peer, new SlotPool(options.firstSlot + rank * SYNC_SLOTS_PER_PEER, SYNC_SLOTS_PER_PEER))
+      this.waiting.set(peer, new Set())
+    }
+    this.timer = setInterval(() => this.tick(), SYNC_TICK_MS)
+  }
+
+  get pendingCount(): number {
+    return this.pending.size
+  }
+
+  /** Slots that are free, over all peers. */
+  get slotsFree(): number {
+    let free = 0
+    for (const pool of this.pools.values()) free += pool.available
+    return free
+  }
+
+  /** The primary misses these batches of `target`'s. */
+  async synchronize(digests: readonly Uint8Array[], target: number): Promise<void> {
+    for (let at = 0; at < digests.length; at += FIND_CHUNK) {
+      const chunk = digests.slice(at, at + FIND_CHUNK)
+      const authors = await this.dependencies.processor.ask({ type: 'find', digests: chunk, touch: true })
+      for (const [index, digest] of chunk.entries()) {
+        if (authors[index] !== undefined) this.handlers.onStored(digest)
+        else this.pending.add(digest, target, this.round)
+      }
+    }
+    this.tick()
+  }
+
+  cleanup(round: bigint): void {
+    if (round > this.round) this.round = round
+    this.pending.cleanup(this.round, BigInt(this.options.gcDepthRounds))
+    // Requests that wait are looked through when their turn comes; those of a peer that is away must not pile up.
+    for (const queue of this.queues.values()) {
+      for (const [key, digest] of queue) if (this.pending.get(digest) === undefined) queue.delete(key)
+    }
+  }
+
+  /** The batch came by another way: nobody needs to look for it. */
+  onStoredElsewhere(digest: Uint8Array): void {
+    this.pending.delete(digest)
+  }
+
+  /** The processor is done with a slot of ours. */
+  onDone(done: InboundDone): void {
+    if (done.status === 'ok') {
+      this.pending.delete(done.digest)
+      this.handlers.onStored(done.digest)
+    } else if (done.status === 'not-as-asked' || done.status === 'invalid') {
+      this.handlers.onRefused(done.peer, 'reply-not-asked', `a batch that is ${done.status}`)
+    }
+    this.freeSlot(done.peer, done.slot)
+  }
+
+  owns(slot: number): boolean {
+    return slot >= this.options.firstSlot
+  }
+
+  close(): void {
+    clearInterval(this.timer)
+  }
+
+  private tick(): void {
+    const { nowMs } = this.dependencies
+    const { first, again } = this.pending.takeDue(nowMs(), this.options.syncRetryDelayMs)
+    for (const entry of first) this.want(entry.target, entry)
+    for (const entry of again) {
+      for (const peer of this.lot(this.options.syncRetryNodes)) this.want(peer, entry)
+    }
+    for (const peer of this.queues.keys()) this.next(peer)
+  }
+
+  private want(peer: number, { digest }: PendingDigest): void {
+    if (!this.options.peers.includes(peer)) return
+    const queue = this.queues.get(peer) ?? new Map<string, Uint8Array>()
+    this.queues.set(peer, queue)
+    queue.set(digestKey(digest), digest)
+  }
+
+  /** Takes the next request out of a peer's queue; what came meanwhile by another way is left out. */
+  private takeRequest(peer: number): Uint8Array[] {
+    const queue = this.queues.get(peer)
+    const digests: Uint8Array[] = []
+    for (const [key, digest] of queue ?? []) {
+      if (digests.length === REQUEST_DIGESTS_MAX) break
+      queue!.delete(key)
+      if (this.pending.get(digest) !== undefined) digests.push(digest)
+    }
+    return digests
+  }
+
+  /** `count` of the peers, drawn without putting back. */
+  private lot(count: number): number[] {
+    const left = [...this.options.peers]
+    const drawn: number[] = []
+    while (drawn.length < count && left.length > 0) {
+      drawn.push(...left.splice(Math.floor(this.dependencies.random() * left.length), 1))
+    }
+    return drawn
+  }
+
+  private next(peer: number): void {
+    while ((this.open.get(peer) ?? 0) < REQUESTS_OPEN_MAX) {
+      const digests = this.takeRequest(peer)
+      if (digests.length === 0) return
+      this.open.set(peer, (this.open.get(peer) ?? 0) + 1)
+      void this.request(peer, digests).finally(() => {
+        this.open.set(peer, this.open.get(peer)! - 1)
+        this.next(peer)
+      })
+    }
+  }
+
+  /** One request on a stream of its own; over when the stream is. */
+  private async request(peer: number, digests: readonly Uint8Array[]): Promise<void> {
+    const stream = await this.dependencies.openStream(peer).catch(() => undefined)
+    if (stream === undefined) return
+    const request: Request = { peer, wanted: new Map(digests.map((digest) => [digestKey(digest), digest])) }
+    await new Promise<void>((resolve) => {
+      const frames: FrameStream = new FrameStream(
+        stream,
+        {
+          onFrame: (type, payloadBytes) =>
+            route(
+              {
+                stream: 'our-request',
+                found: (bytes) => this.takeFound(request, frames, bytes),
+                missing: (bytes) => this.takeMissing(frames, bytes),
+              },
+              type,
+              payloadBytes,
+            ),
+          onRefused: (refusal, detail) => this.handlers.onRefused(peer, refusal, detail),
+          onEnd: () => frames.abort('the reply is over'),
+          onClosed: () => {
+            this.waiting.get(peer)!.delete(frames)
+            resolve()
+          },
+        },
+        // A peer that never replies must not keep its places for ever.
+        { owesFrames: true },
+      )
+      // The peer may have reset the stream as soon as it was open.
+      if (stream.writeStatus === 'writable') stream.send(encodeFrameOf('request', encodeDigests(digests)))
+      else frames.abort('the stream was closed as it was opened')
+    })
+  }
+
+  private takeFound(request: Request, frames: FrameStream, payloadBytes: number): FrameSink | 'wait' | Refused {
+    const byteLength = payloadBytes - FOUND_HEAD_BYTES
+    if (byteLength < BATCH_HEADER_BYTES || byteLength > this.options.batchBytesMax) {
+      return { refused: 'reply-malformed', detail: `a batch of ${byteLength} bytes` }
+    }
+    if (request.wanted.size === 0) return { refused: 'reply-not-asked', detail: 'more batches than digests' }
+    const { peer } = request
+    const slot = this.pools.get(peer)!.take()
+    if (slot === undefined) {
+      this.waiting.get(peer)!.add(frames)
+      return 'wait'
+    }
+    const head = new Uint8Array(FOUND_HEAD_BYTES)
+    const bytes = this.dependencies.arena.batch(slot, byteLength)
+    let length = 0
+    return {
+      write: (piece) => {
+        this.handlers.onReceived(peer, piece.length)
+        const ofHead = Math.min(piece.length, Math.max(0, FOUND_HEAD_BYTES - length))
+        if (ofHead > 0) head.set(piece.subarray(0, ofHead), length)
+        if (ofHead < piece.length) copyBytes(piece.subarray(ofHead), bytes, Math.max(0, length - FOUND_HEAD_BYTES))
+        length += piece.length
+      },
+      end: () => {
+        const digest = head.slice(0, DIGEST_BYTES)
+        const author = this.dependencies.indexOf(head.subarray(DIGEST_BYTES))
+        if (author === -1 || !request.wanted.delete(digestKey(digest))) {
+          this.freeSlot(peer, slot)
+          return author === -1
+            ? { refused: 'reply-unknown-author', detail: 'its author is not in the committee' }
+            : { refused: 'reply-not-asked', detail: 'a batch that was not asked for' }
+        }
+        this.dependencies.toProcessor({
+          kind: 'inbound',
+          slot,
+          peer,
+          author,
+          byteLength,
+          expected: digest,
+        })
+        return undefined
+      },
+      abort: () => this.freeSlot(peer, slot),
+    }
+  }
+
+  /** What the peer does not have is asked of others when it is due again. */
+  private takeMissing(frames: FrameStream, payloadBytes: number): FrameSink | Refused {
+    if (payloadBytes > REQUEST_BYTES_MAX) return { refused: 'reply-malformed', detail: `${payloadBytes} bytes` }
+    return collect(payloadBytes, (payload) => {
+      try {
+        decodeDigests(payload)
+      } catch (error) {
+        if (!(error instanceof NarvalError)) throw error
+        return { refused: 'reply-malformed', detail: error.message }
+      }
+      void frames.stream.close().catch(() => {})
+      return undefined
+    })
+  }
+
+  private freeSlot(peer: number, slot: number): void {
+    this.handlers.onSlotFree(slot)
+    this.pools.get(peer)!.give(slot)
+    const waiting = this.waiting.get(peer)!
+    const [frames] = waiting
+    if (frames === undefined) return
+    waiting.delete(frames)
+    frames.retry()
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * Counters in shared memory: one row of numbers per thread, written by that thread only and read by main for metrics.
+ * Each is a float64 on an 8-byte boundary, so a reader sees a whole value, if not always the newest.
+ */
+import { CLIENT_REFUSALS } from '../refusals.js'
+
+const COMMON = [
+  /** Full (mark-compact) garbage collections, and the milliseconds of all collections. */
+  'gcMajor',
+  'gcMs',
+  /** Event-loop delay of the last second, in ms; 0 on a thread that blocks. */
+  'loopDelayP50Ms',
+  'loopDelayP99Ms',
+  /** Share of the last second in which the thread worked, 0 to 1. */
+  'loopUtilisation',
+] as const
+
+const BATCH_MAKER = [
+  'connections',
+  'transactions',
+  'transactionBytes',
+  'batchesSealedBySize',
+  'batchesSealedByDelay',
+  /** Times that a lack of free slots paused the clients. */
+  'pauses',
+  ...CLIENT_REFUSALS,
+] as const
+
+const PROCESSOR = [
+  'ownStored',
+  'inboundStored',
+  'inboundAgain',
+  'inboundRefused',
+  'storeBytes',
+  /** 1 while the store takes no batches of others and clients are paused. */
+  'storeFull',
+  'commits',
+  /** Sum over the batches of the ms from the start of their processing to their commit. */
+  'commitMs',
+  'deletedBatches',
+] as const
+
+const QUORUM_WAITER = ['acks', 'certified', 'entries'] as const
+
+export const COUNTERS = {
+  main: [...COMMON],
+  'batch-maker': [...COMMON, ...BATCH_MAKER],
+  processor: [...COMMON, ...PROCESSOR],
+  'quorum-waiter': [...COMMON, ...QUORUM_WAITER],
+} as const
+
+export type ThreadName = keyof typeof COUNTERS
+export const THREAD_NAMES = Object.keys(COUNTERS) as readonly ThreadName[]
+export type CounterName<T extends ThreadName> = (typeof COUNTERS)[T][number]
+
+/** Bytes of one thread's row, a whole number of cache line pairs. */
+export const COUNTERS_BYTES = 512
+
+export interface CountersRegion {
+  readonly buffer: SharedArrayBuffer
+  readonly byteOffset: number
+}
+
+export class Counters<T extends ThreadName> {
+  private readonly row: Float64Array
+  private readonly index: ReadonlyMap<string, number>
+
+  constructor(region: CountersRegion, thread: T) {
+    this.row = new Float64Array(region.buffer, region.byteOffset, COUNTERS_BYTES / 8)
+    this.index = new Map(COUNTERS[thread].map((name, index) => [name, index]))
+  }
+
+  get(name: CounterName<T>): number {
+    return this.row[this.index.get(name)!]!
+  }
+
+  set(name: CounterName<T>, value: number): void {
+    this.row[this.index.get(name)!] = value
+  }
+
+  add(name: CounterName<T>, value = 1): void {
+    this.row[this.index.get(name)!]! += value
+  }
+
+  /** All counters of the thread, for its last words. */
+  snapshot(): Record<string, number> {
+    return Object.fromEntries([...this.index].map(([name, index]) => [name, this.row[index]!]))
+  }
+}

@@ -1,0 +1,250 @@
+import { execFile } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
+import ts from 'typescript'
+import { describe, expect, test } from 'vitest'
+import { freePorts } from '../../src/main/local/ports.js'
+import { peerIdOfSeed } from '../../src/main/network/libp2p-node.js'
+import { committeeDigest, parseCommittee } from '../../src/shared/config/committee.js'
+import { localCommittee } from '../../src/shared/config/committee-file.js'
+import { keysOf } from '../../src/shared/config/keys.js'
+import { deriveNetworkKeySeed } from '../../src/shared/config/network-key.js'
+import { defaultParameters, parseParameters } from '../../src/shared/config/parameters.js'
+import * as constants from '../../src/shared/constants.js'
+import { signer } from '../../src/shared/crypto/ed25519.js'
+import { v8FlagsFor } from '../../src/shared/runtime/v8-flags.js'
+import { encodeHello } from '../../src/shared/wire/hello.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const readme = readFileSync(join(root, 'README.md'), 'utf8')
+const protocol = readFileSync(join(root, 'docs/protocol.md'), 'utf8')
+const architecture = readFileSync(join(root, 'docs/architecture.md'), 'utf8')
+const example = readFileSync(join(root, 'examples/worker.ts'), 'utf8')
+const documents = [
+  'README.md',
+  'CHANGELOG.md',
+  ...readdirSync(join(root, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+]
+
+/** The code blocks of a language in a document. */
+function blocks(document: string, language: string): string[] {
+  const found = document.matchAll(/^```(\w*)\n(.*?)^```$/gms)
+  return Array.from(found, ([, of, block]) => ({ of, block: block! })).flatMap(({ of, block }) =>
+    of === language ? [block] : [],
+  )
+}
+
+/** The cells of a document's table rows. */
+function tableRows(document: string): string[][] {
+  return document
+    .split('\n')
+    .filter((line) => line.startsWith('|'))
+    .map((line) =>
+      line
+        .slice(1, -1)
+        .split('|')
+        .map((cell) => cell.trim()),
+    )
+}
+
+/** Anchors as GitHub makes them of a document's headings. */
+function anchors(document: string): Set<string> {
+  const headings = document.replaceAll(/^```.*?^```$/gms, '').matchAll(/^#+ (.*)$/gm)
+  return new Set(
+    Array.from(headings, ([, heading]) =>
+      heading!
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N}\- _]/gu, '')
+        .replaceAll(' ', '-'),
+    ),
+  )
+}
+
+describe('the example', () => {
+  test('is what the README shows, but for the name of the package', () => {
+    expect(blocks(readme, 'ts')).toEqual([example.replace("'../src/index.js'", "'narval'")])
+  })
+
+  test('certifies its transaction and prints it', async () => {
+    const directory = temporaryDirectory()
+    const port = await freePorts(5)
+    const source = example
+      .replace("'../src/index.js'", `'${pathToFileURL(join(root, 'dist/index.js'))}'`)
+      .replaceAll(/127\.0\.0\.1:400(\d)/g, (_, digit: string) => `127.0.0.1:${port + Number(digit)}`)
+    const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 }
+    const file = join(directory, 'worker.mjs')
+    writeFileSync(file, ts.transpileModule(source, { compilerOptions }).outputText)
+    const { stdout } = await promisify(execFile)(process.execPath, [...v8FlagsFor(process.versions.node), file], {
+      cwd: directory,
+      env: { ...process.env, TMPDIR: directory },
+    })
+    expect(stdout.trim().split('\n').sort()).toEqual([expect.stringMatching(/^OurBatch [\w+/]{43}=$/), 'a transaction'])
+  })
+})
+
+describe('the README', () => {
+  test('names the flags of V8 that a process needs', () => {
+    const flags = v8FlagsFor('20.20.2').join(' ')
+    expect(readme).toContain(`node ${flags} your.js`)
+    expect(readme.replaceAll(/ \\\n +/g, ' ')).toContain(`ExecStart=/usr/bin/node ${flags} /`)
+  })
+
+  test('has a committee file that is read', () => {
+    const [file] = blocks(readme, 'json')
+    const committee = parseCommittee(JSON.parse(file!), 'README.md')
+    expect(committee.size).toBe(4)
+    expect(committee.quorumThreshold).toBe(3)
+  })
+
+  test('has a table of all parameters, with their defaults', () => {
+    const keys = new Set(Object.keys(parameterTable()))
+    expect(parseParameters(parameterTable(), 'README.md')).toEqual(defaultParameters())
+    // network_key has no default, and is missing from the defaults.
+    expect(keys.size).toBe(Object.keys(defaultParameters()).length)
+    expect(readme).toContain('| `network_key` | none |')
+  })
+})
+
+/** The rows of the README's parameter table, as the file that they describe. */
+function parameterTable(): Record<string, unknown> {
+  const section = readme.slice(readme.indexOf('### 3. The parameter file'), readme.indexOf('### 4.'))
+  const rows = tableRows(section).filter(([key, value]) => key!.startsWith('`') && value !== 'none')
+  return Object.fromEntries(rows.map(([key, value]) => [unquote(key!), JSON.parse(unquote(value!))]))
+}
+
+function unquote(cell: string): string {
+  return cell.replaceAll('`', '')
+}
+
+describe('the documents', () => {
+  test.each([
+    ['docs/protocol.md', protocol, 30],
+    ['docs/architecture.md', architecture, 30],
+  ])('name limits in %s that are those of the code', (_, document, countMin) => {
+    const wrong: string[] = []
+    let checked = 0
+    for (const cells of tableRows(document)) {
+      for (const [index, cell] of cells.entries()) {
+        const name = /`([A-Z][A-Z0-9_]+)`/.exec(cell)?.[1]
+        const value = cells[index + 1] ?? ''
+        if (name === undefined || !/^[\d,]+$/.test(value)) continue
+        checked += 1
+        const actual = Number((constants as Record<string, unknown>)[name])
+        if (actual !== Number(value.replaceAll(',', ''))) wrong.push(`${name}: ${value}, in the code ${actual}`)
+      }
+    }
+    expect(wrong).toEqual([])
+    expect(checked).toBeGreaterThanOrEqual(countMin)
+  })
+
+  test('name only constants that there are', () => {
+    const names = `${protocol}\n${architecture}`.matchAll(/`([A-Z]+(?:_[A-Z0-9]+)+)`/g)
+    const unknown = Array.from(names, ([, name]) => name!).filter(
+      (name) => !(name in constants) && !name.startsWith('ERR_'),
+    )
+    expect(unknown).toEqual([])
+  })
+
+  test('link to files and headings that there are', () => {
+    const broken: string[] = []
+    for (const document of documents) {
+      const text = readFileSync(join(root, document), 'utf8')
+      for (const [, link] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+        if (/^https?:/.test(link!)) continue
+        const [path, anchor] = link!.split('#') as [string, string | undefined]
+        const file = path === '' ? join(root, document) : resolve(root, dirname(document), path)
+        if (!existsSync(file)) broken.push(`${document}: ${link}`)
+        else if (anchor !== undefined && !anchors(readFileSync(file, 'utf8')).has(anchor)) {
+          broken.push(`${document}: ${link}`)
+        }
+      }
+    }
+    expect(broken).toEqual([])
+  })
+
+  test('name source files that there are', () => {
+    const missing: string[] = []
+    for (const document of documents) {
+      const text = readFileSync(join(root, document), 'utf8')
+      for (const [, path] of text.matchAll(/`((?:src|test)\/[\w./-]+)`/g)) {
+        // Paths of the reference and of its forks name Rust files.
+        if (!path!.endsWith('.rs') && !existsSync(join(root, path!))) missing.push(`${document}: ${path}`)
+      }
+    }
+    expect(missing).toEqual([])
+  })
+
+  test('have a source map in which every file and folder is there', () => {
+    const [map] = blocks(architecture, '').filter((block) => block.includes('src/index.ts'))
+    const missing: string[] = []
+    let folder = ''
+    for (const line of map!.split('\n')) {
+      const [, indent, names] = /^( *)((?:[\w./-]+\/|[\w./-]+\.ts)(?: [\w.-]+\.ts)*)/.exec(line) ?? []
+      if (names === undefined) continue
+      if (indent === '' && names.endsWith('/')) folder = names
+      for (const name of names.split(' ')) {
+        if (!existsSync(join(root, indent === '' ? name : join(folder, name)))) missing.push(name)
+      }
+    }
+    expect(missing).toEqual([])
+  })
+
+  test('have a hello that is the one that the code makes', async () => {
+    const vector = vectorOf('hello')
+    const keys = [1, 2, 3, 4].map((byte) => keysOf(new Uint8Array(32).fill(byte)))
+    const names = keys.map(({ name }) => name)
+    const digest = committeeDigest(parseCommittee(localCommittee(names, 1, 4000), 'the example'))
+    const [{ publicKey, seed }] = keys as [(typeof keys)[0]]
+    const networkSeed = deriveNetworkKeySeed(seed, 0)
+    const peerId = await peerIdOfSeed(networkSeed)
+    const hello = encodeHello(
+      {
+        protocolVersion: 1,
+        authority: publicKey,
+        workerId: 0,
+        peerId,
+        addresses: ['/ip4/127.0.0.1/tcp/4004'],
+        committeeDigest: digest,
+        timeMs: 1_790_000_000_000,
+        nodeVersion: 'narval/0.1.0',
+      },
+      signer(seed),
+    )
+    expect(vector.get('committee digest')).toBe(hex(digest))
+    expect(vector.get('public key 1')).toBe(hex(publicKey))
+    expect(vector.get('network seed 1')).toBe(hex(networkSeed))
+    expect(vector.get('peer id 1')).toBe(peerId)
+    expect(vector.get('hello of 1')).toBe(hex(hello))
+  })
+
+  test.each(['one transaction of one byte', 'one byte more than a chunk'])(
+    'have a digest that is that of the vector "%s"',
+    (name) => {
+      const file = JSON.parse(readFileSync(join(root, 'test/vectors/batch.json'), 'utf8')) as {
+        batches: { name: string; digest: string }[]
+      }
+      const block = vectorBlock(name)
+      expect(block.trim().split(/\s/).at(-1)).toBe(file.batches.find((batch) => batch.name === name)!.digest)
+    },
+  )
+})
+
+/** The code block of docs/protocol.md behind the comment that names a vector. */
+function vectorBlock(name: string): string {
+  return blocks(protocol.slice(protocol.indexOf(`<!-- vector: ${name} -->`)), '')[0]!
+}
+
+/** Its lines `name   value`. */
+function vectorOf(name: string): Map<string, string> {
+  const lines = vectorBlock(name).trim().split('\n')
+  return new Map(lines.map((line) => line.split(/ {2,}/) as [string, string]))
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
+}

@@ -1,0 +1,71 @@
+/** Imports run main → shared and threads → shared, and no other way. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, relative, resolve } from 'node:path'
+import ts from 'typescript'
+import { describe, expect, test } from 'vitest'
+
+const SRC = resolve(import.meta.dirname, '../../src')
+
+interface Import {
+  readonly from: string
+  readonly to: string
+  /** Erased by the compiler: it says what is handed over, and runs nothing. */
+  readonly typeOnly: boolean
+}
+
+function importsOf(file: string): Import[] {
+  const from = relative(SRC, file)
+  const found: Import[] = []
+  const add = (specifier: ts.Expression, typeOnly: boolean): void => {
+    if (!ts.isStringLiteral(specifier) || !specifier.text.startsWith('.')) return
+    found.push({ from, to: relative(SRC, resolve(file, '..', specifier.text)), typeOnly })
+  }
+  const walk = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, node.importClause?.isTypeOnly ?? false)
+    else if (ts.isExportDeclaration(node) && node.moduleSpecifier) add(node.moduleSpecifier, node.isTypeOnly)
+    else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      // A specifier that is put together at run time could lead anywhere.
+      expect(ts.isStringLiteral(node.arguments[0]!), `${from} imports what is known only at run time`).toBe(true)
+      add(node.arguments[0]!, false)
+    }
+    ts.forEachChild(node, walk)
+  }
+  walk(ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.ES2022, true))
+  return found
+}
+
+const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
+const imports = files.flatMap((name) => importsOf(join(SRC, name)))
+const within = (directory: string) => (path: string) => path.startsWith(`${directory}/`)
+const [isMain, isThreads, isShared] = [within('main'), within('threads'), within('shared')]
+const thread = (path: string): string => path.split('/').slice(0, 2).join('/')
+const named = (found: readonly Import[]): string[] => found.map(({ from, to }) => `${from} → ${to}`)
+
+describe('imports', () => {
+  test('are found at all', () => {
+    expect(files.length).toBeGreaterThan(80)
+    expect(imports.some(({ from, to }) => isMain(from) && isShared(to))).toBe(true)
+    expect(imports.some(({ from, to }) => isThreads(from) && isShared(to))).toBe(true)
+    expect(imports.some(({ from, to, typeOnly }) => isMain(from) && isThreads(to) && typeOnly)).toBe(true)
+  })
+
+  test('of shared are of shared', () => {
+    expect(named(imports.filter(({ from, to }) => isShared(from) && !isShared(to)))).toEqual([])
+  })
+
+  test('of the threads are of shared and of the thread itself, not even types of main or of another thread', () => {
+    const wrong = imports.filter(({ from, to }) => isThreads(from) && !isShared(to) && thread(from) !== thread(to))
+    expect(named(wrong)).toEqual([])
+  })
+
+  test('of main are of no thread’s code, but for the types of what an entry file is handed', () => {
+    const ofThreads = imports.filter(({ from, to }) => isMain(from) && isThreads(to))
+    expect(named(ofThreads.filter(({ typeOnly }) => !typeOnly))).toEqual([])
+    expect(named(ofThreads.filter(({ to }) => !/^threads\/[a-z-]+\/thread\.js$/.test(to)))).toEqual([])
+  })
+
+  test('of the package’s entry and the executable are of main and shared', () => {
+    const ofEntries = imports.filter(({ from }) => !from.includes('/'))
+    expect(named(ofEntries.filter(({ to }) => !isMain(to) && !isShared(to)))).toEqual([])
+  })
+})

@@ -1,0 +1,231 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Result } from '../../../src/main/local/result.js'
+import { temporaryDirectory } from '../../support/temporary-directory.js'
+
+const NODE_FILE = new URL('../../../dist/node.js', import.meta.url).pathname
+
+interface Run {
+  readonly child: ChildProcess
+  readonly exited: Promise<[number | null, string | null]>
+  stdout: string
+  stderr: string
+}
+
+let base: string
+const runs: Run[] = []
+
+beforeEach(() => {
+  base = temporaryDirectory()
+})
+
+afterEach(() => {
+  for (const { child } of runs.splice(0)) child.kill('SIGKILL')
+})
+
+function local(...args: string[]): Run {
+  const child = spawn(process.execPath, [NODE_FILE, ...args], { cwd: base, stdio: ['ignore', 'pipe', 'pipe'] })
+  const exited = once(child, 'close') as Run['exited']
+  const run: Run = { child, exited, stdout: '', stderr: '' }
+  child.stdout!.setEncoding('utf8').on('data', (text: string) => {
+    run.stdout += text
+  })
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+    run.stderr += text
+  })
+  runs.push(run)
+  return run
+}
+
+/** Process ids of everything that was started with files in this test's directory. */
+function processesOf(directory: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(directory)
+      } catch {
+        return false
+      }
+    })
+}
+
+/** Clients have no file of the run on their command line; they are found by whose children they are. */
+function childrenOf(pid: number): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((candidate) => {
+      try {
+        const stat = readFileSync(`/proc/${candidate}/stat`, 'utf8')
+        return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === pid
+      } catch {
+        return false
+      }
+    })
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20))
+}
+
+/** Until clients send: four nodes and four clients run. */
+async function untilLoaded(run: Run): Promise<number[]> {
+  const pid = run.child.pid!
+  const log = (): string => {
+    const parent = join(base, '.narval')
+    const name = existsSync(parent) ? readdirSync(parent)[0] : undefined
+    const file = name === undefined ? '' : join(parent, name, 'logs', 'client-3-0.log')
+    return existsSync(file) ? readFileSync(file, 'utf8') : ''
+  }
+  await until(() => run.child.exitCode !== null || log().includes('Sending sample transaction'))
+  expect(run.child.exitCode, run.stderr).toBeNull()
+  return childrenOf(pid)
+}
+
+describe.skipIf(process.platform !== 'linux')('local', () => {
+  it('a committee of four certifies all that was sent, says so in one line of JSON, and leaves nothing', async () => {
+    const run = local('local', '--nodes', '4', '--rate', '2000', '--duration', '3', '--json', '--ack-level', 'stored')
+    const [code] = await run.exited
+    expect(code, run.stderr).toBe(0)
+    expect(run.stdout).toMatch(/^\{.*\}\n$/)
+    const result = JSON.parse(run.stdout) as Result
+    expect(Object.keys(result)).toEqual([
+      'config',
+      'certified',
+      'sent_transactions',
+      'lost_transactions',
+      'cpu',
+      'rss_bytes_max',
+    ])
+    expect(result.config).toEqual({
+      nodes: 4,
+      workers: 1,
+      rate: 2000,
+      size: 512,
+      duration: 3,
+      faults: 0,
+      ack_level: 'stored',
+      node_version: process.version,
+    })
+    expect(result.sent_transactions).toBe(6000)
+    expect(result.lost_transactions).toBe(0)
+    expect(result.certified.transactions).toBe(6000)
+    expect(result.certified.bytes).toBe(6000 * 512)
+    expect(result.certified.batches).toBeGreaterThan(0)
+    expect(result.certified.latency_ms.p50).toBeGreaterThan(0)
+    expect(result.cpu.ns_per_transaction_byte).toBeGreaterThan(0)
+    expect(result.rss_bytes_max).toBeGreaterThan(0)
+    expect(run.stderr).toContain(' SUMMARY:')
+    expect(readdirSync(base)).toEqual([])
+  })
+
+  it('with two of four left out nothing is certified: rates are 0, quotients null, and it still ends with 0', async () => {
+    const run = local('local', '--faults', '2', '--rate', '2000', '--duration', '2', '--json')
+    const [code] = await run.exited
+    expect(code, run.stderr).toBe(0)
+    const result = JSON.parse(run.stdout) as Result
+    expect(result.certified).toEqual({
+      transactions: 0,
+      bytes: 0,
+      batches: 0,
+      tps: 0,
+      bps: 0,
+      latency_ms: { mean: null, p50: null, p99: null },
+    })
+    expect(result.cpu.ns_per_transaction_byte).toBeNull()
+    expect(result.sent_transactions).toBeGreaterThan(0)
+    expect(result.lost_transactions).toBe(result.sent_transactions)
+    expect(readdirSync(base)).toEqual([])
+  })
+
+  it("without arguments it runs until Ctrl-C, which ends it with the reference's block and leaves no process and no file", async () => {
+    const run = local()
+    const children = await untilLoaded(run)
+    expect(children).toHaveLength(8)
+    run.child.kill('SIGINT')
+    const [code] = await run.exited
+    expect(code, run.stderr).toBe(0)
+    expect(run.stdout).toContain('ACK ms by peer')
+    expect(run.stdout).toContain(' + RESULTS')
+    expect(children.filter(isRunning)).toEqual([])
+    expect(processesOf(base)).toEqual([])
+    expect(readdirSync(base)).toEqual([])
+  })
+
+  it('Ctrl-C while the nodes boot leaves no process and no file', async () => {
+    const run = local('local')
+    await until(() => processesOf(base).length > 0)
+    run.child.kill('SIGINT')
+    expect((await run.exited)[0]).toBe(130)
+    expect(processesOf(base)).toEqual([])
+    expect(readdirSync(base)).toEqual([])
+  })
+
+  it('a second signal ends it at once, and leaves no process and no file either', async () => {
+    const run = local('local', '--duration', '0')
+    const children = await untilLoaded(run)
+    run.child.kill('SIGINT')
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    run.child.kill('SIGINT')
+    await run.exited
+    await until(() => children.filter(isRunning).length === 0)
+    expect(readdirSync(base)).toEqual([])
+  })
+
+  it('kill -9 leaves no process, and the next run clears the files', async () => {
+    const run = local('local', '--duration', '0')
+    const children = await untilLoaded(run)
+    run.child.kill('SIGKILL')
+    await run.exited
+    await until(() => children.filter(isRunning).length === 0)
+    expect(readdirSync(base)).toEqual(['.narval'])
+    const next = local('local', '--nodes', '1', '--rate', '100', '--duration', '1', '--json')
+    expect((await next.exited)[0], next.stderr).toBe(0)
+    expect(readdirSync(base)).toEqual([])
+  })
+
+  it('a node that dies ends the run with its name and its last lines, and leaves nothing', async () => {
+    const run = local('local', '--duration', '0')
+    const children = await untilLoaded(run)
+    const node = processesOf(base).find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('.node-2.json'))!
+    process.kill(node, 'SIGKILL')
+    const [code] = await run.exited
+    expect(code).toBe(1)
+    expect(run.stderr).toMatch(/^worker-2-0 \| .*booted/m)
+    expect(run.stderr).toMatch(/narval: ERR_CHILD_DIED: worker-2-0 ended by itself with signal SIGKILL[^\n]*\n$/)
+    expect(children.filter(isRunning)).toEqual([])
+    expect(readdirSync(base)).toEqual([])
+  })
+
+  it("a run that keeps its files leaves them in the directory that was named, and nobody else's are touched", async () => {
+    const directory = join(base, 'kept')
+    const run = local('local', '--nodes', '1', '--rate', '100', '--duration', '1', '--dir', directory, '--keep')
+    const [code] = await run.exited
+    expect(code, run.stderr).toBe(0)
+    writeFileSync(join(directory, 'notes.txt'), 'mine')
+    expect(readdirSync(directory).sort()).toEqual(
+      ['.narval-local', '.committee.json', '.db-0-0', '.node-0.json', '.parameters.json', 'logs', 'notes.txt'].sort(),
+    )
+    expect(readdirSync(join(directory, 'logs')).sort()).toEqual(['client-0-0.log', 'worker-0-0.log'])
+    const digest = /Batch ([^ ]+) contains \d+ B/.exec(
+      readFileSync(join(directory, 'logs', 'worker-0-0.log'), 'utf8'),
+    )![1]!
+    const printed = local('batch', digest, '--store', join(directory, '.db-0-0'))
+    await printed.exited
+    expect(printed.stdout).toContain(`digest        ${digest}\n`)
+  })
+})

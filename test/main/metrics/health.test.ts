@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest'
+import { healthJson, healthOf } from '../../../src/main/metrics/health.js'
+import { HEALTHY } from '../../support/metrics-sources.js'
+
+describe('health', () => {
+  it('a quorum of stake with our own, and a store that takes writes, are ok without a problem', () => {
+    expect(healthOf(HEALTHY)).toEqual({
+      ok: true,
+      quorumConnected: true,
+      storeWritable: true,
+      storeFull: false,
+      primaryConnected: true,
+      problems: [],
+    })
+  })
+
+  it('stake one below the threshold is not ok, and the problem names both', () => {
+    const health = healthOf({ ...HEALTHY, connectedStake: 66, ownStake: 34, quorumThreshold: 101 })
+    expect(health).toMatchObject({ ok: false, quorumConnected: false, storeWritable: true })
+    expect(health.problems).toEqual([expect.stringMatching(/stake 100 .*own 34 .*takes 101/)])
+    expect(healthOf({ ...HEALTHY, connectedStake: 67, ownStake: 34, quorumThreshold: 101 }).ok).toBe(true)
+  })
+
+  it('a committee of one is ok alone', () => {
+    expect(healthOf({ ...HEALTHY, connectedStake: 0, ownStake: 1, quorumThreshold: 1 }).ok).toBe(true)
+  })
+
+  it('a full store is not ok, and the problem names the parameters to change', () => {
+    const health = healthOf({ ...HEALTHY, storeFull: true })
+    expect(health).toMatchObject({ ok: false, quorumConnected: true, storeWritable: false, storeFull: true })
+    expect(health.problems).toEqual([expect.stringContaining('store_bytes_max')])
+  })
+
+  it('a store that is not open is not ok, and is not called full', () => {
+    const health = healthOf({ ...HEALTHY, storeOpen: false })
+    expect(health).toMatchObject({ ok: false, storeWritable: false, storeFull: false })
+    expect(health.problems).toHaveLength(1)
+  })
+
+  it('a primary that is away is named, and the node is ok', () => {
+    const health = healthOf({ ...HEALTHY, primaryConnected: false })
+    expect(health).toMatchObject({ ok: true, primaryConnected: false })
+    expect(health.problems).toEqual([expect.stringContaining('primary')])
+  })
+
+  it('every problem is named, not the first alone', () => {
+    const state = { ...HEALTHY, connectedStake: 0, storeOpen: false, storeFull: true, primaryConnected: false }
+    expect(healthOf(state).problems).toHaveLength(4)
+  })
+
+  it('is answered as one line of JSON with keys in snake_case', () => {
+    const text = healthJson(healthOf({ ...HEALTHY, storeFull: true }))
+    expect(text.indexOf('\n')).toBe(text.length - 1)
+    expect(JSON.parse(text)).toEqual({
+      ok: false,
+      quorum_connected: true,
+      store_writable: false,
+      store_full: true,
+      primary_connected: true,
+      problems: [expect.any(String)],
+    })
+  })
+})

@@ -1,0 +1,164 @@
+/** The network of a worker over real libp2p connections, with limits that a test can reach. */
+import type { Connection } from '@libp2p/interface'
+import { multiaddr } from '@multiformats/multiaddr'
+import { afterEach, expect, test } from 'vitest'
+import { freePorts } from '../../../src/main/local/ports.js'
+import { createLibp2pNode } from '../../../src/main/network/libp2p-node.js'
+import { Network } from '../../../src/main/network/network.js'
+import { PeerTable } from '../../../src/main/network/peer-table.js'
+import { committeeDigest, parseCommittee } from '../../../src/shared/config/committee.js'
+import { localCommittee } from '../../../src/shared/config/committee-file.js'
+import { keysOf } from '../../../src/shared/config/keys.js'
+import { deriveNetworkKeySeed } from '../../../src/shared/config/network-key.js'
+import { PROTOCOL_VERSION } from '../../../src/shared/constants.js'
+import { signer } from '../../../src/shared/crypto/ed25519.js'
+import { encodeHello } from '../../../src/shared/wire/hello.js'
+import { checkHello } from '../../../src/shared/wire/hello-check.js'
+import { Libp2pPeer } from '../../support/libp2p-peer.js'
+import { until } from '../../support/until.js'
+
+const UNVERIFIED_MAX = 4
+
+const closers: (() => Promise<void>)[] = []
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close()
+})
+
+const allKeys = [1, 2, 3, 4]
+  .map((byte) => keysOf(new Uint8Array(32).fill(byte)))
+  .sort((a, b) => Buffer.compare(a.publicKey, b.publicKey))
+
+/** A network of the authority with this index, and what happened to it. */
+async function networkOf(ownIndex: number, committee: ReturnType<typeof parseCommittee>) {
+  const keys = allKeys[ownIndex]!
+  const own = committee.worker(ownIndex, 0).workerToWorker
+  const peers = new PeerTable(committee, ownIndex, 0)
+  const listen = { host: '127.0.0.1', port: own.port }
+  const node = await createLibp2pNode({
+    networkKeySeed: deriveNetworkKeySeed(keys.seed, 0),
+    listen,
+    authorities: 4,
+    admits: () => true,
+  })
+  const digest = committeeDigest(committee)
+  const refused: string[] = []
+  const network = new Network(
+    {
+      node,
+      listen,
+      peers,
+      log: { error() {}, warn() {}, info() {}, debug() {}, trace() {} },
+      ownKey: keys.publicKey,
+      ownHello: () =>
+        encodeHello(
+          {
+            protocolVersion: PROTOCOL_VERSION,
+            authority: keys.publicKey,
+            workerId: 0,
+            peerId: node.peerId.toString(),
+            addresses: [own.multiaddr],
+            committeeDigest: digest,
+            timeMs: Date.now(),
+            nodeVersion: 'test',
+          },
+          signer(keys.seed),
+        ),
+      checkHello: (hello, connectionPeerId) =>
+        checkHello(hello, {
+          committee,
+          committeeDigest: digest,
+          workerId: 0,
+          connectionPeerId,
+          ownAuthority: keys.publicKey,
+          protocolVersion: PROTOCOL_VERSION,
+          nowMs: Date.now(),
+          namedPeerId: () => undefined,
+          lastSeenTimeMs: () => undefined,
+        }),
+      unverifiedMax: UNVERIFIED_MAX,
+    },
+    {
+      onPeerConnected() {},
+      onPeerLost() {},
+      onBatchStream() {},
+      onSyncStream() {},
+      onRefused: (reason) => refused.push(reason),
+    },
+  )
+  await network.start()
+  closers.push(() => network.close())
+  return { network, peers, refused, node }
+}
+
+async function committeeOfFour() {
+  return parseCommittee(
+    localCommittee(
+      allKeys.map(({ name }) => name),
+      1,
+      await freePorts(20),
+    ),
+    'test',
+  )
+}
+
+test('strangers fill their own places only: a peer that we dial still gets through', async () => {
+  const committee = await committeeOfFour()
+  const ours = await networkOf(0, committee)
+  const address = committee.worker(0, 0).workerToWorker.multiaddr
+  const strangers: Connection[] = []
+  const refusedOnes: Connection[] = []
+  for (let i = 0; i < UNVERIFIED_MAX + 2; i += 1) {
+    const seed = new Uint8Array(32).fill(60 + i)
+    const stranger = await Libp2pPeer.start({ keys: allKeys[1]!, committee, networkKeySeed: seed }, new Uint8Array(32))
+    closers.push(() => stranger.stop())
+    // A refused one may be gone before the dial returns.
+    const connection = await stranger.dial(address).catch(() => undefined)
+    if (connection === undefined) continue
+    if (i < UNVERIFIED_MAX) strangers.push(connection)
+    else refusedOnes.push(connection)
+  }
+  await until('the places are all taken', () => ours.refused.filter((r) => r === 'too-many-connections').length === 2)
+  await until('the others are closed', () =>
+    refusedOnes.every(({ status }) => status === 'closed' || status === 'aborted'),
+  )
+
+  const port = committee.worker(3, 0).workerToWorker.port
+  const peer = await Libp2pPeer.start({ keys: allKeys[3]!, committee, port }, new Uint8Array(32))
+  closers.push(() => peer.stop())
+  await until('we have dialled the peer', () => ours.peers.at(3)!.connections.length === 1)
+
+  // The strangers time out, and there is room again.
+  await until('the strangers are gone', () => strangers.every(({ status }) => status !== 'open'))
+  expect(ours.refused.filter((reason) => reason === 'hello-timeout')).toHaveLength(UNVERIFIED_MAX)
+  const honest = await Libp2pPeer.start({ keys: allKeys[2]!, committee }, new Uint8Array(32))
+  closers.push(() => honest.stop())
+  await honest.connect(address)
+  await until('a peer can connect', () => ours.peers.at(2)!.connections.length === 1)
+})
+
+test('two that dial each other at once end with a verified connection, and lose it together', async () => {
+  const committee = await committeeOfFour()
+  // The one with the greater key waits for the other; started later, it dials at the same time as the other's retry.
+  const first = await networkOf(0, committee)
+  const second = await networkOf(1, committee)
+  const [theirs, ours] = [first.peers.at(1)!, second.peers.at(0)!]
+  await until('they are connected', () => theirs.connections.length > 0 && ours.connections.length > 0)
+
+  for (let i = 0; i < 10; i += 1) {
+    const addresses = [1, 0].map((index) => committee.worker(index, 0).workerToWorker.multiaddr)
+    await Promise.allSettled([
+      first.node.dial(multiaddr(addresses[0]!), { force: true }),
+      second.node.dial(multiaddr(addresses[1]!), { force: true }),
+    ])
+  }
+  await until('all hellos are over', () => theirs.connections.length === ours.connections.length)
+  expect(theirs.connections.length).toBeLessThanOrEqual(4)
+  expect(theirs.connections.length).toBeGreaterThan(0)
+  expect(first.refused).toEqual([])
+  expect(second.refused).toEqual([])
+
+  first.network.drop(theirs, 'the test drops it')
+  expect(theirs.connections).toHaveLength(0)
+  await until('the other has noticed', () => ours.connections.every(({ status }) => status === 'open'))
+  await until('they are connected again', () => theirs.connections.length > 0 && ours.connections.length > 0)
+})

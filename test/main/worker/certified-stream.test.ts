@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'vitest'
+import { type CertifiedBatch, CertifiedStream } from '../../../src/main/worker/certified-stream.js'
+import { CERTIFIED_UNREAD_MAX } from '../../../src/shared/constants.js'
+
+const batch = (sequence: number): CertifiedBatch => ({
+  digest: new Uint8Array(32).fill(sequence),
+  sequence: BigInt(sequence),
+  transactions: 1,
+  transactionBytes: 10,
+})
+
+async function take(iterator: AsyncIterator<CertifiedBatch>, count: number): Promise<number[]> {
+  const sequences: number[] = []
+  for (let i = 0; i < count; i += 1) sequences.push(Number((await iterator.next()).value.sequence))
+  return sequences
+}
+
+describe('a reader of certified batches', () => {
+  test('gets each from the moment it begins, in order, whether it waits or they do', async () => {
+    const stream = new CertifiedStream()
+    stream.push(batch(1))
+    const reader = stream[Symbol.asyncIterator]()
+    stream.push(batch(2))
+    stream.push(batch(3))
+    expect(await take(reader, 2)).toEqual([2, 3])
+    const waiting = reader.next()
+    stream.push(batch(4))
+    expect((await waiting).value).toEqual(batch(4))
+  })
+
+  test('has its own place: others read at their own pace', async () => {
+    const stream = new CertifiedStream()
+    const [first, second] = [stream[Symbol.asyncIterator](), stream[Symbol.asyncIterator]()]
+    stream.push(batch(1))
+    stream.push(batch(2))
+    expect(await take(first, 2)).toEqual([1, 2])
+    stream.push(batch(3))
+    expect(await take(second, 3)).toEqual([1, 2, 3])
+    expect(await take(first, 1)).toEqual([3])
+  })
+
+  test('reads what is left when the stream is closed, and then ends', async () => {
+    const stream = new CertifiedStream()
+    const sequences: bigint[] = []
+    const reading = (async () => {
+      for await (const { sequence } of stream) sequences.push(sequence)
+    })()
+    stream.push(batch(1))
+    stream.push(batch(2))
+    stream.close()
+    stream.push(batch(3))
+    await reading
+    expect(sequences).toEqual([1n, 2n])
+  })
+
+  test('ends at once when the stream is closed already', async () => {
+    const stream = new CertifiedStream()
+    stream.close()
+    stream.push(batch(1))
+    const reader = stream[Symbol.asyncIterator]()
+    expect(await reader.next()).toEqual({ done: true, value: undefined })
+  })
+
+  test('that stops reading is sent no more', async () => {
+    const stream = new CertifiedStream()
+    for (let i = 0; i < 3; i += 1) stream.push(batch(i))
+    const reader = stream[Symbol.asyncIterator]()
+    stream.push(batch(1))
+    await reader.return!()
+    stream.push(batch(2))
+    expect(await reader.next()).toEqual({ done: true, value: undefined })
+  })
+
+  test('that leaves too many unread is told so after those, and does not disturb the others', async () => {
+    const stream = new CertifiedStream()
+    const [slow, quick] = [stream[Symbol.asyncIterator](), stream[Symbol.asyncIterator]()]
+    const one = batch(1)
+    for (let i = 0; i < CERTIFIED_UNREAD_MAX; i += 1) {
+      stream.push(one)
+      await quick.next()
+    }
+    stream.push(batch(2))
+    stream.push(batch(3))
+    expect(await take(quick, 2)).toEqual([2, 3])
+    for (let i = 0; i < CERTIFIED_UNREAD_MAX; i += 1) await slow.next()
+    await expect(slow.next()).rejects.toMatchObject({ code: 'ERR_BUSY' })
+  })
+})

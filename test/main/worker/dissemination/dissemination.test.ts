@@ -1,0 +1,397 @@
+/** Dissemination: what holds a slot, who is told what and in which order. Its quorum-waiter is the test. */
+import type { Stream } from '@libp2p/interface'
+import * as fc from 'fast-check'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { Dissemination } from '../../../../src/main/worker/dissemination/dissemination.js'
+import { IN_FLIGHT_MIN, SLOTS_STARVED_MS } from '../../../../src/shared/constants.js'
+import type { AckVerdict, MainToQuorumWaiter } from '../../../../src/shared/memory/messages.js'
+import { Arena, slotStride } from '../../../../src/shared/memory/slots.js'
+import { FRAME_TYPES } from '../../../../src/shared/wire/frames.js'
+import { RawStream } from '../../../support/raw-stream.js'
+import { StreamPairs } from '../../../support/stream-pair.js'
+import { until } from '../../../support/until.js'
+
+const BATCH_BYTES_MAX = 10_000
+const OWN_SLOTS = 8
+const RESEND_SLOTS = 4
+const PEERS = [0, 2, 3]
+const ACK_TIMEOUT_MS = 30_000
+/** Free slots below which certified batches are dropped for laggards. */
+const WANTED = OWN_SLOTS / 4
+
+let pairs: StreamPairs
+beforeAll(async () => {
+  pairs = await StreamPairs.start()
+})
+afterAll(() => pairs.stop())
+
+let nowMs: number
+let arena: Arena
+let dissemination: Dissemination
+let log: string[]
+let toQuorumWaiter: MainToQuorumWaiter[]
+let freed: number[]
+let stuck: number[]
+let dropped: string[]
+
+function make(): void {
+  nowMs = 1_000
+  log = []
+  toQuorumWaiter = []
+  freed = []
+  stuck = []
+  dropped = []
+  const slots = OWN_SLOTS + RESEND_SLOTS
+  const buffer = new SharedArrayBuffer(slots * slotStride(BATCH_BYTES_MAX))
+  arena = new Arena({ buffer, slots, batchBytesMax: BATCH_BYTES_MAX })
+  dissemination = new Dissemination(
+    { authorities: 4, peers: PEERS, ownSlots: OWN_SLOTS, ackTimeoutMs: ACK_TIMEOUT_MS },
+    {
+      arena,
+      nowMs: () => nowMs,
+      toProcessor: ({ sequence }) => log.push(`processor ${sequence}`),
+      toQuorumWaiter: (message) => {
+        toQuorumWaiter.push(message)
+        log.push('sequence' in message ? `${message.kind} ${message.sequence}` : message.kind)
+      },
+    },
+    {
+      onCertified: ({ sequence }) => log.push(`on certified ${sequence}`),
+      onSlotFree: (slot) => freed.push(slot),
+      onAckLatency() {},
+      onSent: (peer, bytes) => log.push(`sent ${bytes} to ${peer}`),
+      onAckRefused: (peer, verdict) => log.push(`ack of ${peer} refused: ${verdict}`),
+      onDropped: (peer, { sequence }) => dropped.push(`${sequence} for ${peer}`),
+      onStuck: (peer) => stuck.push(peer),
+    },
+  )
+}
+beforeEach(make)
+
+const DIGEST = new Uint8Array(32).fill(5)
+
+/** A batch of ours in the slot of its number. */
+function seal(sequence: number): void {
+  dissemination.onSealed({
+    kind: 'sealed',
+    slot: sequence % OWN_SLOTS,
+    sequence: BigInt(sequence),
+    byteLength: 1_000,
+    transactions: 3,
+    transactionBytes: 900,
+  })
+}
+
+const stored = (sequence: number): void => dissemination.onOwnStored(BigInt(sequence), DIGEST)
+const certified = (sequence: number): void => dissemination.onVerdict({ kind: 'certified', sequence: BigInt(sequence) })
+const ack = (peer: number, sequence: number, status: 0 | 1 = 0) =>
+  dissemination.onAck(peer, { sequence: BigInt(sequence), digest: DIGEST, level: 1, status })
+const verdict = (peer: number, sequence: number, is: AckVerdict): void =>
+  dissemination.onVerdict({ kind: 'verdict', peer, sequence: BigInt(sequence), verdict: is })
+const released = (sequence: number): void => dissemination.onVerdict({ kind: 'released', sequence: BigInt(sequence) })
+const said = (kind: MainToQuorumWaiter['kind']): MainToQuorumWaiter[] =>
+  toQuorumWaiter.filter((message) => message.kind === kind)
+
+/** A peer that reads what it is sent. */
+async function connect(peer: number): Promise<{ near: Stream; far: RawStream }> {
+  const sender = dissemination.senders.get(peer)!
+  const opened = await pairs.open((stream) => new RawStream(stream))
+  opened.near.addEventListener('close', () => sender.detach())
+  dissemination.onReconnected(peer)
+  sender.attach(opened.near)
+  return opened
+}
+
+describe('the order of things', () => {
+  test('a batch is tracked before anything else is done with it, for all peers', async () => {
+    const streams = await Promise.all(PEERS.map((peer) => connect(peer)))
+    seal(1)
+    expect(log[0]).toBe('tracked 1')
+    expect(log).toContain('processor 1')
+    expect(log.filter((line) => line.startsWith('sent '))).toHaveLength(PEERS.length)
+    const [tracked] = said('tracked') as Extract<MainToQuorumWaiter, { kind: 'tracked' }>[]
+    expect([...tracked!.peers.subarray(0, 2)]).toEqual([0b1101, 0])
+    for (const { far } of streams) {
+      const [frame] = await far.framesCame(1)
+      expect(frame!.type).toBe(FRAME_TYPES.batch)
+      expect(frame!.payload).toHaveLength(1_000)
+    }
+    for (const { near } of streams) near.abort(new Error('done'))
+  })
+
+  test('one that is sent again is tracked, and its digest said, before it is sent', async () => {
+    const { near } = await connect(2)
+    dissemination.resend({
+      slot: OWN_SLOTS,
+      sequence: 9n,
+      byteLength: 500,
+      transactions: 1,
+      transactionBytes: 400,
+      digest: DIGEST,
+      report: false,
+    })
+    expect(log.slice(0, 2)).toEqual(['tracked 9', 'own-stored 9'])
+    expect(log[2]).toBe('sent 508 to 2')
+    expect(log).not.toContain('processor 9')
+    expect(dissemination.slotsFree).toBe(OWN_SLOTS)
+    expect(dissemination.has(9n)).toBe(true)
+    near.abort(new Error('done'))
+  })
+
+  test('a batch counts as uncertified until it is, and is told on once', () => {
+    seal(1)
+    seal(2)
+    expect(dissemination.uncertified).toBe(2)
+    certified(1)
+    expect(dissemination.uncertified).toBe(1)
+    expect(log.filter((line) => line === 'on certified 1')).toHaveLength(1)
+  })
+})
+
+describe('a slot is free again', () => {
+  test('once it is stored, then certified, and every peer has answered, in whatever order, and not before', async () => {
+    const streams = await Promise.all(PEERS.map((peer) => connect(peer)))
+    let sequence = 100
+    // Each peer answers with an ACK or with a refusal: both let go of the slot.
+    const answers = fc.tuple(fc.boolean(), fc.boolean(), fc.boolean())
+    const steps = ['stored', 'certified', 'ack 0', 'ack 2', 'ack 3'] as const
+    await fc.assert(
+      fc.asyncProperty(
+        fc.shuffledSubarray([...steps], { minLength: steps.length, maxLength: steps.length }),
+        answers,
+        async (order, refuses) => {
+          sequence += 1
+          const own = sequence
+          seal(own)
+          // Nothing is certified that is not stored here: of the two, `stored` comes first.
+          const [a, b] = [order.indexOf('stored'), order.indexOf('certified')]
+          order[Math.min(a, b)] = 'stored'
+          order[Math.max(a, b)] = 'certified'
+          for (const step of order) {
+            expect(said('release')).toHaveLength(0)
+            if (step === 'stored') stored(own)
+            else if (step === 'certified') certified(own)
+            else {
+              const peer = Number(step.slice(4))
+              expect(ack(peer, own, refuses[PEERS.indexOf(peer)] ? 1 : 0)).toBeUndefined()
+            }
+          }
+          expect(said('release')).toEqual([{ kind: 'release', sequence: BigInt(own) }])
+          expect(dissemination.slotsFree).toBe(OWN_SLOTS)
+          // Its peers’ answers are judged, and it is forgotten, before it goes back.
+          expect(freed).toEqual([])
+          for (const [i, peer] of PEERS.entries()) verdict(peer, own, refuses[i] ? 'refused-invalid' : 'late')
+          released(own)
+          expect(freed).toEqual([own % OWN_SLOTS])
+          expect(dissemination.has(BigInt(own))).toBe(false)
+          freed.length = 0
+          toQuorumWaiter.length = 0
+        },
+      ),
+      { numRuns: 60 },
+    )
+    for (const { near } of streams) near.abort(new Error('done'))
+  })
+
+  test('not because a stream was lost: the batch is queued for the next', async () => {
+    const { near } = await connect(2)
+    seal(1)
+    stored(1)
+    certified(1)
+    near.abort(new Error('lost'))
+    expect(dissemination.senders.get(2)!.queued).toBe(1)
+    expect(said('release')).toEqual([])
+    dissemination.tick()
+    expect(said('release')).toEqual([])
+  })
+})
+
+describe('when slots run short', () => {
+  test('certified batches are dropped for the one that lags the most, the oldest first, until there is room', async () => {
+    const { near } = await connect(0)
+    // Peer 0 answers all; 2 and 3 are away. 3 comes back for the first two.
+    for (let sequence = 0; sequence < OWN_SLOTS - WANTED; sequence += 1) {
+      seal(sequence)
+      stored(sequence)
+      ack(0, sequence)
+      certified(sequence)
+    }
+    expect(dropped).toEqual([])
+    const third = await connect(3)
+    for (const sequence of [0, 1, 2]) ack(3, sequence)
+    const waiting = OWN_SLOTS - WANTED - IN_FLIGHT_MIN - IN_FLIGHT_MIN
+    expect(dissemination.senders.get(3)!.queued).toBe(waiting)
+    expect(dissemination.senders.get(2)!.queued).toBe(OWN_SLOTS - WANTED)
+
+    // One free slot is one too few: of the oldest batch the last holder is 2, which lags the most.
+    seal(OWN_SLOTS - WANTED)
+    expect(dropped).toEqual(['0 for 2'])
+    expect(said('release')).toEqual([{ kind: 'release', sequence: 0n }])
+    near.abort(new Error('done'))
+    third.near.abort(new Error('done'))
+  })
+
+  test('what is not certified is never dropped, though nothing is free', () => {
+    for (let sequence = 0; sequence < OWN_SLOTS; sequence += 1) {
+      seal(sequence)
+      stored(sequence)
+    }
+    dissemination.tick()
+    expect(dissemination.slotsFree).toBe(0)
+    expect(dropped).toEqual([])
+    expect(PEERS.map((peer) => dissemination.senders.get(peer)!.queued)).toEqual([OWN_SLOTS, OWN_SLOTS, OWN_SLOTS])
+    // As soon as one is, it is dropped for all who lag, and goes.
+    certified(3)
+    expect([...dropped].sort()).toEqual(['3 for 0', '3 for 2', '3 for 3'])
+    expect(said('release')).toEqual([{ kind: 'release', sequence: 3n }])
+  })
+
+  test('a peer that holds a started batch is stuck once nothing has been free for a while', async () => {
+    const { near } = await connect(2)
+    for (let sequence = 0; sequence < OWN_SLOTS; sequence += 1) {
+      seal(sequence)
+      stored(sequence)
+    }
+    // The batches that were handed to 2 are certified by the others; the rest is not, and is not dropped.
+    for (let sequence = 0; sequence < IN_FLIGHT_MIN - 1; sequence += 1) certified(sequence)
+    expect(dissemination.slotsFree).toBe(0)
+    dissemination.tick()
+    nowMs += SLOTS_STARVED_MS - 1
+    dissemination.tick()
+    expect(stuck).toEqual([])
+    nowMs += 1
+    dissemination.tick()
+    expect(stuck).toEqual([2])
+    dissemination.tick()
+    expect(stuck).toEqual([2])
+    // Its connection is closed for it: what it had is queued, may be dropped now, and is.
+    near.abort(new Error('closed for being stuck'))
+    dissemination.tick()
+    expect(dropped).toContain('0 for 2')
+    expect(said('release')).toContainEqual({ kind: 'release', sequence: 0n })
+    released(0)
+    nowMs += 10 * SLOTS_STARVED_MS
+    dissemination.tick()
+    expect(stuck).toEqual([2])
+  })
+
+  test('the slots for sending again are apart: neither takes from the other', () => {
+    const again = (slot: number): void =>
+      dissemination.resend({
+        slot,
+        sequence: BigInt(1_000 + slot),
+        byteLength: 500,
+        transactions: 1,
+        transactionBytes: 400,
+        digest: DIGEST,
+        report: true,
+      })
+    for (let slot = OWN_SLOTS; slot < OWN_SLOTS + RESEND_SLOTS; slot += 1) {
+      again(slot)
+      certified(1_000 + slot)
+    }
+    expect(dissemination.slotsFree).toBe(OWN_SLOTS)
+    // One of four is kept free, and nothing was dropped beyond that.
+    expect(said('release')).toEqual([{ kind: 'release', sequence: BigInt(1_000 + OWN_SLOTS) }])
+    expect(stuck).toEqual([])
+  })
+})
+
+describe('ACKs', () => {
+  test('for what was not handed over whole are early, end the stream, and are not judged', () => {
+    seal(1)
+    expect(ack(2, 1)).toMatchObject({ refused: 'ack-early' })
+    expect(said('ack')).toEqual([])
+    stored(1)
+    certified(1)
+    expect(said('release')).toEqual([])
+  })
+
+  test('are judged by the quorum-waiter, known or not, and what it does not count is told on', async () => {
+    const { near } = await connect(2)
+    seal(1)
+    expect(ack(2, 1)).toBeUndefined()
+    expect(ack(2, 1)).toBeUndefined()
+    expect(ack(2, 77)).toBeUndefined()
+    expect(said('ack').map((message) => 'sequence' in message && message.sequence)).toEqual([1n, 1n, 77n])
+    const told = (): string[] => log.filter((line) => line.startsWith('ack of'))
+    for (const counted of ['counted', 'held', 'late'] as const) verdict(2, 1, counted)
+    expect(told()).toEqual([])
+    verdict(2, 1, 'duplicate')
+    verdict(2, 77, 'unknown-sequence')
+    expect(told()).toEqual(['ack of 2 refused: duplicate', 'ack of 2 refused: unknown-sequence'])
+    near.abort(new Error('done'))
+  })
+
+  test('may be under judgement as many as there are slots, for each peer, and come back as credits', () => {
+    const slots = OWN_SLOTS + RESEND_SLOTS
+    for (let i = 0; i < slots; i += 1) expect(ack(2, 1_000 + i)).toBeUndefined()
+    expect(ack(2, 1)).toMatchObject({ refused: 'ack-flood' })
+    // Another peer has its own.
+    expect(ack(3, 1)).toBeUndefined()
+    verdict(2, 1_000, 'unknown-sequence')
+    expect(ack(2, 1)).toBeUndefined()
+    expect(ack(2, 1)).toMatchObject({ refused: 'ack-flood' })
+    expect(said('ack')).toHaveLength(slots + 2)
+  })
+
+  test('that refuse free the window at once, and are asked again on the next connection while no quorum has it', async () => {
+    const { near } = await connect(2)
+    for (const sequence of [1, 2, 3, 4]) seal(sequence)
+    expect(dissemination.senders.get(2)!.inFlightCount).toBe(IN_FLIGHT_MIN)
+    for (const sequence of [1, 2, 3]) ack(2, sequence, 1)
+    expect(dissemination.senders.get(2)!.inFlightCount).toBe(1)
+    verdict(2, 1, 'refused-store-full')
+    verdict(2, 2, 'wrong-digest')
+    verdict(2, 3, 'counted')
+    certified(2)
+    // Not on this connection.
+    dissemination.tick()
+    expect(said('resent')).toEqual([])
+    near.abort(new Error('lost'))
+
+    const next = await connect(2)
+    // 1 was refused and is not certified; 2 is; 3 was counted; 4 was in flight when the stream was lost.
+    expect(said('resent')).toEqual([{ kind: 'resent', peer: 2, sequence: 1n }])
+    const frames = await next.far.framesCame(2)
+    expect(frames).toHaveLength(2)
+    expect(log.indexOf('resent 1')).toBeLessThan(log.lastIndexOf('sent 1008 to 2'))
+    expect(ack(2, 1)).toBeUndefined()
+    expect(ack(2, 4)).toBeUndefined()
+    next.near.abort(new Error('done'))
+  })
+
+  test('that were held and turn out wrong are refusals as well', async () => {
+    const { near } = await connect(2)
+    seal(1)
+    ack(2, 1)
+    verdict(2, 1, 'held')
+    dissemination.onVerdict({ kind: 'held-wrong', peer: 2, sequence: 1n })
+    expect(log.at(-1)).toBe('ack of 2 refused: wrong-digest')
+    near.abort(new Error('lost'))
+    const next = await connect(2)
+    expect(said('resent')).toEqual([{ kind: 'resent', peer: 2, sequence: 1n }])
+    next.near.abort(new Error('done'))
+  })
+
+  test('that do not come for too long close the connection of the silent one, and of no other', async () => {
+    const [quick, silent] = [await connect(0), await connect(2)]
+    seal(1)
+    seal(2)
+    nowMs += ACK_TIMEOUT_MS
+    ack(0, 1)
+    dissemination.tick()
+    expect(stuck).toEqual([])
+    nowMs += 1
+    dissemination.tick()
+    expect(stuck).toEqual([2])
+    // One that is away is dialled, not silent.
+    silent.near.abort(new Error('closed for being silent'))
+    await until('it is detached', () => !dissemination.senders.get(2)!.isOpen)
+    stuck.length = 0
+    nowMs += 10
+    dissemination.tick()
+    expect(stuck).toEqual([])
+    quick.near.abort(new Error('done'))
+  })
+})

@@ -1,0 +1,473 @@
+import { createServer, type Server, Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { Deque } from '../../../../src/main/lib/deque.js'
+import type { Logger } from '../../../../src/main/lib/log.js'
+import { InProcessPrimary } from '../../../../src/main/worker/primary-link/in-process-primary-link.js'
+import {
+  PrimaryConnector,
+  type PrimaryConnectorOptions,
+} from '../../../../src/main/worker/primary-link/primary-connector.js'
+import type { PrimaryReport } from '../../../../src/main/worker/primary-link/primary-link.js'
+import { ReportQueue } from '../../../../src/main/worker/primary-link/report-queue.js'
+import { ResendWindow } from '../../../../src/main/worker/primary-link/resend-window.js'
+import { parseCommittee } from '../../../../src/shared/config/committee.js'
+import { localCommittee } from '../../../../src/shared/config/committee-file.js'
+import { PRIMARY_IN_FLIGHT_MAX, PRIMARY_RESEND_MAX, PRIMARY_RESEND_MS } from '../../../../src/shared/constants.js'
+import type { PrimaryRefusal } from '../../../../src/shared/refusals.js'
+import { decodeWorkerPrimaryMessage, type WorkerPrimaryMessage } from '../../../../src/shared/wire/primary-messages.js'
+import { FrameReader } from '../../../../src/shared/wire/reference-frame.js'
+import { fromHex, toHex, vectors } from '../../../support/reference-vectors.js'
+
+const until = (condition: () => boolean): Promise<void> =>
+  vi.waitFor(() => expect(condition()).toBe(true), { timeout: 30_000, interval: 5 })
+
+/** A digest that says which number it is. */
+function digestOf(number: number): Uint8Array {
+  const digest = Buffer.alloc(32)
+  digest.writeUInt32BE(number)
+  return digest
+}
+const numberOf = (digest: Uint8Array): number => Buffer.from(digest).readUInt32BE()
+const our = (number: number): PrimaryReport => ({ type: 'OurBatch', digest: digestOf(number) })
+const others = (number: number): PrimaryReport => ({ type: 'OthersBatch', digest: digestOf(number) })
+const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, index) => from + index)
+
+/** A primary on a port of its own: `onSocket` says what it does with a connection. */
+class FakePrimary {
+  readonly received: WorkerPrimaryMessage[] = []
+  readonly sockets = new Set<Socket>()
+  connections = 0
+  port = 0
+  private server: Server | undefined
+  private readonly onSocket: (socket: Socket) => void
+
+  constructor(onSocket: (primary: FakePrimary, socket: Socket) => void = (primary, socket) => primary.read(socket)) {
+    this.onSocket = (socket) => onSocket(this, socket)
+    onTestFinished(() => this.stop())
+  }
+
+  get numbers(): number[] {
+    return this.received.map(({ digest }) => numberOf(digest))
+  }
+
+  start(): Promise<void> {
+    const server = createServer({ pauseOnConnect: true }, (socket) => {
+      this.connections += 1
+      this.sockets.add(socket)
+      socket.on('error', () => {})
+      socket.on('close', () => this.sockets.delete(socket))
+      this.onSocket(socket)
+    })
+    this.server = server
+    return new Promise((resolve, reject) => {
+      server.on('error', reject)
+      server.listen(this.port, '127.0.0.1', () => {
+        this.port = (server.address() as { port: number }).port
+        resolve()
+      })
+    })
+  }
+
+  /** `onMessage` says whether it goes on. */
+  read(socket: Socket, onMessage: () => boolean = () => true): void {
+    const frames = new FrameReader()
+    let dead = false
+    socket.on('data', (chunk) =>
+      frames.push(chunk, (payload) => {
+        if (dead) return
+        this.received.push(decodeWorkerPrimaryMessage(payload))
+        dead = !onMessage()
+      }),
+    )
+    socket.resume()
+  }
+
+  kill(): void {
+    for (const socket of this.sockets) socket.resetAndDestroy()
+  }
+
+  async stop(): Promise<void> {
+    const { server } = this
+    this.server = undefined
+    this.kill()
+    if (server !== undefined) await new Promise((resolve) => server.close(resolve))
+  }
+}
+
+/** A connector under test, and what it said. */
+function connectorTo(port: number, options: Partial<PrimaryConnectorOptions> = {}, nowMs: () => number = () => 0) {
+  const reported: number[] = []
+  const log: string[] = []
+  let rooms = 0
+  const line = (text: string): void => void log.push(text)
+  const logger: Logger = { error: line, warn: line, info: line, debug: line, trace: line }
+  const connector = new PrimaryConnector(
+    { address: { host: '127.0.0.1', port }, workerId: 0, ...options },
+    { logger, nowMs },
+    {
+      onReported: (digests) => reported.push(...digests.map(numberOf)),
+      onRoom: () => {
+        rooms += 1
+      },
+    },
+  )
+  onTestFinished(() => connector.close())
+  return { connector, reported, log, rooms: () => rooms }
+}
+
+test.each([
+  ['OurBatch', vectors.worker_primary.our_batch],
+  ['OthersBatch', vectors.worker_primary.others_batch],
+] as const)('%s is written byte for byte as the frame of the reference', async (type, vector) => {
+  const chunks: Buffer[] = []
+  const primary = new FakePrimary((_, socket) => {
+    socket.on('data', (chunk) => chunks.push(chunk)).resume()
+  })
+  await primary.start()
+  const { connector } = connectorTo(primary.port, { workerId: vector.worker_id })
+  connector.start()
+  connector.report({ type, digest: fromHex(vector.digest) })
+  const expected = 'framed' in vector ? vector.framed : `00000028${vector.encoded}`
+  await until(() => Buffer.concat(chunks).length >= expected.length / 2)
+  expect(toHex(Buffer.concat(chunks))).toBe(expected)
+})
+
+test('reports made before the primary is there arrive in order once it is, in few writes', async () => {
+  const primary = new FakePrimary()
+  await primary.start()
+  await primary.stop()
+  const { connector, reported, log } = connectorTo(primary.port)
+  connector.start()
+  for (const number of range(0, 3000)) connector.report(number % 3 === 0 ? others(number) : our(number))
+  await until(() => log.length === 1)
+  expect(connector.isConnected).toBe(false)
+  expect(connector.queued).toBe(3000)
+  const socketWrite = vi.spyOn(Socket.prototype, 'write')
+  onTestFinished(() => socketWrite.mockRestore())
+  await primary.start()
+  await until(() => primary.received.length === 3000)
+  expect(primary.numbers).toEqual(range(0, 3000))
+  expect(primary.received.map(({ type }) => type)).toEqual(
+    range(0, 3000).map((number) => (number % 3 === 0 ? 'OthersBatch' : 'OurBatch')),
+  )
+  await until(() => connector.queued === 0)
+  expect(reported).toEqual(range(0, 3000).filter((number) => number % 3 !== 0))
+  expect(socketWrite).toHaveBeenCalledTimes(Math.ceil(3000 / PRIMARY_IN_FLIGHT_MAX))
+})
+
+test('a primary that dies again and again gets each own batch at least once, first arrivals in order', async () => {
+  // As many as are remembered: more would need a primary that leaves so many unread and dies within a second of it.
+  const total = PRIMARY_RESEND_MAX
+  const primary = new FakePrimary((self, socket) => {
+    let untilDeath = self.connections < 6 ? 100 : Number.POSITIVE_INFINITY
+    self.read(socket, () => {
+      untilDeath -= 1
+      // In the middle of what it is being sent: what it has not read is lost with it.
+      if (untilDeath === 0) socket.destroy()
+      return untilDeath > 0
+    })
+  })
+  await primary.start()
+  const { connector, reported } = connectorTo(primary.port)
+  connector.start()
+  for (const number of range(0, total)) {
+    connector.report(our(number))
+    if (number % 20 === 0) await new Promise(setImmediate)
+    // Deaths are to happen while reports are made.
+    if (number % 200 === 0) await until(() => connector.isConnected)
+  }
+  await until(() => new Set(primary.numbers).size === total)
+  await until(() => connector.queued === 0)
+  expect(primary.connections).toBe(6)
+  // It read 100 on each of its first connections, and each time what was taken and not read was sent again.
+  expect([...new Set(primary.numbers)]).toEqual(range(0, total))
+  // Told once of each, however often it was sent.
+  expect(reported).toEqual(range(0, total))
+})
+
+test('what the socket took long before its connection was lost is not reported again', async () => {
+  const primary = new FakePrimary()
+  await primary.start()
+  let nowMs = 0
+  const { connector, reported } = connectorTo(primary.port, {}, () => nowMs)
+  connector.start()
+  for (const number of [0, 1]) connector.report(our(number))
+  await until(() => reported.length === 2)
+  nowMs = PRIMARY_RESEND_MS
+  for (const number of [2, 3]) connector.report(our(number))
+  connector.report(others(4))
+  await until(() => primary.received.length === 5 && connector.queued === 0)
+  nowMs = PRIMARY_RESEND_MS + 1
+  primary.kill()
+  await until(() => primary.received.length === 7)
+  expect(primary.numbers).toEqual([0, 1, 2, 3, 4, 2, 3])
+  await until(() => connector.queued === 0)
+  expect(reported).toEqual([0, 1, 2, 3])
+})
+
+test('a primary that never reads fills the queue, and what was not taken arrives when it has gone', async () => {
+  let reads = false
+  const primary = new FakePrimary((self, socket) => {
+    if (reads) self.read(socket)
+  })
+  await primary.start()
+  let nowMs = 0
+  const { connector, reported, rooms } = connectorTo(primary.port, { queueMax: 5000 }, () => nowMs)
+  connector.start()
+  await until(() => connector.isConnected)
+  let made = 0
+  // The kernel takes some megabytes first, the last of them a moment late.
+  for (let stuckTurns = 0; stuckTurns < 20; stuckTurns = connector.isFull ? stuckTurns + 1 : 0) {
+    for (let count = 0; count < 2000 && !connector.isFull; count += 1) {
+      connector.report(our(made))
+      made += 1
+    }
+    await sleep(5)
+  }
+  const taken = reported.length
+  expect(connector.queued).toBe(made - taken)
+  const roomsWhileStuck = rooms()
+  // Own batches are taken in even so: sealing pauses, but what was sealed before still comes.
+  connector.report(our(made))
+  made += 1
+  expect(connector.queued).toBe(5001)
+  expect(connector.dropped).toBe(0)
+  // Long after the last of them was taken.
+  nowMs = PRIMARY_RESEND_MS + 1
+  reads = true
+  primary.kill()
+  await until(() => primary.received.length === made - taken && connector.queued === 0)
+  expect(primary.numbers).toEqual(range(taken, made))
+  expect(reported).toEqual(range(0, made))
+  expect(connector.isFull).toBe(false)
+  expect(rooms()).toBeGreaterThan(roomsWhileStuck)
+})
+
+test('a full queue drops the oldest of others, never own batches, and says when there is room', async () => {
+  const primary = new FakePrimary()
+  await primary.start()
+  await primary.stop()
+  const { connector, rooms, log } = connectorTo(primary.port, { queueMax: 4 })
+  connector.start()
+  for (const report of [others(0), our(1), others(2), our(3)]) connector.report(report)
+  expect(connector.isFull).toBe(false)
+  for (const report of [others(4), our(5), others(6), our(7), our(8)]) connector.report(report)
+  expect(connector.isFull).toBe(true)
+  expect(connector.queued).toBe(5)
+  expect(connector.dropped).toBe(4)
+  expect(log.filter((line) => line.includes('dropped'))).toHaveLength(1)
+  expect(rooms()).toBe(0)
+  await primary.start()
+  await until(() => primary.received.length === 5 && connector.queued === 0)
+  expect(primary.numbers).toEqual([1, 3, 5, 7, 8])
+  expect(rooms()).toBe(1)
+  expect(connector.isFull).toBe(false)
+})
+
+test('what the primary writes is read and ignored, however much it is', async () => {
+  const megabytes = 32
+  let drained = false
+  const primary = new FakePrimary((self, socket) => {
+    self.read(socket)
+    for (let index = 0; index < megabytes; index += 1) socket.write(Buffer.alloc(1024 * 1024, 0x41))
+    socket.write('end', () => {
+      drained = true
+    })
+  })
+  await primary.start()
+  const { connector, reported } = connectorTo(primary.port)
+  connector.start()
+  connector.report(our(0))
+  await until(() => drained && primary.received.length === 1)
+  connector.report(our(1))
+  await until(() => reported.length === 2)
+  expect(primary.connections).toBe(1)
+})
+
+test('an outage is logged once, however many attempts it takes', async () => {
+  const primary = new FakePrimary()
+  await primary.start()
+  await primary.stop()
+  const dials = vi.spyOn(Socket.prototype, 'connect')
+  onTestFinished(() => dials.mockRestore())
+  const { connector, log } = connectorTo(primary.port)
+  connector.start()
+  await until(() => dials.mock.calls.length >= 4)
+  await primary.start()
+  await until(() => connector.isConnected)
+  expect(log).toHaveLength(2)
+  expect(log[0]).toMatch(/^no connection to the primary at 127\.0\.0\.1:\d+ \(.*ECONNREFUSED.*\)/)
+  expect(log[1]).toMatch(/^connected to the primary/)
+})
+
+test('close hands over what waits, ends the connection and takes nothing more', async () => {
+  const primary = new FakePrimary()
+  await primary.start()
+  const { connector, reported } = connectorTo(primary.port)
+  connector.start()
+  await until(() => connector.isConnected)
+  for (const number of range(0, 2500)) connector.report(our(number))
+  await connector.close()
+  connector.report(our(9999))
+  expect(connector.queued).toBe(0)
+  expect(connector.isConnected).toBe(false)
+  expect(reported).toEqual(range(0, 2500))
+  await until(() => primary.received.length === 2500 && primary.sockets.size === 0)
+  expect(primary.connections).toBe(1)
+})
+
+test('close ends while the primary is away, and while it does not read', async () => {
+  const primary = new FakePrimary(() => {})
+  await primary.start()
+  const stuck = connectorTo(primary.port, { queueMax: 100 })
+  stuck.connector.start()
+  await until(() => stuck.connector.isConnected)
+  for (let made = 0; !stuck.connector.isFull; made += 1) {
+    stuck.connector.report(our(made))
+    if (made % 50 === 0) await sleep(0)
+  }
+  await stuck.connector.close()
+  const away = connectorTo(1)
+  away.connector.start()
+  await away.connector.close()
+  await primary.stop()
+})
+
+test('a digest is copied: its memory may be used again at once', async () => {
+  const primary = new FakePrimary()
+  await primary.start()
+  const { connector } = connectorTo(primary.port)
+  const digest = digestOf(7)
+  connector.report({ type: 'OurBatch', digest })
+  digest.fill(0xff)
+  connector.start()
+  await until(() => primary.received.length === 1)
+  expect(primary.numbers).toEqual([7])
+})
+
+test('report queue: own and others leave in the order in which they came', () => {
+  const queue = new ReportQueue(100)
+  const types = 'ooxxoxooxxxo'
+  for (const [number, type] of [...types].entries()) queue.push(type === 'o' ? our(number) : others(number))
+  const taken = [...queue.take(5), ...queue.take(100)]
+  expect(taken.map(({ digest }) => numberOf(digest))).toEqual(range(0, types.length))
+  expect(queue.size).toBe(types.length)
+  queue.settle(taken)
+  expect(queue.size).toBe(0)
+})
+
+test('report queue: what is restored leaves before what waits, in its own order', () => {
+  const queue = new ReportQueue(100)
+  for (const number of range(0, 10)) queue.push(number % 2 === 0 ? our(number) : others(number))
+  const taken = queue.take(6)
+  queue.settle(taken)
+  queue.restore(taken)
+  queue.push(our(10))
+  expect(queue.take(100).map(({ digest }) => numberOf(digest))).toEqual(range(0, 11))
+})
+
+test('report queue: a report in flight is not dropped, and own reports go beyond the limit', () => {
+  const queue = new ReportQueue(2)
+  queue.push(others(0))
+  queue.push(others(1))
+  queue.take(2)
+  queue.push(others(2))
+  expect(queue.dropped).toBe(1)
+  expect(queue.waiting).toBe(0)
+  queue.push(our(3))
+  queue.push(our(4))
+  expect(queue.size).toBe(4)
+  expect(queue.dropped).toBe(1)
+})
+
+test('report queue: own reports make it full, waiting or in flight, and others never do', () => {
+  const queue = new ReportQueue(10)
+  for (const number of range(0, 1000)) queue.push(others(number))
+  expect([queue.isFull, queue.size, queue.dropped]).toEqual([false, 10, 990])
+  for (const number of range(1000, 1009)) queue.push(our(number))
+  expect([queue.isFull, queue.size, queue.dropped]).toEqual([false, 10, 999])
+  queue.push(our(1009))
+  expect([queue.isFull, queue.size, queue.dropped]).toEqual([true, 10, 1000])
+  const taken = queue.take(5)
+  expect(queue.isFull).toBe(true)
+  queue.settle(taken)
+  expect([queue.isFull, queue.size]).toEqual([false, 5])
+  queue.restore(taken)
+  expect(queue.isFull).toBe(true)
+  // The reports of a batch of others that comes now are dropped themselves.
+  queue.push(others(1010))
+  expect(queue.take(100).map(({ digest }) => numberOf(digest))).toEqual(range(1000, 1010))
+})
+
+test('resend window: bounded in time and in number', () => {
+  const window = new ResendWindow()
+  for (const number of range(0, PRIMARY_RESEND_MAX + 3)) window.add({ ...our(number), number }, 0)
+  expect(window.takeAll(0).map(({ number }) => number)).toEqual(range(3, PRIMARY_RESEND_MAX + 3))
+  expect(window.takeAll(0)).toEqual([])
+  window.add({ ...our(0), number: 0 }, 0)
+  window.add({ ...our(1), number: 1 }, 1)
+  expect(window.takeAll(PRIMARY_RESEND_MS + 1).map(({ number }) => number)).toEqual([1])
+})
+
+test('deque: both ends agree with an array through growth and wrapping', () => {
+  const deque = new Deque<number>()
+  const model: number[] = []
+  for (let step = 0; step < 5000; step += 1) {
+    const choice = (step * 7919) % 11
+    if (choice < 4) {
+      deque.pushBack(step)
+      model.push(step)
+    } else if (choice < 7) {
+      deque.pushFront(step)
+      model.unshift(step)
+    } else expect(deque.popFront()).toBe(model.shift())
+    expect(deque.size).toBe(model.length)
+    expect(deque.peekFront()).toBe(model[0])
+  }
+  expect(model.length).toBeGreaterThan(500)
+  while (model.length > 0) expect(deque.popFront()).toBe(model.shift())
+  expect(deque.popFront()).toBeUndefined()
+})
+
+test('a primary in the process gets the same messages and sends through the same checks', async () => {
+  const names = vectors.keys.map((key) => key.name_base64)
+  const committee = parseCommittee(localCommittee(names, 1, 4000), 'test')
+  const messages: WorkerPrimaryMessage[] = []
+  const events: unknown[] = []
+  const primary = new InProcessPrimary({ onMessage: (message) => messages.push(message) })
+  const handlers = {
+    onReported: (digests: readonly Uint8Array[]) => events.push(['reported', ...digests.map(numberOf)]),
+    onRoom: () => {},
+    onSynchronize: (digests: readonly Uint8Array[], target: number, fromOwnPrimary: boolean) =>
+      events.push(['synchronize', digests.map(numberOf), target, fromOwnPrimary]),
+    onCleanup: (round: bigint) => events.push(['cleanup', round]),
+    onRefused: (reason: PrimaryRefusal, from: string) => events.push([reason, from]),
+  }
+  primary.send({ type: 'Cleanup', round: 1n })
+  const worker = { committee, ownIndex: 1, workerId: 3 }
+  const link = await primary.open(worker, handlers)
+  await expect(primary.open({ ...worker, workerId: 4 }, handlers)).rejects.toMatchObject({ code: 'ERR_USAGE' })
+  link.report(our(5))
+  link.report(others(6))
+  expect(messages).toEqual([
+    { type: 'OurBatch', digest: new Uint8Array(digestOf(5)), workerId: 3 },
+    { type: 'OthersBatch', digest: new Uint8Array(digestOf(6)), workerId: 3 },
+  ])
+  const key = (index: number): Uint8Array => committee.authority(index).publicKey
+  primary.send({ type: 'Cleanup', round: 2n })
+  primary.send({ type: 'Synchronize', digests: [digestOf(1), digestOf(2), digestOf(1)], target: key(1) })
+  primary.send({ type: 'Synchronize', digests: [digestOf(3)], target: key(2) })
+  primary.send({ type: 'Synchronize', digests: [digestOf(3)], target: new Uint8Array(32) })
+  await link.close()
+  primary.send({ type: 'Cleanup', round: 3n })
+  link.report(our(7))
+  expect(messages).toHaveLength(2)
+  expect(events).toEqual([
+    ['reported', 5],
+    ['cleanup', 2n],
+    ['synchronize', [1, 2], 1, true],
+    ['synchronize', [3], 2, true],
+    ['synchronize-unknown-target', 'in-process'],
+  ])
+})

@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'vitest'
+import { PendingDigests } from '../../../../src/main/worker/sync/pending-digests.js'
+
+const digest = (byte: number): Uint8Array => new Uint8Array(32).fill(byte)
+const bytesOf = (entries: readonly { digest: Uint8Array }[]): number[] => entries.map((entry) => entry.digest[0]!)
+
+describe('digests that are looked for', () => {
+  test('are due at once, and again after the delay, and not in between', () => {
+    const pending = new PendingDigests(10)
+    pending.add(digest(1), 3, 0n)
+    expect(bytesOf(pending.takeDue(1_000, 500).first)).toEqual([1])
+    expect(pending.takeDue(1_499, 500)).toEqual({ first: [], again: [] })
+    pending.add(digest(2), 3, 0n)
+    const due = pending.takeDue(1_500, 500)
+    expect(bytesOf(due.first)).toEqual([2])
+    expect(bytesOf(due.again)).toEqual([1])
+    expect(bytesOf(pending.takeDue(2_000, 500).again)).toEqual([1, 2])
+  })
+
+  test('are looked for once, under the first target and round, however often they are added', () => {
+    const pending = new PendingDigests(10)
+    pending.add(digest(1), 3, 5n)
+    pending.takeDue(0, 100)
+    expect(pending.add(digest(1), 2, 9n)).toBe(true)
+    expect(pending.size).toBe(1)
+    expect(pending.get(digest(1))).toMatchObject({ target: 3, round: 5n, askedMs: 0 })
+    expect(pending.takeDue(50, 100)).toEqual({ first: [], again: [] })
+  })
+
+  test('are known by their bytes, not by the memory that they stand in', () => {
+    const pending = new PendingDigests(10)
+    const memory = Buffer.concat([digest(7), digest(1), digest(8)])
+    pending.add(memory.subarray(32, 64), 3, 0n)
+    expect(pending.get(digest(1))).toBeDefined()
+    expect(pending.delete(digest(1))).toBe(true)
+    expect(pending.delete(digest(1))).toBe(false)
+    expect(pending.takeDue(0, 0)).toEqual({ first: [], again: [] })
+  })
+
+  test('are limited: beyond it none is added, until one is found', () => {
+    const pending = new PendingDigests(2)
+    expect(pending.add(digest(1), 0, 0n)).toBe(true)
+    expect(pending.add(digest(2), 0, 0n)).toBe(true)
+    expect(pending.add(digest(3), 0, 0n)).toBe(false)
+    expect(pending.add(digest(2), 0, 0n)).toBe(true)
+    expect(pending.size).toBe(2)
+    pending.delete(digest(1))
+    expect(pending.add(digest(3), 0, 0n)).toBe(true)
+  })
+
+  test('are given up gc_depth rounds after they were asked for, and not one before', () => {
+    const pending = new PendingDigests(10)
+    pending.add(digest(1), 0, 10n)
+    pending.add(digest(2), 0, 11n)
+    expect(pending.cleanup(59n, 50n)).toBe(0)
+    expect(pending.cleanup(60n, 50n)).toBe(1)
+    expect(pending.get(digest(1))).toBeUndefined()
+    expect(pending.get(digest(2))).toBeDefined()
+    expect(pending.cleanup(1_000n, 50n)).toBe(1)
+    expect(pending.size).toBe(0)
+  })
+})

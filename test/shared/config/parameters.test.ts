@@ -1,0 +1,163 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import {
+  checkParameters,
+  defaultParameters,
+  formatParameters,
+  parseParameters,
+  readParameters,
+} from '../../../src/shared/config/parameters.js'
+import { BATCH_SIZE_MAX, BATCH_SIZE_MIN } from '../../../src/shared/constants.js'
+import { temporaryDirectory } from '../../support/temporary-directory.js'
+
+// What the reference's `fab local` writes.
+const REFERENCE_FILE = `{
+    "batch_size": 500000,
+    "gc_depth": 50,
+    "header_size": 1000,
+    "max_batch_delay": 200,
+    "max_header_delay": 200,
+    "sync_retry_delay": 10000,
+    "sync_retry_nodes": 3
+}
+`
+const file = JSON.parse(REFERENCE_FILE) as Record<string, unknown>
+const refused = (about: string) =>
+  expect.objectContaining({ code: 'ERR_PARAMETERS_MALFORMED', message: expect.stringContaining(about) })
+
+describe('without a file', () => {
+  test('the defaults are those of the reference’s code, and narval’s own', () => {
+    expect(defaultParameters()).toEqual({
+      headerBytes: 1000,
+      maxHeaderDelayMs: 100,
+      gcDepthRounds: 50,
+      syncRetryDelayMs: 5000,
+      syncRetryNodes: 3,
+      batchBytesMax: 500_000,
+      maxBatchDelayMs: 100,
+      ackLevel: 'durable',
+      ackTimeoutMs: 30_000,
+      ownSlots: 32,
+      inboundSlotsPerPeer: 8,
+      retentionRounds: 0,
+      storeBytesMax: 64 * 1024 ** 3,
+      clientConnectionsMax: 1024,
+      clientIdleTimeoutMs: 30_000,
+    })
+  })
+})
+
+describe('a parameter file', () => {
+  test('of the reference is read as it is, and written as its scripts write it', () => {
+    const path = join(temporaryDirectory(), 'parameters.json')
+    writeFileSync(path, REFERENCE_FILE)
+    const parameters = readParameters(path)
+    expect(parameters).toEqual({
+      ...defaultParameters(),
+      maxHeaderDelayMs: 200,
+      syncRetryDelayMs: 10_000,
+      maxBatchDelayMs: 200,
+    })
+    expect(formatParameters(parameters)).toBe(REFERENCE_FILE)
+  })
+
+  test('with all of narval’s own keys is read, written and read again', () => {
+    const own = {
+      ack_level: 'stored',
+      ack_timeout: 1000,
+      own_slots: 4,
+      inbound_slots: 2,
+      retention_rounds: 100,
+      store_bytes_max: 64 * 1024 ** 2,
+      client_connections_max: 1,
+      client_idle_timeout: 5,
+      network_key: '/keys/network.json',
+    }
+    const parameters = parseParameters({ ...file, ...own }, 'test')
+    expect(parameters).toMatchObject({
+      ackLevel: 'stored',
+      ackTimeoutMs: 1000,
+      ownSlots: 4,
+      inboundSlotsPerPeer: 2,
+      retentionRounds: 100,
+      storeBytesMax: 67_108_864,
+      clientConnectionsMax: 1,
+      clientIdleTimeoutMs: 5,
+      networkKeyPath: '/keys/network.json',
+    })
+    expect(JSON.parse(formatParameters(parameters))).toEqual({ ...file, ...own })
+  })
+
+  test('names a network key relative to itself', () => {
+    const directory = temporaryDirectory()
+    writeFileSync(join(directory, 'p.json'), JSON.stringify({ ...file, network_key: 'n.json' }))
+    expect(readParameters(join(directory, 'p.json')).networkKeyPath).toBe(join(directory, 'n.json'))
+  })
+
+  test.each(Object.keys(file))('without %s is refused', (key) => {
+    const { [key]: _, ...rest } = file
+    expect(() => parseParameters(rest, 'test')).toThrow(refused(`test: ${key}: expected an integer`))
+  })
+
+  test.each([
+    ['header_size', 0],
+    ['max_header_delay', 0],
+    ['gc_depth', 0],
+    ['gc_depth', -1],
+    ['sync_retry_delay', '5000'],
+    ['sync_retry_delay', 3_600_001],
+    ['sync_retry_nodes', 257],
+    ['batch_size', BATCH_SIZE_MIN - 1],
+    ['batch_size', BATCH_SIZE_MAX + 1],
+    ['batch_size', 500_000.5],
+    ['batch_size', null],
+    ['max_batch_delay', 1e300],
+    ['ack_level', 'none'],
+    ['ack_timeout', 0],
+    ['own_slots', 3],
+    ['own_slots', 1025],
+    ['inbound_slots', 1],
+    ['inbound_slots', 257],
+    ['retention_rounds', -1],
+    ['retention_rounds', 99],
+    ['store_bytes_max', 64 * 1024 ** 2 - 1],
+    ['client_connections_max', 0],
+    ['client_idle_timeout', true],
+    ['network_key', ''],
+    ['network_key', 7],
+  ])('with %s %j is refused, naming limit and value', (key, value) => {
+    expect(() => parseParameters({ ...file, [key]: value }, 'test')).toThrow(refused(`test: ${key}: expected`))
+    expect(() => parseParameters({ ...file, [key]: value }, 'test')).toThrow(refused(`found ${JSON.stringify(value)}`))
+  })
+
+  test('with the limits themselves is accepted', () => {
+    const parameters = {
+      ...file,
+      batch_size: BATCH_SIZE_MIN,
+      own_slots: 1024,
+      inbound_slots: 256,
+      retention_rounds: 100,
+    }
+    expect(parseParameters(parameters, 'test').batchBytesMax).toBe(BATCH_SIZE_MIN)
+    expect(parseParameters({ ...file, batch_size: BATCH_SIZE_MAX }, 'test').batchBytesMax).toBe(BATCH_SIZE_MAX)
+  })
+
+  test('with an unknown key is refused', () => {
+    expect(() => parseParameters({ ...file, batchSize: 1 }, 'test')).toThrow(refused('test: unknown "batchSize"'))
+  })
+
+  test('that is missing says what goes into it, and that it may be left out', () => {
+    const path = join(temporaryDirectory(), 'p.json')
+    expect(() => readParameters(path)).toThrow(expect.objectContaining({ code: 'ERR_FILE_MISSING' }))
+    expect(() => readParameters(path)).toThrow('or leave out --parameters')
+  })
+})
+
+test('parameters that were changed after they were read are checked against each other again', () => {
+  const changed = { ...defaultParameters(), retentionRounds: 99 }
+  expect(() => checkParameters(changed, 'options')).toThrow(
+    refused('options: retention_rounds: expected 0, or at least 100'),
+  )
+  expect(checkParameters({ ...changed, retentionRounds: 100 }, 'options').retentionRounds).toBe(100)
+})
