@@ -63,7 +63,7 @@ const RULES: readonly Rule[] = [
   { stage: 'observing', module: /^narval\/(main\/(metrics\/|http\/|lib\/log)|shared\/runtime\/thread-stats)/ },
   { stage: 'observing', module: /^(npm\/(prom-client|pino|tdigest)\/|node\/(_http|internal\/(histogram|perf\/)))/ },
   { stage: 'tally', module: /^narval\/threads\/quorum-waiter\// },
-  { stage: 'rings', module: /^narval\/shared\/memory\/(doorbell|ring|messages)\.js/ },
+  { stage: 'rings', module: /^narval\/shared\/memory\/(doorbell\.js|ring\.js|dialogue\/)/ },
   {
     stage: 'primary',
     module: /^narval\/(main\/worker\/primary-link\/|shared\/wire\/(primary-messages|bincode|reference-frame))/,

@@ -8,11 +8,16 @@
  * - `release`: say `released`;
  * - `close`: end.
  */
+
 import { parentPort, workerData } from 'node:worker_threads'
 import { RING_DRAIN_LIMIT } from '../../src/shared/constants.js'
+import {
+  type MainToQuorumWaiter,
+  mainToQuorumWaiter,
+  quorumWaiterToMain,
+} from '../../src/shared/memory/dialogue/quorum-waiter.js'
 import { Doorbell } from '../../src/shared/memory/doorbell.js'
 import type { Layout } from '../../src/shared/memory/layout.js'
-import { type MainToQuorumWaiter, mainToQuorumWaiter, quorumWaiterToMain } from '../../src/shared/memory/messages.js'
 import { RingConsumer, RingProducer } from '../../src/shared/memory/ring.js'
 
 export interface RingPeerData {

@@ -2,12 +2,13 @@
  * The hand-over between two real threads: through the product's rings, with its messages and doorbells. This thread is
  * main, with main's own ends of the rings; the other is ring-peer.ts.
  */
+
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { MainRings, type RingHandlers } from '../../src/main/thread-host/main-rings.js'
 import { BATCH_SIZE_MIN, DIGEST_BYTES } from '../../src/shared/constants.js'
+import type { QuorumWaiterToMain } from '../../src/shared/memory/dialogue/quorum-waiter.js'
 import { createLayout, ringCredits } from '../../src/shared/memory/layout.js'
-import type { QuorumWaiterToMain } from '../../src/shared/memory/messages.js'
 import { DESCRIPTOR_BYTES } from '../../src/shared/memory/ring.js'
 import { measure } from '../lib/measure.js'
 import { latencyRow, type Row, type RowName, rateRow } from '../lib/row.js'

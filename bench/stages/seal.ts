@@ -1,9 +1,9 @@
 /** Sealing: what a batch costs beside its transactions, once it is full or its time is up. */
 
 import { Counters } from '../../src/shared/memory/counters.js'
+import { batchMakerToMain, mainToBatchMaker } from '../../src/shared/memory/dialogue/batch-maker.js'
 import { Doorbell } from '../../src/shared/memory/doorbell.js'
 import { createLayout } from '../../src/shared/memory/layout.js'
-import { batchMakerToMain, mainToBatchMaker } from '../../src/shared/memory/messages.js'
 import { RingConsumer, RingProducer } from '../../src/shared/memory/ring.js'
 import { Arena } from '../../src/shared/memory/slots.js'
 import { writeBatchHeader } from '../../src/shared/wire/batch.js'

@@ -9,24 +9,22 @@ const SRC = resolve(import.meta.dirname, '../../src')
 interface Import {
   readonly from: string
   readonly to: string
-  /** Erased by the compiler: it says what is handed over, and runs nothing. */
-  readonly typeOnly: boolean
 }
 
 function importsOf(file: string): Import[] {
   const from = relative(SRC, file)
   const found: Import[] = []
-  const add = (specifier: ts.Expression, typeOnly: boolean): void => {
+  const add = (specifier: ts.Expression): void => {
     if (!ts.isStringLiteral(specifier) || !specifier.text.startsWith('.')) return
-    found.push({ from, to: relative(SRC, resolve(file, '..', specifier.text)), typeOnly })
+    found.push({ from, to: relative(SRC, resolve(file, '..', specifier.text)) })
   }
   const walk = (node: ts.Node): void => {
-    if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, node.importClause?.isTypeOnly ?? false)
-    else if (ts.isExportDeclaration(node) && node.moduleSpecifier) add(node.moduleSpecifier, node.isTypeOnly)
+    if (ts.isImportDeclaration(node)) add(node.moduleSpecifier)
+    else if (ts.isExportDeclaration(node) && node.moduleSpecifier) add(node.moduleSpecifier)
     else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
       // A specifier that is put together at run time could lead anywhere.
       expect(ts.isStringLiteral(node.arguments[0]!), `${from} imports what is known only at run time`).toBe(true)
-      add(node.arguments[0]!, false)
+      add(node.arguments[0]!)
     }
     ts.forEachChild(node, walk)
   }
@@ -46,7 +44,6 @@ describe('imports', () => {
     expect(files.length).toBeGreaterThan(80)
     expect(imports.some(({ from, to }) => isMain(from) && isShared(to))).toBe(true)
     expect(imports.some(({ from, to }) => isThreads(from) && isShared(to))).toBe(true)
-    expect(imports.some(({ from, to, typeOnly }) => isMain(from) && isThreads(to) && typeOnly)).toBe(true)
   })
 
   test('of shared are of shared', () => {
@@ -58,10 +55,8 @@ describe('imports', () => {
     expect(named(wrong)).toEqual([])
   })
 
-  test('of main are of no thread’s code, but for the types of what an entry file is handed', () => {
-    const ofThreads = imports.filter(({ from, to }) => isMain(from) && isThreads(to))
-    expect(named(ofThreads.filter(({ typeOnly }) => !typeOnly))).toEqual([])
-    expect(named(ofThreads.filter(({ to }) => !/^threads\/[a-z-]+\/thread\.js$/.test(to)))).toEqual([])
+  test('of main are of main and shared: main knows a thread by its file, and what it hands it lies in shared', () => {
+    expect(named(imports.filter(({ from, to }) => isMain(from) && !isMain(to) && !isShared(to)))).toEqual([])
   })
 
   test('of the package’s entry and the executable are of main and shared', () => {

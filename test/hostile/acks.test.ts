@@ -1,8 +1,9 @@
 /** What a peer may answer to our batches: every ACK that is wrong, early, late or not there, against a real worker. */
+
 import type { Connection } from '@libp2p/interface'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { IN_FLIGHT_MIN, IN_FLIGHT_SLOTS_SHARE } from '../../src/shared/constants.js'
-import type { AckVerdict } from '../../src/shared/memory/messages.js'
+import type { AckVerdict } from '../../src/shared/memory/dialogue/quorum-waiter.js'
 import type { PeerRefusal } from '../../src/shared/refusals.js'
 import { FRAME_TYPES } from '../../src/shared/wire/frames.js'
 import type { Libp2pPeer, ReceivedBatch } from '../support/libp2p-peer.js'

@@ -1,4 +1,5 @@
 /** Batch requests and replies to them that are wrong, against a real worker. */
+
 import type { Connection, Stream } from '@libp2p/interface'
 import { Packr } from 'msgpackr'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -9,7 +10,7 @@ import {
   REQUESTS_OPEN_MAX,
   SYNC_SLOTS_PER_PEER,
 } from '../../src/shared/constants.js'
-import type { InboundStatus } from '../../src/shared/memory/messages.js'
+import type { InboundStatus } from '../../src/shared/memory/dialogue/processor.js'
 import type { PeerRefusal } from '../../src/shared/refusals.js'
 import { FRAME_TYPES } from '../../src/shared/wire/frames.js'
 import { decodeDigests, encodeDigests } from '../../src/shared/wire/sync-messages.js'

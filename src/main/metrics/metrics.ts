@@ -6,9 +6,10 @@
  *
  * Every label is bounded: peers are those of the committee, all else are constants of the code.
  */
+
 import assert from 'node:assert'
 import { Histogram, Registry } from 'prom-client'
-import { INBOUND_STATUSES, type InboundStatus } from '../../shared/memory/messages.js'
+import { INBOUND_STATUSES, type InboundStatus } from '../../shared/memory/dialogue/processor.js'
 import { CLIENT_REFUSALS } from '../../shared/refusals.js'
 import { addCounter, addSum } from './families.js'
 import { addNodeMetrics, peerLabel } from './node-metrics.js'

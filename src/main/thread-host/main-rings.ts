@@ -2,24 +2,28 @@
 
 import { RING_DRAIN_LIMIT } from '../../shared/constants.js'
 import { ByteRingProducer } from '../../shared/memory/byte-ring.js'
-import { Doorbell } from '../../shared/memory/doorbell.js'
-import type { Layout, RingName } from '../../shared/memory/layout.js'
 import {
   type BatchMakerToMain,
   batchMakerToMain,
+  type MainToBatchMaker,
+  mainToBatchMaker,
+} from '../../shared/memory/dialogue/batch-maker.js'
+import {
   type InboundWork,
   inboundWork,
-  type MainToBatchMaker,
-  type MainToQuorumWaiter,
-  mainToBatchMaker,
-  mainToQuorumWaiter,
   type OwnWork,
   ownWork,
   type ProcessorToMain,
   processorToMain,
+} from '../../shared/memory/dialogue/processor.js'
+import {
+  type MainToQuorumWaiter,
+  mainToQuorumWaiter,
   type QuorumWaiterToMain,
   quorumWaiterToMain,
-} from '../../shared/memory/messages.js'
+} from '../../shared/memory/dialogue/quorum-waiter.js'
+import { Doorbell } from '../../shared/memory/doorbell.js'
+import type { Layout, RingName } from '../../shared/memory/layout.js'
 import { RingConsumer, RingProducer } from '../../shared/memory/ring.js'
 
 export interface RingHandlers {

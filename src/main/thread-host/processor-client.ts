@@ -1,4 +1,5 @@
 /** Main's end of the processor's control port: requests to the store, and their answers. */
+
 import type { MessagePort } from 'node:worker_threads'
 import { NarvalError } from '../../shared/errors.js'
 import type {
@@ -6,7 +7,7 @@ import type {
   ProcessorCall,
   ProcessorReply,
   ProcessorRequest,
-} from '../../shared/memory/processor-control.js'
+} from '../../shared/memory/dialogue/processor.js'
 
 type AnswerTo<R extends ProcessorRequest> = ProcessorAnswers[R['type']]
 

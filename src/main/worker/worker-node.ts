@@ -10,6 +10,7 @@
  * Start-up goes from the inside out — store, threads, primary, network, clients — so that nothing is half-started when
  * something is wrong, and nobody is answered before we can keep what we say. Closing goes the other way.
  */
+
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MessageChannel } from 'node:worker_threads'
 import { formatTcpAddress } from '../../shared/config/address.js'
@@ -28,8 +29,10 @@ import {
 import { signer } from '../../shared/crypto/ed25519.js'
 import { NarvalError } from '../../shared/errors.js'
 import { Counters } from '../../shared/memory/counters.js'
+import type { BatchMakerTask, BatchMakerToMain } from '../../shared/memory/dialogue/batch-maker.js'
+import type { ProcessorTask, ProcessorToMain } from '../../shared/memory/dialogue/processor.js'
+import type { QuorumWaiterTask, QuorumWaiterToMain } from '../../shared/memory/dialogue/quorum-waiter.js'
 import { createLayout, type Layout, ownSlotsTotal } from '../../shared/memory/layout.js'
-import type { BatchMakerToMain, ProcessorToMain, QuorumWaiterToMain } from '../../shared/memory/messages.js'
 import { Arena } from '../../shared/memory/slots.js'
 import type { PeerRefusal } from '../../shared/refusals.js'
 import { LogLimiter } from '../../shared/runtime/thread-control.js'
@@ -38,9 +41,6 @@ import { ACK_LEVELS } from '../../shared/wire/ack.js'
 import { transactionBytesMax } from '../../shared/wire/batch.js'
 import { encodeHello } from '../../shared/wire/hello.js'
 import { checkHello } from '../../shared/wire/hello-check.js'
-import type { BatchMakerTask } from '../../threads/batch-maker/thread.js'
-import type { ProcessorTask } from '../../threads/processor/thread.js'
-import type { QuorumWaiterData } from '../../threads/quorum-waiter/thread.js'
 import type { Logger } from '../lib/log.js'
 import { SlotPool } from '../lib/slot-pool.js'
 import { NODE_VERSION, VERSION } from '../lib/version.js'
@@ -357,7 +357,7 @@ export class WorkerNode {
         entriesMax: ownSlotsTotal(this.layout.options),
         requiredLevel: ACK_LEVELS[parameters.ackLevel],
       },
-    } satisfies QuorumWaiterData)
+    } satisfies QuorumWaiterTask)
   }
 
   private async startNetwork(): Promise<string> {

@@ -8,19 +8,14 @@
  *
  * Source: asonnino/narwhal worker/src/batch_maker.rs.
  */
+
 import assert from 'node:assert'
 import { BATCH_HEADER_BYTES, SEQUENCE_RANGE_LOW, TRANSACTION_PREFIX_BYTES } from '../../shared/constants.js'
 import { copyBytes } from '../../shared/memory/copy-bytes.js'
 import type { Counters } from '../../shared/memory/counters.js'
-import type { BatchMakerToMain, MainToBatchMaker } from '../../shared/memory/messages.js'
+import type { BatchMakerOptions, BatchMakerToMain, MainToBatchMaker } from '../../shared/memory/dialogue/batch-maker.js'
 import type { Arena } from '../../shared/memory/slots.js'
 import { transactionBytesMax, writeBatchHeader } from '../../shared/wire/batch.js'
-
-export interface BatchMakerOptions {
-  readonly workerId: number
-  readonly batchBytesMax: number
-  readonly maxBatchDelayMs: number
-}
 
 export interface BatchMakerDependencies {
   readonly arena: Arena

@@ -4,19 +4,13 @@
  *
  * Source: asonnino/narwhal worker/src/worker.rs (`handle_clients_transactions`).
  */
+
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Counters } from '../../shared/memory/counters.js'
+import type { ClientListenerOptions } from '../../shared/memory/dialogue/batch-maker.js'
 import type { ClientRefusal } from '../../shared/refusals.js'
 import type { BatchMaker } from './batch-maker.js'
 import { type CarryBudget, ClientConnection } from './client-connection.js'
-
-export interface ClientListenerOptions {
-  readonly host: string
-  readonly port: number
-  readonly connectionsMax: number
-  /** After this long without a byte, a client in the middle of a frame is closed. A client between frames may rest. */
-  readonly idleTimeoutMs: number
-}
 
 export interface ClientListenerDependencies {
   readonly batchMaker: BatchMaker

@@ -1,29 +1,21 @@
 /**
  * The batch-maker thread: the clients' port and the submit ring in, sealed slots out. One long-running Piscina task.
  */
+
 import assert from 'node:assert'
-import type { MessagePort } from 'node:worker_threads'
 import { RING_DRAIN_LIMIT } from '../../shared/constants.js'
 import { listenError } from '../../shared/errors.js'
 import { ByteRingConsumer } from '../../shared/memory/byte-ring.js'
 import { Counters } from '../../shared/memory/counters.js'
+import { type BatchMakerTask, batchMakerToMain, mainToBatchMaker } from '../../shared/memory/dialogue/batch-maker.js'
 import { Doorbell } from '../../shared/memory/doorbell.js'
-import type { Layout } from '../../shared/memory/layout.js'
-import { batchMakerToMain, mainToBatchMaker } from '../../shared/memory/messages.js'
 import { RingConsumer, RingProducer } from '../../shared/memory/ring.js'
 import { Arena } from '../../shared/memory/slots.js'
 import { startFullCollections } from '../../shared/runtime/garbage-collector.js'
 import { LogLimiter, report, reportFailure } from '../../shared/runtime/thread-control.js'
 import { startThreadStats } from '../../shared/runtime/thread-stats.js'
-import { BatchMaker, type BatchMakerOptions } from './batch-maker.js'
-import { ClientListener, type ClientListenerOptions } from './client-listener.js'
-
-export interface BatchMakerTask {
-  readonly layout: Layout
-  readonly port: MessagePort
-  readonly batchMaker: BatchMakerOptions
-  readonly listener: ClientListenerOptions
-}
+import { BatchMaker } from './batch-maker.js'
+import { ClientListener } from './client-listener.js'
 
 export default async function runBatchMaker(task: BatchMakerTask): Promise<void> {
   const { layout, port } = task

@@ -1,6 +1,7 @@
-/** Answers main's requests to the store (shared/processor-control.ts). */
+/** Answers main's requests to the store (shared/memory/dialogue/processor.ts). */
+
 import { WALK_CHUNK } from '../../shared/constants.js'
-import type { ProcessorAnswers, ProcessorRequest } from '../../shared/memory/processor-control.js'
+import type { ProcessorAnswers, ProcessorRequest } from '../../shared/memory/dialogue/processor.js'
 import type { Processor } from './processor.js'
 import type { Store } from './store.js'
 

@@ -6,10 +6,17 @@
  *
  * Source: asonnino/narwhal worker/src/processor.rs.
  */
+
 import assert from 'node:assert'
 import { BATCH_HEADER_BYTES, DIGEST_BYTES, PUT_BYTES_MAX, TRANSACTION_PREFIX_BYTES } from '../../shared/constants.js'
 import type { Counters } from '../../shared/memory/counters.js'
-import type { InboundStatus, InboundWork, OwnWork, ProcessorToMain } from '../../shared/memory/messages.js'
+import type {
+  InboundStatus,
+  InboundWork,
+  OwnWork,
+  ProcessorOptions,
+  ProcessorToMain,
+} from '../../shared/memory/dialogue/processor.js'
 import type { Arena } from '../../shared/memory/slots.js'
 import { storedBytes } from '../../shared/store/format.js'
 import { checkBatch, chunkCount, frameEnd, readBatchHeader } from '../../shared/wire/batch.js'
@@ -17,18 +24,6 @@ import { BatchDigester } from '../../shared/wire/digest.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import { OwnedBuffers } from './owned-buffers.js'
 import type { Store } from './store.js'
-
-export interface ProcessorOptions {
-  readonly workerId: number
-  readonly batchBytesMax: number
-  /** Public keys by authority index. */
-  readonly authorities: readonly Uint8Array[]
-  readonly ownIndex: number
-  /** Bytes that stored batches may take, those included that are kept free for own batches under way. */
-  readonly storeBytesMax: number
-  /** Log what the reference logs with its `benchmark` feature. */
-  readonly benchmark: boolean
-}
 
 export interface ProcessorDependencies {
   readonly own: Arena

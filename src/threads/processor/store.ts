@@ -8,6 +8,7 @@
  * transaction frees are about those that the next ones need, and LMDB's list of free pages, which it writes anew in each
  * transaction, stays short.
  */
+
 import assert from 'node:assert'
 import {
   DELETES_PER_PUT,
@@ -19,6 +20,7 @@ import {
   TRANSACTION_INTERVAL_MS,
 } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
+import type { StoreOptions } from '../../shared/memory/dialogue/processor.js'
 import {
   batchKey,
   decodeIndexEntry,
@@ -35,17 +37,6 @@ import {
 import { checkFreeSpace, storeError } from '../../shared/store/store-error.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import { Transactions } from './commit-groups.js'
-
-export interface StoreOptions {
-  readonly directory: string
-  /** The authority's public key: a store belongs to one worker of one authority. */
-  readonly authority: Uint8Array
-  readonly workerId: number
-  /** What `put` waits for: the commit, or the flush as well. */
-  readonly level: 'stored' | 'durable'
-  /** How many Cleanup rounds a batch is kept after its stamp; 0 keeps everything. */
-  readonly retentionRounds: number
-}
 
 export interface StoreEvents {
   /** A write failed, or a flush did not end: nothing more can be promised. */

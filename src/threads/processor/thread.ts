@@ -2,13 +2,20 @@
  * The processor thread: batches in from main's two rings, answers out after their commit; requests to the store over a
  * message port. One long-running Piscina task. It is the store's only writer, and holds its lock.
  */
-import type { MessagePort } from 'node:worker_threads'
+
 import type { NarvalError } from '../../shared/errors.js'
 import { Counters } from '../../shared/memory/counters.js'
+import {
+  type InboundWork,
+  inboundWork,
+  type OwnWork,
+  ownWork,
+  type ProcessorCall,
+  type ProcessorReply,
+  type ProcessorTask,
+  processorToMain,
+} from '../../shared/memory/dialogue/processor.js'
 import { Doorbell } from '../../shared/memory/doorbell.js'
-import type { Layout } from '../../shared/memory/layout.js'
-import { type InboundWork, inboundWork, type OwnWork, ownWork, processorToMain } from '../../shared/memory/messages.js'
-import type { ProcessorCall, ProcessorReply } from '../../shared/memory/processor-control.js'
 import { RingConsumer, RingProducer } from '../../shared/memory/ring.js'
 import { Arena } from '../../shared/memory/slots.js'
 import { startFullCollections } from '../../shared/runtime/garbage-collector.js'
@@ -16,18 +23,8 @@ import { LogLimiter, report, reportFailure } from '../../shared/runtime/thread-c
 import { startThreadStats } from '../../shared/runtime/thread-stats.js'
 import { lockStore } from '../../shared/store/lock.js'
 import { answerRequest } from './control.js'
-import { Processor, type ProcessorOptions } from './processor.js'
-import { Store, type StoreOptions } from './store.js'
-
-export interface ProcessorTask {
-  readonly layout: Layout
-  /** Reports to main. */
-  readonly port: MessagePort
-  /** Requests from main; its closing ends the thread. */
-  readonly control: MessagePort
-  readonly processor: ProcessorOptions
-  readonly store: StoreOptions
-}
+import { Processor } from './processor.js'
+import { Store } from './store.js'
 
 /** Batches in one turn: some share a commit, and a request to the store does not wait long. */
 const BATCHES_PER_TURN = 16

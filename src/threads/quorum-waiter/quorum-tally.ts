@@ -24,9 +24,10 @@
  * The same in the reference: asonnino/narwhal worker/src/quorum_waiter.rs, where any reply counts as an ACK, and one
  * batch at a time waits.
  */
+
 import assert from 'node:assert'
 import { COMMITTEE_SIZE_MAX, DIGEST_BYTES, PEER_MASK_BYTES } from '../../shared/constants.js'
-import { ACK_VERDICTS, type AckVerdict } from '../../shared/memory/messages.js'
+import { ACK_VERDICTS, type AckVerdict, type QuorumTallyOptions } from '../../shared/memory/dialogue/quorum-waiter.js'
 import { ACK_STATUSES, type AckLevelCode, isAckLevel, isAckStatus, isInMask } from '../../shared/wire/ack.js'
 
 const NOT_SENT = 0
@@ -34,18 +35,6 @@ const AWAITED = 1
 const HELD = 2
 const COUNTED = 3
 const REFUSED = 4
-
-export interface QuorumTallyOptions {
-  /** Stake of each authority, by its index in the committee. */
-  readonly stakes: readonly number[]
-  readonly ownIndex: number
-  /** Stake that certifies: `2 · total / 3 + 1`, in integers. */
-  readonly quorumThreshold: number
-  /** Most entries at once: as many as there are own slots. */
-  readonly entriesMax: number
-  /** The least level that counts, for peers and for our own copy. */
-  readonly requiredLevel: AckLevelCode
-}
 
 /** What `ack` says: 'certified' is a 'counted' that made the quorum, at most once per entry. */
 export type TallyVerdict = AckVerdict | 'certified'

@@ -6,23 +6,23 @@
  *
  * Source: asonnino/narwhal worker/src/quorum_waiter.rs.
  */
+
 import { workerData } from 'node:worker_threads'
 import { RING_DRAIN_LIMIT } from '../../shared/constants.js'
 import { Counters } from '../../shared/memory/counters.js'
+import {
+  type MainToQuorumWaiter,
+  mainToQuorumWaiter,
+  type QuorumWaiterTask,
+  quorumWaiterToMain,
+} from '../../shared/memory/dialogue/quorum-waiter.js'
 import { Doorbell } from '../../shared/memory/doorbell.js'
-import type { Layout } from '../../shared/memory/layout.js'
-import { type MainToQuorumWaiter, mainToQuorumWaiter, quorumWaiterToMain } from '../../shared/memory/messages.js'
 import { RingConsumer, RingProducer } from '../../shared/memory/ring.js'
-import { QuorumTally, type QuorumTallyOptions } from './quorum-tally.js'
-
-export interface QuorumWaiterData {
-  readonly layout: Layout
-  readonly tally: QuorumTallyOptions
-}
+import { QuorumTally } from './quorum-tally.js'
 
 const UTILISATION_PERIOD_MS = 1000
 
-function run({ layout, tally: options }: QuorumWaiterData): void {
+function run({ layout, tally: options }: QuorumWaiterTask): void {
   const counters = new Counters(layout.counters['quorum-waiter'], 'quorum-waiter')
   const doorbell = new Doorbell(layout.doorbells['quorum-waiter'])
   const mainDoorbell = new Doorbell(layout.doorbells.main)
@@ -95,4 +95,4 @@ function run({ layout, tally: options }: QuorumWaiterData): void {
   )
 }
 
-run(workerData as QuorumWaiterData)
+run(workerData as QuorumWaiterTask)

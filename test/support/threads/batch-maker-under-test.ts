@@ -1,12 +1,12 @@
 /** A real batch-maker thread on a real port, with the test in the place of main. */
+
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 import { Counters } from '../../../src/shared/memory/counters.js'
-import type { BatchMakerToMain } from '../../../src/shared/memory/messages.js'
+import type { BatchMakerTask, BatchMakerToMain } from '../../../src/shared/memory/dialogue/batch-maker.js'
 import { Arena } from '../../../src/shared/memory/slots.js'
 import { checkBatch, readBatchHeader, transactionBytesMax, transactions } from '../../../src/shared/wire/batch.js'
-import type { BatchMakerTask } from '../../../src/threads/batch-maker/thread.js'
 import { type MainSide, startMainSide } from './main-side.js'
 
 export interface BatchMakerTestOptions {

@@ -1,12 +1,12 @@
 /** A real processor thread with a real store, with the test in the place of main. */
+
 import { MessageChannel } from 'node:worker_threads'
 import { ProcessorClient } from '../../../src/main/thread-host/processor-client.js'
 import { Counters } from '../../../src/shared/memory/counters.js'
-import type { ProcessorToMain } from '../../../src/shared/memory/messages.js'
+import type { ProcessorTask, ProcessorToMain } from '../../../src/shared/memory/dialogue/processor.js'
 import { Arena } from '../../../src/shared/memory/slots.js'
 import { encodeBatch } from '../../../src/shared/wire/batch.js'
 import { BatchDigester, frameOffsetsOf } from '../../../src/shared/wire/digest.js'
-import type { ProcessorTask } from '../../../src/threads/processor/thread.js'
 import { type MainSide, startMainSide } from './main-side.js'
 import { randomOf } from './pause.mjs'
 

@@ -12,10 +12,11 @@ import {
   WALK_CHUNK,
 } from '../../../src/shared/constants.js'
 import { encodeBase64 } from '../../../src/shared/crypto/public-key.js'
+import type { StoreOptions } from '../../../src/shared/memory/dialogue/processor.js'
 import { batchKey, decodeIndexEntry, openDatabases, readOwned, storedBytes } from '../../../src/shared/store/format.js'
 import { openStoreReader } from '../../../src/shared/store/store-reader.js'
 import { checkBatch, encodeBatch } from '../../../src/shared/wire/batch.js'
-import { Store, type StoreOptions } from '../../../src/threads/processor/store.js'
+import { Store } from '../../../src/threads/processor/store.js'
 import { seeded } from '../../support/random.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 import {

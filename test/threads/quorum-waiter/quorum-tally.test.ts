@@ -1,12 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { ACK_VERDICTS } from '../../../src/shared/memory/messages.js'
+import { ACK_VERDICTS, type QuorumTallyOptions } from '../../../src/shared/memory/dialogue/quorum-waiter.js'
 import { ACK_LEVELS, ACK_STATUSES, peerMask } from '../../../src/shared/wire/ack.js'
-import {
-  QuorumTally,
-  type QuorumTallyOptions,
-  type TallyVerdict,
-} from '../../../src/threads/quorum-waiter/quorum-tally.js'
+import { QuorumTally, type TallyVerdict } from '../../../src/threads/quorum-waiter/quorum-tally.js'
 
 const { stored, durable } = ACK_LEVELS
 const { ok } = ACK_STATUSES

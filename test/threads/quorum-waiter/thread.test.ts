@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { Counters } from '../../../src/shared/memory/counters.js'
+import type {
+  MainToQuorumWaiter,
+  QuorumWaiterTask,
+  QuorumWaiterToMain,
+} from '../../../src/shared/memory/dialogue/quorum-waiter.js'
 import { ownSlotsTotal } from '../../../src/shared/memory/layout.js'
-import type { MainToQuorumWaiter, QuorumWaiterToMain } from '../../../src/shared/memory/messages.js'
 import { ACK_LEVELS, ACK_STATUSES, peerMask } from '../../../src/shared/wire/ack.js'
-import type { QuorumWaiterData } from '../../../src/threads/quorum-waiter/thread.js'
 import { seeded } from '../../support/random.js'
 import { type MainSide, startMainSide } from '../../support/threads/main-side.js'
 import { until } from '../../support/until.js'
@@ -49,7 +52,7 @@ async function startQuorumWaiter(
       entriesMax: ownSlotsTotal(main.layout.options),
       requiredLevel: ACK_LEVELS.durable,
     },
-  } satisfies QuorumWaiterData)
+  } satisfies QuorumWaiterTask)
   return under
 }
 

@@ -10,13 +10,13 @@
  */
 
 import { IN_FLIGHT_MIN, IN_FLIGHT_SLOTS_SHARE, SLOTS_SHORT_SHARE, SLOTS_STARVED_MS } from '../../../shared/constants.js'
+import type { BatchMakerToMain } from '../../../shared/memory/dialogue/batch-maker.js'
+import type { OwnWork } from '../../../shared/memory/dialogue/processor.js'
 import type {
   AckVerdict,
-  BatchMakerToMain,
   MainToQuorumWaiter,
-  OwnWork,
   QuorumWaiterToMain,
-} from '../../../shared/memory/messages.js'
+} from '../../../shared/memory/dialogue/quorum-waiter.js'
 import type { Arena } from '../../../shared/memory/slots.js'
 import { type Ack, peerMask } from '../../../shared/wire/ack.js'
 import { FRAME_TYPES, writeFrameHeader } from '../../../shared/wire/frames.js'

@@ -4,6 +4,7 @@
  *
  * Each peer has its own slots: one that sends faster than we store waits on its own stream, and on nobody else's.
  */
+
 import type { Stream } from '@libp2p/interface'
 import {
   ACK_BYTES,
@@ -13,7 +14,7 @@ import {
   FRAME_STALL_MS,
 } from '../../../shared/constants.js'
 import { copyBytes } from '../../../shared/memory/copy-bytes.js'
-import type { InboundWork, ProcessorToMain } from '../../../shared/memory/messages.js'
+import type { InboundWork, ProcessorToMain } from '../../../shared/memory/dialogue/processor.js'
 import type { Arena } from '../../../shared/memory/slots.js'
 import type { PeerRefusal } from '../../../shared/refusals.js'
 import { ACK_LEVELS, ACK_STATUSES, type AckLevel, writeAck } from '../../../shared/wire/ack.js'

@@ -10,6 +10,7 @@
  *
  * Source: asonnino/narwhal worker/src/synchronizer.rs.
  */
+
 import type { Stream } from '@libp2p/interface'
 import {
   BATCH_HEADER_BYTES,
@@ -24,7 +25,7 @@ import {
 } from '../../../shared/constants.js'
 import { NarvalError } from '../../../shared/errors.js'
 import { copyBytes } from '../../../shared/memory/copy-bytes.js'
-import type { InboundWork } from '../../../shared/memory/messages.js'
+import type { InboundWork } from '../../../shared/memory/dialogue/processor.js'
 import type { Arena } from '../../../shared/memory/slots.js'
 import type { PeerRefusal } from '../../../shared/refusals.js'
 import { digestKey } from '../../../shared/wire/digest-key.js'

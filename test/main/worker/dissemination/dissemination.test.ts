@@ -1,10 +1,11 @@
 /** Dissemination: what holds a slot, who is told what and in which order. Its quorum-waiter is the test. */
+
 import type { Stream } from '@libp2p/interface'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Dissemination } from '../../../../src/main/worker/dissemination/dissemination.js'
 import { IN_FLIGHT_MIN, SLOTS_STARVED_MS } from '../../../../src/shared/constants.js'
-import type { AckVerdict, MainToQuorumWaiter } from '../../../../src/shared/memory/messages.js'
+import type { AckVerdict, MainToQuorumWaiter } from '../../../../src/shared/memory/dialogue/quorum-waiter.js'
 import { Arena, slotStride } from '../../../../src/shared/memory/slots.js'
 import { FRAME_TYPES } from '../../../../src/shared/wire/frames.js'
 import { RawStream } from '../../../support/raw-stream.js'

@@ -1,11 +1,12 @@
 /** InboundBatches over real libp2p streams, with a processor that answers when the test says so. */
+
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Stream } from '@libp2p/interface'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { SlotPool } from '../../../../src/main/lib/slot-pool.js'
 import { InboundBatches, type InboundBatchesOptions } from '../../../../src/main/worker/inbound/inbound-batches.js'
 import { ACK_BYTES, ACK_BYTES_UNREAD_MAX, STREAM_WINDOW_BYTES } from '../../../../src/shared/constants.js'
-import type { InboundStatus, InboundWork } from '../../../../src/shared/memory/messages.js'
+import type { InboundStatus, InboundWork } from '../../../../src/shared/memory/dialogue/processor.js'
 import { Arena, slotStride } from '../../../../src/shared/memory/slots.js'
 import { encodeBatch } from '../../../../src/shared/wire/batch.js'
 import { FRAME_TYPES } from '../../../../src/shared/wire/frames.js'

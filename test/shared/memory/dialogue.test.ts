@@ -1,23 +1,27 @@
 import { describe, expect, it } from 'vitest'
-import { DOORBELL_BYTES, Doorbell } from '../../../src/shared/memory/doorbell.js'
 import {
-  ACK_VERDICTS,
   type BatchMakerToMain,
   batchMakerToMain,
+  type MainToBatchMaker,
+  mainToBatchMaker,
+} from '../../../src/shared/memory/dialogue/batch-maker.js'
+import {
   INBOUND_STATUSES,
   type InboundWork,
   inboundWork,
-  type MainToBatchMaker,
-  type MainToQuorumWaiter,
-  mainToBatchMaker,
-  mainToQuorumWaiter,
   type OwnWork,
   ownWork,
   type ProcessorToMain,
   processorToMain,
+} from '../../../src/shared/memory/dialogue/processor.js'
+import {
+  ACK_VERDICTS,
+  type MainToQuorumWaiter,
+  mainToQuorumWaiter,
   type QuorumWaiterToMain,
   quorumWaiterToMain,
-} from '../../../src/shared/memory/messages.js'
+} from '../../../src/shared/memory/dialogue/quorum-waiter.js'
+import { DOORBELL_BYTES, Doorbell } from '../../../src/shared/memory/doorbell.js'
 import {
   type Codec,
   capacityFor,

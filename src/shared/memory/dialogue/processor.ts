@@ -1,0 +1,219 @@
+/**
+ * Main and the processor: what the thread is started with, what the two say to each other over their rings, and what
+ * main asks beside the batches over a message port.
+ */
+import type { MessagePort } from 'node:worker_threads'
+import type { Layout } from '../layout.js'
+import type { Codec } from '../ring.js'
+import {
+  AUTHOR,
+  COUNT,
+  DIGEST,
+  KIND,
+  LENGTH,
+  LEVEL,
+  PEER,
+  readBytes,
+  SEQUENCE,
+  SLOT,
+  unknownKind,
+  writeBytes,
+} from './descriptor.js'
+
+export interface ProcessorOptions {
+  readonly workerId: number
+  readonly batchBytesMax: number
+  /** Public keys by authority index. */
+  readonly authorities: readonly Uint8Array[]
+  readonly ownIndex: number
+  /** Bytes that stored batches may take, those included that are kept free for own batches under way. */
+  readonly storeBytesMax: number
+  /** Log what the reference logs with its `benchmark` feature. */
+  readonly benchmark: boolean
+}
+
+export interface StoreOptions {
+  readonly directory: string
+  /** The authority's public key: a store belongs to one worker of one authority. */
+  readonly authority: Uint8Array
+  readonly workerId: number
+  /** What `put` waits for: the commit, or the flush as well. */
+  readonly level: 'stored' | 'durable'
+  /** How many Cleanup rounds a batch is kept after its stamp; 0 keeps everything. */
+  readonly retentionRounds: number
+}
+
+export interface ProcessorTask {
+  readonly layout: Layout
+  /** Reports to main. */
+  readonly port: MessagePort
+  /** Requests from main; its closing ends the thread. */
+  readonly control: MessagePort
+  readonly processor: ProcessorOptions
+  readonly store: StoreOptions
+}
+
+/** main → processor, own batches. */
+export type OwnWork = {
+  readonly kind: 'own'
+  readonly slot: number
+  readonly sequence: bigint
+  readonly byteLength: number
+}
+
+/** main → processor, batches of others. */
+export type InboundWork = {
+  readonly kind: 'inbound'
+  readonly slot: number
+  /** Index of the authority whose worker sent it. */
+  readonly peer: number
+  /** Index of the authority that made it; not the peer's where it was fetched from a third party. */
+  readonly author: number
+  readonly byteLength: number
+  /** The digest asked for, if it was asked for. */
+  readonly expected: Uint8Array | null
+}
+
+/** Why a batch of another authority was not stored; its place in the list is its code in a descriptor. */
+export const INBOUND_STATUSES = ['ok', 'invalid', 'quota', 'store-full', 'not-as-asked'] as const
+export type InboundStatus = (typeof INBOUND_STATUSES)[number]
+
+/** processor → main. One for each work, after its commit. */
+export type ProcessorToMain =
+  | {
+      readonly kind: 'own-stored'
+      readonly slot: number
+      readonly sequence: bigint
+      readonly digest: Uint8Array
+    }
+  | {
+      readonly kind: 'inbound-done'
+      readonly slot: number
+      readonly peer: number
+      readonly author: number
+      readonly sequence: bigint
+      readonly digest: Uint8Array
+      readonly status: InboundStatus
+      /** It was stored before; it is acknowledged and reported again. */
+      readonly again: boolean
+      readonly transactions: number
+      readonly byteLength: number
+    }
+
+export const ownWork: Codec<OwnWork> = {
+  write(view, at, message) {
+    view.setUint8(at + KIND, 1)
+    view.setUint32(at + SLOT, message.slot, true)
+    view.setBigUint64(at + SEQUENCE, message.sequence, true)
+    view.setUint32(at + LENGTH, message.byteLength, true)
+  },
+  read(view, at) {
+    return {
+      kind: 'own',
+      slot: view.getUint32(at + SLOT, true),
+      sequence: view.getBigUint64(at + SEQUENCE, true),
+      byteLength: view.getUint32(at + LENGTH, true),
+    }
+  },
+}
+
+export const inboundWork: Codec<InboundWork> = {
+  write(view, at, message) {
+    view.setUint8(at + KIND, message.expected === null ? 1 : 2)
+    view.setUint16(at + PEER, message.peer, true)
+    view.setUint32(at + SLOT, message.slot, true)
+    view.setUint32(at + LENGTH, message.byteLength, true)
+    view.setUint32(at + AUTHOR, message.author, true)
+    if (message.expected !== null) writeBytes(view, at + DIGEST, message.expected)
+  },
+  read(view, at) {
+    return {
+      kind: 'inbound',
+      peer: view.getUint16(at + PEER, true),
+      slot: view.getUint32(at + SLOT, true),
+      byteLength: view.getUint32(at + LENGTH, true),
+      author: view.getUint32(at + AUTHOR, true),
+      expected: view.getUint8(at + KIND) === 2 ? readBytes(view, at + DIGEST) : null,
+    }
+  },
+}
+
+const AGAIN = 0x80
+
+export const processorToMain: Codec<ProcessorToMain> = {
+  write(view, at, message) {
+    view.setUint8(at + KIND, message.kind === 'own-stored' ? 1 : 2)
+    view.setUint32(at + SLOT, message.slot, true)
+    view.setBigUint64(at + SEQUENCE, message.sequence, true)
+    writeBytes(view, at + DIGEST, message.digest)
+    if (message.kind === 'own-stored') return
+    view.setUint8(at + LEVEL, INBOUND_STATUSES.indexOf(message.status) | (message.again ? AGAIN : 0))
+    view.setUint16(at + PEER, message.peer, true)
+    view.setUint32(at + LENGTH, message.byteLength, true)
+    view.setUint32(at + COUNT, message.transactions, true)
+    view.setUint32(at + AUTHOR, message.author, true)
+  },
+  read(view, at) {
+    const kind = view.getUint8(at + KIND)
+    const slot = view.getUint32(at + SLOT, true)
+    const sequence = view.getBigUint64(at + SEQUENCE, true)
+    const digest = readBytes(view, at + DIGEST)
+    if (kind === 1) return { kind: 'own-stored', slot, sequence, digest }
+    if (kind !== 2) return unknownKind(kind)
+    const level = view.getUint8(at + LEVEL)
+    return {
+      kind: 'inbound-done',
+      slot,
+      sequence,
+      digest,
+      peer: view.getUint16(at + PEER, true),
+      author: view.getUint32(at + AUTHOR, true),
+      status: INBOUND_STATUSES[level & ~AGAIN] ?? unknownKind(level),
+      again: (level & AGAIN) !== 0,
+      transactions: view.getUint32(at + COUNT, true),
+      byteLength: view.getUint32(at + LENGTH, true),
+    }
+  },
+}
+
+/**
+ * What main asks of the processor beside the batches themselves: reads and rare writes of the store, over a message
+ * port, one answer for each request. Batches are transferred, not copied.
+ */
+export type ProcessorRequest =
+  /** The bytes of stored batches. */
+  | { readonly type: 'get'; readonly digest: Uint8Array }
+  /** Which of these are stored; with `touch` those get the newest stamp. */
+  | { readonly type: 'find'; readonly digests: readonly Uint8Array[]; readonly touch: boolean }
+  /** The primary has been told of these own batches. */
+  | { readonly type: 'reported'; readonly digests: readonly Uint8Array[] }
+  | { readonly type: 'cleanup'; readonly round: bigint }
+  | { readonly type: 'reserve-sequences' }
+  /** A walk over own batches that were not reported, at most WALK_CHUNK at a time. */
+  | { readonly type: 'unreported'; readonly after: Uint8Array | undefined }
+  /** A walk over the batches of the last `rounds` stamps, at most WALK_CHUNK at a time. */
+  | { readonly type: 'recent'; readonly rounds: bigint; readonly after: Uint8Array | undefined }
+
+export interface ProcessorAnswers {
+  get: { readonly author: Uint8Array; readonly bytes: Uint8Array<ArrayBuffer> } | undefined
+  /** Of each digest asked for, its author, or undefined. */
+  find: readonly (Uint8Array | undefined)[]
+  reported: undefined
+  cleanup: { readonly deleted: number }
+  'reserve-sequences': { readonly start: bigint; readonly end: bigint }
+  unreported: readonly Uint8Array[]
+  recent: {
+    readonly found: readonly { readonly digest: Uint8Array; readonly author: Uint8Array }[]
+    readonly next: Uint8Array | undefined
+  }
+}
+
+export interface ProcessorCall {
+  readonly id: number
+  readonly request: ProcessorRequest
+}
+
+export interface ProcessorReply {
+  readonly id: number
+  readonly answer: ProcessorAnswers[keyof ProcessorAnswers]
+}
