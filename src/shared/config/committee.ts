@@ -6,6 +6,7 @@
 import assert from 'node:assert'
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
+import { pathArgument, textArgument } from '../arguments.js'
 import { COMMITTEE_SIZE_MAX, STAKE_MAX, WORKER_ID_MAX, WORKERS_PER_AUTHORITY_MAX } from '../constants.js'
 import { decodePublicKey, encodeBase64 } from '../crypto/public-key.js'
 import { NarvalError } from '../errors.js'
@@ -147,13 +148,17 @@ const schema = z
     return new Committee(members)
   })
 
-/** The committee that `json`, the content of a file, describes. Errors: `ERR_COMMITTEE_MALFORMED`. */
-export function parseCommittee(json: unknown, where: string): Committee {
-  return check(schema, json, 'ERR_COMMITTEE_MALFORMED', where)
+/**
+ * The committee that `json`, the content of a file, describes; `where` begins the messages of errors. Errors:
+ * `ERR_COMMITTEE_MALFORMED`.
+ */
+export function parseCommittee(json: unknown, where = 'committee'): Committee {
+  return check(schema, json, 'ERR_COMMITTEE_MALFORMED', textArgument('where', where))
 }
 
 /** Errors: `ERR_FILE_MISSING`, `ERR_FILE_UNREADABLE`, `ERR_FILE_MALFORMED`, `ERR_COMMITTEE_MALFORMED`. */
 export function readCommittee(path: string): Committee {
+  pathArgument('path', path)
   const remedy = 'make it with an entry for each authority, as README.md shows'
   return parseCommittee(readJsonFile(path, 'committee file', remedy), `committee file ${path}`)
 }

@@ -4,7 +4,8 @@
  */
 
 import { z } from 'zod'
-import { SEED_BYTES } from '../constants.js'
+import { bytesArgument, objectArgument, pathArgument, textArgument } from '../arguments.js'
+import { PUBLIC_KEY_BYTES, SEED_BYTES } from '../constants.js'
 import { generateSeed, publicKeyOf } from '../crypto/ed25519.js'
 import { decodeBase64, decodePublicKey, encodeBase64 } from '../crypto/public-key.js'
 import { NarvalError } from '../errors.js'
@@ -33,7 +34,8 @@ export function keysOf(seed: Uint8Array): Keys {
 }
 
 /** Errors: `ERR_KEYS_MALFORMED`. */
-export function parseKeys(json: unknown, where: string): Keys {
+export function parseKeys(json: unknown, where = 'keys'): Keys {
+  textArgument('where', where)
   const { name, secret } = check(schema, json, 'ERR_KEYS_MALFORMED', where)
   const publicKey = decodePublicKey(name)
   if (publicKey === undefined) throw malformed(where, 'name: expected 44 characters of base64, 32 bytes')
@@ -49,6 +51,7 @@ export function parseKeys(json: unknown, where: string): Keys {
 
 /** Errors: `ERR_FILE_MISSING`, `ERR_FILE_UNREADABLE`, `ERR_FILE_MALFORMED`, `ERR_KEYS_MALFORMED`. */
 export function readKeys(path: string): Keys {
+  pathArgument('path', path)
   const remedy = `make it with \`node dist/node.js generate_keys --filename ${path}\``
   return parseKeys(readJsonFile(path, 'key file', remedy), `key file ${path}`)
 }
@@ -60,7 +63,23 @@ export function formatKeys(keys: Keys): string {
 
 /** Writes a new file that its owner alone can read. Errors: `ERR_FILE_EXISTS` and others of `writeNewFile`. */
 export function writeKeys(path: string, keys: Keys): void {
-  writeNewFile(path, formatKeys(keys), 0o600)
+  writeNewFile(pathArgument('path', path), formatKeys(keysArgument('keys', keys)), 0o600)
+}
+
+/** Keys that a caller hands in: as `readKeys` and `generateKeys` make them. */
+export function keysArgument(name: string, value: unknown): Keys {
+  const {
+    publicKey,
+    seed,
+    name: authority,
+  } = objectArgument(name, value, 'keys, as readKeys and generateKeys give them')
+  bytesArgument(`${name}.publicKey`, publicKey, PUBLIC_KEY_BYTES)
+  const keys = keysOf(new Uint8Array(bytesArgument(`${name}.seed`, seed, SEED_BYTES)))
+  if (keys.name !== encodeBase64(publicKey as Uint8Array)) {
+    throw new RangeError(`${name}.publicKey: not the public key of ${name}.seed`)
+  }
+  if (textArgument(`${name}.name`, authority) === keys.name) return keys
+  throw new RangeError(`${name}.name: expected the public key in base64, ${keys.name}`)
 }
 
 function malformed(where: string, problem: string): NarvalError {

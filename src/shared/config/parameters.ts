@@ -1,9 +1,10 @@
 /**
- * The parameters of a node. The reference's seven (asonnino/narwhal config/src/lib.rs `Parameters`) are all required in
- * a file; narval's own keys beside them are optional. Without a file all have their defaults.
+ * The parameters of a node: the reference's seven (asonnino/narwhal config/src/lib.rs `Parameters`), and narval's own. In
+ * a file and in a program alike, those that are not given have their defaults.
  */
 import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
+import { pathArgument, textArgument } from '../arguments.js'
 import * as limits from '../constants.js'
 import { NarvalError } from '../errors.js'
 import { formatJson, readJsonFile } from './config-file.js'
@@ -47,91 +48,118 @@ export interface Parameters {
   readonly networkKeyPath?: string
 }
 
-const delay = integer(1, limits.DELAY_MS_MAX)
-
-/** The file's keys, in the reference's order, then narval's. */
-const schema = z
-  .strictObject({
-    header_size: integer(1, limits.REFERENCE_FRAME_BYTES_MAX),
-    max_header_delay: delay,
-    gc_depth: integer(1, limits.ROUNDS_MAX),
-    sync_retry_delay: delay,
-    sync_retry_nodes: integer(1, limits.COMMITTEE_SIZE_MAX),
-    batch_size: integer(limits.BATCH_SIZE_MIN, limits.BATCH_SIZE_MAX),
-    max_batch_delay: delay,
-    ack_level: choice(['durable', 'stored']).default('durable'),
-    ack_timeout: delay.default(30_000),
-    own_slots: integer(limits.OWN_SLOTS_MIN, limits.OWN_SLOTS_MAX).default(32),
-    inbound_slots: integer(limits.INBOUND_SLOTS_MIN, limits.INBOUND_SLOTS_MAX).default(8),
-    retention_rounds: integer(0, limits.ROUNDS_MAX).default(0),
-    store_bytes_max: integer(limits.STORE_BYTES_MIN, Number.MAX_SAFE_INTEGER).default(64 * 1024 ** 3),
-    client_connections_max: integer(1, limits.CLIENT_CONNECTIONS_MAX).default(1024),
-    client_idle_timeout: delay.default(30_000),
-    network_key: text('the path of a file', (path) => (path === '' ? undefined : path)).optional(),
-  })
-  .transform((file): Parameters => {
-    const { network_key: networkKeyPath } = file
-    return {
-      headerBytes: file.header_size,
-      maxHeaderDelayMs: file.max_header_delay,
-      gcDepthRounds: file.gc_depth,
-      syncRetryDelayMs: file.sync_retry_delay,
-      syncRetryNodes: file.sync_retry_nodes,
-      batchBytesMax: file.batch_size,
-      maxBatchDelayMs: file.max_batch_delay,
-      ackLevel: file.ack_level,
-      ackTimeoutMs: file.ack_timeout,
-      ownSlots: file.own_slots,
-      inboundSlotsPerPeer: file.inbound_slots,
-      retentionRounds: file.retention_rounds,
-      storeBytesMax: file.store_bytes_max,
-      clientConnectionsMax: file.client_connections_max,
-      clientIdleTimeoutMs: file.client_idle_timeout,
-      ...(networkKeyPath === undefined ? {} : { networkKeyPath }),
-    }
-  })
-
-/** The reference's code defaults. */
-const REFERENCE_DEFAULTS = {
-  header_size: 1000,
-  max_header_delay: 100,
-  gc_depth: 50,
-  sync_retry_delay: 5000,
-  sync_retry_nodes: 3,
-  batch_size: 500_000,
-  max_batch_delay: 100,
-} as const
-
-export function defaultParameters(): Parameters {
-  return parseParameters(REFERENCE_DEFAULTS, 'the defaults')
+interface Field {
+  /** Its key in a file. */
+  readonly key: string
+  readonly type: z.ZodType
 }
 
-/** The parameters that `json`, the content of a file, names. Errors: `ERR_PARAMETERS_MALFORMED`. */
-export function parseParameters(json: unknown, where: string): Parameters {
-  return checkParameters(check(schema, json, 'ERR_PARAMETERS_MALFORMED', where), where)
+const delay = integer(1, limits.DELAY_MS_MAX)
+
+/** Each parameter's key in a file, its limits and its default: the reference's seven first, in its order and with its values. */
+const FIELDS = {
+  headerBytes: { key: 'header_size', type: integer(1, limits.REFERENCE_FRAME_BYTES_MAX).default(1000) },
+  maxHeaderDelayMs: { key: 'max_header_delay', type: delay.default(100) },
+  gcDepthRounds: { key: 'gc_depth', type: integer(1, limits.ROUNDS_MAX).default(50) },
+  syncRetryDelayMs: { key: 'sync_retry_delay', type: delay.default(5000) },
+  syncRetryNodes: { key: 'sync_retry_nodes', type: integer(1, limits.COMMITTEE_SIZE_MAX).default(3) },
+  batchBytesMax: { key: 'batch_size', type: integer(limits.BATCH_SIZE_MIN, limits.BATCH_SIZE_MAX).default(500_000) },
+  maxBatchDelayMs: { key: 'max_batch_delay', type: delay.default(100) },
+  ackLevel: { key: 'ack_level', type: choice(['durable', 'stored']).default('durable') },
+  ackTimeoutMs: { key: 'ack_timeout', type: delay.default(30_000) },
+  ownSlots: { key: 'own_slots', type: integer(limits.OWN_SLOTS_MIN, limits.OWN_SLOTS_MAX).default(32) },
+  inboundSlotsPerPeer: {
+    key: 'inbound_slots',
+    type: integer(limits.INBOUND_SLOTS_MIN, limits.INBOUND_SLOTS_MAX).default(8),
+  },
+  retentionRounds: { key: 'retention_rounds', type: integer(0, limits.ROUNDS_MAX).default(0) },
+  storeBytesMax: {
+    key: 'store_bytes_max',
+    type: integer(limits.STORE_BYTES_MIN, Number.MAX_SAFE_INTEGER).default(64 * 1024 ** 3),
+  },
+  clientConnectionsMax: {
+    key: 'client_connections_max',
+    type: integer(1, limits.CLIENT_CONNECTIONS_MAX).default(1024),
+  },
+  clientIdleTimeoutMs: { key: 'client_idle_timeout', type: delay.default(30_000) },
+  networkKeyPath: {
+    key: 'network_key',
+    type: text('the path of a file', (path) => (path === '' ? undefined : path)).optional(),
+  },
+} as const satisfies Record<keyof Parameters, Field>
+
+/** The keys that a file always has: the reference's scripts read them. */
+const REFERENCE_KEYS = [
+  'header_size',
+  'max_header_delay',
+  'gc_depth',
+  'sync_retry_delay',
+  'sync_retry_nodes',
+  'batch_size',
+  'max_batch_delay',
+]
+
+type FieldName = keyof Parameters
+const NAMES = Object.keys(FIELDS) as FieldName[]
+/** How a parameter is called where it was given: by its key in a file, by its field's name in a program. */
+type Naming = (name: FieldName) => string
+const inFile: Naming = (name) => FIELDS[name].key
+const inProgram: Naming = (name) => name
+
+const fileSchema = schemaOf(inFile)
+const programSchema = schemaOf(inProgram)
+
+export function defaultParameters(): Parameters {
+  return checkParameters({}, 'the defaults')
 }
 
 /**
- * The relations between parameters, for those that changed after they were parsed. Returns `parameters`.
- *
- * Errors: `ERR_PARAMETERS_MALFORMED`.
+ * The parameters that `json`, the content of a file, names. Those that are missing have their defaults. Errors:
+ * `ERR_PARAMETERS_MALFORMED`.
  */
-export function checkParameters(parameters: Parameters, where: string): Parameters {
+export function parseParameters(json: unknown, where = 'parameters'): Parameters {
+  return parse(fileSchema, inFile, json, textArgument('where', where))
+}
+
+/**
+ * The same for parameters that a program has put together, by the names of their fields. Errors:
+ * `ERR_PARAMETERS_MALFORMED`.
+ */
+export function checkParameters(parameters: Partial<Parameters>, where: string): Parameters {
+  return parse(programSchema, inProgram, parameters, where)
+}
+
+function schemaOf(nameOf: Naming): z.ZodType<Record<string, unknown>> {
+  return z.strictObject(Object.fromEntries(NAMES.map((name) => [nameOf(name), FIELDS[name].type])))
+}
+
+function parse(schema: z.ZodType<Record<string, unknown>>, nameOf: Naming, given: unknown, where: string): Parameters {
+  const checked = check(schema, given, 'ERR_PARAMETERS_MALFORMED', where)
+  const values = NAMES.map((name) => [name, checked[nameOf(name)]]).filter(([, value]) => value !== undefined)
+  const parameters = Object.fromEntries(values) as Parameters
+  checkRelations(parameters, nameOf, where)
+  return parameters
+}
+
+function checkRelations(parameters: Parameters, nameOf: Naming, where: string): void {
   const { retentionRounds, gcDepthRounds, storeBytesMax, ownSlots, batchBytesMax } = parameters
-  const refuse = (text: string): never => {
-    throw new NarvalError('ERR_PARAMETERS_MALFORMED', `${where}: ${text}`)
+  const refuse = (name: FieldName, problem: string): never => {
+    throw new NarvalError('ERR_PARAMETERS_MALFORMED', `${where}: ${nameOf(name)}: ${problem}`)
   }
   if (retentionRounds !== 0 && retentionRounds < 2 * gcDepthRounds) {
-    refuse(`retention_rounds: expected 0, or at least ${2 * gcDepthRounds}, twice gc_depth; found ${retentionRounds}`)
+    refuse(
+      'retentionRounds',
+      `expected 0, or at least ${2 * gcDepthRounds}, twice ${nameOf('gcDepthRounds')}; found ${retentionRounds}`,
+    )
   }
   // Below it the room kept for own batches that are under way is all there is, and the store is full from the start.
   const storeBytesMin = 2 * (ownSlots + limits.RESEND_SLOTS) * batchBytesMax
   if (storeBytesMax < storeBytesMin) {
     refuse(
-      `store_bytes_max: expected at least ${storeBytesMin}, twice what own_slots batches take; found ${storeBytesMax}`,
+      'storeBytesMax',
+      `expected at least ${storeBytesMin}, twice what ${nameOf('ownSlots')} batches take; found ${storeBytesMax}`,
     )
   }
-  return parameters
 }
 
 /**
@@ -140,7 +168,8 @@ export function checkParameters(parameters: Parameters, where: string): Paramete
  * Errors: `ERR_FILE_MISSING`, `ERR_FILE_UNREADABLE`, `ERR_FILE_MALFORMED`, `ERR_PARAMETERS_MALFORMED`.
  */
 export function readParameters(path: string): Parameters {
-  const remedy = `make it with the seven keys ${Object.keys(REFERENCE_DEFAULTS).join(', ')}, or leave out --parameters`
+  pathArgument('path', path)
+  const remedy = `make it, with those of the keys that are not to have their defaults: ${NAMES.map(inFile).join(', ')}; or leave out --parameters`
   const parameters = parseParameters(readJsonFile(path, 'parameter file', remedy), `parameter file ${path}`)
   if (parameters.networkKeyPath === undefined) return parameters
   return { ...parameters, networkKeyPath: resolve(dirname(path), parameters.networkKeyPath) }
@@ -148,31 +177,7 @@ export function readParameters(path: string): Parameters {
 
 /** A parameter file: the reference's seven keys, and those of narval's that differ from their defaults. */
 export function formatParameters(parameters: Parameters): string {
-  const file = fileOf(parameters)
-  const defaults = fileOf(defaultParameters())
-  const own = Object.entries(file).filter(
-    ([key, value]) => key in REFERENCE_DEFAULTS || value !== defaults[key as keyof typeof defaults],
-  )
-  return formatJson(Object.fromEntries(own))
-}
-
-function fileOf(parameters: Parameters): z.input<typeof schema> {
-  return {
-    header_size: parameters.headerBytes,
-    max_header_delay: parameters.maxHeaderDelayMs,
-    gc_depth: parameters.gcDepthRounds,
-    sync_retry_delay: parameters.syncRetryDelayMs,
-    sync_retry_nodes: parameters.syncRetryNodes,
-    batch_size: parameters.batchBytesMax,
-    max_batch_delay: parameters.maxBatchDelayMs,
-    ack_level: parameters.ackLevel,
-    ack_timeout: parameters.ackTimeoutMs,
-    own_slots: parameters.ownSlots,
-    inbound_slots: parameters.inboundSlotsPerPeer,
-    retention_rounds: parameters.retentionRounds,
-    store_bytes_max: parameters.storeBytesMax,
-    client_connections_max: parameters.clientConnectionsMax,
-    client_idle_timeout: parameters.clientIdleTimeoutMs,
-    network_key: parameters.networkKeyPath,
-  }
+  const defaults = defaultParameters()
+  const shown = NAMES.filter((name) => REFERENCE_KEYS.includes(inFile(name)) || parameters[name] !== defaults[name])
+  return formatJson(Object.fromEntries(shown.map((name) => [inFile(name), parameters[name]])))
 }

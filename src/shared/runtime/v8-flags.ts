@@ -16,6 +16,8 @@
  *
  * docs/performance.md has the figures.
  */
+import { textArgument } from '../arguments.js'
+
 const FLAGS = [
   '--min-semi-space-size=16',
   '--max-semi-space-size=16',
@@ -28,6 +30,7 @@ const NODE_MAJORS_TRIED = [20, 22, 24]
 
 /** @param nodeVersion as in `process.versions.node` */
 export function v8FlagsFor(nodeVersion: string): readonly string[] {
+  textArgument('nodeVersion', nodeVersion)
   return NODE_MAJORS_TRIED.includes(Number(nodeVersion.split('.')[0])) ? FLAGS : []
 }
 

@@ -5,6 +5,7 @@ import {
   checkParameters,
   defaultParameters,
   formatParameters,
+  type Parameters,
   parseParameters,
   readParameters,
 } from '../../../src/shared/config/parameters.js'
@@ -95,9 +96,17 @@ describe('a parameter file', () => {
     expect(readParameters(join(directory, 'p.json')).networkKeyPath).toBe(join(directory, 'n.json'))
   })
 
-  test.each(Object.keys(file))('without %s is refused', (key) => {
-    const { [key]: _, ...rest } = file
-    expect(() => parseParameters(rest, 'test')).toThrow(refused(`test: ${key}: expected an integer`))
+  test('has the defaults for what is not in it', () => {
+    expect(parseParameters({}, 'test')).toEqual(defaultParameters())
+    expect(parseParameters({ batch_size: 10_000 }, 'test')).toEqual({ ...defaultParameters(), batchBytesMax: 10_000 })
+    for (const key of Object.keys(file)) {
+      const { [key]: _, ...rest } = file
+      expect(Object.keys(parseParameters(rest, 'test'))).toEqual(Object.keys(defaultParameters()))
+    }
+  })
+
+  test.each([undefined, null, 'gc_depth', 7, []])('that is %j is refused', (json) => {
+    expect(() => parseParameters(json, 'test')).toThrow(refused('test: expected object'))
   })
 
   test.each([
@@ -154,10 +163,29 @@ describe('a parameter file', () => {
   })
 })
 
-test('parameters that were changed after they were read are checked against each other again', () => {
-  const changed = { ...defaultParameters(), retentionRounds: 99 }
-  expect(() => checkParameters(changed, 'options')).toThrow(
-    refused('options: retention_rounds: expected 0, or at least 100'),
-  )
-  expect(checkParameters({ ...changed, retentionRounds: 100 }, 'options').retentionRounds).toBe(100)
+describe('parameters of a program', () => {
+  test('have the defaults for what is not given, or undefined', () => {
+    expect(checkParameters({}, 'options')).toEqual(defaultParameters())
+    expect(checkParameters({ ownSlots: 4 }, 'options')).toEqual({ ...defaultParameters(), ownSlots: 4 })
+    const missing = { ownSlots: undefined } as unknown as Partial<Parameters>
+    expect(checkParameters(missing, 'options')).toEqual(defaultParameters())
+  })
+
+  test('are named as their fields are', () => {
+    expect(() => checkParameters({ ownSlots: 3 }, 'options')).toThrow(
+      refused('options: ownSlots: expected an integer from 4 to 1024, found 3'),
+    )
+    const misspelt = { own_slots: 4 } as Partial<Parameters>
+    expect(() => checkParameters(misspelt, 'options')).toThrow(refused('options: unknown "own_slots"'))
+  })
+
+  test('are checked against each other', () => {
+    expect(() => checkParameters({ retentionRounds: 99 }, 'options')).toThrow(
+      refused('options: retentionRounds: expected 0, or at least 100, twice gcDepthRounds; found 99'),
+    )
+    expect(checkParameters({ retentionRounds: 100 }, 'options').retentionRounds).toBe(100)
+    expect(() =>
+      checkParameters({ ownSlots: 1024, batchBytesMax: 8_388_608, storeBytesMax: 2 ** 30 }, 'options'),
+    ).toThrow(refused('options: storeBytesMax: expected at least'))
+  })
 })
