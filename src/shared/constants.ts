@@ -212,9 +212,11 @@ export const WALK_CHUNK = 256
 
 /** The version of the protocols in docs/protocol.md. Workers of different versions refuse each other's hello. */
 export const PROTOCOL_VERSION = 1
+/** Bytes of yamux's window of a stream when it opens, both ways: the specification's, which every implementation assumes. */
+export const STREAM_WINDOW_INITIAL_BYTES = 256 * 1024
 /**
- * Bytes of yamux's window of a stream, the same on both sides (it is assumed, never announced). A sender fills it only
- * while the receiver has slots; 4 MiB holds eight batches, the bandwidth-delay product of 400 Mbit/s over 80 ms.
+ * Bytes of the window of a stream on which batches come in, once its reader has raised it by an update. A sender fills it
+ * only while the receiver has slots; 4 MiB holds eight batches, the bandwidth-delay product of 400 Mbit/s over 80 ms.
  */
 export const STREAM_WINDOW_BYTES = 4 * 1024 * 1024
 /**
@@ -296,7 +298,8 @@ export const PRIMARY_CONNECTIONS_MAX = 64
 /** Synchronize messages for our own key that are taken from other addresses than our primary's, in a second. */
 export const FOREIGN_SYNCHRONIZE_PER_SECOND = 20
 
-assert(SLICE_BYTES <= STREAM_WINDOW_BYTES)
+assert(SLICE_BYTES <= STREAM_WINDOW_INITIAL_BYTES)
+assert(STREAM_WINDOW_INITIAL_BYTES <= STREAM_WINDOW_BYTES)
 
 // --- The primary link: connections ----------------------------------------------------------------------------------
 

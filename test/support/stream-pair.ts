@@ -1,6 +1,7 @@
 /** Pairs of real libp2p streams: two nodes in this process, connected over loopback. */
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import { createLibp2pNode } from '../../src/main/network/libp2p-node.js'
+import { createStockNode } from './stock-node.js'
 import { within } from './until.js'
 
 const PROTOCOL = '/test/1'
@@ -20,21 +21,24 @@ export class StreamPairs {
     this.asShipped = asShipped
   }
 
-  static async start(): Promise<StreamPairs> {
+  /** @param stock which of them is a node with default options, if one is */
+  static async start(stock?: 'dialler' | 'listener'): Promise<StreamPairs> {
     let pairs: StreamPairs | undefined
     let asShipped = 0
     const nodes = await Promise.all(
-      [1, 2].map((byte) =>
-        createLibp2pNode({
-          networkKeySeed: new Uint8Array(32).fill(byte),
+      (['dialler', 'listener'] as const).map((role, index) => {
+        const networkKeySeed = new Uint8Array(32).fill(index + 1)
+        if (role === stock) return createStockNode(networkKeySeed)
+        return createLibp2pNode({
+          networkKeySeed,
           listen: { host: '127.0.0.1', port: 0 },
           authorities: 4,
           admits: () => true,
           onAsShipped: () => {
             asShipped += 1
           },
-        }),
-      ),
+        })
+      }),
     )
     const [dialler, listener] = nodes as [Libp2p, Libp2p]
     await listener.handle(PROTOCOL, (stream) => pairs?.taken?.(stream), { maxInboundStreams: 1000 })

@@ -1,12 +1,21 @@
 /**
- * Yamux, with fewer window updates. As shipped, the receiver of a stream answers every data frame with an update of 12
- * bytes: a noise message, a system call and a wake-up on both sides for each slice of a batch. Here it answers when half
- * of the window is used up, as other implementations do. The sender is never stopped by it: it has the other half.
+ * Yamux, with the windows that we need and fewer window updates.
  *
- * `sendWindowUpdate` is internal to the package: where it is not what we know, a stream stays as it was shipped, and
- * whoever asked is told.
+ * Every stream begins with the window of yamux's specification, 256 KiB each way, so that any implementation can be at
+ * the other end. A stream on which batches come in gets a window of `STREAM_WINDOW_BYTES` from its reader, by one update
+ * (`widenWindow`). What we may send follows from the peer's updates alone. The package's own way to larger windows is
+ * off: it depends on a measured round trip, which says nothing on a busy machine.
+ *
+ * As shipped, the receiver of a stream answers every data frame with an update of 12 bytes: a noise message, a system
+ * call and a wake-up on both sides for each slice of a batch. Here it answers when half of the window is used up, as
+ * other implementations do. The sender is never stopped by it: it has the other half.
+ *
+ * Both need what is internal to the package: where it is not what we know, a stream stays as it was shipped, and whoever
+ * asked is told.
  */
 import { yamux } from '@chainsafe/libp2p-yamux'
+import type { Stream } from '@libp2p/interface'
+import { STREAM_WINDOW_BYTES, STREAM_WINDOW_INITIAL_BYTES } from '../../shared/constants.js'
 
 type Yamux = ReturnType<ReturnType<typeof yamux>>
 
@@ -17,9 +26,10 @@ interface YamuxMuxer {
 
 /** What we know of the package's stream. */
 export interface YamuxStream {
-  /** The window that the peer may use up, and what is left of it, in bytes. */
-  readonly recvWindow: number
+  /** The window that the peer may use up, what is left of it, and what the package may raise it to; in bytes. */
+  recvWindow: number
   readonly recvWindowCapacity: number
+  maxStreamWindowSize: number
   readonly state: number
   sendWindowUpdate(): void
 }
@@ -27,14 +37,27 @@ export interface YamuxStream {
 /** `StreamState.Established`: in the states before it, an update opens the stream. */
 const ESTABLISHED = 3
 
+/** Windows as they begin, and how far a stream as shipped may raise its own. */
+const STREAM_OPTIONS = {
+  initialStreamWindowSize: STREAM_WINDOW_INITIAL_BYTES,
+  maxStreamWindowSize: STREAM_WINDOW_BYTES,
+  // Unread data beyond the read buffer would abort the stream, so no window may exceed it.
+  maxReadBufferLength: STREAM_WINDOW_BYTES + 1024,
+}
+
 /**
  * A factory for libp2p's `streamMuxers`.
  *
+ * @param streamsMax inbound streams of a connection, and as many outbound ones
  * @param onAsShipped the installed package is not the one that we know: a stream stays as it was shipped
  */
-export function leanYamux(init: Parameters<typeof yamux>[0], onAsShipped: () => void): () => Yamux {
+export function leanYamux(streamsMax: number, onAsShipped: () => void): () => Yamux {
   return () => {
-    const factory = yamux(init)()
+    const factory = yamux({
+      maxInboundStreams: streamsMax,
+      maxOutboundStreams: streamsMax,
+      streamOptions: STREAM_OPTIONS,
+    })()
     const create = factory.createStreamMuxer.bind(factory)
     factory.createStreamMuxer = (connection) => {
       const muxer = create(connection)
@@ -44,7 +67,7 @@ export function leanYamux(init: Parameters<typeof yamux>[0], onAsShipped: () => 
       else {
         internals._newStream = (...args) => {
           const stream = newStream(...args)
-          if (!updateByHalves(stream)) onAsShipped()
+          if (!tame(stream)) onAsShipped()
           return stream
         }
       }
@@ -54,13 +77,33 @@ export function leanYamux(init: Parameters<typeof yamux>[0], onAsShipped: () => 
   }
 }
 
-/** Holds window updates back until half of the window is used up; says whether it could. */
-export function updateByHalves(stream: YamuxStream): boolean {
-  if (typeof stream.sendWindowUpdate !== 'function' || typeof stream.recvWindowCapacity !== 'number') return false
+/** Fixes the window of a stream, and holds updates back until half of it is used up; says whether it could. */
+export function tame(stream: YamuxStream): boolean {
+  if (!isKnown(stream)) return false
+  stream.maxStreamWindowSize = stream.recvWindow
   const sendWindowUpdate = stream.sendWindowUpdate.bind(stream)
   stream.sendWindowUpdate = () => {
     if (stream.state === ESTABLISHED && stream.recvWindowCapacity > stream.recvWindow / 2) return
     sendWindowUpdate()
   }
   return true
+}
+
+/** The peer may send `STREAM_WINDOW_BYTES` ahead on this stream from now on: one update tells it. */
+export function widenWindow(stream: Stream): void {
+  const internals = stream as unknown as YamuxStream
+  if (!isKnown(internals) || stream.status !== 'open') return
+  internals.maxStreamWindowSize = STREAM_WINDOW_BYTES
+  internals.recvWindow = STREAM_WINDOW_BYTES
+  // A stream that is paused sends it when it goes on.
+  internals.sendWindowUpdate()
+}
+
+function isKnown(stream: YamuxStream): boolean {
+  return (
+    typeof stream.sendWindowUpdate === 'function' &&
+    typeof stream.recvWindow === 'number' &&
+    typeof stream.recvWindowCapacity === 'number' &&
+    typeof stream.maxStreamWindowSize === 'number'
+  )
 }

@@ -13,7 +13,6 @@ import {
   DIAL_TIMEOUT_MS,
   HELLO_TIMEOUT_MS,
   SOCKET_BUFFER_BYTES,
-  STREAM_WINDOW_BYTES,
   UNVERIFIED_CONNECTIONS_MAX,
 } from '../../shared/constants.js'
 import { leanNoise } from './lean-noise.js'
@@ -62,22 +61,7 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
     },
     transports: [tcp({ dialOpts: SOCKET_OPTIONS, listenOpts: SOCKET_OPTIONS })],
     connectionEncrypters: [leanNoise(onAsShipped)],
-    streamMuxers: [
-      leanYamux(
-        {
-          maxInboundStreams: STREAMS_PER_CONNECTION_MAX,
-          maxOutboundStreams: STREAMS_PER_CONNECTION_MAX,
-          streamOptions: {
-            // Assumed by both sides, never announced. Unread data beyond the read buffer would abort the stream, so the
-            // window must not exceed it.
-            initialStreamWindowSize: STREAM_WINDOW_BYTES,
-            maxStreamWindowSize: STREAM_WINDOW_BYTES,
-            maxReadBufferLength: STREAM_WINDOW_BYTES + 1024,
-          },
-        },
-        onAsShipped,
-      ),
-    ],
+    streamMuxers: [leanYamux(STREAMS_PER_CONNECTION_MAX, onAsShipped)],
     ...(options.peerDiscovery && { peerDiscovery: options.peerDiscovery }),
     connectionGater: {
       // Committee addresses are private ones as often as not.

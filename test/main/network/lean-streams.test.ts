@@ -5,10 +5,29 @@ import type { Stream } from '@libp2p/interface'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { gatherWrites, leanReads, MessageCutter } from '../../../src/main/network/lean-noise.js'
-import { updateByHalves, type YamuxStream } from '../../../src/main/network/lean-yamux.js'
-import { SLICE_BYTES, STREAM_WINDOW_BYTES } from '../../../src/shared/constants.js'
+import { tame, widenWindow, type YamuxStream } from '../../../src/main/network/lean-yamux.js'
+import { SLICE_BYTES, STREAM_WINDOW_BYTES, STREAM_WINDOW_INITIAL_BYTES } from '../../../src/shared/constants.js'
 import { StreamPairs } from '../../support/stream-pair.js'
 import { until } from '../../support/until.js'
+
+/** Collects what comes; `pause` and `resume` of the stream are the test's. */
+function collector(stream: Stream): { stream: Stream; pieces: Buffer[]; bytes: () => number } {
+  const pieces: Buffer[] = []
+  let bytes = 0
+  stream.addEventListener('message', ({ data }) => {
+    const piece = Buffer.from(data.subarray())
+    pieces.push(piece)
+    bytes += piece.length
+  })
+  return { stream, pieces, bytes: () => bytes }
+}
+
+async function send(stream: Stream, data: Uint8Array, sliceBytes: number): Promise<void> {
+  for (let at = 0; at < data.length; at += sliceBytes) {
+    while (stream.writableNeedsDrain || stream.writeBufferLength > 0) await sleep(1)
+    stream.send(data.subarray(at, at + sliceBytes))
+  }
+}
 
 describe('the installed noise and yamux', () => {
   let pairs: StreamPairs
@@ -16,25 +35,6 @@ describe('the installed noise and yamux', () => {
     pairs = await StreamPairs.start()
   })
   afterAll(() => pairs.stop())
-
-  /** Collects what comes; `pause` and `resume` of the stream are the test's. */
-  function collector(stream: Stream): { stream: Stream; pieces: Buffer[]; bytes: () => number } {
-    const pieces: Buffer[] = []
-    let bytes = 0
-    stream.addEventListener('message', ({ data }) => {
-      const piece = Buffer.from(data.subarray())
-      pieces.push(piece)
-      bytes += piece.length
-    })
-    return { stream, pieces, bytes: () => bytes }
-  }
-
-  async function send(stream: Stream, data: Uint8Array, sliceBytes: number): Promise<void> {
-    for (let at = 0; at < data.length; at += sliceBytes) {
-      while (stream.writableNeedsDrain || stream.writeBufferLength > 0) await sleep(1)
-      stream.send(data.subarray(at, at + sliceBytes))
-    }
-  }
 
   test('are the versions whose internals are known', async () => {
     await pairs.open(collector)
@@ -65,6 +65,98 @@ describe('the installed noise and yamux', () => {
     }
     await sending
     expect(Buffer.concat(far.pieces).equals(sent)).toBe(true)
+  })
+})
+
+describe.each([undefined, 'dialler', 'listener'] as const)('windows, with a stock node as the %s', (stock) => {
+  let pairs: StreamPairs
+  beforeAll(async () => {
+    pairs = await StreamPairs.start(stock)
+  })
+  afterAll(() => pairs.stop())
+
+  /** Bytes that a sender gets rid of while the other end reads none. */
+  async function takenUnread(from: Stream, to: Stream): Promise<number> {
+    const bytes = 2 * STREAM_WINDOW_BYTES
+    to.pause()
+    // What came before the pause is of the negotiation.
+    from.send(new Uint8Array(bytes))
+    let left: number
+    do {
+      left = from.writeBufferLength
+      await sleep(200)
+    } while (from.writeBufferLength !== left)
+    return bytes - left
+  }
+
+  test.runIf(stock !== 'listener')('are those of the specification on a stream that the other end opened', async () => {
+    const { near, far } = await pairs.open((stream) => stream)
+    const taken = await takenUnread(near, far)
+    expect(taken).toBeLessThanOrEqual(STREAM_WINDOW_INITIAL_BYTES)
+    expect(taken).toBeGreaterThan(STREAM_WINDOW_INITIAL_BYTES - 1000)
+  })
+
+  test.runIf(stock !== 'dialler')('are those of the specification on a stream that we opened', async () => {
+    const { near, far } = await pairs.open((stream) => stream)
+    const taken = await takenUnread(far, near)
+    expect(taken).toBeLessThanOrEqual(STREAM_WINDOW_INITIAL_BYTES)
+    expect(taken).toBeGreaterThan(STREAM_WINDOW_INITIAL_BYTES - 1000)
+  })
+
+  test.runIf(stock !== 'listener')('are wide where the reader of an inbound stream made them so', async () => {
+    const { near, far } = await pairs.open((stream) => {
+      widenWindow(stream)
+      return stream
+    })
+    const taken = await takenUnread(near, far)
+    expect(taken).toBeLessThanOrEqual(STREAM_WINDOW_BYTES)
+    expect(taken).toBeGreaterThan(STREAM_WINDOW_BYTES - 1000)
+  })
+
+  test.runIf(stock !== 'dialler')('are wide where the reader of an outbound stream made them so', async () => {
+    const { near, far } = await pairs.open((stream) => stream)
+    widenWindow(near)
+    const taken = await takenUnread(far, near)
+    expect(taken).toBeLessThanOrEqual(STREAM_WINDOW_BYTES)
+    expect(taken).toBeGreaterThan(STREAM_WINDOW_BYTES - 1000)
+  })
+
+  test.runIf(stock !== 'listener')('that are made wide during a pause are wide after it', async () => {
+    const { near, far } = await pairs.open((stream) => {
+      stream.pause()
+      widenWindow(stream)
+      return collector(stream)
+    })
+    near.send(new Uint8Array(2 * STREAM_WINDOW_BYTES))
+    await sleep(300)
+    expect(2 * STREAM_WINDOW_BYTES - near.writeBufferLength).toBeLessThanOrEqual(STREAM_WINDOW_INITIAL_BYTES)
+    far.stream.resume()
+    await until('all has come', () => far.bytes() === 2 * STREAM_WINDOW_BYTES)
+  })
+
+  test.each([
+    ['listener', 65_519],
+    ['listener', SLICE_BYTES],
+    ['dialler', 65_519],
+    ['dialler', SLICE_BYTES],
+  ] as const)('carry many times their size to the %s, in slices of %i', async (reader, sliceBytes) => {
+    const sent = randomBytes(2 * STREAM_WINDOW_BYTES + 1)
+    const { near, far } = await pairs.open(collector)
+    const [sender, to] = reader === 'listener' ? [near, far] : [far.stream, collector(near)]
+    await send(sender, sent, sliceBytes)
+    await until('all has come', () => to.bytes() === sent.length)
+    expect(Buffer.concat(to.pieces).equals(sent)).toBe(true)
+  })
+
+  test.each(['near', 'far'] as const)('of a stream that is gone are left alone: the %s end is reset', async (end) => {
+    const { near, far } = await pairs.open((stream) => stream)
+    const ends = { near, far }
+    ends[end].abort(new Error('the test resets'))
+    widenWindow(near)
+    widenWindow(far)
+    await until('both are gone', () => near.status !== 'open' && far.status !== 'open')
+    widenWindow(near)
+    widenWindow(far)
   })
 })
 
@@ -113,7 +205,7 @@ describe('packages with other internals', () => {
     expect(leanReads({} as never)).toBe(false)
     expect(leanReads({ decrypt() {}, decoder: { decode() {} }, handshake: {} } as never)).toBe(false)
     expect(gatherWrites({ sendData() {} } as never)).toBe(false)
-    expect(updateByHalves({} as never)).toBe(false)
+    expect(tame({} as never)).toBe(false)
   })
 })
 
@@ -122,13 +214,14 @@ describe('window updates', () => {
     let sent = 0
     const it: YamuxStream = {
       recvWindow: 1000,
+      maxStreamWindowSize: 16_000,
       recvWindowCapacity: left,
       state,
       sendWindowUpdate: () => {
         sent += 1
       },
     }
-    updateByHalves(it)
+    tame(it)
     return { it, sent: () => sent }
   }
 

@@ -22,6 +22,7 @@ import { FRAME_TYPES, writeFrameHeader } from '../../../shared/wire/frames.js'
 import { SlotPool } from '../../lib/slot-pool.js'
 import { type FrameSink, FrameStream, type Refused } from '../../network/frame-stream.js'
 import { takesMore } from '../../network/hand-over.js'
+import { widenWindow } from '../../network/lean-yamux.js'
 import { route } from '../../network/router.js'
 
 export type InboundDone = Extract<ProcessorToMain, { kind: 'inbound-done' }>
@@ -122,6 +123,7 @@ export class InboundBatches {
     const onRoom = (): void => {
       if (inbound.acks.length > 0) queueMicrotask(() => this.sendAcks(inbound))
     }
+    widenWindow(stream)
     stream.addEventListener('drain', onRoom)
     stream.addEventListener('idle', onRoom)
   }

@@ -33,6 +33,7 @@ import { encodeFrameOf } from '../../../shared/wire/frames.js'
 import { decodeDigests, encodeDigests } from '../../../shared/wire/sync-messages.js'
 import { SlotPool } from '../../lib/slot-pool.js'
 import { collect, type FrameSink, FrameStream, type Refused } from '../../network/frame-stream.js'
+import { widenWindow } from '../../network/lean-yamux.js'
 import { route } from '../../network/router.js'
 import type { ProcessorClient } from '../../thread-host/processor-client.js'
 import type { InboundDone } from '../inbound/inbound-batches.js'
@@ -217,6 +218,7 @@ export class Synchronizer {
   private async request(peer: number, digests: readonly Uint8Array[]): Promise<void> {
     const stream = await this.dependencies.openStream(peer).catch(() => undefined)
     if (stream === undefined) return
+    widenWindow(stream)
     const request: Request = { peer, wanted: new Map(digests.map((digest) => [digestKey(digest), digest])) }
     await new Promise<void>((resolve) => {
       const frames: FrameStream = new FrameStream(

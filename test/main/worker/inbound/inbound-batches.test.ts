@@ -5,7 +5,12 @@ import type { Stream } from '@libp2p/interface'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { SlotPool } from '../../../../src/main/lib/slot-pool.js'
 import { InboundBatches, type InboundBatchesOptions } from '../../../../src/main/worker/inbound/inbound-batches.js'
-import { ACK_BYTES, ACK_BYTES_UNREAD_MAX, STREAM_WINDOW_BYTES } from '../../../../src/shared/constants.js'
+import {
+  ACK_BYTES,
+  ACK_BYTES_UNREAD_MAX,
+  STREAM_WINDOW_BYTES,
+  STREAM_WINDOW_INITIAL_BYTES,
+} from '../../../../src/shared/constants.js'
 import type { InboundStatus, InboundWork } from '../../../../src/shared/memory/dialogue/processor.js'
 import { Arena, slotStride } from '../../../../src/shared/memory/slots.js'
 import { encodeBatch } from '../../../../src/shared/wire/batch.js'
@@ -225,11 +230,11 @@ test('a peer that reads no ACKs is given up when they fill its window and a litt
     await new Promise((resolve) => setImmediate(resolve))
     for (; answered < works.length; answered += 1) done(works[answered]!)
     inbound.flush()
-    expect(answered * ackBytes).toBeLessThan(2 * STREAM_WINDOW_BYTES)
+    expect(answered * ackBytes).toBeLessThan(2 * STREAM_WINDOW_INITIAL_BYTES)
   }
   expect(refused).toEqual(['1 ack-unread'])
-  expect(answered * ackBytes).toBeGreaterThan(STREAM_WINDOW_BYTES)
-  expect(answered * ackBytes).toBeLessThan(STREAM_WINDOW_BYTES + 3 * ACK_BYTES_UNREAD_MAX)
+  expect(answered * ackBytes).toBeGreaterThan(STREAM_WINDOW_INITIAL_BYTES)
+  expect(answered * ackBytes).toBeLessThan(STREAM_WINDOW_INITIAL_BYTES + 3 * ACK_BYTES_UNREAD_MAX)
   await stream.gone()
   for (; answered < works.length; answered += 1) done(works[answered]!)
   expect(inbound.slotsFree).toBe(PEERS.length * SLOTS_PER_PEER)
