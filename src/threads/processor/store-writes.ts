@@ -1,0 +1,77 @@
+/**
+ * How the store's writes come true: each joins the next transaction, and its promise resolves at the level that it asks
+ * for. A promise of a write is kept when it resolves, never before; a write that fails ends the node.
+ */
+import assert from 'node:assert'
+import { FLUSH_DEADLINE_MS } from '../../shared/constants.js'
+import type { NarvalError } from '../../shared/errors.js'
+import { storeError } from '../../shared/store/store-error.js'
+import { Transactions } from './commit-groups.js'
+
+/** What LMDB returns for a write: resolves at the commit, `flushed` at the flush. */
+export type Put = Promise<unknown> & { flushed?: Promise<unknown> }
+export type Level = 'stored' | 'durable'
+
+export class StoreWrites {
+  private readonly directory: string
+  private readonly onFatal: (error: NarvalError) => void
+  private readonly transactions = new Transactions()
+
+  constructor(directory: string, onFatal: (error: NarvalError) => void) {
+    this.directory = directory
+    this.onFatal = onFatal
+  }
+
+  /** Has `write` done in the next transaction; resolves when that is true at the level. */
+  write(write: () => Put, level: Level): Promise<void> {
+    return new Promise((resolve) => {
+      this.transactions.join(() => resolve(this.settle(write(), level)))
+    })
+  }
+
+  /** The same for a batch of so many bytes. */
+  writeBatch(write: () => Put, bytes: number, level: Level): Promise<void> {
+    return new Promise((resolve) => {
+      this.transactions.joinBatch(() => resolve(this.settle(write(), level)), bytes)
+    })
+  }
+
+  /** Calls `write` behind all others of the next transaction, and resolves to what it returns. */
+  atEnd<T>(write: () => T): Promise<T> {
+    return new Promise((resolve) => {
+      this.transactions.joinAtEnd(() => resolve(write()))
+    })
+  }
+
+  /** Begins now what is waiting: the store is about to be closed. */
+  flush(): void {
+    this.transactions.flush()
+  }
+
+  /** Waits for a write to be true at a level; a write that fails ends the node. */
+  async settle(put: Put, level: Level): Promise<void> {
+    try {
+      await put
+    } catch (error) {
+      await this.fail(error)
+    }
+    if (level === 'stored') return
+    assert(put.flushed !== undefined, 'LMDB says when a write is flushed')
+    let timer: NodeJS.Timeout | undefined
+    const deadline = new Promise<'late'>((resolve) => {
+      timer = setTimeout(resolve, FLUSH_DEADLINE_MS, 'late')
+    })
+    const outcome = await Promise.race([put.flushed, deadline])
+    clearTimeout(timer)
+    if (outcome === 'late') await this.fail(new Error(`a flush did not end within ${FLUSH_DEADLINE_MS} ms`))
+  }
+
+  private async fail(error: unknown): Promise<never> {
+    const cause = await ((error as { commitError?: Promise<unknown> }).commitError ?? Promise.resolve(error)).catch(
+      (commitError: unknown) => commitError,
+    )
+    this.onFatal(storeError(this.directory, cause))
+    // The node is about to stop. Nothing that waits for this write may go on.
+    return new Promise<never>(() => {})
+  }
+}
