@@ -354,7 +354,5 @@ export const METRICS_CONNECTIONS_MAX = 16
 export const METRICS_REQUEST_TIMEOUT_MS = 5_000
 /** Bytes of the headers of a request for metrics: what Prometheus sends, several times over. */
 export const METRICS_HEADER_BYTES_MAX = 8 * 1024
-/** Characters of an authority's name by which metrics call a peer, as logs do. */
-export const PEER_LABEL_CHARS = 16
 /** Reasons of one kind of refusal that are counted apart: they are constants of the code, and fewer than this. */
 export const REFUSAL_REASONS_MAX = 64

@@ -1,7 +1,7 @@
 /** Who may speak to a worker: everything that is wrong before or in a hello, against a real worker. */
 import type { Connection } from '@libp2p/interface'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { BATCH_PROTOCOL, HELLO_PROTOCOL, SYNC_PROTOCOL } from '../../src/main/network/network.js'
+import { BATCH_PROTOCOL, HELLO_PROTOCOL, SYNC_PROTOCOL } from '../../src/main/network/protocols.js'
 import { keysOf } from '../../src/shared/config/keys.js'
 import { deriveNetworkKeySeed } from '../../src/shared/config/network-key.js'
 import { HELLO_BYTES_MAX } from '../../src/shared/constants.js'

@@ -5,7 +5,7 @@
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2pNode, peerIdOfSeed } from '../../src/main/network/libp2p-node.js'
-import { BATCH_PROTOCOL, HELLO_PROTOCOL, SYNC_PROTOCOL } from '../../src/main/network/network.js'
+import { BATCH_PROTOCOL, HELLO_PROTOCOL, SYNC_PROTOCOL } from '../../src/main/network/protocols.js'
 import { type Committee, committeeDigest } from '../../src/shared/config/committee.js'
 import type { Keys } from '../../src/shared/config/keys.js'
 import { deriveNetworkKeySeed } from '../../src/shared/config/network-key.js'

@@ -9,10 +9,11 @@
 
 import assert from 'node:assert'
 import { Histogram, Registry } from 'prom-client'
+import { shortName } from '../../shared/config/short-name.js'
 import { INBOUND_STATUSES, type InboundStatus } from '../../shared/memory/dialogue/processor.js'
 import { CLIENT_REFUSALS } from '../../shared/refusals.js'
 import { addCounter, addSum } from './families.js'
-import { addNodeMetrics, peerLabel } from './node-metrics.js'
+import { addNodeMetrics } from './node-metrics.js'
 import { RefusalCounts, type RefusalKind, type Refusals } from './refusal-counts.js'
 import type { MetricsSources } from './sources.js'
 import { addThreadMetrics } from './thread-metrics.js'
@@ -201,7 +202,7 @@ export class WorkerMetrics {
 }
 
 function peerCounts(name: string, ackLatency: Histogram<'peer'>): PeerCounts {
-  const label = peerLabel(name)
+  const label = shortName(name)
   ackLatency.zero({ peer: label })
   const { observe } = ackLatency.labels(label)
   return {

@@ -1,6 +1,8 @@
 /** The state of the node at the time of the scrape, as metrics: memory, rings, peers, the primary, the process. */
+
 import type { Registry } from 'prom-client'
-import { PEER_LABEL_CHARS, PROTOCOL_VERSION } from '../../shared/constants.js'
+import { shortName } from '../../shared/config/short-name.js'
+import { PROTOCOL_VERSION } from '../../shared/constants.js'
 import type { RingName } from '../../shared/memory/layout.js'
 import { addGauge, addLevel, addSum } from './families.js'
 import type { MetricsSources, PeerSource } from './sources.js'
@@ -15,11 +17,6 @@ const RING_LABELS: Readonly<Record<RingName, string>> = {
   quorumWaiterToMain: 'quorum-waiter-to-main',
 }
 const RINGS = Object.entries(RING_LABELS) as readonly [RingName, string][]
-
-/** A peer as metrics call it: the start of its authority's name, as in logs. */
-export function peerLabel(name: string): string {
-  return name.slice(0, PEER_LABEL_CHARS)
-}
 
 export function addNodeMetrics(registry: Registry, sources: MetricsSources, version: string): void {
   addMemory(registry, sources)
@@ -55,7 +52,7 @@ function addPeers(registry: Registry, sources: MetricsSources): void {
       name,
       help,
       labels: ['peer'],
-      read: () => Array.from(sources.peers(), (peer) => [{ peer: peerLabel(peer.name) }, value(peer)] as const),
+      read: () => Array.from(sources.peers(), (peer) => [{ peer: shortName(peer.name) }, value(peer)] as const),
     })
   add('narval_peer_connected', '1 while there is a verified connection with the peer.', (peer) =>
     Number(peer.connected),

@@ -1,11 +1,11 @@
 /** What the threads count in shared memory, as metrics. */
 import type { Registry } from 'prom-client'
-import { type Counters, THREAD_NAMES, type ThreadName } from '../../shared/memory/counters.js'
+import { type Counters, THREAD_NAMES, THREADS, type ThreadName } from '../../shared/memory/counters.js'
 import { addCounter, addGauge, addLevel, addSum } from './families.js'
 import type { MetricsSources } from './sources.js'
 
-/** The quorum-waiter blocks: it has no event loop to be delayed, and hears nothing of its own garbage collections. */
-const LOOP_THREADS = THREAD_NAMES.filter((thread) => thread !== 'quorum-waiter')
+/** A thread that blocks has no event loop to be delayed, and hears nothing of its own garbage collections. */
+const LOOP_THREADS = THREAD_NAMES.filter((thread) => !THREADS[thread].blocks)
 
 export function addThreadMetrics(registry: Registry, counters: MetricsSources['counters']): void {
   addRuntime(registry, counters)

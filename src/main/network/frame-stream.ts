@@ -47,8 +47,8 @@ export interface FrameStreamOptions {
 export class FrameStream {
   readonly stream: Stream
   private readonly handlers: FrameStreamHandlers
-  private readonly stallMs: number
-  private readonly owesFrames: boolean
+  private stallMs = FRAME_STALL_MS
+  private owesFrames = false
   private readonly header = new Uint8Array(BATCH_FRAME_HEADER_BYTES)
   private headerLength = 0
   private sink: FrameSink | undefined
@@ -59,19 +59,16 @@ export class FrameStream {
   private ended = false
   private closed = false
   private lastByteMs = Date.now()
-  private readonly stallTimer: NodeJS.Timeout
+  private stallTimer: NodeJS.Timeout | undefined
 
   constructor(stream: Stream, handlers: FrameStreamHandlers, options: FrameStreamOptions = {}) {
     this.stream = stream
     this.handlers = handlers
-    this.stallMs = options.stallMs ?? FRAME_STALL_MS
-    this.owesFrames = options.owesFrames ?? false
     stream.addEventListener('message', (event) => this.onMessage(event.data))
     // Not `remoteCloseWrite`, which overtakes what waits to be read while the stream is paused.
     stream.addEventListener('end', () => this.onRemoteEnd())
     stream.addEventListener('close', () => this.onClosed())
-    this.stallTimer = setInterval(() => this.checkStall(), this.stallMs / 4)
-    this.stallTimer.unref()
+    this.expect(options)
     // A peer can end or reset a stream before it is handed over: its events have been by then.
     if (stream.readableEnded) queueMicrotask(() => this.onRemoteEnd())
     if (stream.status !== 'open') queueMicrotask(() => this.onClosed())
@@ -79,6 +76,16 @@ export class FrameStream {
 
   get isClosed(): boolean {
     return this.closed
+  }
+
+  /** What silence of the peer means from now on. */
+  expect(options: FrameStreamOptions): void {
+    if (this.closed) return
+    this.stallMs = options.stallMs ?? FRAME_STALL_MS
+    this.owesFrames = options.owesFrames ?? false
+    clearInterval(this.stallTimer)
+    this.stallTimer = setInterval(() => this.checkStall(), this.stallMs / 4)
+    this.stallTimer.unref()
   }
 
   /** The frame that had to wait may have a place now. */

@@ -5,9 +5,10 @@
  */
 import type { Stream } from '@libp2p/interface'
 import { HELLO_BYTES_MAX } from '../../shared/constants.js'
-import { encodeFrameOf, type FrameName, frameName } from '../../shared/wire/frames.js'
+import { encodeFrameOf, type FrameName } from '../../shared/wire/frames.js'
 import type { HelloVerdict } from '../../shared/wire/hello-check.js'
-import { collect, FrameStream } from './frame-stream.js'
+import { collect } from './frame-stream.js'
+import { type FrameTaker, type Session, serve } from './router.js'
 
 export type HelloGood = Extract<HelloVerdict, { ok: true }>
 
@@ -61,8 +62,7 @@ export function exchangeHello(stream: Stream, options: HelloExchangeOptions): Pr
         say('helloOk', new Uint8Array(0))
       }
     }
-    const onFrame = (type: number, payload: Uint8Array): void => {
-      const name = frameName(type)
+    const onFrame = (name: FrameName, payload: Uint8Array): void => {
       if (name === 'hello' && peerHello === undefined) onHello(payload)
       else if (name === 'helloOk' && role === 'listener' && peerHello !== undefined) {
         end()
@@ -73,20 +73,25 @@ export function exchangeHello(stream: Stream, options: HelloExchangeOptions): Pr
           .toString('utf8')
           .replace(/[^\x20-\x7e]/g, '?')
         resolve({ type: 'refused-by-peer', detail: detail.slice(0, REFUSAL_CHARS_MAX) })
-      } else refuse('out-of-turn', `a frame of type ${type} is not expected now`)
+      } else refuse('out-of-turn', `a frame of type ${name} is not expected now`)
     }
-    new FrameStream(stream, {
-      onFrame: (type, payloadBytes) => {
+    const take =
+      (name: FrameName): FrameTaker =>
+      (payloadBytes) => {
         if (payloadBytes > HELLO_BYTES_MAX) {
           return { refused: 'frame-too-large', detail: `${payloadBytes} bytes, at most ${HELLO_BYTES_MAX}` }
         }
         return collect(payloadBytes, (payload) => {
           // Whatever the peer says after the end changes nothing.
-          if (!over) onFrame(type, payload)
+          if (!over) onFrame(name, payload)
           return undefined
         })
-      },
-      onRefused: (reason, detail) => resolve({ type: 'refused', reason, detail }),
+      }
+    const begin = (): Session => ({
+      stream: 'hello',
+      hello: take('hello'),
+      helloOk: take('helloOk'),
+      helloRefused: take('helloRefused'),
       onEnd: () => {
         if (saidOk && peerHello !== undefined) {
           end()
@@ -99,6 +104,7 @@ export function exchangeHello(stream: Stream, options: HelloExchangeOptions): Pr
         } else resolve({ type: 'broken', detail: 'the connection was closed during the hello' })
       },
     })
+    serve(stream, begin, (reason, detail) => resolve({ type: 'refused', reason, detail }))
     if (role === 'dialler') say('hello', ownHello)
   })
 }

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { TcpAddress } from '../../shared/config/address.js'
+import { shortName } from '../../shared/config/short-name.js'
 import {
   CONNECTIONS_PER_AUTHORITY_MAX,
   DIAL_TIMEOUT_MS,
@@ -20,10 +21,7 @@ import { Dialer } from './dialer.js'
 import { DiscoveredAddresses } from './discovered-addresses.js'
 import { exchangeHello, type HelloOutcome } from './hello-exchange.js'
 import type { Peer, PeerTable } from './peer-table.js'
-
-export const HELLO_PROTOCOL = '/narval/hello/1'
-export const BATCH_PROTOCOL = '/narval/batch/1'
-export const SYNC_PROTOCOL = '/narval/sync/1'
+import { HELLO_PROTOCOL, PEER_PROTOCOLS, type PeerProtocol } from './protocols.js'
 
 export interface NetworkDependencies {
   readonly node: Libp2p
@@ -47,8 +45,7 @@ export interface NetworkHandlers {
   /** The last connection with a peer is gone. */
   readonly onPeerLost: (peer: Peer) => void
   /** A verified peer opened a stream. */
-  readonly onBatchStream: (peer: Peer, stream: Stream) => void
-  readonly onSyncStream: (peer: Peer, stream: Stream) => void
+  readonly onStream: (protocol: PeerProtocol, peer: Peer, stream: Stream) => void
   /** Something was refused; `from` names the peer or, before its hello, the address. */
   readonly onRefused: (reason: PeerRefusal, from: string, detail: string) => void
 }
@@ -87,20 +84,10 @@ export class Network {
     const { listen, node, peers } = this.dependencies
     const streamLimits = { maxInboundStreams: 4, maxOutboundStreams: 8 }
     await node.handle(HELLO_PROTOCOL, (stream, connection) => this.onHelloStream(stream, connection), streamLimits)
-    await node.handle(
-      BATCH_PROTOCOL,
-      (stream, connection) => {
-        this.admitStream(stream, connection, this.handlers.onBatchStream)
-      },
-      streamLimits,
-    )
-    await node.handle(
-      SYNC_PROTOCOL,
-      (stream, connection) => {
-        this.admitStream(stream, connection, this.handlers.onSyncStream)
-      },
-      streamLimits,
-    )
+    for (const protocol of PEER_PROTOCOLS) {
+      const admit = (stream: Stream, connection: Connection): void => this.admitStream(protocol, stream, connection)
+      await node.handle(protocol, admit, streamLimits)
+    }
     node.addEventListener('connection:open', ({ detail }) => this.onConnection(detail))
     node.addEventListener('connection:close', ({ detail }) => this.onConnectionClosed(detail))
     node.addEventListener('peer:discovery', ({ detail }) => {
@@ -148,7 +135,7 @@ export class Network {
       })
       return peer.connections.includes(connection)
     } catch (error) {
-      log.debug(`Cannot reach ${short(peer.name)} at ${address}: ${(error as Error).message}`)
+      log.debug(`Cannot reach ${shortName(peer.name)} at ${address}: ${(error as Error).message}`)
       return false
     }
   }
@@ -240,7 +227,7 @@ export class Network {
     const wasLost = peer.connections.length === 0
     peers.add(peer, connection)
     this.settle(connection, true)
-    if (wasLost) log.info(`Connected to ${short(peer.name)} (${record.nodeVersion}, ${record.peerId})`)
+    if (wasLost) log.info(`Connected to ${shortName(peer.name)} (${record.nodeVersion}, ${record.peerId})`)
     this.handlers.onPeerConnected(peer, connection)
   }
 
@@ -248,7 +235,7 @@ export class Network {
     this.settle(connection, false)
     const peer = this.dependencies.peers.remove(connection)
     if (peer === undefined || peer.connections.length > 0 || this.closed) return
-    this.dependencies.log.warn(`Lost ${short(peer.name)}`)
+    this.dependencies.log.warn(`Lost ${shortName(peer.name)}`)
     this.handlers.onPeerLost(peer)
     this.dialer.lost(peer)
   }
@@ -259,10 +246,10 @@ export class Network {
     pending?.settle(good)
   }
 
-  private admitStream(stream: Stream, connection: Connection, take: (peer: Peer, stream: Stream) => void): void {
+  private admitStream(protocol: PeerProtocol, stream: Stream, connection: Connection): void {
     const peer = this.dependencies.peers.of(connection)
-    if (peer === undefined) this.refuse(connection, 'stream-before-hello', `a stream of ${stream.protocol}`)
-    else take(peer, stream)
+    if (peer === undefined) this.refuse(connection, 'stream-before-hello', `a stream of ${protocol}`)
+    else this.handlers.onStream(protocol, peer, stream)
   }
 
   private refuse(connection: Connection, reason: PeerRefusal, detail: string): void {
@@ -273,9 +260,4 @@ export class Network {
   private closeGently(connection: Connection): void {
     connection.close({ signal: AbortSignal.timeout(1000) }).catch((error: Error) => connection.abort(error))
   }
-}
-
-/** A key as logs show it: its first 16 characters, as in the reference. */
-export function short(name: string): string {
-  return name.slice(0, 16)
 }

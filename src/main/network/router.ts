@@ -1,21 +1,37 @@
 /**
- * The event router: what arrives on a stream goes to the one stage that it is for, and nothing else goes anywhere.
+ * The event router: every stream between workers passes it, and every frame of every stream goes from it to the one
+ * stage that the frame is for.
  *
- * - an **ACK** for a batch of ours → quorum-waiter (through Dissemination, which frees the peer's window);
- * - a **batch** of another authority → processor → ACK back, `OthersBatch` to the primary;
- * - a **batch request** → Helper, which reads the store and replies;
- * - a reply to a request of ours → Synchronizer → processor.
+ * ```
+ *  stream                           frame                  stage
+ *  /narval/hello/1                  hello, ok, refused  ─▶ the exchange on that connection
+ *  /narval/batch/1, opened by us    ack                 ─▶ BatchStreams ─▶ Dissemination ─▶ quorum-waiter
+ *  /narval/batch/1, by the peer     batch               ─▶ InboundBatches ─▶ processor ─▶ ACK, `OthersBatch`
+ *  /narval/sync/1, opened by us     found, missing      ─▶ Synchronizer ─▶ processor
+ *  /narval/sync/1, by the peer      request             ─▶ Helper ─▶ reads the store, replies
+ * ```
  *
- * Which of them may come depends on whose stream it is. Anything else is refused, counted, and its stream closed.
+ * The network hands over what peers open (`accept`), a stage what it opened itself (`open`). For each stream the stage
+ * begins a session, which takes the frames of that stream. Any other frame is refused, counted, and its stream closed.
  */
+import type { Stream } from '@libp2p/interface'
+import type { PeerRefusal } from '../../shared/refusals.js'
 import { frameName } from '../../shared/wire/frames.js'
-import type { FrameSink, Refused } from './frame-stream.js'
+import { type FrameSink, FrameStream, type Refused } from './frame-stream.js'
+import { BATCH_PROTOCOL, type PeerProtocol, SYNC_PROTOCOL } from './protocols.js'
 
 /** Takes one kind of frame of one stream: where the payload goes, or that it has to wait, or why it is refused. */
 export type FrameTaker = (payloadBytes: number) => FrameSink | 'wait' | Refused
 
 /** The frames that may come on a stream, by whose it is. */
 export type Routes =
+  /** `/narval/hello/1`: who is there. */
+  | {
+      readonly stream: 'hello'
+      readonly hello: FrameTaker
+      readonly helloOk: FrameTaker
+      readonly helloRefused: FrameTaker
+    }
   /** `/narval/batch/1`, opened by us: our batches go out. */
   | { readonly stream: 'our-batches'; readonly ack: FrameTaker }
   /** `/narval/batch/1`, opened by the peer: its batches come in. */
@@ -25,11 +41,83 @@ export type Routes =
   /** `/narval/sync/1`, opened by us: we lack batches. */
   | { readonly stream: 'our-request'; readonly found: FrameTaker; readonly missing: FrameTaker }
 
+/** A stage's part in one stream. */
+export type Session = Routes & {
+  /** The peer has ended its side, between frames, and all frames before that were taken. */
+  readonly onEnd?: () => void
+  /** The stream is gone, for whatever reason. Called once. */
+  readonly onClosed: () => void
+  /** Silence of the peer between frames is a stall too. */
+  readonly owesFrames?: boolean
+  /** A frame must go on within this; FRAME_STALL_MS unless given. */
+  readonly stallMs?: number
+}
+export type SessionOf<S extends Routes['stream']> = Extract<Session, { stream: S }>
+
+/** The stages whose streams peers open. A session may use `frames` once it was returned. */
+export interface AcceptingStages {
+  readonly inbound: { accept(peer: number, frames: FrameStream): SessionOf<'their-batches'> }
+  readonly helper: { accept(peer: number, frames: FrameStream): SessionOf<'their-request'> | undefined }
+}
+
+export type OnRefused = (refusal: PeerRefusal, detail: string) => void
+
+export class Router {
+  private readonly stages: () => AcceptingStages
+  private readonly onRefused: (peer: number, refusal: PeerRefusal, detail: string) => void
+
+  /** @param stages asked for each stream, since stages and router know each other */
+  constructor(stages: () => AcceptingStages, onRefused: (peer: number, refusal: PeerRefusal, detail: string) => void) {
+    this.stages = stages
+    this.onRefused = onRefused
+  }
+
+  /** A verified peer opened a stream. */
+  accept(protocol: PeerProtocol, peer: number, stream: Stream): void {
+    const { helper, inbound } = this.stages()
+    switch (protocol) {
+      case BATCH_PROTOCOL:
+        this.open(peer, stream, (frames) => inbound.accept(peer, frames))
+        return
+      case SYNC_PROTOCOL:
+        this.open(peer, stream, (frames) => helper.accept(peer, frames))
+    }
+  }
+
+  /** We opened a stream to a peer: `begin` makes the session that takes what comes back. */
+  open(peer: number, stream: Stream, begin: (frames: FrameStream) => Session | undefined): FrameStream {
+    return serve(stream, begin, (refusal, detail) => this.onRefused(peer, refusal, detail))
+  }
+}
+
+/** Cuts a stream into frames and routes each to the session; a stage without a session for it has aborted the stream. */
+export function serve(
+  stream: Stream,
+  begin: (frames: FrameStream) => Session | undefined,
+  onRefused: OnRefused,
+): FrameStream {
+  let session: Session | undefined
+  const frames = new FrameStream(stream, {
+    onFrame: (type, payloadBytes) => route(session!, type, payloadBytes),
+    onRefused,
+    onEnd: () => session?.onEnd?.(),
+    onClosed: () => session?.onClosed(),
+  })
+  session = begin(frames)
+  if (session !== undefined) frames.expect(session)
+  return frames
+}
+
 /** Routes one frame, at its beginning. */
 export function route(routes: Routes, type: number, payloadBytes: number): FrameSink | 'wait' | Refused {
   const name = frameName(type)
   if (name === undefined) return { refused: 'unknown-frame-type', detail: `type ${type}` }
   switch (routes.stream) {
+    case 'hello':
+      if (name === 'hello') return routes.hello(payloadBytes)
+      if (name === 'helloOk') return routes.helloOk(payloadBytes)
+      if (name === 'helloRefused') return routes.helloRefused(payloadBytes)
+      break
     case 'our-batches':
       if (name === 'ack') return routes.ack(payloadBytes)
       break

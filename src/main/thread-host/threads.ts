@@ -1,14 +1,16 @@
 /**
- * The threads of a worker: starts them, passes on what they report, and tells when one dies. Piscina runs the two
- * threads with an event loop, each a pool of one with one long-running task; the quorum-waiter blocks, and is a worker
- * of its own.
+ * The threads of a worker: starts them, passes on what they report, and tells when one dies.
+ *
+ * A kind of thread is a row of `THREADS` and a folder `src/threads/KIND` with its `thread.ts`. Piscina runs the kinds with
+ * an event loop, each a pool of one with one long-running task; a kind that blocks is a worker of its own.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { NarvalError } from '../../shared/errors.js'
-import { Counters, type ThreadName } from '../../shared/memory/counters.js'
+import { Counters, THREADS, type ThreadName } from '../../shared/memory/counters.js'
 import type { Layout } from '../../shared/memory/layout.js'
 import type { ThreadReport } from '../../shared/runtime/thread-control.js'
+import type { Ending } from '../lib/lifecycle.js'
 import type { Logger } from '../lib/log.js'
 
 export interface ThreadsDependencies {
@@ -18,25 +20,62 @@ export interface ThreadsDependencies {
   readonly onDied: (error: NarvalError) => void
 }
 
-type PooledThread = 'batch-maker' | 'processor'
+export type HostedThread = Exclude<ThreadName, 'main'>
+
+/** A thread that runs, however it is hosted. */
+interface Running {
+  /** Resolves with what it failed with, or undefined, when it has returned. Never rejects. */
+  readonly ended: Promise<unknown>
+  /** Ends it at once, wherever it is. */
+  readonly terminate: () => Promise<unknown>
+}
 
 export class Threads {
   private readonly dependencies: ThreadsDependencies
-  private readonly pools = new Map<PooledThread, { piscina: Piscina; ended: Promise<void> }>()
-  private quorumWaiter: { worker: Worker; ended: Promise<void> } | undefined
-  private closing = false
+  private readonly running = new Map<HostedThread, Running>()
+  /** Threads that were asked to end. */
+  private readonly ending = new Set<HostedThread>()
+  private hasDied = false
 
   constructor(dependencies: ThreadsDependencies) {
     this.dependencies = dependencies
   }
 
   /**
-   * Starts a pooled thread with its task and resolves when it is ready; rejects with the reason that it cannot start.
-   * The task gets a `port` for its reports.
+   * Starts a thread with its task and resolves when it is ready; rejects with the reason that it cannot start. A task of
+   * a thread with an event loop gets a `port` for its reports.
    */
-  async startPooled(name: PooledThread, task: object, transfer: readonly MessagePort[] = []): Promise<void> {
+  async start(name: HostedThread, task: object, transfer: readonly MessagePort[] = []): Promise<void> {
+    const { kind, blocks } = THREADS[name]
+    const file = new URL(`../../threads/${kind}/thread.js`, import.meta.url)
+    await (blocks ? this.startWorker(name, file, task) : this.startPooled(name, file, task, transfer))
+  }
+
+  /**
+   * Resolves when the thread has returned, as it was asked to: rejects with what it failed with instead. After a
+   * failure of the worker it is ended at once.
+   */
+  async end(name: HostedThread, ending: Ending): Promise<void> {
+    this.ending.add(name)
+    const thread = this.running.get(name)
+    if (thread === undefined) return
+    if (ending === 'failed') {
+      await thread.terminate()
+      return
+    }
+    const error = await thread.ended
+    await thread.terminate()
+    if (error !== undefined) throw this.diedOf(name, error)
+  }
+
+  private async startPooled(
+    name: HostedThread,
+    file: URL,
+    task: object,
+    transfer: readonly MessagePort[],
+  ): Promise<void> {
     const piscina = new Piscina({
-      filename: new URL(`../../threads/${name}/thread.js`, import.meta.url).href,
+      filename: file.href,
       minThreads: 1,
       maxThreads: 1,
       // The thread runs one task until it ends; waiting for the next by blocking would stop its event loop.
@@ -45,107 +84,99 @@ export class Threads {
       idleTimeout: Number.POSITIVE_INFINITY,
     })
     const { port1, port2 } = new MessageChannel()
-    let refuse: (error: Error) => void = () => {}
-    let failure: NarvalError | undefined
-    let onReport: (message: ThreadReport) => void = () => {}
-    const ready = new Promise<void>((resolve, reject) => {
-      refuse = reject
-      onReport = (message) => {
-        if (message.type === 'ready') resolve()
-        else if (message.type === 'log') this.dependencies.log[message.level](message.text)
-        else {
-          failure =
-            message.code === undefined
-              ? new NarvalError('ERR_THREAD_DIED', `the ${name} thread cannot start: ${message.message}`)
-              : new NarvalError(message.code, message.message)
-          reject(failure)
-        }
-      }
-    })
-    port1.on('message', onReport)
     // Reports must not keep a process alive whose threads are gone.
+    const reports = new Reports(port1, name, this.dependencies.log)
     port1.unref()
-    let started = false
     const ended = piscina.run({ ...task, port: port2 }, { transferList: [port2, ...transfer] }).then(
-      () => undefined,
-      (error: unknown) => error ?? new Error('unknown'),
+      () => reports.rest(),
+      (error: unknown) => reports.rest() ?? error ?? new Error('unknown'),
     )
-    const watched = ended.then((error) => {
-      // What the thread said last comes over another port than its end, and may still be on the way.
-      for (let last = receiveMessageOnPort(port1); last !== undefined; last = receiveMessageOnPort(port1)) {
-        onReport(last.message)
-      }
-      if (started) this.onEnded(name, failure ?? error)
-      // Where the thread has said why it cannot start, this comes second and changes nothing.
-      else refuse(error instanceof Error ? error : new Error(`the ${name} thread returned before it was ready`))
+    this.running.set(name, { ended, terminate: () => piscina.destroy().catch(() => {}) })
+    const early = ended.then((error) => {
+      throw error ?? new Error(`the ${name} thread returned before it was ready`)
     })
-    this.pools.set(name, { piscina, ended: watched })
-    await ready
-    started = true
+    await Promise.race([reports.ready, early])
+    void ended.then((error) => this.onEnded(name, error))
   }
 
-  async startQuorumWaiter(data: object): Promise<void> {
-    const worker = new Worker(new URL('../../threads/quorum-waiter/thread.js', import.meta.url), {
-      workerData: data,
-      name: 'quorum-waiter',
+  private async startWorker(name: HostedThread, file: URL, task: object): Promise<void> {
+    const worker = new Worker(file, { workerData: task, name })
+    let failure: Error | undefined
+    worker.once('error', (error) => {
+      failure = error
     })
-    const ended = new Promise<void>((resolve) => {
-      worker.once('error', (error) => this.onEnded('quorum-waiter', error))
-      worker.once('exit', () => {
-        this.onEnded('quorum-waiter', undefined)
-        resolve()
-      })
-    })
-    this.quorumWaiter = { worker, ended }
+    const ended = new Promise<Error | undefined>((resolve) => worker.once('exit', () => resolve(failure)))
+    this.running.set(name, { ended, terminate: () => worker.terminate() })
     await new Promise<void>((resolve, reject) => {
       worker.once('online', resolve)
       worker.once('error', reject)
     })
+    void ended.then((error) => this.onEnded(name, error))
   }
 
-  /** From now on a thread that ends does so because it was asked to. */
-  expectEnd(): void {
-    this.closing = true
+  private onEnded(name: HostedThread, error: unknown): void {
+    if (this.ending.has(name) || this.hasDied) return
+    this.hasDied = true
+    this.dependencies.onDied(this.diedOf(name, error))
   }
 
-  /** Resolves when the thread has returned, as it was asked to. */
-  async ended(name: ThreadName): Promise<void> {
-    if (name === 'quorum-waiter') {
-      await this.quorumWaiter?.ended
-      return
-    }
-    const pool = this.pools.get(name as PooledThread)
-    await pool?.ended
-    await pool?.piscina.destroy()
-  }
-
-  /** Ends all threads at once, wherever they are. */
-  async terminate(): Promise<void> {
-    this.closing = true
-    await Promise.all([
-      ...[...this.pools.values()].map(({ piscina }) => piscina.destroy().catch(() => {})),
-      this.quorumWaiter?.worker.terminate(),
-    ])
-  }
-
-  private onEnded(name: ThreadName, error: unknown): void {
-    if (this.closing) return
-    this.closing = true
+  private diedOf(name: HostedThread, error: unknown): NarvalError {
     const counters = new Counters(this.dependencies.layout.counters[name], name).snapshot()
     const numbers = Object.entries(counters)
       .filter(([, value]) => value !== 0)
       .map(([key, value]) => `${key} ${Number(value.toFixed(2))}`)
       .join(', ')
     const why =
-      error instanceof Error
-        ? error instanceof NarvalError
-          ? error.toString()
-          : (error.stack ?? error.message)
-        : 'it returned'
-    this.dependencies.onDied(
-      new NarvalError('ERR_THREAD_DIED', `the ${name} thread died: ${why} (its counters: ${numbers})`, {
-        cause: error,
-      }),
-    )
+      error instanceof NarvalError
+        ? error.toString()
+        : error instanceof Error
+          ? (error.stack ?? error.message)
+          : 'it returned'
+    return new NarvalError('ERR_THREAD_DIED', `the ${name} thread died: ${why} (its counters: ${numbers})`, {
+      cause: error,
+    })
+  }
+}
+
+/** What a thread reports of itself over its port. */
+class Reports {
+  /** Resolves when the thread is ready; rejects with why it cannot start. */
+  readonly ready: Promise<void>
+  private readonly port: MessagePort
+  private readonly name: HostedThread
+  private readonly log: Logger
+  private failure: NarvalError | undefined
+  private settle!: { resolve: () => void; reject: (error: Error) => void }
+
+  constructor(port: MessagePort, name: HostedThread, log: Logger) {
+    this.port = port
+    this.name = name
+    this.log = log
+    this.ready = new Promise((resolve, reject) => {
+      this.settle = { resolve, reject }
+    })
+    // The thread may end before anybody waits for it to be ready.
+    this.ready.catch(() => {})
+    port.on('message', (message: ThreadReport) => this.take(message))
+  }
+
+  /** What the thread said last comes over another port than its end, and may still be on the way. Why it failed. */
+  rest(): NarvalError | undefined {
+    for (let last = receiveMessageOnPort(this.port); last !== undefined; last = receiveMessageOnPort(this.port)) {
+      this.take(last.message)
+    }
+    return this.failure
+  }
+
+  private take(message: ThreadReport): void {
+    if (message.type === 'ready') this.settle.resolve()
+    else if (message.type === 'log') this.log[message.level](message.text)
+    else {
+      this.failure =
+        message.code === undefined
+          ? new NarvalError('ERR_THREAD_DIED', `the ${this.name} thread cannot go on: ${message.message}`)
+          : new NarvalError(message.code, message.message)
+      this.settle.reject(this.failure)
+    }
   }
 }

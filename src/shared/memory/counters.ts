@@ -42,16 +42,20 @@ const PROCESSOR = [
 
 const QUORUM_WAITER = ['acks', 'certified', 'entries'] as const
 
-export const COUNTERS = {
-  main: [...COMMON],
-  'batch-maker': [...COMMON, ...BATCH_MAKER],
-  processor: [...COMMON, ...PROCESSOR],
-  'quorum-waiter': [...COMMON, ...QUORUM_WAITER],
+/**
+ * The threads, a row for each: which kind it is (its code is `src/threads/KIND/thread.ts`), which instance of its kind,
+ * whether it blocks where others have an event loop, and what it counts. A second instance is a row more.
+ */
+export const THREADS = {
+  main: { kind: 'main', instance: 0, blocks: false, counters: [...COMMON] },
+  'batch-maker': { kind: 'batch-maker', instance: 0, blocks: false, counters: [...COMMON, ...BATCH_MAKER] },
+  processor: { kind: 'processor', instance: 0, blocks: false, counters: [...COMMON, ...PROCESSOR] },
+  'quorum-waiter': { kind: 'quorum-waiter', instance: 0, blocks: true, counters: [...COMMON, ...QUORUM_WAITER] },
 } as const
 
-export type ThreadName = keyof typeof COUNTERS
-export const THREAD_NAMES = Object.keys(COUNTERS) as readonly ThreadName[]
-export type CounterName<T extends ThreadName> = (typeof COUNTERS)[T][number]
+export type ThreadName = keyof typeof THREADS
+export const THREAD_NAMES = Object.keys(THREADS) as readonly ThreadName[]
+export type CounterName<T extends ThreadName> = (typeof THREADS)[T]['counters'][number]
 
 /** Bytes of one thread's row, a whole number of cache line pairs. */
 export const COUNTERS_BYTES = 512
@@ -67,7 +71,7 @@ export class Counters<T extends ThreadName> {
 
   constructor(region: CountersRegion, thread: T) {
     this.row = new Float64Array(region.buffer, region.byteOffset, COUNTERS_BYTES / 8)
-    this.index = new Map(COUNTERS[thread].map((name, index) => [name, index]))
+    this.index = new Map(THREADS[thread].counters.map((name, index) => [name, index]))
   }
 
   get(name: CounterName<T>): number {

@@ -80,8 +80,7 @@ async function networkOf(ownIndex: number, committee: ReturnType<typeof parseCom
     {
       onPeerConnected() {},
       onPeerLost() {},
-      onBatchStream() {},
-      onSyncStream() {},
+      onStream() {},
       onRefused: (reason) => refused.push(reason),
     },
   )

@@ -14,6 +14,12 @@ function routesOf(asked: string[]): Record<Routes['stream'], Routes> {
       return sink
     }
   return {
+    hello: {
+      stream: 'hello',
+      hello: taker('hello'),
+      helloOk: taker('helloOk'),
+      helloRefused: taker('helloRefused'),
+    },
     'our-batches': { stream: 'our-batches', ack: taker('ack') },
     'their-batches': { stream: 'their-batches', batch: taker('batch') },
     'their-request': { stream: 'their-request', request: taker('request') },
@@ -22,6 +28,7 @@ function routesOf(asked: string[]): Record<Routes['stream'], Routes> {
 }
 
 const MAY_COME: Record<Routes['stream'], readonly FrameName[]> = {
+  hello: ['hello', 'helloOk', 'helloRefused'],
   'our-batches': ['ack'],
   'their-batches': ['batch'],
   'their-request': ['request'],

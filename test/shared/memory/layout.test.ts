@@ -9,7 +9,7 @@ import {
   TRANSACTION_PREFIX_BYTES,
 } from '../../../src/shared/constants.js'
 import { byteRingBytes } from '../../../src/shared/memory/byte-ring.js'
-import { COUNTERS, COUNTERS_BYTES, THREAD_NAMES } from '../../../src/shared/memory/counters.js'
+import { COUNTERS_BYTES, THREAD_NAMES, THREADS } from '../../../src/shared/memory/counters.js'
 import { DOORBELL_BYTES } from '../../../src/shared/memory/doorbell.js'
 import {
   createLayout,
@@ -132,8 +132,8 @@ describe('the layout of shared memory', () => {
 
   it('the counters of every thread fit their row', () => {
     for (const name of THREAD_NAMES) {
-      expect(8 * COUNTERS[name].length).toBeLessThanOrEqual(COUNTERS_BYTES)
-      expect(new Set(COUNTERS[name]).size).toBe(COUNTERS[name].length)
+      expect(8 * THREADS[name].counters.length).toBeLessThanOrEqual(COUNTERS_BYTES)
+      expect(new Set(THREADS[name].counters).size).toBe(THREADS[name].counters.length)
     }
   })
 })

@@ -82,7 +82,7 @@ export async function startBatchMaker(options: BatchMakerTestOptions = {}): Prom
   if (range !== null) main.rings.toBatchMaker({ kind: 'range', ...range })
   for (let slot = 0; slot < ownSlots - slotsKept; slot += 1) giveSlot(slot)
   const port = options.port ?? (await freePort())
-  await main.threads.startPooled('batch-maker', {
+  await main.threads.start('batch-maker', {
     layout: main.layout,
     batchMaker: { workerId: WORKER_ID, batchBytesMax, maxBatchDelayMs: options.maxBatchDelayMs ?? 20 },
     listener: {
@@ -102,9 +102,8 @@ export async function startBatchMaker(options: BatchMakerTestOptions = {}): Prom
     giveSlot,
     transactionBytesMax: transactionBytesMax(batchBytesMax),
     close: async () => {
-      main.threads.expectEnd()
       main.rings.toBatchMaker({ kind: 'close' })
-      await main.threads.ended('batch-maker')
+      await main.threads.end('batch-maker', 'in-order')
     },
   }
 }

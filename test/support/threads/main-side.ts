@@ -55,7 +55,7 @@ export async function startMainSide(options: LayoutOptions, handlers: Partial<Ri
     () => open,
   )
   onTestFinished(async () => {
-    await threads.terminate()
+    for (const name of ['batch-maker', 'processor', 'quorum-waiter'] as const) await threads.end(name, 'failed')
     open = false
     rings.doorbell.ring()
     await served

@@ -65,7 +65,7 @@ export async function startProcessor(options: ProcessorTestOptions): Promise<Pro
   )
   const { port1, port2 } = new MessageChannel()
   const client = new ProcessorClient(port1)
-  await main.threads.startPooled(
+  await main.threads.start(
     'processor',
     {
       layout: main.layout,
@@ -111,9 +111,8 @@ export async function startProcessor(options: ProcessorTestOptions): Promise<Pro
       return message
     },
     close: async () => {
-      main.threads.expectEnd()
       client.close()
-      await main.threads.ended('processor')
+      await main.threads.end('processor', 'in-order')
     },
   }
 }

@@ -27,7 +27,7 @@ const task = {
   processor: { workerId, batchBytesMax, authorities: keys, ownIndex, storeBytesMax: 2 ** 40, benchmark: false },
   store: { directory, authority: keys[ownIndex], workerId, level, retentionRounds: cleanups?.retentionRounds ?? 0 },
 }
-await threads.startPooled('processor', task, [port2])
+await threads.start('processor', task, [port2])
 
 const range = await client.ask({ type: 'reserve-sequences' })
 say(`range ${range.start} ${range.end}`)

@@ -38,12 +38,11 @@ async function startQuorumWaiter(
     onSaid: (message) => said.push(message),
     counters: new Counters(main.layout.counters['quorum-waiter'], 'quorum-waiter'),
     close: async () => {
-      main.threads.expectEnd()
       main.rings.toQuorumWaiter({ kind: 'close' })
-      await main.threads.ended('quorum-waiter')
+      await main.threads.end('quorum-waiter', 'in-order')
     },
   }
-  await main.threads.startQuorumWaiter({
+  await main.threads.start('quorum-waiter', {
     layout: main.layout,
     tally: {
       stakes: new Array(authorities).fill(1),

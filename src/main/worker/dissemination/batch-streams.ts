@@ -3,29 +3,29 @@
  */
 import type { Connection, Stream } from '@libp2p/interface'
 import { ACK_BYTES, STREAM_BACKOFF_MS } from '../../../shared/constants.js'
-import type { PeerRefusal } from '../../../shared/refusals.js'
 import { readAck } from '../../../shared/wire/ack.js'
-import { collect, type FrameSink, FrameStream, type Refused } from '../../network/frame-stream.js'
-import { BATCH_PROTOCOL } from '../../network/network.js'
+import { collect, type FrameSink, type Refused } from '../../network/frame-stream.js'
 import type { Peer } from '../../network/peer-table.js'
-import { route } from '../../network/router.js'
+import { BATCH_PROTOCOL } from '../../network/protocols.js'
+import type { Router } from '../../network/router.js'
 import type { Dissemination } from './dissemination.js'
 
 export interface BatchStreamsHandlers {
   readonly onReceived: (peer: Peer, bytes: number) => void
-  readonly onRefused: (peer: Peer, refusal: PeerRefusal, detail: string) => void
 }
 
 export class BatchStreams {
   private readonly dissemination: Dissemination
+  private readonly router: Router
   private readonly handlers: BatchStreamsHandlers
   /** Peers whose stream is being opened, or will be when the pause after the last one is over. */
   private readonly opening = new Set<Peer>()
   private readonly pauses = new Set<NodeJS.Timeout>()
   private closed = false
 
-  constructor(dissemination: Dissemination, handlers: BatchStreamsHandlers) {
+  constructor(dissemination: Dissemination, router: Router, handlers: BatchStreamsHandlers) {
     this.dissemination = dissemination
+    this.router = router
     this.handlers = handlers
   }
 
@@ -64,14 +64,13 @@ export class BatchStreams {
       this.openLater(peer)
       return
     }
-    new FrameStream(stream, {
-      onFrame: (type, payloadBytes) =>
-        route({ stream: 'our-batches', ack: (bytes) => this.takeAck(peer, bytes) }, type, payloadBytes),
-      onRefused: (refusal, detail) => this.handlers.onRefused(peer, refusal, detail),
+    this.router.open(peer.index, stream, () => ({
+      stream: 'our-batches',
+      ack: (bytes) => this.takeAck(peer, bytes),
       // The peer takes no more batches on this stream.
       onEnd: () => stream.abort(new Error('the peer ended the stream')),
       onClosed: detach,
-    })
+    }))
     this.dissemination.onReconnected(peer.index)
     sender.attach(stream)
   }

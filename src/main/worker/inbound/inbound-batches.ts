@@ -5,7 +5,6 @@
  * Each peer has its own slots: one that sends faster than we store waits on its own stream, and on nobody else's.
  */
 
-import type { Stream } from '@libp2p/interface'
 import {
   ACK_BYTES,
   ACK_BYTES_UNREAD_MAX,
@@ -20,10 +19,10 @@ import type { PeerRefusal } from '../../../shared/refusals.js'
 import { ACK_LEVELS, ACK_STATUSES, type AckLevel, writeAck } from '../../../shared/wire/ack.js'
 import { FRAME_TYPES, writeFrameHeader } from '../../../shared/wire/frames.js'
 import { SlotPool } from '../../lib/slot-pool.js'
-import { type FrameSink, FrameStream, type Refused } from '../../network/frame-stream.js'
+import type { FrameSink, FrameStream, Refused } from '../../network/frame-stream.js'
 import { takesMore } from '../../network/hand-over.js'
 import { widenWindow } from '../../network/lean-yamux.js'
-import { route } from '../../network/router.js'
+import type { SessionOf } from '../../network/router.js'
 
 export type InboundDone = Extract<ProcessorToMain, { kind: 'inbound-done' }>
 
@@ -93,31 +92,10 @@ export class InboundBatches {
   }
 
   /** A verified peer opened a batch stream; it replaces an older one, and frees what that held. */
-  open(peer: number, stream: Stream): void {
+  accept(peer: number, frames: FrameStream): SessionOf<'their-batches'> {
     this.streams.get(peer)?.frames.abort('replaced by a newer stream')
-    const { frameStallMs } = this.options
-    const inbound: InboundStream = {
-      peer,
-      acks: [],
-      owed: 0,
-      ended: false,
-      frames: new FrameStream(
-        stream,
-        {
-          onFrame: (type, payloadBytes) =>
-            route({ stream: 'their-batches', batch: (bytes) => this.begin(inbound, bytes) }, type, payloadBytes),
-          onRefused: (refusal, detail) => this.handlers.onRefused(peer, refusal, detail),
-          onEnd: () => {
-            inbound.ended = true
-            this.endIfDone(inbound)
-          },
-          onClosed: () => {
-            if (this.streams.get(peer) === inbound) this.streams.delete(peer)
-          },
-        },
-        frameStallMs === undefined ? {} : { stallMs: frameStallMs },
-      ),
-    }
+    const { stream } = frames
+    const inbound: InboundStream = { peer, acks: [], owed: 0, ended: false, frames }
     this.streams.set(peer, inbound)
     // `idle` comes in the middle of the stream's own sending, which would leave what is sent now lying.
     const onRoom = (): void => {
@@ -126,6 +104,18 @@ export class InboundBatches {
     widenWindow(stream)
     stream.addEventListener('drain', onRoom)
     stream.addEventListener('idle', onRoom)
+    return {
+      stream: 'their-batches',
+      stallMs: this.options.frameStallMs ?? FRAME_STALL_MS,
+      batch: (payloadBytes) => this.begin(inbound, payloadBytes),
+      onEnd: () => {
+        inbound.ended = true
+        this.endIfDone(inbound)
+      },
+      onClosed: () => {
+        if (this.streams.get(peer) === inbound) this.streams.delete(peer)
+      },
+    }
   }
 
   /** The processor is done with a slot of a peer's: the peer is told, and the slot is free. */

@@ -24,9 +24,9 @@ import type { PeerRefusal } from '../../../shared/refusals.js'
 import { encodeFrameOf, FRAME_TYPES, writeFrameHeader } from '../../../shared/wire/frames.js'
 import { decodeDigests, encodeDigests } from '../../../shared/wire/sync-messages.js'
 import { TokenBucket } from '../../lib/token-bucket.js'
-import { collect, FrameStream, type Refused } from '../../network/frame-stream.js'
+import { collect, type FrameStream, type Refused } from '../../network/frame-stream.js'
 import { handOver, PeerStalledError } from '../../network/hand-over.js'
-import { route } from '../../network/router.js'
+import type { SessionOf } from '../../network/router.js'
 import type { ProcessorClient } from '../../thread-host/processor-client.js'
 
 export interface HelperOptions {
@@ -59,21 +59,15 @@ export class Helper {
   }
 
   /** A verified peer opened a sync stream: one request, one reply. */
-  accept(peer: number, stream: Stream): void {
+  accept(peer: number, frames: FrameStream): SessionOf<'their-request'> | undefined {
     const openNow = (this.open.get(peer) ?? 0) + 1
     if (openNow > REQUESTS_OPEN_MAX) {
       this.handlers.onRefused(peer, 'request-rate', `${openNow} requests at once, at most ${REQUESTS_OPEN_MAX}`)
-      stream.abort(new Error('request-rate'))
-      return
+      frames.abort('request-rate')
+      return undefined
     }
     this.open.set(peer, openNow)
     let asked = false
-    const frames = new FrameStream(stream, {
-      onFrame: (type, payloadBytes) =>
-        route({ stream: 'their-request', request: (bytes) => takeRequest(bytes) }, type, payloadBytes),
-      onRefused: (refusal, detail) => this.handlers.onRefused(peer, refusal, detail),
-      onClosed: () => this.open.set(peer, this.open.get(peer)! - 1),
-    })
     const takeRequest = (payloadBytes: number): ReturnType<typeof collect> | Refused => {
       if (asked) return { refused: 'request-rate', detail: 'one request for each stream' }
       asked = true
@@ -91,6 +85,11 @@ export class Helper {
           return { refused, detail: error.message }
         }
       })
+    }
+    return {
+      stream: 'their-request',
+      request: takeRequest,
+      onClosed: () => void this.open.set(peer, this.open.get(peer)! - 1),
     }
   }
 

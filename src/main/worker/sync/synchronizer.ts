@@ -32,9 +32,9 @@ import { digestKey } from '../../../shared/wire/digest-key.js'
 import { encodeFrameOf } from '../../../shared/wire/frames.js'
 import { decodeDigests, encodeDigests } from '../../../shared/wire/sync-messages.js'
 import { SlotPool } from '../../lib/slot-pool.js'
-import { collect, type FrameSink, FrameStream, type Refused } from '../../network/frame-stream.js'
+import { collect, type FrameSink, type FrameStream, type Refused } from '../../network/frame-stream.js'
 import { widenWindow } from '../../network/lean-yamux.js'
-import { route } from '../../network/router.js'
+import type { Router } from '../../network/router.js'
 import type { ProcessorClient } from '../../thread-host/processor-client.js'
 import type { InboundDone } from '../inbound/inbound-batches.js'
 import { type PendingDigest, PendingDigests } from './pending-digests.js'
@@ -53,6 +53,7 @@ export interface SynchronizerOptions {
 export interface SynchronizerDependencies {
   readonly arena: Arena
   readonly processor: ProcessorClient
+  readonly router: Router
   readonly toProcessor: (work: InboundWork) => void
   /** The authority index of a public key; -1 for none. */
   readonly indexOf: (publicKey: Uint8Array) => number
@@ -221,29 +222,18 @@ export class Synchronizer {
     widenWindow(stream)
     const request: Request = { peer, wanted: new Map(digests.map((digest) => [digestKey(digest), digest])) }
     await new Promise<void>((resolve) => {
-      const frames: FrameStream = new FrameStream(
-        stream,
-        {
-          onFrame: (type, payloadBytes) =>
-            route(
-              {
-                stream: 'our-request',
-                found: (bytes) => this.takeFound(request, frames, bytes),
-                missing: (bytes) => this.takeMissing(frames, bytes),
-              },
-              type,
-              payloadBytes,
-            ),
-          onRefused: (refusal, detail) => this.handlers.onRefused(peer, refusal, detail),
-          onEnd: () => frames.abort('the reply is over'),
-          onClosed: () => {
-            this.waiting.get(peer)!.delete(frames)
-            resolve()
-          },
-        },
+      const frames = this.dependencies.router.open(peer, stream, (frames) => ({
+        stream: 'our-request',
         // A peer that never replies must not keep its places for ever.
-        { owesFrames: true },
-      )
+        owesFrames: true,
+        found: (bytes) => this.takeFound(request, frames, bytes),
+        missing: (bytes) => this.takeMissing(frames, bytes),
+        onEnd: () => frames.abort('the reply is over'),
+        onClosed: () => {
+          this.waiting.get(peer)!.delete(frames)
+          resolve()
+        },
+      }))
       // The peer may have reset the stream as soon as it was open.
       if (stream.writeStatus === 'writable') stream.send(encodeFrameOf('request', encodeDigests(digests)))
       else frames.abort('the stream was closed as it was opened')

@@ -4,6 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Stream } from '@libp2p/interface'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { SlotPool } from '../../../../src/main/lib/slot-pool.js'
+import { BATCH_PROTOCOL } from '../../../../src/main/network/protocols.js'
+import { Router } from '../../../../src/main/network/router.js'
 import { InboundBatches, type InboundBatchesOptions } from '../../../../src/main/worker/inbound/inbound-batches.js'
 import {
   ACK_BYTES,
@@ -32,6 +34,7 @@ afterAll(() => pairs.stop())
 
 let arena: Arena
 let inbound: InboundBatches
+let router: Router
 let works: InboundWork[]
 let refused: string[]
 let freed: number[]
@@ -55,11 +58,15 @@ function make(options: Partial<InboundBatchesOptions> = {}): void {
       },
     },
   )
+  router = new Router(
+    () => ({ inbound, helper: { accept: () => expect.unreachable('no request is made') } }),
+    (peer, refusal) => refused.push(`${peer} ${refusal}`),
+  )
 }
 beforeEach(() => make())
 
 async function open(peer: number): Promise<RawStream> {
-  const { near } = await pairs.open((stream: Stream) => inbound.open(peer, stream))
+  const { near } = await pairs.open((stream: Stream) => router.accept(BATCH_PROTOCOL, peer, stream))
   return new RawStream(near)
 }
 
@@ -248,7 +255,7 @@ test('a peer that reads no ACKs is given up when they fill its window and a litt
 /** A batch stream of peer 1 on a connection that is full towards it, and stays so. */
 async function openFull(): Promise<{ near: Stream; far: Stream; stream: RawStream }> {
   const { near, far } = await pairs.open((stream) => {
-    inbound.open(1, stream)
+    router.accept(BATCH_PROTOCOL, 1, stream)
     return stream
   })
   fillMuxer(far)

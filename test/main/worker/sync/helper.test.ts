@@ -1,6 +1,8 @@
 /** Helper over real libp2p streams, with a store of one batch: peers that ask and read slowly, or not at all. */
 import type { Stream } from '@libp2p/interface'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { SYNC_PROTOCOL } from '../../../../src/main/network/protocols.js'
+import { Router } from '../../../../src/main/network/router.js'
 import { Helper } from '../../../../src/main/worker/sync/helper.js'
 import { REQUEST_DIGESTS_MAX, SLICE_BYTES, STREAM_WINDOW_BYTES } from '../../../../src/shared/constants.js'
 import { FRAME_TYPES } from '../../../../src/shared/wire/frames.js'
@@ -41,8 +43,12 @@ async function request(stallMs?: number): Promise<{ asker: RawStream; answerer: 
     { processor: processor as unknown as ConstructorParameters<typeof Helper>[1]['processor'] },
     { onServed() {}, onRefused: (peer, refusal) => refused.push(`${peer} ${refusal}`) },
   )
+  const router = new Router(
+    () => ({ helper, inbound: { accept: () => expect.unreachable('no batch stream is opened') } }),
+    (peer, refusal) => refused.push(`${peer} ${refusal}`),
+  )
   const { near, far } = await pairs.open((stream) => {
-    helper.accept(PEER, stream)
+    router.accept(SYNC_PROTOCOL, PEER, stream)
     return stream
   })
   const asker = new RawStream(near)

@@ -1,0 +1,94 @@
+/**
+ * What was opened, in one ordered list, closed from its end: by `close` in order, by `fail` without waiting for what can
+ * no longer answer. There is no other way to end, so the two cannot differ in what they close.
+ */
+import { NarvalError } from '../../shared/errors.js'
+
+/** `failed`: something of the worker is dead; nothing may be waited for that may depend on it. */
+export type Ending = 'in-order' | 'failed'
+
+interface Opened {
+  readonly name: string
+  readonly close: (ending: Ending) => void | Promise<void>
+}
+
+export class Lifecycle {
+  /** Resolves once all is closed; rejects with the failure that ended it. */
+  readonly stopped: Promise<void>
+  private readonly list: Opened[] = []
+  private failure: Error | undefined
+  private closing: Promise<void> | undefined
+  private settle!: { resolve: () => void; reject: (error: Error) => void }
+
+  constructor() {
+    this.stopped = new Promise((resolve, reject) => {
+      this.settle = { resolve, reject }
+    })
+    // Whoever does not look at `stopped` hears of the failure from whatever it calls next.
+    this.stopped.catch(() => {})
+  }
+
+  /** Whether nothing has asked for the end yet. */
+  get isOpen(): boolean {
+    return this.closing === undefined
+  }
+
+  /** Why it failed. */
+  get error(): Error | undefined {
+    return this.failure
+  }
+
+  /**
+   * Opens something, and remembers how it is closed: before all that was opened earlier. If the end was asked for
+   * meanwhile it is closed at once, and this rejects.
+   */
+  async open<T>(
+    name: string,
+    open: () => T | Promise<T>,
+    close: (opened: T, ending: Ending) => void | Promise<void>,
+  ): Promise<T> {
+    this.check()
+    const opened = await open()
+    if (!this.isOpen) {
+      await close(opened, this.failure === undefined ? 'in-order' : 'failed')
+      this.check()
+    }
+    this.list.push({ name, close: (ending) => close(opened, ending) })
+    return opened
+  }
+
+  /** Closes everything from the end of the list. Rejects with the first failure, after everything is closed. */
+  close(): Promise<void> {
+    this.closing ??= this.closeFromEnd()
+    return this.closing
+  }
+
+  /** Something cannot go on: everything is closed, and `stopped` rejects with why. The first failure counts. */
+  fail(error: Error): void {
+    this.failure ??= error
+    this.close().catch(() => {})
+  }
+
+  private check(): void {
+    if (this.isOpen) return
+    throw this.failure ?? new NarvalError('ERR_CLOSED', 'the worker was closed while it started')
+  }
+
+  private async closeFromEnd(): Promise<void> {
+    // Whoever called is not to be closed under its own feet.
+    await Promise.resolve()
+    for (let last = this.list.pop(); last !== undefined; last = this.list.pop()) {
+      try {
+        await last.close(this.failure === undefined ? 'in-order' : 'failed')
+      } catch (error) {
+        this.failure ??= error as Error
+      }
+    }
+    if (this.failure === undefined) {
+      this.settle.resolve()
+      return
+    }
+    this.settle.reject(this.failure)
+    throw this.failure
+  }
+}

@@ -1,0 +1,36 @@
+/** The lines with which a worker says at boot what it is; the reference's scripts read some of them. */
+import { formatTcpAddress } from '../../shared/config/address.js'
+import type { Committee } from '../../shared/config/committee.js'
+import type { Parameters } from '../../shared/config/parameters.js'
+import { PROTOCOL_VERSION, RESEND_SLOTS, SYNC_SLOTS_PER_PEER } from '../../shared/constants.js'
+import type { Layout } from '../../shared/memory/layout.js'
+import { NODE_VERSION } from '../lib/version.js'
+
+export interface BootLogOptions {
+  readonly committee: Committee
+  readonly ownIndex: number
+  readonly workerId: number
+  readonly parameters: Parameters
+  readonly store: string
+  readonly peerId: string
+  readonly layout: Layout
+}
+
+export function bootLines(options: BootLogOptions): readonly string[] {
+  const { committee, layout, ownIndex, parameters, peerId, store, workerId } = options
+  const own = committee.worker(ownIndex, workerId)
+  const peers = committee.size - 1
+  const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`
+  return [
+    `${NODE_VERSION}, protocol ${PROTOCOL_VERSION}, Node ${process.versions.node}, authority ${committee.authorities[ownIndex]!.name}, peer id ${peerId}`,
+    `Shared memory: ${mib(layout.bytes)} = ${layout.own.slots} own slots (${parameters.ownSlots} + ${RESEND_SLOTS}) and ${layout.inbound.slots} inbound slots (${peers} × ${parameters.inboundSlotsPerPeer} + ${peers} × ${SYNC_SLOTS_PER_PEER}) of ${parameters.batchBytesMax} B, and rings`,
+    `Garbage collection depth set to ${parameters.gcDepthRounds} rounds`,
+    `Sync retry delay set to ${parameters.syncRetryDelayMs} ms`,
+    `Sync retry nodes set to ${parameters.syncRetryNodes} nodes`,
+    `Batch size set to ${parameters.batchBytesMax} B`,
+    `Max batch delay set to ${parameters.maxBatchDelayMs} ms`,
+    `ACK level set to ${parameters.ackLevel}, store ${store}`,
+    `Listening for transactions on ${formatTcpAddress(own.transactions)}, for workers on ${own.workerToWorker.multiaddr}/p2p/${peerId}, for the primary on ${formatTcpAddress(own.primaryToWorker)}`,
+    `Worker ${workerId} successfully booted on ${own.transactions.host}`,
+  ]
+}

@@ -1,0 +1,97 @@
+/** Puts the network of a worker together: the libp2p node, our hello, and what we believe of others'. */
+import { type Committee, committeeDigest } from '../../shared/config/committee.js'
+import type { Keys } from '../../shared/config/keys.js'
+import { PROTOCOL_VERSION } from '../../shared/constants.js'
+import { signer } from '../../shared/crypto/ed25519.js'
+import { NarvalError } from '../../shared/errors.js'
+import { encodeHello } from '../../shared/wire/hello.js'
+import { checkHello } from '../../shared/wire/hello-check.js'
+import type { Logger } from '../lib/log.js'
+import { NODE_VERSION } from '../lib/version.js'
+import { createLibp2pNode, type PeerDiscovery } from '../network/libp2p-node.js'
+import { Network, type NetworkHandlers } from '../network/network.js'
+import type { PeerTable } from '../network/peer-table.js'
+
+export interface OpenNetworkOptions {
+  readonly keys: Keys
+  readonly committee: Committee
+  readonly ownIndex: number
+  readonly workerId: number
+  /** Seed of the worker's libp2p key, 32 bytes. */
+  readonly networkKeySeed: Uint8Array
+  /** The address that it listens on. */
+  readonly bind: string
+  readonly peerDiscovery?: PeerDiscovery | undefined
+}
+
+export interface OpenNetworkDependencies {
+  readonly peers: PeerTable
+  readonly log: Logger
+}
+
+export async function openNetwork(
+  options: OpenNetworkOptions,
+  { log, peers }: OpenNetworkDependencies,
+  handlers: NetworkHandlers,
+): Promise<{ readonly network: Network; readonly peerId: string }> {
+  const { bind, committee, keys, networkKeySeed, ownIndex, peerDiscovery, workerId } = options
+  const own = committee.worker(ownIndex, workerId).workerToWorker
+  const listen = { host: bind, port: own.port }
+  const digest = committeeDigest(committee)
+  const sign = signer(keys.seed)
+  const node = await createLibp2pNode({
+    networkKeySeed,
+    listen,
+    authorities: committee.size,
+    ...(peerDiscovery && { peerDiscovery }),
+    admits: (peerId) => {
+      const admitted = peers.admits(peerId.toString())
+      if (!admitted) handlers.onRefused('peer-id-unknown', peerId.toString(), 'the committee file names others')
+      return admitted
+    },
+    onAsShipped: () =>
+      log.warn('The installed versions of noise and yamux are not those that narval knows: they cost more CPU'),
+  })
+  const peerId = node.peerId.toString()
+  if (own.peerId !== undefined && own.peerId !== peerId) {
+    throw new NarvalError(
+      'ERR_NOT_IN_COMMITTEE',
+      `the committee file names the peer id ${own.peerId} for this worker, its network key gives ${peerId}: correct one of them`,
+    )
+  }
+  const ownHello = (): Uint8Array =>
+    encodeHello(
+      {
+        protocolVersion: PROTOCOL_VERSION,
+        authority: keys.publicKey,
+        workerId,
+        peerId,
+        addresses: [own.multiaddr],
+        committeeDigest: digest,
+        timeMs: Date.now(),
+        nodeVersion: NODE_VERSION,
+      },
+      sign,
+    )
+  const check = (hello: Uint8Array, connectionPeerId: string): ReturnType<typeof checkHello> =>
+    checkHello(hello, {
+      committee,
+      committeeDigest: digest,
+      workerId,
+      connectionPeerId,
+      ownAuthority: keys.publicKey,
+      protocolVersion: PROTOCOL_VERSION,
+      nowMs: Date.now(),
+      namedPeerId: (index) => peers.at(index)?.namedPeerId,
+      lastSeenTimeMs: (index) => {
+        const peer = peers.at(index)
+        return peer?.peerId === undefined ? undefined : { peerId: peer.peerId, timeMs: peer.helloTimeMs }
+      },
+    })
+  const network = new Network(
+    { node, listen, peers, log, ownKey: keys.publicKey, ownHello, checkHello: check },
+    handlers,
+  )
+  await network.start()
+  return { network, peerId }
+}

@@ -1,0 +1,75 @@
+/** What the other threads say, to the stages that it is for. */
+import type { BatchMakerToMain } from '../../shared/memory/dialogue/batch-maker.js'
+import type { ProcessorToMain } from '../../shared/memory/dialogue/processor.js'
+import type { OwnBatch } from './dissemination/own-batch.js'
+import { ignoreClosed } from './ignore-closed.js'
+import type { Wiring } from './wiring.js'
+
+export class ThreadMessages {
+  private readonly stages: Wiring
+  /** Slots of the batch-maker's; those beyond are for sending again. */
+  private readonly ownSlots: number
+
+  constructor(stages: Wiring, ownSlots: number) {
+    this.stages = stages
+    this.ownSlots = ownSlots
+  }
+
+  /** Handles what is in the rings, and says how many messages that were. */
+  poll(): number {
+    const { dissemination, inbound, rings, submits } = this.stages
+    const found = rings.drain({
+      onBatchMaker: (message) => this.onBatchMaker(message),
+      onProcessor: (message) => this.onProcessor(message),
+      onQuorumWaiter: (message) => dissemination.onVerdict(message),
+    })
+    inbound.flush()
+    submits.proceed()
+    return found
+  }
+
+  /** A batch of ours has a quorum. */
+  onCertified(batch: OwnBatch): void {
+    const { certified, gate, metrics, reports } = this.stages
+    const digest = batch.digest!
+    if (batch.slot < this.ownSlots) gate.onCertified()
+    metrics.certified(batch.transactions, batch.transactionBytes, performance.now() - batch.takenMs)
+    if (!batch.report) return
+    reports.report('OurBatch', digest)
+    const { sequence, transactions, transactionBytes } = batch
+    certified.push({ digest, sequence, transactions, transactionBytes })
+  }
+
+  private onBatchMaker(message: BatchMakerToMain): void {
+    const { dissemination, metrics, processor, rings } = this.stages
+    if (message.kind === 'sealed') {
+      metrics.sealed(message.transactions, message.byteLength)
+      dissemination.onSealed(message)
+      return
+    }
+    processor
+      .ask({ type: 'reserve-sequences' })
+      .then(({ start, end }) => rings.toBatchMaker({ kind: 'range', start, end }))
+      .catch(ignoreClosed)
+  }
+
+  private onProcessor(message: ProcessorToMain): void {
+    const { dissemination, inbound, metrics, refusals, reports, synchronizer } = this.stages
+    if (message.kind === 'own-stored') {
+      dissemination.onOwnStored(message.sequence, message.digest)
+      return
+    }
+    const from = this.stages.nameOf(message.peer)
+    metrics.inbound(from, message.status)
+    if (message.status !== 'ok') refusals.refused('batch', message.status, from, 'a batch')
+    if (synchronizer.owns(message.slot)) {
+      synchronizer.onDone(message)
+      return
+    }
+    if (message.status === 'ok') {
+      synchronizer.onStoredElsewhere(message.digest)
+      reports.report('OthersBatch', message.digest)
+    }
+    inbound.onDone(message)
+  }
+}

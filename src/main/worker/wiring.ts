@@ -1,0 +1,315 @@
+/**
+ * The wiring of a worker: which stage hands what to which. It decides nothing itself.
+ *
+ * ```
+ *  batch-maker ──sealed──▶ Dissemination ──▶ processor, quorum-waiter, peers ──certified──▶ primary, readers
+ *  peers ──batches──▶ InboundBatches ──▶ processor ──stored──▶ ACK to the peer, primary
+ *  primary ──Synchronize──▶ Synchronizer, Resender     peers ──requests──▶ Helper ──▶ processor
+ * ```
+ */
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import { shortName } from '../../shared/config/short-name.js'
+import { SEALED_AHEAD } from '../../shared/constants.js'
+import { Counters } from '../../shared/memory/counters.js'
+import { type Layout, ownSlotsTotal } from '../../shared/memory/layout.js'
+import { Arena } from '../../shared/memory/slots.js'
+import type { PeerRefusal } from '../../shared/refusals.js'
+import { transactionBytesMax } from '../../shared/wire/batch.js'
+import { SlotPool } from '../lib/slot-pool.js'
+import { type Health, healthOf } from '../metrics/health.js'
+import { WorkerMetrics } from '../metrics/metrics.js'
+import type { NetworkHandlers } from '../network/network.js'
+import { PeerTable } from '../network/peer-table.js'
+import { SYNC_PROTOCOL } from '../network/protocols.js'
+import { Router } from '../network/router.js'
+import { MainRings } from '../thread-host/main-rings.js'
+import { ProcessorClient } from '../thread-host/processor-client.js'
+import { CertifiedStream } from './certified-stream.js'
+import { BatchStreams } from './dissemination/batch-streams.js'
+import { Dissemination } from './dissemination/dissemination.js'
+import { Resender } from './dissemination/resender.js'
+import { GcRelief } from './gc-relief.js'
+import { ignoreClosed } from './ignore-closed.js'
+import { InboundBatches } from './inbound/inbound-batches.js'
+import { metricSources } from './metric-sources.js'
+import type { PrimaryHandlers } from './primary-link/primary-inbox.js'
+import type { PrimaryLinkHandlers } from './primary-link/primary-link.js'
+import { PrimaryReports } from './primary-reports.js'
+import { RefusalReporter } from './refusal-reporter.js'
+import { SealingGate } from './sealing-gate.js'
+import { SubmitQueue } from './submit-queue.js'
+import { Helper } from './sync/helper.js'
+import { Synchronizer } from './sync/synchronizer.js'
+import { ThreadMessages } from './thread-messages.js'
+import type { WorkerNodeOptions } from './worker-node.js'
+
+const nowMs = (): number => performance.now()
+
+export interface WiringOptions extends WorkerNodeOptions {
+  /** Of the package, for metrics. */
+  readonly version: string
+  readonly ownIndex: number
+  readonly layout: Layout
+}
+
+export interface WiringHandlers {
+  /** Everything is there, and nothing has asked for the end. */
+  readonly isOpen: () => boolean
+  /** A peer holds things up: its connection is to be closed. */
+  readonly onStuck: (peer: number, why: string) => void
+}
+
+export class Wiring {
+  readonly certified = new CertifiedStream()
+  readonly metrics: WorkerMetrics
+  readonly rings: MainRings
+  readonly peers: PeerTable
+  readonly processor: ProcessorClient
+  /** The processor's end of the port on which main asks it. */
+  readonly processorPort: MessagePort
+  readonly router: Router
+  readonly dissemination: Dissemination
+  readonly batchStreams: BatchStreams
+  readonly inbound: InboundBatches
+  readonly resender: Resender
+  readonly helper: Helper
+  readonly synchronizer: Synchronizer
+  readonly submits: SubmitQueue
+  readonly gate: SealingGate
+  readonly reports: PrimaryReports
+  readonly refusals: RefusalReporter
+  readonly threadMessages: ThreadMessages
+
+  private readonly options: WiringOptions
+  private readonly handlers: WiringHandlers
+  private readonly gcRelief = new GcRelief()
+  private readonly processorCounters: Counters<'processor'>
+  private readonly own: Arena
+  private readonly foreign: Arena
+
+  constructor(options: WiringOptions, handlers: WiringHandlers) {
+    const { committee, layout, ownIndex, parameters, workerId } = options
+    this.options = options
+    this.handlers = handlers
+    this.own = new Arena(layout.own)
+    this.foreign = new Arena(layout.inbound)
+    this.rings = new MainRings(layout)
+    this.peers = new PeerTable(committee, ownIndex, workerId)
+    const { port1, port2 } = new MessageChannel()
+    this.processor = new ProcessorClient(port1)
+    this.processorPort = port2
+    this.processorCounters = new Counters(layout.counters.processor, 'processor')
+    const names = new Set(committee.authorities.map(({ name }) => name))
+    this.refusals = new RefusalReporter({
+      log: options.log,
+      count: (kind, reason) => this.metrics.refused(kind, reason),
+      nameOf: (peer) => this.nameOf(peer),
+      isAuthority: (name) => names.has(name),
+    })
+    this.reports = new PrimaryReports({
+      processor: this.processor,
+      count: (type) => this.metrics.reported(type),
+    })
+    this.router = new Router(
+      () => ({ inbound: this.inbound, helper: this.helper }),
+      (peer, refusal, detail) => this.refusals.ofPeer(peer, refusal, detail),
+    )
+    this.submits = new SubmitQueue(transactionBytesMax(parameters.batchBytesMax), this.rings.submit)
+    this.gate = new SealingGate({
+      isOpen: () => !this.reports.isFull && this.processorCounters.get('storeFull') === 0,
+      aheadMax: () => this.dissemination.inFlightLimit + SEALED_AHEAD,
+      give: (slot) => this.rings.toBatchMaker({ kind: 'slot', slot }),
+    })
+    this.dissemination = this.wireDissemination()
+    this.batchStreams = new BatchStreams(this.dissemination, this.router, {
+      onReceived: (peer, bytes) => this.traffic(peer.index, 'in', bytes),
+    })
+    this.resender = this.wireResender()
+    this.inbound = this.wireInbound()
+    this.helper = this.wireHelper()
+    this.synchronizer = this.wireSynchronizer()
+    this.threadMessages = new ThreadMessages(this, parameters.ownSlots)
+    this.metrics = new WorkerMetrics({
+      version: options.version,
+      peers: this.peers.peers.map(({ name }) => name),
+      sources: metricSources({ ...this, layout, health: () => this.health() }),
+    })
+  }
+
+  /** Looks for what no message tells: silent peers, a store that is full or is not any more. */
+  tick(): void {
+    this.dissemination.tick()
+    this.gate.recheck()
+    this.reports.tick()
+  }
+
+  health(): Health {
+    const { committee, ownIndex } = this.options
+    return healthOf({
+      quorumThreshold: committee.quorumThreshold,
+      ownStake: committee.stakeOf(ownIndex),
+      connectedStake: this.peers.connectedStake(),
+      storeFull: this.processorCounters.get('storeFull') === 1,
+      storeOpen: this.handlers.isOpen(),
+      primaryConnected: this.reports.isConnected,
+    })
+  }
+
+  /** What the network hands over. */
+  networkHandlers(): NetworkHandlers {
+    return {
+      onPeerConnected: (peer) => this.batchStreams.onPeerConnected(peer),
+      onPeerLost: () => {},
+      onStream: (protocol, peer, stream) => this.router.accept(protocol, peer.index, stream),
+      onRefused: (reason, from, detail) => this.refusals.refused('peer', reason, from, detail),
+    }
+  }
+
+  /** What the link to the primary hands over. */
+  primaryHandlers(): PrimaryLinkHandlers & PrimaryHandlers {
+    const { ownIndex } = this.options
+    return {
+      onReported: (digests) => this.reports.onDelivered(digests),
+      onRoom: () => this.gate.recheck(),
+      onSynchronize: (digests, target) => {
+        if (target === ownIndex) this.resender.pushAgain(digests)
+        else void this.synchronizer.synchronize(digests, target).catch(ignoreClosed)
+      },
+      onCleanup: (round) => {
+        this.synchronizer.cleanup(round)
+        void this.processor.ask({ type: 'cleanup', round }).catch(ignoreClosed)
+      },
+      onRefused: (reason, from, detail) => this.refusals.refused('primary', reason, from, detail),
+    }
+  }
+
+  private wireDissemination(): Dissemination {
+    const { committee, parameters } = this.options
+    return new Dissemination(
+      {
+        authorities: committee.size,
+        peers: this.peerIndices(),
+        ownSlots: parameters.ownSlots,
+        ackTimeoutMs: parameters.ackTimeoutMs,
+      },
+      {
+        arena: this.own,
+        nowMs,
+        toQuorumWaiter: this.rings.toQuorumWaiter,
+        toProcessor: this.rings.toProcessorOwn,
+      },
+      {
+        onCertified: (batch) => this.threadMessages.onCertified(batch),
+        onSlotFree: (slot) => {
+          this.poison(this.own, slot)
+          if (slot < parameters.ownSlots) this.gate.pass(slot)
+          else this.resender.onSlotFree(slot)
+        },
+        onAckLatency: (peer, ms) => this.metrics.ackLatency(this.nameOf(peer), ms),
+        onSent: (peer, bytes) => this.traffic(peer, 'out', bytes),
+        onAckRefused: (peer, verdict) => this.refusals.refused('ack', verdict, this.nameOf(peer), 'an ACK'),
+        onDropped: (peer) => this.metrics.dropped(this.nameOf(peer)),
+        onStuck: (peer, why) => this.handlers.onStuck(peer, why),
+      },
+    )
+  }
+
+  private wireResender(): Resender {
+    const { keys, layout, parameters, workerId } = this.options
+    return new Resender({
+      arena: this.own,
+      slots: new SlotPool(parameters.ownSlots, ownSlotsTotal(layout.options) - parameters.ownSlots),
+      processor: this.processor,
+      dissemination: this.dissemination,
+      workerId,
+      ownKey: keys.publicKey,
+      nowMs,
+      mayReport: () => !this.reports.isFull,
+    })
+  }
+
+  private wireInbound(): InboundBatches {
+    const { parameters } = this.options
+    return new InboundBatches(
+      {
+        batchBytesMax: parameters.batchBytesMax,
+        ackLevel: parameters.ackLevel,
+        peers: this.peerIndices(),
+        slotsPerPeer: parameters.inboundSlotsPerPeer,
+      },
+      { arena: this.foreign, toProcessor: this.rings.toProcessorInbound },
+      {
+        onReceived: (peer, bytes) => this.traffic(peer, 'in', bytes),
+        onRefused: this.onPeerRefused,
+        onSlotFree: (slot) => this.poison(this.foreign, slot),
+      },
+    )
+  }
+
+  private wireHelper(): Helper {
+    return new Helper(
+      {},
+      { processor: this.processor },
+      {
+        onServed: (peer, found, missing) =>
+          this.options.log.debug(
+            `Sent ${found} batches that ${shortName(this.nameOf(peer))} asked for, ${missing} are not here`,
+          ),
+        onRefused: this.onPeerRefused,
+      },
+    )
+  }
+
+  private wireSynchronizer(): Synchronizer {
+    const { committee, parameters } = this.options
+    const peers = this.peerIndices()
+    return new Synchronizer(
+      {
+        batchBytesMax: parameters.batchBytesMax,
+        syncRetryDelayMs: parameters.syncRetryDelayMs,
+        syncRetryNodes: parameters.syncRetryNodes,
+        gcDepthRounds: parameters.gcDepthRounds,
+        peers,
+        firstSlot: peers.length * parameters.inboundSlotsPerPeer,
+      },
+      {
+        arena: this.foreign,
+        processor: this.processor,
+        router: this.router,
+        toProcessor: this.rings.toProcessorInbound,
+        indexOf: (publicKey) => committee.indexOf(publicKey),
+        openStream: async (peer) => this.peers.at(peer)!.connections.at(-1)?.newStream([SYNC_PROTOCOL]),
+        nowMs,
+        random: Math.random,
+      },
+      {
+        // Also of a batch of ours: that it is stored is what the primary asked, and `OurBatch` says certified.
+        onStored: (digest) => this.reports.report('OthersBatch', digest),
+        onRefused: this.onPeerRefused,
+        onReceived: (peer, bytes) => this.traffic(peer, 'in', bytes),
+        onSlotFree: (slot) => this.poison(this.foreign, slot),
+      },
+    )
+  }
+
+  private readonly onPeerRefused = (peer: number, refusal: PeerRefusal, detail: string): void =>
+    this.refusals.ofPeer(peer, refusal, detail)
+
+  private traffic(peer: number, direction: 'in' | 'out', bytes: number): void {
+    this.gcRelief.traffic(bytes)
+    this.metrics.peerBytes(this.nameOf(peer), direction, bytes)
+  }
+
+  private poison(arena: Arena, slot: number): void {
+    if (this.options.poisonFreedSlots) arena.poison(slot)
+  }
+
+  private peerIndices(): number[] {
+    return this.peers.peers.map(({ index }) => index)
+  }
+
+  /** The name of the authority of an index. */
+  nameOf(peer: number): string {
+    return this.peers.at(peer)!.name
+  }
+}
