@@ -1,7 +1,7 @@
 /** What a peer may answer to our batches: every ACK that is wrong, early, late or not there, against a real worker. */
 
 import type { Connection } from '@libp2p/interface'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { IN_FLIGHT_MIN, IN_FLIGHT_SLOTS_SHARE } from '../../src/shared/constants.js'
 import type { AckVerdict } from '../../src/shared/memory/dialogue/quorum-waiter.js'
 import type { PeerRefusal } from '../../src/shared/refusals.js'
@@ -137,6 +137,32 @@ describe('an ACK that is not counted leaves the stream as it was', () => {
   ] as const)('that says %s', async (verdict, status) => {
     const batch = await uncertified()
     await notCounted(verdict, { sequence: batch.sequence, digest: new Uint8Array(32), level: 1, status })
+  })
+
+  test.each([
+    ['refused-invalid', 1],
+    ['refused-quota', 2],
+    ['refused-store-full', 3],
+  ] as const)('that says %s for a while is asked again on the same stream, and certifies', async (_verdict, status) => {
+    const peers = [mallory, ...honest]
+    const behaviours = peers.map((peer) => peer.behaviour.onBatch)
+    onTestFinished(() => {
+      for (const [i, peer] of peers.entries()) peer.behaviour.onBatch = behaviours[i]!
+    })
+    const streams = new Set<RawStream>()
+    let refusals = 0
+    for (const peer of peers) {
+      peer.behaviour.onBatch = (batch) => {
+        streams.add(batch.stream)
+        const refuses = refusals < 12
+        if (refuses) refusals += 1
+        const said = { sequence: batch.sequence, digest: new Uint8Array(32), level: 1, status }
+        void batch.stream.sendAck(refuses ? said : peer.ackOf(batch))
+      }
+    }
+    for (let i = 0; i < 3; i += 1) await node.certifiesOne()
+    expect(refusals).toBe(12)
+    expect(streams.size).toBe(peers.length)
   })
 
   test('and a batch that a peer refused is certified by the others', async () => {

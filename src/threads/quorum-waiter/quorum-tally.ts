@@ -18,8 +18,8 @@
  * ```
  *
  * A peer has one word per sending: whatever it says when it is not awaited is a duplicate, right or wrong, and changes
- * nothing. One that was refused is awaited again only when the batch is handed to it again (`addPeer`, on a new
- * connection). One whose ACK is held keeps its word over a reconnection: a held ACK is never replaced.
+ * nothing. One that was refused is awaited again only when the batch is going to be handed to it again (`addPeer`). One
+ * whose ACK is held keeps its word over a reconnection: a held ACK is never replaced.
  *
  * The same in the reference: asonnino/narwhal worker/src/quorum_waiter.rs, where any reply counts as an ACK, and one
  * batch at a time waits.

@@ -105,7 +105,7 @@ async function takeHandOverForAck(): Promise<void> {
       const { batch } = sending.inFlight.at(-1)!
       const result = original.apply(this, args)
       if (sending.current === undefined) {
-        this.acknowledge(batch)
+        this.acknowledge(batch, true)
         ownerOf.get(this)!.releaseIfDone(batch)
       }
       return result

@@ -71,7 +71,6 @@ export class BatchStreams {
       onEnd: () => stream.abort(new Error('the peer ended the stream')),
       onClosed: detach,
     }))
-    this.dissemination.onReconnected(peer.index)
     sender.attach(stream)
   }
 

@@ -18,7 +18,7 @@ import type {
   QuorumWaiterToMain,
 } from '../../../shared/memory/dialogue/quorum-waiter.js'
 import type { Arena } from '../../../shared/memory/slots.js'
-import { type Ack, peerMask } from '../../../shared/wire/ack.js'
+import { ACK_STATUSES, type Ack, peerMask } from '../../../shared/wire/ack.js'
 import { FRAME_TYPES, writeFrameHeader } from '../../../shared/wire/frames.js'
 import type { Refused } from '../../network/frame-stream.js'
 import { OwnBatch, PEER_STATE } from './own-batch.js'
@@ -160,7 +160,7 @@ export class Dissemination {
     }
     const sender = this.senders.get(peer)!
     const batch = this.batches.get(ack.sequence)
-    const due = batch === undefined ? 'unawaited' : sender.acknowledge(batch)
+    const due = batch === undefined ? 'unawaited' : sender.acknowledge(batch, ack.status === ACK_STATUSES.ok)
     if (due === 'early') {
       return { refused: 'ack-early', detail: `an ACK for batch ${ack.sequence}, which was not sent whole` }
     }
@@ -178,6 +178,10 @@ export class Dissemination {
       case 'certified': {
         const batch = this.batches.get(message.sequence)!
         batch.certified = true
+        for (const [peer, sender] of this.senders) {
+          sender.onCertified(batch)
+          this.dropForRefusing(sender, peer)
+        }
         this.handlers.onCertified(batch)
         this.releaseIfDone(batch)
         this.makeRoom()
@@ -199,20 +203,10 @@ export class Dissemination {
     }
   }
 
-  /** The peer's sender has a stream again: what it refused on the last connection, and a quorum still lacks, goes out. */
-  onReconnected(peer: number): void {
-    const sender = this.senders.get(peer)!
-    for (const batch of this.batches.values()) {
-      if (batch.certified || batch.state(peer) !== PEER_STATE.refused) continue
-      this.dependencies.toQuorumWaiter({ kind: 'resent', peer, sequence: batch.sequence })
-      sender.enqueue(batch)
-    }
-  }
-
   /** Once in a while: finds peers that answer nothing, and slots that only stuck peers hold. */
   tick(): void {
     for (const [peer, sender] of this.senders) {
-      const silentMs = sender.silentMs(this.hasRefused(peer))
+      const { silentMs } = sender
       if (silentMs <= this.options.ackTimeoutMs) continue
       this.handlers.onStuck(peer, `no ACK for ${Math.round(silentMs)} ms, at most ${this.options.ackTimeoutMs}`)
     }
@@ -235,12 +229,36 @@ export class Dissemination {
   }
 
   private judge(peer: number, sequence: bigint, verdict: AckVerdict): void {
-    if (verdict === 'counted' || verdict === 'held' || verdict === 'late') return
-    const batch = this.batches.get(sequence)
-    if (batch?.state(peer) === PEER_STATE.answered && verdict !== 'duplicate') {
-      batch.setState(peer, PEER_STATE.refused)
+    const sender = this.senders.get(peer)!
+    if (verdict === 'counted' || verdict === 'held' || verdict === 'late') {
+      sender.onAccepted()
+      return
     }
+    const batch = this.batches.get(sequence)
+    if (batch?.state(peer) === PEER_STATE.answered && verdict !== 'duplicate') this.onRefused(sender, peer, batch)
     this.handlers.onAckRefused(peer, verdict)
+  }
+
+  /** Refused, for whatever reason: on the same stream it is sent again later, unless a quorum does without this peer. */
+  private onRefused(sender: PeerSender, peer: number, batch: OwnBatch): void {
+    sender.onRefused()
+    this.dropForRefusing(sender, peer)
+    if (batch.certified) {
+      batch.setState(peer, PEER_STATE.refused)
+      return
+    }
+    this.dependencies.toQuorumWaiter({ kind: 'resent', peer, sequence: batch.sequence })
+    sender.enqueueAgain(batch)
+  }
+
+  private dropForRefusing(sender: PeerSender, peer: number): void {
+    if (!sender.isRefusing) return
+    for (;;) {
+      const batch = sender.dropOldestCertified(() => true)
+      if (batch === undefined) return
+      this.handlers.onDropped(peer, batch)
+      this.releaseIfDone(batch)
+    }
   }
 
   private releaseIfDone(batch: OwnBatch): void {
@@ -317,12 +335,5 @@ export class Dissemination {
       this.handlers.onStuck(holder, `it holds batch ${batch.sequence}, which the others have, and no slot is free`)
       return
     }
-  }
-
-  private hasRefused(peer: number): boolean {
-    for (const batch of this.batches.values()) {
-      if (!batch.certified && batch.state(peer) === PEER_STATE.refused) return true
-    }
-    return false
   }
 }

@@ -10,10 +10,12 @@ export const PEER_STATE = {
   sent: 2,
   /** The peer has answered; the quorum-waiter judges the answer. */
   answered: 3,
-  /** The answer was a refusal: it is sent again on the next connection, if it is not certified by then. */
+  /** The answer was a refusal of what a quorum has: the peer gets it through Synchronize. */
   refused: 4,
   /** Certified, and dropped for this peer to make room: it gets it through Synchronize. */
   dropped: 5,
+  /** In the queue again after a refusal; when it is certified it leaves the queue as `refused`. Holds the slot. */
+  queuedAgain: 6,
 } as const
 export type PeerState = (typeof PEER_STATE)[keyof typeof PEER_STATE]
 
@@ -32,7 +34,7 @@ export class OwnBatch {
   certified = false
   /** The quorum-waiter was told to forget it. */
   releasing = false
-  /** Peers that hold the slot: those queued, sending or sent. */
+  /** Peers that hold the slot: those queued, sending, sent, or queued again. */
   holders = 0
   private readonly states: Uint8Array
 
@@ -72,5 +74,5 @@ export class OwnBatch {
 }
 
 function holds(state: PeerState): boolean {
-  return state === PEER_STATE.queued || state === PEER_STATE.sending || state === PEER_STATE.sent
+  return state <= PEER_STATE.sent || state === PEER_STATE.queuedAgain
 }

@@ -4,8 +4,13 @@
  * ```
  *  queue: batches in order ──▶ sending: one, slice by slice ──▶ in flight: sent, ACK awaited
  *         ▲                                                         │
- *         └── the stream is gone: all that was not ACKed, in order ─┘
+ *         ├── the stream is gone: all that was not ACKed, in order ─┤
+ *         └── refused, and a quorum lacks it: behind all others ────┘
  * ```
+ *
+ * After a refusal the peer gets nothing for a while, then one batch at a time until it accepts again
+ * (`refusal-backoff.ts`). A refused batch goes behind the others: one that is too large for the room that the peer has
+ * left must not hold up those that fit.
  *
  * The queue is bounded by the own slots: each entry holds one.
  */
@@ -15,6 +20,7 @@ import { DRAIN_WATCHDOG_MS, SLICE_BYTES } from '../../../shared/constants.js'
 import type { Arena } from '../../../shared/memory/slots.js'
 import { InFlightWindow } from './in-flight-window.js'
 import { type OwnBatch, PEER_STATE } from './own-batch.js'
+import { RefusalBackoff } from './refusal-backoff.js'
 
 export interface PeerSenderDependencies {
   /** The peer's authority index. */
@@ -48,6 +54,8 @@ export class PeerSender {
   private current: Uint8Array | undefined
   private currentOffset = 0
   private watchdog: NodeJS.Timeout | undefined
+  private readonly backoff = new RefusalBackoff()
+  private resumption: NodeJS.Timeout | undefined
   private pumping = false
   private lastProgressMs: number
 
@@ -77,13 +85,20 @@ export class PeerSender {
     return this.inFlight.length
   }
 
-  /**
-   * How long the peer has answered nothing while something of ours awaited an answer, in ms; 0 if nothing did. A
-   * batch that it has refused and that is not certified awaits a better one.
-   */
-  silentMs(hasRefused: boolean): number {
-    if (this.stream === undefined || (this.inFlight.length === 0 && !hasRefused)) return 0
+  /** How long the peer has answered nothing while something of ours awaited an answer, in ms; 0 if nothing did. */
+  get silentMs(): number {
+    if (this.stream === undefined || this.inFlight.length === 0) return 0
     return this.dependencies.nowMs() - this.lastProgressMs
+  }
+
+  /** The peer has refused for long: what a quorum has is not kept for it. */
+  get isRefusing(): boolean {
+    return this.backoff.isLong
+  }
+
+  /** The peer refuses what it is sent: nothing is started for a while. */
+  get isPaused(): boolean {
+    return this.backoff.waitMs(this.dependencies.nowMs()) > 0
   }
 
   enqueue(batch: OwnBatch): void {
@@ -96,11 +111,39 @@ export class PeerSender {
     this.pump()
   }
 
+  /** The peer has refused this batch, which a quorum lacks: it is sent again after the others. */
+  enqueueAgain(batch: OwnBatch): void {
+    batch.setState(this.dependencies.peer, PEER_STATE.queuedAgain)
+    this.queue.push(batch)
+    this.pump()
+  }
+
+  /** A quorum has it: if the peer has refused it once, it is not bothered with it again. */
+  onCertified(batch: OwnBatch): void {
+    if (batch.state(this.dependencies.peer) !== PEER_STATE.queuedAgain) return
+    this.queue.splice(this.queue.indexOf(batch), 1)
+    batch.setState(this.dependencies.peer, PEER_STATE.refused)
+  }
+
+  /** What the peer answered was a refusal. */
+  onRefused(): void {
+    this.backoff.refused(this.dependencies.nowMs())
+    this.resumeLater()
+  }
+
+  /** What the peer answered was an acceptance. */
+  onAccepted(): void {
+    if (!this.backoff.isProbing) return
+    this.backoff.accepted(this.dependencies.nowMs())
+    this.pump()
+  }
+
   /** The stream to send on from now. What the old one had not delivered was put back by `detach`. */
   attach(stream: Stream): void {
     assert(this.stream === undefined, 'one stream at a time')
     this.stream = stream
     this.lastProgressMs = this.dependencies.nowMs()
+    this.backoff.reset()
     stream.addEventListener('drain', () => {
       if (this.stream === stream) this.pump()
     })
@@ -114,6 +157,8 @@ export class PeerSender {
   detach(): void {
     if (this.stream === undefined) return
     clearInterval(this.watchdog)
+    clearTimeout(this.resumption)
+    this.resumption = undefined
     this.stream = undefined
     this.current = undefined
     const unacked = this.inFlight.splice(0).map(({ batch }) => batch)
@@ -125,20 +170,27 @@ export class PeerSender {
   /**
    * The peer has answered. Says whether an answer was due: 'early' is one for a batch that was not handed over whole,
    * 'unawaited' one that was not in flight.
+   *
+   * @param accepted whether the peer says that it has stored it
    */
-  acknowledge(batch: OwnBatch): 'due' | 'early' | 'unawaited' {
+  acknowledge(batch: OwnBatch, accepted: boolean): 'due' | 'early' | 'unawaited' {
     const { peer, nowMs } = this.dependencies
     const state = batch.state(peer)
-    if (state === PEER_STATE.queued || state === PEER_STATE.sending) return 'early'
+    if (state === PEER_STATE.queued || state === PEER_STATE.queuedAgain || state === PEER_STATE.sending) return 'early'
     if (state !== PEER_STATE.sent) return 'unawaited'
     const index = this.inFlight.findIndex((entry) => entry.batch === batch)
     assert(index !== -1)
     const [entry] = this.inFlight.splice(index, 1)
     const now = nowMs()
     this.lastProgressMs = now
-    const latencyMs = now - entry!.startedMs
-    this.window.onAck(latencyMs, entry!.windowWasFull, now)
-    this.handlers.onAckLatency(latencyMs)
+    if (accepted) {
+      const latencyMs = now - entry!.startedMs
+      this.window.onAck(latencyMs, entry!.windowWasFull, now)
+      this.handlers.onAckLatency(latencyMs)
+    } else {
+      // A refusal comes sooner than a commit, and says nothing of how long those take.
+      this.onRefused()
+    }
     batch.setState(peer, PEER_STATE.answered)
     return 'due'
   }
@@ -168,8 +220,22 @@ export class PeerSender {
     }
   }
 
+  private resumeLater(): void {
+    if (this.stream === undefined || this.resumption !== undefined) return
+    const waitMs = this.backoff.waitMs(this.dependencies.nowMs())
+    if (waitMs === 0) {
+      this.pump()
+      return
+    }
+    this.resumption = setTimeout(() => {
+      this.resumption = undefined
+      this.resumeLater()
+    }, Math.ceil(waitMs))
+  }
+
   private start(): boolean {
-    if (this.inFlight.length >= this.window.limit) return false
+    if (this.inFlight.length >= (this.backoff.isProbing ? 1 : this.window.limit)) return false
+    if (this.isPaused) return false
     const batch = this.queue.shift()
     if (batch === undefined) return false
     const { arena, nowMs, peer } = this.dependencies

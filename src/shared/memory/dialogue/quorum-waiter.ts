@@ -38,7 +38,7 @@ export type MainToQuorumWaiter =
       /** As received: 0 ok, 1 invalid, 2 quota, 3 store full. */
       readonly status: number
     }
-  /** A batch that the peer had refused is handed to it again, on a new connection. */
+  /** A batch that the peer had refused is going to be handed to it again. */
   | { readonly kind: 'resent'; readonly peer: number; readonly sequence: bigint }
   /** Nobody needs the batch any more: forget it, and say `released`. */
   | { readonly kind: 'release'; readonly sequence: bigint }

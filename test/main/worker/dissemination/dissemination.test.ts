@@ -4,6 +4,7 @@ import type { Stream } from '@libp2p/interface'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Dissemination } from '../../../../src/main/worker/dissemination/dissemination.js'
+import { REFUSAL_BACKOFF_MAX_MS, REFUSAL_BACKOFF_MIN_MS } from '../../../../src/main/worker/dissemination/limits.js'
 import { IN_FLIGHT_MIN, SLOTS_STARVED_MS } from '../../../../src/shared/constants.js'
 import type { AckVerdict, MainToQuorumWaiter } from '../../../../src/shared/memory/dialogue/quorum-waiter.js'
 import { Arena, slotStride } from '../../../../src/shared/memory/slots.js'
@@ -73,6 +74,8 @@ const DIGEST = new Uint8Array(32).fill(5)
 
 /** A batch of ours in the slot of its number. */
 function seal(sequence: number): void {
+  const bytes = arena.batch(sequence % OWN_SLOTS, 1_000)
+  new DataView(bytes.buffer, bytes.byteOffset).setBigUint64(24, BigInt(sequence), true)
   dissemination.onSealed({
     kind: 'sealed',
     slot: sequence % OWN_SLOTS,
@@ -85,7 +88,7 @@ function seal(sequence: number): void {
 
 const stored = (sequence: number): void => dissemination.onOwnStored(BigInt(sequence), DIGEST)
 const certified = (sequence: number): void => dissemination.onVerdict({ kind: 'certified', sequence: BigInt(sequence) })
-const ack = (peer: number, sequence: number, status: 0 | 1 = 0) =>
+const ack = (peer: number, sequence: number, status: 0 | 1 | 2 | 3 = 0) =>
   dissemination.onAck(peer, { sequence: BigInt(sequence), digest: DIGEST, level: 1, status })
 const verdict = (peer: number, sequence: number, is: AckVerdict): void =>
   dissemination.onVerdict({ kind: 'verdict', peer, sequence: BigInt(sequence), verdict: is })
@@ -98,7 +101,6 @@ async function connect(peer: number): Promise<{ near: Stream; far: RawStream }> 
   const sender = dissemination.senders.get(peer)!
   const opened = await pairs.open((stream) => new RawStream(stream))
   opened.near.addEventListener('close', () => sender.detach())
-  dissemination.onReconnected(peer)
   sender.attach(opened.near)
   return opened
 }
@@ -162,6 +164,8 @@ describe('a slot is free again', () => {
         answers,
         async (order, refuses) => {
           sequence += 1
+          // The pause after the refusals of the last run is over.
+          nowMs += REFUSAL_BACKOFF_MAX_MS
           const own = sequence
           seal(own)
           // Nothing is certified that is not stored here: of the two, `stored` comes first.
@@ -336,43 +340,92 @@ describe('ACKs', () => {
     expect(said('ack')).toHaveLength(slots + 2)
   })
 
-  test('that refuse free the window at once, and are asked again on the next connection while no quorum has it', async () => {
-    const { near } = await connect(2)
+  test('that refuse free the window at once, and are asked again on the same stream while no quorum has it', async () => {
+    const { near, far } = await connect(2)
     for (const sequence of [1, 2, 3, 4]) seal(sequence)
     expect(dissemination.senders.get(2)!.inFlightCount).toBe(IN_FLIGHT_MIN)
-    for (const sequence of [1, 2, 3]) ack(2, sequence, 1)
-    expect(dissemination.senders.get(2)!.inFlightCount).toBe(1)
-    verdict(2, 1, 'refused-store-full')
-    verdict(2, 2, 'wrong-digest')
-    verdict(2, 3, 'counted')
+    for (const sequence of [1, 2, 3]) ack(2, sequence, sequence === 3 ? 0 : 3)
+    // It refuses: the fourth is not started.
+    expect(dissemination.senders.get(2)!.inFlightCount).toBe(0)
     certified(2)
-    // Not on this connection.
-    dissemination.tick()
-    expect(said('resent')).toEqual([])
-    near.abort(new Error('lost'))
-
-    const next = await connect(2)
-    // 1 was refused and is not certified; 2 is; 3 was counted; 4 was in flight when the stream was lost.
+    verdict(2, 1, 'refused-store-full')
+    verdict(2, 2, 'refused-store-full')
+    verdict(2, 3, 'counted')
+    // 2 is certified without this peer; 1 is not, and is awaited again before it is sent.
     expect(said('resent')).toEqual([{ kind: 'resent', peer: 2, sequence: 1n }])
-    const frames = await next.far.framesCame(2)
-    expect(frames).toHaveLength(2)
-    expect(log.indexOf('resent 1')).toBeLessThan(log.lastIndexOf('sent 1008 to 2'))
-    expect(ack(2, 1)).toBeUndefined()
+    nowMs += REFUSAL_BACKOFF_MIN_MS - 1
+    dissemination.tick()
+    expect(dissemination.senders.get(2)!.inFlightCount).toBe(0)
+    nowMs += 1
+    const sequences = (): bigint[] =>
+      far.frames.map(({ payload }) => new DataView(payload.buffer, payload.byteOffset).getBigUint64(24, true))
+    await far.framesCame(IN_FLIGHT_MIN + 1)
+    expect(dissemination.senders.get(2)!.inFlightCount).toBe(1)
     expect(ack(2, 4)).toBeUndefined()
-    next.near.abort(new Error('done'))
+    verdict(2, 4, 'counted')
+    await far.framesCame(IN_FLIGHT_MIN + 2)
+    expect(sequences()).toEqual([1n, 2n, 3n, 4n, 1n])
+    expect(ack(2, 1)).toBeUndefined()
+    expect(near.status).toBe('open')
+    expect(stuck).toEqual([])
+    near.abort(new Error('done'))
+  })
+
+  test('that refuse again and again hold no slots of what the others certify', async () => {
+    const { near } = await connect(2)
+    for (let sequence = 0; sequence < 6 * OWN_SLOTS; sequence += 1) {
+      seal(sequence)
+      stored(sequence)
+      if (dissemination.senders.get(2)!.inFlightCount > 0) {
+        ack(2, sequence, 3)
+        verdict(2, sequence, 'refused-quota')
+      }
+      certified(sequence)
+      for (const { sequence: gone } of said('release') as { sequence: bigint }[]) released(Number(gone))
+      toQuorumWaiter.length = 0
+      expect(dissemination.slotsFree).toBeGreaterThanOrEqual(1)
+      nowMs += 10
+    }
+    expect(stuck).toEqual([])
+    expect(dropped.length).toBeGreaterThan(0)
+    near.abort(new Error('done'))
+  })
+
+  test('that refuse for long leave nothing certified in the queue, though slots are free', async () => {
+    const { near, far } = await connect(2)
+    seal(1)
+    stored(1)
+    // Four refusals: the next pause is beyond a second.
+    for (let i = 1; i <= 5; i += 1) {
+      await far.framesCame(i)
+      ack(2, 1, 2)
+      verdict(2, 1, 'refused-quota')
+      if (i < 5) nowMs += REFUSAL_BACKOFF_MAX_MS
+    }
+    seal(2)
+    stored(2)
+    expect(dissemination.senders.get(2)!.queued).toBe(2)
+    // What no quorum has stays.
+    certified(2)
+    expect(dissemination.senders.get(2)!.queued).toBe(1)
+    expect(dropped).toEqual(['2 for 2'])
+    certified(1)
+    expect(dissemination.senders.get(2)!.queued).toBe(0)
+    near.abort(new Error('done'))
   })
 
   test('that were held and turn out wrong are refusals as well', async () => {
-    const { near } = await connect(2)
+    const { near, far } = await connect(2)
     seal(1)
+    await far.framesCame(1)
     ack(2, 1)
     verdict(2, 1, 'held')
     dissemination.onVerdict({ kind: 'held-wrong', peer: 2, sequence: 1n })
     expect(log.at(-1)).toBe('ack of 2 refused: wrong-digest')
-    near.abort(new Error('lost'))
-    const next = await connect(2)
     expect(said('resent')).toEqual([{ kind: 'resent', peer: 2, sequence: 1n }])
-    next.near.abort(new Error('done'))
+    nowMs += REFUSAL_BACKOFF_MIN_MS
+    await far.framesCame(2)
+    near.abort(new Error('done'))
   })
 
   test('that do not come for too long close the connection of the silent one, and of no other', async () => {

@@ -59,7 +59,7 @@ describe('without a stream', () => {
     const batch = enqueue(1)
     expect(sender.queued).toBe(1)
     expect(batch.holders).toBe(1)
-    expect(sender.acknowledge(batch)).toBe('early')
+    expect(sender.acknowledge(batch, true)).toBe('early')
     expect(batch.state(PEER)).toBe(PEER_STATE.queued)
   })
 
@@ -88,7 +88,7 @@ describe('without a stream', () => {
   test('it is not silent: nothing was asked of it', () => {
     enqueue(1)
     nowMs += 1_000_000
-    expect(sender.silentMs(true)).toBe(0)
+    expect(sender.silentMs).toBe(0)
   })
 
   test('to lose a stream that there was not changes nothing', () => {
@@ -128,9 +128,9 @@ describe('over a stream', () => {
       expect(type).toBe(FRAME_TYPES.batch)
       expect(Buffer.from(payload).equals(arena.batch(batch.slot, batch.byteLength))).toBe(true)
       nowMs += 10
-      expect(sender.acknowledge(batch)).toBe('due')
+      expect(sender.acknowledge(batch, true)).toBe('due')
       expect(batch.holders).toBe(0)
-      expect(sender.acknowledge(batch)).toBe('unawaited')
+      expect(sender.acknowledge(batch, true)).toBe('unawaited')
       sender.pump()
     }
     expect(latencies).toHaveLength(batches.length)
@@ -144,8 +144,8 @@ describe('over a stream', () => {
     const [big, small] = [enqueue(1, BATCH_BYTES_MAX), enqueue(2)]
     await until('the window is full', () => near.writableNeedsDrain)
     expect(big.state(PEER)).toBe(PEER_STATE.sending)
-    expect(sender.acknowledge(big)).toBe('early')
-    expect(sender.acknowledge(small)).toBe('early')
+    expect(sender.acknowledge(big, true)).toBe('early')
+    expect(sender.acknowledge(small, true)).toBe('early')
     expect(big.holders).toBe(1)
     expect(sentBytes).toBeLessThan(BATCH_BYTES_MAX)
     // Started batches are finished, certified or not.
@@ -157,7 +157,7 @@ describe('over a stream', () => {
     far.stream.resume()
     await far.framesCame(1)
     expect(Buffer.from(far.frames[0]!.payload).equals(arena.batch(big.slot, BATCH_BYTES_MAX))).toBe(true)
-    expect(sender.acknowledge(big)).toBe('due')
+    expect(sender.acknowledge(big, true)).toBe('due')
     near.abort(new Error('done'))
   })
 
@@ -165,7 +165,7 @@ describe('over a stream', () => {
     const batches = [1, 2, 3, 4, 5].map((sequence) => enqueue(sequence, 1_000))
     const { near, far } = await attach()
     await far.framesCame(IN_FLIGHT_MIN)
-    sender.acknowledge(batches[1]!)
+    sender.acknowledge(batches[1]!, true)
     sender.pump()
     await far.framesCame(IN_FLIGHT_MIN + 1)
     near.abort(new Error('lost'))
@@ -174,7 +174,7 @@ describe('over a stream', () => {
     expect(sender.queued).toBe(4)
     expect(batches.map((batch) => batch.holders)).toEqual([1, 0, 1, 1, 1])
     // An answer that was on its way when the stream was lost came too early for the next.
-    expect(sender.acknowledge(batches[0]!)).toBe('early')
+    expect(sender.acknowledge(batches[0]!, true)).toBe('early')
 
     const next = await attach()
     const wanted = [batches[0]!, batches[2]!, batches[3]!, batches[4]!]
@@ -182,7 +182,7 @@ describe('over a stream', () => {
       await next.far.framesCame(i + 1)
       const { payload } = next.far.frames[i]!
       expect(Buffer.from(payload).equals(arena.batch(batch.slot, batch.byteLength))).toBe(true)
-      expect(sender.acknowledge(batch)).toBe('due')
+      expect(sender.acknowledge(batch, true)).toBe('due')
       sender.pump()
     }
     next.near.abort(new Error('done'))
@@ -203,20 +203,18 @@ describe('over a stream', () => {
   test('silence counts from the last answer, or from when something was sent, while an answer is due', async () => {
     const { near, far } = await attach()
     nowMs += 50_000
-    expect(sender.silentMs(false)).toBe(0)
+    expect(sender.silentMs).toBe(0)
     const [first, second] = [enqueue(1), enqueue(2)]
     await far.framesCame(2)
     nowMs += 300
-    expect(sender.silentMs(false)).toBe(300)
-    sender.acknowledge(first)
-    expect(sender.silentMs(false)).toBe(0)
+    expect(sender.silentMs).toBe(300)
+    sender.acknowledge(first, true)
+    expect(sender.silentMs).toBe(0)
     nowMs += 70
-    expect(sender.silentMs(false)).toBe(70)
-    sender.acknowledge(second)
+    expect(sender.silentMs).toBe(70)
+    sender.acknowledge(second, true)
     nowMs += 1_000
-    expect(sender.silentMs(false)).toBe(0)
-    // One that it has refused, and that a quorum still lacks, is due as well.
-    expect(sender.silentMs(true)).toBe(1_000)
+    expect(sender.silentMs).toBe(0)
     near.abort(new Error('done'))
   })
 })
