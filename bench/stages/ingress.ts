@@ -8,7 +8,9 @@ import { Counters } from '../../src/shared/memory/counters.js'
 import { createLayout } from '../../src/shared/memory/layout.js'
 import { Arena } from '../../src/shared/memory/slots.js'
 import { BatchMaker } from '../../src/threads/batch-maker/batch-maker.js'
+import { CarryBudget } from '../../src/threads/batch-maker/carry-budget.js'
 import { ClientConnection } from '../../src/threads/batch-maker/client-connection.js'
+import { CLIENT_CARRY_BYTES_MAX } from '../../src/threads/batch-maker/limits.js'
 import { measure } from '../lib/measure.js'
 import { BATCH_BYTES, type Stage, TRANSACTION_SIZES } from '../lib/stage.js'
 import { chunksOf, clientStream } from '../lib/transactions.js'
@@ -72,9 +74,14 @@ function connect(): { batchMaker: BatchMaker; connection: ClientConnection } {
   )
   batchMaker.handle({ kind: 'range', start: 0n, end: 2n ** 63n })
   for (let slot = 0; slot < OWN_SLOTS; slot += 1) batchMaker.handle({ kind: 'slot', slot })
-  const connection = new ClientConnection(unusedSocket(), {
+  const connection = new ClientConnection(unusedSocket(), '127.0.0.1', {
     batchMaker,
-    carryBudget: { bytes: 0 },
+    carryBudget: new CarryBudget(
+      { bytesMax: CLIENT_CARRY_BYTES_MAX, laggingAfterMs: 60_000, laggingBytesPerS: 1 },
+      { onEvicted: (_, why) => fail(why), onRoom() {} },
+    ),
+    nowMs: () => performance.now(),
+    onSpoke() {},
     onBlocked: () => fail('a connection waits for a slot'),
     onFinished: () => fail('a connection has ended'),
     onRefused: (_, reason, detail) => fail(`${reason}: ${detail}`),

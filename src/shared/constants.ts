@@ -63,14 +63,6 @@ export const SEQUENCE_RANGE_LOW = 1n << 18n
 
 assert(SEQUENCE_RANGE_LOW < SEQUENCE_RANGE)
 
-// --- Clients --------------------------------------------------------------------------------------------------------
-
-/**
- * Bytes of unfinished frames over all clients. A client is owed only the bytes it has sent, but ten thousand that each
- * stop before the end of a large transaction would otherwise hold gigabytes.
- */
-export const CLIENT_CARRY_BYTES_MAX = 64 * 1024 * 1024
-
 // --- Files: keys, committee, parameters -------------------------------------------------------------------------------
 
 /** Bytes of an Ed25519 seed: the secret half of a key file, and a network key. */

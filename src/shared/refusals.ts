@@ -7,14 +7,25 @@
 export const CLIENT_REFUSALS = [
   'transaction-too-large',
   'transaction-empty',
-  /** A frame was begun and not finished within `client_idle_timeout`. */
+  /** A frame was begun, and no byte of it came within `client_idle_timeout`. */
   'frame-stalled',
-  /** More connections than `client_connections_max`. */
+  /** A frame was begun, and comes so slowly that it keeps a place for nothing. */
+  'frame-slow',
+  /** As many connections as `client_connections_max`, and none that has to give its place to this one. */
   'too-many-connections',
-  /** The unfinished frames of all clients together fill their memory. */
+  /** All places were taken, and its source had the most: its place was given to another source. */
+  'source-share',
+  /** All places were taken, and it had sent nothing for long: its place was given to another. */
+  'at-rest',
+  /** The unfinished frames of all clients filled their memory, and its source held the most, or its frame lagged. */
   'frame-memory',
   /** The connection ended in the middle of a frame. */
   'frame-truncated',
+  /** It speaks HTTP: a browser, a scraper or a health check on the wrong port. */
+  'http-request',
+  'tls-handshake',
+  /** It speaks another protocol that is recognised: SSH, libp2p, a load balancer's. */
+  'foreign-protocol',
 ] as const
 export type ClientRefusal = (typeof CLIENT_REFUSALS)[number]
 

@@ -3,23 +3,26 @@
  *
  * What a chunk from the socket holds in whole frames goes to the slot straight from the chunk; only the frame that a
  * chunk ends in is kept, in `carry`, which grows with the bytes that have come and never with the length announced.
- * When the BatchMaker has no slot, the rest of the chunk is kept, the socket is paused, and TCP tells the client.
+ * When the BatchMaker has no slot, or the half frames of all clients have no memory left, the rest of the chunk is kept,
+ * the socket is paused, and TCP tells the client.
  */
 import type { Socket } from 'node:net'
-import { CLIENT_CARRY_BYTES_MAX, TRANSACTION_PREFIX_BYTES } from '../../shared/constants.js'
+import { TRANSACTION_PREFIX_BYTES } from '../../shared/constants.js'
 import type { ClientRefusal } from '../../shared/refusals.js'
 import type { BatchMaker } from './batch-maker.js'
-
-/** Bytes of unfinished frames over all clients, bounded by CLIENT_CARRY_BYTES_MAX. */
-export interface CarryBudget {
-  bytes: number
-}
+import type { CarryBudget } from './carry-budget.js'
+import { foreignProtocol } from './foreign-protocol.js'
+import { frameProgress } from './frame-progress.js'
+import { CLIENT_CARRY_BASE_BYTES } from './limits.js'
 
 export interface ClientConnectionDependencies {
   readonly batchMaker: BatchMaker
-  readonly carryBudget: CarryBudget
-  /** The connection waits for a free slot: call `proceed` when there is one. */
-  readonly onBlocked: (connection: ClientConnection) => void
+  readonly carryBudget: Pick<CarryBudget<ClientConnection>, 'claim' | 'progress' | 'hold' | 'free'>
+  readonly nowMs: () => number
+  /** It has sent at least one whole transaction. */
+  readonly onSpoke: (connection: ClientConnection, nowMs: number) => void
+  /** It waits for a free slot, or for memory: call `proceed` when there is some. */
+  readonly onBlocked: (connection: ClientConnection, waitsFor: 'slot' | 'memory') => void
   /** The socket was gone, and now all that it brought is taken. */
   readonly onFinished: (connection: ClientConnection) => void
   /** The connection is to be closed; `detail` has the limit and the actual value. */
@@ -27,22 +30,30 @@ export interface ClientConnectionDependencies {
 }
 
 const EMPTY = new Uint8Array(0)
-const CARRY_BYTES_MIN = 1024
 
 export class ClientConnection {
   readonly socket: Socket
+  /** Where it comes from, as shares count it. */
+  readonly source: string
   private readonly dependencies: ClientConnectionDependencies
   private carry: Uint8Array = EMPTY
   private carryLength = 0
   private chunk: Uint8Array = EMPTY
   private chunkOffset = 0
-  private blocked = false
+  private waits: 'slot' | 'memory' | undefined
+  private hasSpoken = false
   private socketGone = false
   private closed = false
+  private lastByteMs: number
+  /** Since when the rest of a frame is waited for, and how much of it there was then. */
+  private frameSinceMs = 0
+  private frameSinceBytes = 0
 
-  constructor(socket: Socket, dependencies: ClientConnectionDependencies) {
+  constructor(socket: Socket, source: string, dependencies: ClientConnectionDependencies) {
     this.socket = socket
+    this.source = source
     this.dependencies = dependencies
+    this.lastByteMs = dependencies.nowMs()
   }
 
   /** A frame has begun and not ended. */
@@ -52,32 +63,65 @@ export class ClientConnection {
 
   /** It waits for us, not we for it. */
   get isBlocked(): boolean {
-    return this.blocked
+    return this.waits !== undefined
+  }
+
+  /** What it waits for. */
+  get waitsFor(): 'slot' | 'memory' | undefined {
+    return this.waits
+  }
+
+  get isClosed(): boolean {
+    return this.closed
+  }
+
+  /** Refuses a client that has begun a frame and does not go on with it. */
+  checkProgress(nowMs: number, idleTimeoutMs: number): void {
+    if (this.carryLength === 0 || this.isBlocked || this.closed) return
+    const ageMs = nowMs - this.frameSinceMs
+    const bytes = this.carryLength - this.frameSinceBytes
+    const progress = frameProgress(nowMs - this.lastByteMs, ageMs, bytes, idleTimeoutMs)
+    if (progress === 'frame-stalled') {
+      this.refuse(progress, `no byte for ${idleTimeoutMs} ms in the middle of a frame`)
+    } else if (progress === 'frame-slow') {
+      this.refuse(progress, `${bytes} bytes of a frame came in ${Math.round(ageMs)} ms`)
+    }
   }
 
   onData(chunk: Uint8Array): void {
     if (this.closed) return
+    this.lastByteMs = this.dependencies.nowMs()
     // A socket that was paused may still hand over one chunk that was already read.
-    if (this.blocked) {
+    if (this.isBlocked) {
       this.chunk = Buffer.concat([this.chunk.subarray(this.chunkOffset), chunk])
       this.chunkOffset = 0
       return
     }
     this.chunk = chunk
     this.chunkOffset = 0
-    this.proceed()
+    this.goOn()
+  }
+
+  /** There may be what it waited for. The time that it waited is not counted against it. */
+  proceed(): void {
+    if (this.closed) return
+    this.lastByteMs = this.dependencies.nowMs()
+    this.frameSinceMs = this.lastByteMs
+    this.frameSinceBytes = this.carryLength
+    this.goOn()
   }
 
   /** Goes on with what it holds until that is used up or there is no slot again. */
-  proceed(): void {
-    if (this.closed) return
-    this.blocked = false
+  private goOn(): void {
+    this.waits = undefined
     if (this.carryLength > 0 && !this.finishCarry()) return
     const { batchMaker } = this.dependencies
-    this.chunkOffset += batchMaker.take(this.chunk, this.chunkOffset, this.chunk.length)
+    const taken = batchMaker.take(this.chunk, this.chunkOffset, this.chunk.length)
+    this.chunkOffset += taken
+    if (taken > 0) this.spoke()
     switch (batchMaker.stop) {
       case 'blocked':
-        this.block()
+        this.block('slot')
         return
       case 'transaction-empty':
       case 'transaction-too-large':
@@ -95,7 +139,7 @@ export class ClientConnection {
    */
   onSocketGone(): boolean {
     this.socketGone = true
-    if (this.blocked) return false
+    if (this.isBlocked) return false
     this.close()
     return true
   }
@@ -103,8 +147,8 @@ export class ClientConnection {
   /** Gives back what it holds. */
   close(): void {
     this.closed = true
-    this.blocked = false
-    this.dependencies.carryBudget.bytes -= this.carry.length
+    this.waits = undefined
+    this.dependencies.carryBudget.free(this)
     this.carry = EMPTY
     this.carryLength = 0
     this.chunk = EMPTY
@@ -130,14 +174,16 @@ export class ClientConnection {
     if (this.carryLength < TRANSACTION_PREFIX_BYTES + length) return this.used()
     batchMaker.take(this.carry, 0, this.carryLength)
     if (batchMaker.stop === 'blocked') {
-      this.block()
+      this.dependencies.carryBudget.hold(this)
+      this.block('slot')
       return false
     }
     this.carryLength = 0
-    if (this.carry.length > CARRY_BYTES_MIN) {
-      this.dependencies.carryBudget.bytes -= this.carry.length
+    if (this.carry.length > CLIENT_CARRY_BASE_BYTES) {
       this.carry = EMPTY
+      this.dependencies.carryBudget.free(this)
     }
+    this.spoke()
     return true
   }
 
@@ -152,48 +198,58 @@ export class ClientConnection {
     return false
   }
 
-  /** Moves `count` bytes from the chunk to the carry. */
+  /** Moves `count` bytes from the chunk to the carry; false if there is no memory for them. */
   private keep(count: number): boolean {
     const needed = this.carryLength + count
     if (needed > this.carry.length && !this.grow(needed)) return false
+    if (this.carryLength === 0) {
+      this.frameSinceMs = this.lastByteMs
+      this.frameSinceBytes = 0
+    }
     this.carry.set(this.chunk.subarray(this.chunkOffset, this.chunkOffset + count), this.carryLength)
     this.carryLength = needed
     this.chunkOffset += count
+    if (this.carry.length > CLIENT_CARRY_BASE_BYTES) {
+      this.dependencies.carryBudget.progress(this, needed, this.lastByteMs)
+    }
     return true
   }
 
   private grow(needed: number): boolean {
-    const { carryBudget, batchMaker } = this.dependencies
+    const { batchMaker, carryBudget } = this.dependencies
     const frameBytesMax = batchMaker.transactionBytesMax + TRANSACTION_PREFIX_BYTES
-    const size = Math.max(needed, Math.min(2 * needed, frameBytesMax), CARRY_BYTES_MIN)
-    if (carryBudget.bytes - this.carry.length + size > CLIENT_CARRY_BYTES_MAX) {
-      this.refuse(
-        'frame-memory',
-        `unfinished frames of all clients hold ${carryBudget.bytes} bytes, at most ${CLIENT_CARRY_BYTES_MAX}`,
-      )
-      return false
+    const size = Math.max(needed, Math.min(2 * needed, frameBytesMax), CLIENT_CARRY_BASE_BYTES)
+    if (size > CLIENT_CARRY_BASE_BYTES) {
+      if (!carryBudget.claim(this, this.source, size, this.carryLength, this.lastByteMs)) {
+        this.block('memory')
+        return false
+      }
     }
-    carryBudget.bytes += size - this.carry.length
     const grown = new Uint8Array(size)
     grown.set(this.carry.subarray(0, this.carryLength))
     this.carry = grown
     return true
   }
 
-  private block(): void {
-    this.blocked = true
+  private spoke(): void {
+    this.hasSpoken = true
+    this.dependencies.onSpoke(this, this.lastByteMs)
+  }
+
+  private block(waitsFor: 'slot' | 'memory'): void {
+    this.waits = waitsFor
     this.socket.pause()
-    this.dependencies.onBlocked(this)
+    this.dependencies.onBlocked(this, waitsFor)
   }
 
   private refuseFrame(bytes: Uint8Array, at: number): void {
     const length = ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
-    if (length === 0) this.refuse('transaction-empty', 'a transaction of 0 bytes, at least 1')
+    const foreign = this.hasSpoken ? undefined : foreignProtocol(length)
+    if (foreign !== undefined) this.refuse(foreign.reason, foreign.detail)
+    else if (length === 0) this.refuse('transaction-empty', 'a transaction of 0 bytes, at least 1')
     else {
-      this.refuse(
-        'transaction-too-large',
-        `a transaction of ${length} bytes, at most ${this.dependencies.batchMaker.transactionBytesMax}`,
-      )
+      const bytesMax = this.dependencies.batchMaker.transactionBytesMax
+      this.refuse('transaction-too-large', `a transaction of ${length} bytes, at most ${bytesMax}`)
     }
   }
 

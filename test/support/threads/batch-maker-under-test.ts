@@ -121,8 +121,8 @@ function readSealed(arena: Arena, message: SealedBatch['message'], batchBytesMax
 }
 
 /** A client's connection, closed when the test ends. A reset by the node is what many tests wait for, not an error. */
-export async function connectClient(port: number): Promise<Socket> {
-  const socket = connect({ host: '127.0.0.1', port, noDelay: true })
+export async function connectClient(port: number, localAddress = '127.0.0.1'): Promise<Socket> {
+  const socket = connect({ host: '127.0.0.1', port, localAddress, noDelay: true })
   socket.on('error', () => {})
   onTestFinished(() => void socket.destroy())
   await once(socket, 'connect')

@@ -9,7 +9,7 @@ import { parseCommittee } from '../../../src/shared/config/committee.js'
 import { localCommittee } from '../../../src/shared/config/committee-file.js'
 import { keysOf } from '../../../src/shared/config/keys.js'
 import { defaultParameters } from '../../../src/shared/config/parameters.js'
-import { BATCH_HEADER_BYTES, CLIENT_CARRY_BYTES_MAX } from '../../../src/shared/constants.js'
+import { BATCH_HEADER_BYTES } from '../../../src/shared/constants.js'
 import { transactions } from '../../../src/shared/wire/batch.js'
 import type { WorkerPrimaryMessage } from '../../../src/shared/wire/primary-messages.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
@@ -175,21 +175,21 @@ describe("clients' frames", () => {
       committee,
       store: join(temporaryDirectory(), 'store'),
       bind: '127.0.0.1',
-      parameters: { ...defaultParameters(), batchBytesMax: 64 + 2 * 104, maxBatchDelayMs: 3_600_000 },
+      parameters: { ...defaultParameters(), batchBytesMax: 64 + 2 * 604, maxBatchDelayMs: 3_600_000 },
       primary: (report) => void reports.push(report),
       log: silent,
     })
     onTestFinished(() => worker.close())
     const client = await connectClient(committee.worker(0, 0).transactions.port)
     // The third one seals the batch of the first two.
-    client.write(Buffer.concat(upTo(3).map((n) => frame(transactionOf(1, n, 100)))))
+    client.write(Buffer.concat(upTo(3).map((n) => frame(transactionOf(1, n, 600)))))
     await until('the report', () => reports.length === 1)
     const { digest } = reports[0]!
     expect(reports[0]).toMatchObject({ type: 'OurBatch', workerId: 0 })
     const { author, bytes } = (await worker.read(digest))!
     expect(hex(author)).toBe(hex(keys.publicKey))
     expect(hex(digestOf(bytes, author))).toBe(hex(digest))
-    expect([...transactions(bytes)].map(hex)).toEqual([transactionOf(1, 0, 100), transactionOf(1, 1, 100)].map(hex))
+    expect([...transactions(bytes)].map(hex)).toEqual([transactionOf(1, 0, 600), transactionOf(1, 1, 600)].map(hex))
   })
 
   it('what many clients send over TCP in pieces of any size comes out in batches, whole and in order', async () => {
@@ -349,31 +349,24 @@ describe('what a client may not send', () => {
     expect(maker.counters.get('frame-stalled')).toBe(1)
   })
 
+  it('a byte now and then keeps no place: a frame that comes too slowly is closed and counted', async () => {
+    const maker = await startBatchMaker({ idleTimeoutMs: 200 })
+    const client = await connectClient(maker.port)
+    client.write(Buffer.of(0, 0, 1, 0))
+    const trickle = setInterval(() => client.write(Buffer.of(1)), 40)
+    onTestFinished(() => clearInterval(trickle))
+    await until('it is closed', () => client.closed)
+    expect(maker.counters.get('frame-slow')).toBe(1)
+    expect(maker.counters.get('frame-stalled')).toBe(0)
+    expect(maker.log.join()).toMatch(/frame-slow: \d+ bytes of a frame came in \d+ ms/)
+  })
+
   it('a client that ends in the middle of a frame is counted, and its whole frames stay', async () => {
     const maker = await startBatchMaker()
     const client = await connectClient(maker.port)
     client.end(Buffer.concat([frame(transactionOf(1, 0)), Buffer.of(0, 0, 0, 9, 1)]))
     await until('it is counted', () => maker.counters.get('frame-truncated') === 1)
     await until('its transaction', () => maker.taken().length === 1)
-  })
-
-  it('unfinished frames of all clients have one memory, and who asks for more than it has is closed', async () => {
-    const large = 4 * 1024 * 1024
-    const clientsMax = CLIENT_CARRY_BYTES_MAX / large
-    const maker = await startBatchMaker({ batchBytesMax: large, ownSlots: 4, slotsKept: 2 })
-    const head = Buffer.alloc(4)
-    head.writeUInt32BE(large - 68)
-    const most = Buffer.concat([head, Buffer.alloc(large - 1_000)])
-    const clients = await Promise.all(upTo(clientsMax + 3).map(() => connectClient(maker.port)))
-    for (const client of clients) client.write(most)
-    await until('three are refused', () => maker.counters.get('frame-memory') === 3)
-    await until('they are closed', () => maker.counters.get('connections') === clientsMax)
-    // What the memory was for: those that have it can finish.
-    for (const client of clients.filter(({ closed: gone }) => !gone)) client.write(Buffer.alloc(1_000 - 68))
-    await until('every other one', () => maker.taken().length === clientsMax)
-    const again = await connectClient(maker.port)
-    again.write(Buffer.concat([most, Buffer.alloc(1_000 - 68)]))
-    await until('the memory was given back', () => maker.taken().length === clientsMax + 1)
   })
 })
 

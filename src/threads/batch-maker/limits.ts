@@ -1,0 +1,42 @@
+/** Limits that the clients' port alone needs, each with its unit and its reason. */
+
+/**
+ * Bytes of unfinished frames over all clients, beside CLIENT_CARRY_BASE_BYTES of each. A client is owed only the bytes
+ * it has sent, but ten thousand that each stop before the end of a large transaction would otherwise hold gigabytes.
+ */
+export const CLIENT_CARRY_BYTES_MAX = 64 * 1024 * 1024
+/**
+ * Bytes that each client may keep of an unfinished frame without a share of the memory for all: frames of common
+ * transactions, of 512 bytes, never ask for more.
+ */
+export const CLIENT_CARRY_BASE_BYTES = 1024
+/**
+ * When the memory for unfinished frames is short, a frame that is older than this and came slower than
+ * CLIENT_LAGGING_BYTES_PER_S gives way, in ms: a client that means to finish a frame sends it in one go.
+ */
+export const CLIENT_LAGGING_AFTER_MS = 1_000
+/** Bytes a second of a frame that does not lag: an eighth of a slow line of 4 Mbit/s. */
+export const CLIENT_LAGGING_BYTES_PER_S = 64 * 1024
+/**
+ * Bytes a second that a frame must have come with, once it is older than `client_idle_timeout`: the slowest mobile
+ * network does better, and a byte now and then keeps no place for ever.
+ */
+export const CLIENT_FRAME_BYTES_PER_S_MIN = 4 * 1024
+/**
+ * When all places are taken, a connection that has sent no transaction since it was opened gives its place to a
+ * newcomer after this, in ms: a client connects in order to send.
+ */
+export const CLIENT_MUTE_MS = 10_000
+/** The same for one that has sent transactions and rests, in ms: it may be about to send more, so it has longer. */
+export const CLIENT_RESTING_MS = 60_000
+/** Sources that are looked at in search of such a connection, for each newcomer: a flood of them must stay cheap. */
+export const CLIENT_SOURCES_LOOKED_AT = 64
+/**
+ * Silence after which TCP asks whether the client's host is still there, in ms. Ten questions, a second apart, without
+ * an answer close the connection.
+ */
+export const CLIENT_KEEP_ALIVE_MS = 15_000
+/** Sockets beside `client_connections_max` that are being closed or refused: as many as the queue of the port holds. */
+export const CLIENT_SOCKETS_CLOSING_MAX = 512
+/** How often half frames are looked at, in ms, or a quarter of `client_idle_timeout` if that is less. */
+export const CLIENT_TICK_MS = 1_000
