@@ -185,17 +185,17 @@ export const STORE_FREE_BYTES_MIN = 1024 * 1024
  */
 export const PUT_BYTES_MAX = 3_900_000
 /**
- * At least, between the beginnings of two transactions of LMDB, unless enough batches wait: then three or four of them
- * share what a transaction costs on a busy node, for half of that as an additional latency.
+ * At least, between the beginnings of two commit groups (transactions of LMDB), unless enough batches wait: then three or four of
+ * them share what a group costs on a busy node, for half of that as an additional latency.
  */
-export const TRANSACTION_INTERVAL_MS = 20
+export const COMMIT_GROUP_INTERVAL_MS = 20
 /** Enough batches not to wait any longer; slots are few, and batches may be small. */
-export const TRANSACTION_BATCHES = 4
-/** Enough bytes: half of PUT_BYTES_MAX, so that the next transaction fills while one is written. */
-export const TRANSACTION_BYTES = PUT_BYTES_MAX / 2
-/** Batches deleted for each one stored, in the same transactions: more than one, so that a deletion comes to its end. */
+export const COMMIT_GROUP_BATCHES = 4
+/** Enough bytes: half of PUT_BYTES_MAX, so that the next group fills while one is written. */
+export const COMMIT_GROUP_BYTES = PUT_BYTES_MAX / 2
+/** Batches deleted for each one stored, in the same commit groups: more than one, so that a deletion comes to its end. */
 export const DELETES_PER_PUT = 2
-/** Batches deleted in one transaction of a node that has stored none for a while; one that comes then waits for it. */
+/** Batches deleted in one commit group of a node that has stored none for a while; one that comes then waits for it. */
 export const DELETES_WHEN_IDLE = 64
 /** Digests in one answer of a walk over the store (recovery at boot). */
 export const WALK_CHUNK = 256

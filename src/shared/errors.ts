@@ -25,7 +25,6 @@ export type ErrorCode =
   | 'ERR_STORE_FOREIGN'
   | 'ERR_STORE_FORMAT'
   | 'ERR_STORE_WRITE'
-  | 'ERR_STORE_FULL'
   | 'ERR_BATCH_NOT_FOUND'
   // transactions and batches
   | 'ERR_TRANSACTION_TOO_LARGE'
@@ -36,7 +35,6 @@ export type ErrorCode =
   | 'ERR_CODEC'
   | 'ERR_FRAME_TOO_LARGE'
   | 'ERR_TOO_MANY_DIGESTS'
-  | 'ERR_HELLO_REFUSED'
   // the load client and a committee on one machine
   | 'ERR_UNREACHABLE'
   | 'ERR_DISCONNECTED'

@@ -45,7 +45,6 @@ export type PeerRefusal =
   | 'ack-unread'
   | 'batch-too-short'
   | 'batch-too-long'
-  | 'batch-invalid'
   | 'request-malformed'
   | 'request-too-many-digests'
   | 'request-rate'

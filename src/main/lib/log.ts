@@ -7,10 +7,11 @@
  *
  * Writes are synchronous, so that the last line before a crash is there to be read. Nothing is logged per transaction.
  */
-import { pino } from 'pino'
 
-export const LOG_LEVELS = ['error', 'warn', 'info', 'debug', 'trace'] as const
-export type LogLevel = (typeof LOG_LEVELS)[number]
+import { pino } from 'pino'
+import { LOG_LEVELS, type LogLevel } from '../../shared/runtime/log-level.js'
+
+export { LOG_LEVELS, type LogLevel }
 
 export interface Logger {
   error(text: string): void

@@ -15,11 +15,10 @@
 
 import assert from 'node:assert'
 import { TRANSACTION_PREFIX_BYTES } from '../constants.js'
+import { readUint32Be, writeUint32Be } from '../wire/uint32.js'
 import { copyBytes } from './copy-bytes.js'
+import { HEAD, HEADER_BYTES, TAIL } from './ring-header.js'
 
-const HEADER_BYTES = 256
-const HEAD = 0 // Int32 index; written by the consumer only
-const TAIL = 32 // Int32 index; written by the producer only
 const SKIP = 0xffffffff
 
 export interface ByteRingRegion {
@@ -56,11 +55,11 @@ export class ByteRingProducer extends ByteRingSide {
       // The tail may reach the end of the data only if the head is not at 0: equal means empty.
       if (bytes > rest || (bytes === rest && head === 0)) {
         if (bytes >= head) return false
-        if (rest >= TRANSACTION_PREFIX_BYTES) writeLength(this.data, tail, SKIP)
+        if (rest >= TRANSACTION_PREFIX_BYTES) writeUint32Be(this.data, tail, SKIP)
         tail = 0
       }
     } else if (bytes >= head - tail) return false
-    writeLength(this.data, tail, transaction.length)
+    writeUint32Be(this.data, tail, transaction.length)
     copyBytes(transaction, this.data, tail + TRANSACTION_PREFIX_BYTES)
     tail += bytes
     Atomics.store(this.words, TAIL, tail === this.data.length ? 0 : tail)
@@ -96,26 +95,15 @@ export class ByteRingConsumer extends ByteRingSide {
   }
 
   private isSkip(at: number): boolean {
-    return this.data.length - at < TRANSACTION_PREFIX_BYTES || readLength(this.data, at) === SKIP
+    return this.data.length - at < TRANSACTION_PREFIX_BYTES || readUint32Be(this.data, at) === SKIP
   }
 
   /** Where the frames from `at` to the end of the data end: at the end itself, or at a skip mark. */
   private endOfFrames(at: number): number {
     let end = at
     while (!this.isSkip(end)) {
-      end += TRANSACTION_PREFIX_BYTES + readLength(this.data, end)
+      end += TRANSACTION_PREFIX_BYTES + readUint32Be(this.data, end)
     }
     return end
   }
-}
-
-function writeLength(bytes: Uint8Array, at: number, length: number): void {
-  bytes[at] = length >>> 24
-  bytes[at + 1] = length >>> 16
-  bytes[at + 2] = length >>> 8
-  bytes[at + 3] = length
-}
-
-function readLength(bytes: Uint8Array, at: number): number {
-  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
 }

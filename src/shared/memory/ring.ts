@@ -14,12 +14,11 @@
  * No ring is ever found full: its capacity is at least the number of credits that can be in it at once (layout.ts has
  * the sums), so a full ring is our own bug and stops the thread.
  */
+
 import assert from 'node:assert'
+import { HEAD, HEADER_BYTES, TAIL } from './ring-header.js'
 
 export const DESCRIPTOR_BYTES = 64
-const HEADER_BYTES = 256
-const HEAD = 0 // Int32 index; written by the consumer only
-const TAIL = 32 // Int32 index; written by the producer only
 
 /** How a message of one direction is laid out in a descriptor. `read` returns a copy: the descriptor is reused. */
 export interface Codec<M> {

@@ -5,8 +5,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { ErrorCode } from '../errors.js'
 import { NarvalError } from '../errors.js'
-
-export type LogLevel = 'error' | 'warn' | 'info' | 'debug' | 'trace'
+import type { LogLevel } from './log-level.js'
 
 export type ThreadReport =
   | { readonly type: 'ready' }

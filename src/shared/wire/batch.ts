@@ -21,9 +21,11 @@
  * what is marked as being for tools and consumers. All views may stand over a SharedArrayBuffer, on condition that
  * nobody writes to it meanwhile.
  */
+
 import assert from 'node:assert'
 import { BATCH_HEADER_BYTES, CHUNK_BYTES, TRANSACTION_PREFIX_BYTES } from '../constants.js'
 import { NarvalError } from '../errors.js'
+import { readUint32Be } from './uint32.js'
 
 /** "NRVB", as the u32 that a little-endian read of bytes 0–3 gives. */
 export const BATCH_MAGIC = 0x4256524e
@@ -241,10 +243,6 @@ export function frameEnd(bytes: Uint8Array, at: number): number {
     )
   }
   return start + length
-}
-
-function readUint32Be(bytes: Uint8Array, at: number): number {
-  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
 }
 
 /**

@@ -25,8 +25,8 @@ export function writeClientTransaction(target: Uint8Array, kind: 'sample' | 'sta
   new DataView(target.buffer, target.byteOffset, target.byteLength).setBigUint64(1, number, false)
 }
 
-/** The number of a sample transaction; `undefined` if it is none. */
-export function sampleNumber(transaction: Uint8Array): bigint | undefined {
-  if (transaction.length < CLIENT_TRANSACTION_BYTES_MIN || transaction[0] !== SAMPLE) return undefined
-  return new DataView(transaction.buffer, transaction.byteOffset, transaction.byteLength).getBigUint64(1, false)
+/** The number of the sample transaction at `start` to `end` of `bytes`; `undefined` if it is none. Allocates for samples only. */
+export function sampleNumber(bytes: Uint8Array, start = 0, end = bytes.length): bigint | undefined {
+  if (end - start < CLIENT_TRANSACTION_BYTES_MIN || bytes[start] !== SAMPLE) return undefined
+  return new DataView(bytes.buffer, bytes.byteOffset + start, end - start).getBigUint64(1, false)
 }

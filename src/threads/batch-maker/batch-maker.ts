@@ -16,6 +16,7 @@ import type { Counters } from '../../shared/memory/counters.js'
 import type { BatchMakerOptions, BatchMakerToMain, MainToBatchMaker } from '../../shared/memory/dialogue/batch-maker.js'
 import type { Arena } from '../../shared/memory/slots.js'
 import { transactionBytesMax, writeBatchHeader } from '../../shared/wire/batch.js'
+import { readUint32Be } from '../../shared/wire/uint32.js'
 
 export interface BatchMakerDependencies {
   readonly arena: Arena
@@ -129,7 +130,7 @@ export class BatchMaker {
         stop = 'partial'
         break
       }
-      const length = ((bytes[p]! << 24) | (bytes[p + 1]! << 16) | (bytes[p + 2]! << 8) | bytes[p + 3]!) >>> 0
+      const length = readUint32Be(bytes, p)
       if (length === 0) {
         stop = 'transaction-empty'
         break

@@ -9,6 +9,7 @@
 import type { Socket } from 'node:net'
 import { TRANSACTION_PREFIX_BYTES } from '../../shared/constants.js'
 import type { ClientRefusal } from '../../shared/refusals.js'
+import { readUint32Be } from '../../shared/wire/uint32.js'
 import type { BatchMaker } from './batch-maker.js'
 import type { CarryBudget } from './carry-budget.js'
 import { foreignProtocol } from './foreign-protocol.js'
@@ -164,7 +165,7 @@ export class ClientConnection {
       if (this.carryLength < TRANSACTION_PREFIX_BYTES) return this.used()
     }
     const c = this.carry
-    const length = ((c[0]! << 24) | (c[1]! << 16) | (c[2]! << 8) | c[3]!) >>> 0
+    const length = readUint32Be(c, 0)
     if (length === 0 || length > batchMaker.transactionBytesMax) {
       this.refuseFrame(c, 0)
       return false
@@ -243,7 +244,7 @@ export class ClientConnection {
   }
 
   private refuseFrame(bytes: Uint8Array, at: number): void {
-    const length = ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
+    const length = readUint32Be(bytes, at)
     const foreign = this.hasSpoken ? undefined : foreignProtocol(length)
     if (foreign !== undefined) this.refuse(foreign.reason, foreign.detail)
     else if (length === 0) this.refuse('transaction-empty', 'a transaction of 0 bytes, at least 1')

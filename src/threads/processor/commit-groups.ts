@@ -1,12 +1,13 @@
 /**
- * When writes go to LMDB: those of a short while together, in one transaction. What a transaction costs beside its
- * batches (pages of the index, free lists, a meta page, a flush, the writer's wake-up) is then shared by several of them.
+ * When writes go to LMDB: those of a short while together, in one transaction of LMDB, which is called a commit group here.
+ * What a commit group costs beside its batches (pages of the index, free lists, a meta page, a flush, the writer's wake-up)
+ * is then shared by several of them.
  *
  * A write that comes after a quiet interval waits for nothing but the end of the callback that it comes in.
  */
-import { TRANSACTION_BATCHES, TRANSACTION_BYTES, TRANSACTION_INTERVAL_MS } from '../../shared/constants.js'
+import { COMMIT_GROUP_BATCHES, COMMIT_GROUP_BYTES, COMMIT_GROUP_INTERVAL_MS } from '../../shared/constants.js'
 
-export class Transactions {
+export class CommitGroups {
   private waiting: (() => void)[] = []
   private atEnd: (() => void)[] = []
   private batches = 0
@@ -15,20 +16,20 @@ export class Transactions {
   private isDue = false
   private lastMs = Number.NEGATIVE_INFINITY
 
-  /** Calls `write` in the next transaction, in the order of the calls; it does its writes before it returns. */
+  /** Calls `write` in the next commit group, in the order of the calls; it does its writes before it returns. */
   join(write: () => void): void {
     this.waiting.push(write)
     this.request()
   }
 
-  /** The same for one that writes a batch of so many bytes: a transaction begins at once when enough of them wait. */
+  /** The same for one that writes a batch of so many bytes: a group begins at once when enough of them wait. */
   joinBatch(write: () => void, bytes: number): void {
     this.batches += 1
     this.bytes += bytes
     this.join(write)
   }
 
-  /** Calls `write` behind all others of the next transaction. */
+  /** Calls `write` behind all others of the next commit group. */
   joinAtEnd(write: () => void): void {
     this.atEnd.push(write)
     this.request()
@@ -41,8 +42,8 @@ export class Transactions {
 
   private request(): void {
     if (this.isDue) return
-    const isEnough = this.batches >= TRANSACTION_BATCHES || this.bytes >= TRANSACTION_BYTES
-    const waitMs = isEnough ? 0 : this.lastMs + TRANSACTION_INTERVAL_MS - performance.now()
+    const isEnough = this.batches >= COMMIT_GROUP_BATCHES || this.bytes >= COMMIT_GROUP_BYTES
+    const waitMs = isEnough ? 0 : this.lastMs + COMMIT_GROUP_INTERVAL_MS - performance.now()
     if (waitMs > 0) {
       this.timer ??= setTimeout(() => this.begin(), Math.ceil(waitMs))
       return

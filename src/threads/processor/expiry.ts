@@ -3,7 +3,7 @@
  * transaction frees are about those that the next ones need, and LMDB's list of free pages, which it writes anew in each
  * transaction, stays short.
  */
-import { DELETES_PER_PUT, DELETES_WHEN_IDLE, TRANSACTION_INTERVAL_MS } from '../../shared/constants.js'
+import { COMMIT_GROUP_INTERVAL_MS, DELETES_PER_PUT, DELETES_WHEN_IDLE } from '../../shared/constants.js'
 import type { StoreWrites } from './store-writes.js'
 
 export interface ExpiryDependencies {
@@ -17,7 +17,7 @@ export interface ExpiryDependencies {
 }
 
 /** No batch was stored for this long: one that comes now may wait for a deletion. */
-const IDLE_MS = 5 * TRANSACTION_INTERVAL_MS
+const IDLE_MS = 5 * COMMIT_GROUP_INTERVAL_MS
 
 /** A step of a deletion: the last key it came to, undefined if there are no more; how many were deleted. */
 type DeletionStep =

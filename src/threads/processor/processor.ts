@@ -20,6 +20,7 @@ import type {
 import type { Arena } from '../../shared/memory/slots.js'
 import { storedBytes } from '../../shared/store/format.js'
 import { checkBatch, chunkCount, frameEnd, readBatchHeader } from '../../shared/wire/batch.js'
+import { sampleNumber } from '../../shared/wire/client-transaction.js'
 import { BatchDigester } from '../../shared/wire/digest.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import { OwnedBuffers } from './owned-buffers.js'
@@ -185,13 +186,11 @@ export class Processor {
   /** The reference's lines, which its benchmark scripts read (reference: worker/src/batch_maker.rs). */
   private logBatch(digest: Uint8Array, bytes: Uint8Array, transactionBytes: number): void {
     const name = Buffer.from(digest).toString('base64')
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-    // A sample is a zero and its number, and comes once in thousands: nothing is allocated for the others.
     for (let at = BATCH_HEADER_BYTES; at < bytes.length; ) {
       const start = at + TRANSACTION_PREFIX_BYTES
       at = frameEnd(bytes, at)
-      if (view.getUint8(start) !== 0 || at - start <= 8) continue
-      this.dependencies.log(`Batch ${name} contains sample tx ${view.getBigUint64(start + 1)}`)
+      const number = sampleNumber(bytes, start, at)
+      if (number !== undefined) this.dependencies.log(`Batch ${name} contains sample tx ${number}`)
     }
     this.dependencies.log(`Batch ${name} contains ${transactionBytes} B`)
   }

@@ -1,12 +1,12 @@
 /**
- * How the store's writes come true: each joins the next transaction, and its promise resolves at the level that it asks
+ * How the store's writes come true: each joins the next commit group, and its promise resolves at the level that it asks
  * for. A promise of a write is kept when it resolves, never before; a write that fails ends the node.
  */
 import assert from 'node:assert'
 import { FLUSH_DEADLINE_MS } from '../../shared/constants.js'
 import type { NarvalError } from '../../shared/errors.js'
 import { storeError } from '../../shared/store/store-error.js'
-import { Transactions } from './commit-groups.js'
+import { CommitGroups } from './commit-groups.js'
 
 /** What LMDB returns for a write: resolves at the commit, `flushed` at the flush. */
 export type Put = Promise<unknown> & { flushed?: Promise<unknown> }
@@ -15,37 +15,37 @@ export type Level = 'stored' | 'durable'
 export class StoreWrites {
   private readonly directory: string
   private readonly onFatal: (error: NarvalError) => void
-  private readonly transactions = new Transactions()
+  private readonly groups = new CommitGroups()
 
   constructor(directory: string, onFatal: (error: NarvalError) => void) {
     this.directory = directory
     this.onFatal = onFatal
   }
 
-  /** Has `write` done in the next transaction; resolves when that is true at the level. */
+  /** Has `write` done in the next commit group; resolves when that is true at the level. */
   write(write: () => Put, level: Level): Promise<void> {
     return new Promise((resolve) => {
-      this.transactions.join(() => resolve(this.settle(write(), level)))
+      this.groups.join(() => resolve(this.settle(write(), level)))
     })
   }
 
   /** The same for a batch of so many bytes. */
   writeBatch(write: () => Put, bytes: number, level: Level): Promise<void> {
     return new Promise((resolve) => {
-      this.transactions.joinBatch(() => resolve(this.settle(write(), level)), bytes)
+      this.groups.joinBatch(() => resolve(this.settle(write(), level)), bytes)
     })
   }
 
-  /** Calls `write` behind all others of the next transaction, and resolves to what it returns. */
+  /** Calls `write` behind all others of the next commit group, and resolves to what it returns. */
   atEnd<T>(write: () => T): Promise<T> {
     return new Promise((resolve) => {
-      this.transactions.joinAtEnd(() => resolve(write()))
+      this.groups.joinAtEnd(() => resolve(write()))
     })
   }
 
   /** Begins now what is waiting: the store is about to be closed. */
   flush(): void {
-    this.transactions.flush()
+    this.groups.flush()
   }
 
   /** Waits for a write to be true at a level; a write that fails ends the node. */

@@ -1,23 +1,23 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { TRANSACTION_BATCHES, TRANSACTION_BYTES, TRANSACTION_INTERVAL_MS } from '../../../src/shared/constants.js'
-import { Transactions } from '../../../src/threads/processor/commit-groups.js'
+import { COMMIT_GROUP_BATCHES, COMMIT_GROUP_BYTES, COMMIT_GROUP_INTERVAL_MS } from '../../../src/shared/constants.js'
+import { CommitGroups } from '../../../src/threads/processor/commit-groups.js'
 
 /** Notes which writes were done. Time stands still but for `advance`. */
 class Writes {
-  readonly transactions = new Transactions()
+  readonly groups = new CommitGroups()
   readonly done: string[] = []
 
   join(name: string): void {
-    this.transactions.join(() => this.done.push(name))
+    this.groups.join(() => this.done.push(name))
   }
 
   joinBatch(name: string, bytes: number): void {
-    this.transactions.joinBatch(() => this.done.push(name), bytes)
+    this.groups.joinBatch(() => this.done.push(name), bytes)
   }
 
   joinAtEnd(name: string): void {
-    this.transactions.joinAtEnd(() => this.done.push(name))
+    this.groups.joinAtEnd(() => this.done.push(name))
   }
 
   /** What the next milliseconds do. */
@@ -56,53 +56,53 @@ describe('a transaction', () => {
 
   it('takes what comes within an interval after the beginning of the last, together', async () => {
     await begun()
-    vi.advanceTimersByTime(TRANSACTION_INTERVAL_MS / 2)
+    vi.advanceTimersByTime(COMMIT_GROUP_INTERVAL_MS / 2)
     writes.join('second')
     await nextTurn()
     writes.joinBatch('third', 10)
     await nextTurn()
-    expect(writes.advance(TRANSACTION_INTERVAL_MS / 2 - 1)).toEqual([])
+    expect(writes.advance(COMMIT_GROUP_INTERVAL_MS / 2 - 1)).toEqual([])
     expect(writes.advance(1)).toEqual(['second', 'third'])
-    expect(writes.advance(10 * TRANSACTION_INTERVAL_MS)).toEqual([])
+    expect(writes.advance(10 * COMMIT_GROUP_INTERVAL_MS)).toEqual([])
   })
 
   it('does the writes at the end behind all others, and also without others', async () => {
     await begun()
     writes.joinAtEnd('end')
     writes.join('second')
-    expect(writes.advance(TRANSACTION_INTERVAL_MS)).toEqual(['second', 'end'])
+    expect(writes.advance(COMMIT_GROUP_INTERVAL_MS)).toEqual(['second', 'end'])
     writes.joinAtEnd('alone')
-    expect(writes.advance(TRANSACTION_INTERVAL_MS)).toEqual(['alone'])
+    expect(writes.advance(COMMIT_GROUP_INTERVAL_MS)).toEqual(['alone'])
   })
 
   it.each([
-    ['bytes', 2, TRANSACTION_BYTES / 2],
-    ['batches', TRANSACTION_BATCHES, 1],
+    ['bytes', 2, COMMIT_GROUP_BYTES / 2],
+    ['batches', COMMIT_GROUP_BATCHES, 1],
   ])('does not wait when enough %s do, and counts the next interval from there', async (_, count, bytes) => {
     await begun()
     for (let n = 1; n < count; n += 1) writes.joinBatch(`${n}`, bytes)
     await nextTurn()
     expect(writes.done).toHaveLength(1)
-    vi.advanceTimersByTime(TRANSACTION_INTERVAL_MS / 2)
+    vi.advanceTimersByTime(COMMIT_GROUP_INTERVAL_MS / 2)
     writes.joinBatch('last', bytes)
     await nextTurn()
     expect(writes.done).toHaveLength(1 + count)
     writes.joinBatch('next', bytes)
     await nextTurn()
-    expect(writes.advance(TRANSACTION_INTERVAL_MS - 1)).toEqual([])
+    expect(writes.advance(COMMIT_GROUP_INTERVAL_MS - 1)).toEqual([])
     expect(writes.advance(1)).toEqual(['next'])
   })
 
   it('begins early when the store is closed, once', async () => {
     writes.join('first')
-    writes.transactions.flush()
+    writes.groups.flush()
     expect(writes.done).toEqual(['first'])
     writes.join('second')
     writes.joinAtEnd('end')
-    writes.transactions.flush()
-    writes.transactions.flush()
+    writes.groups.flush()
+    writes.groups.flush()
     await nextTurn()
-    vi.advanceTimersByTime(10 * TRANSACTION_INTERVAL_MS)
+    vi.advanceTimersByTime(10 * COMMIT_GROUP_INTERVAL_MS)
     expect(writes.done).toEqual(['first', 'second', 'end'])
   })
 })
