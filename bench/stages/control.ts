@@ -18,7 +18,7 @@ function helloCases(): Case[] {
   const sign = signer(seed)
   const noSignature = new Uint8Array(SIGNATURE_BYTES)
   const record: HelloRecord = {
-    protocolVersion: 1,
+    protocolVersion: 2,
     authority: publicKeyOf(seed),
     workerId: 0,
     peerId: '12D3KooWQYV9dGMFoRzNStwpXztXaBUjtPqi6aU76ZgUriHhKust',
@@ -26,6 +26,8 @@ function helloCases(): Case[] {
     committeeDigest: new Uint8Array(randomBytes(32)),
     timeMs: 1_790_000_000_000,
     nodeVersion: 'narval/0.1.0',
+    batchBytesMax: 500_000,
+    ackLevel: 2,
   }
   const hello = encodeHello(record, sign)
   const decoded = decodeHello(hello)

@@ -212,7 +212,7 @@ describe('the documents', () => {
     const peerId = await peerIdOfSeed(networkSeed)
     const hello = encodeHello(
       {
-        protocolVersion: 1,
+        protocolVersion: 2,
         authority: publicKey,
         workerId: 0,
         peerId,
@@ -220,6 +220,8 @@ describe('the documents', () => {
         committeeDigest: digest,
         timeMs: 1_790_000_000_000,
         nodeVersion: 'narval/0.1.0',
+        batchBytesMax: 500_000,
+        ackLevel: 2,
       },
       signer(seed),
     )

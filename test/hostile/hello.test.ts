@@ -8,7 +8,7 @@ import { HELLO_BYTES_MAX } from '../../src/shared/constants.js'
 import { FRAME_TYPES } from '../../src/shared/wire/frames.js'
 import type { HelloRecord } from '../../src/shared/wire/hello.js'
 import { type Libp2pPeer, peerIdOfSeed } from '../support/libp2p-peer.js'
-import { frame } from '../support/raw-stream.js'
+import { frame, RawStream } from '../support/raw-stream.js'
 import { until } from '../support/until.js'
 import { WorkerUnderTest } from '../support/worker-under-test.js'
 
@@ -73,7 +73,19 @@ describe('a committee whose file names no peer ids', () => {
     refused('wrong-peer-id', honest[0]!.hello()))
 
   test('another version of the protocols is refused', () =>
-    refused('protocol-version', (it) => it.hello({ protocolVersion: 2 })))
+    refused('protocol-version', (it) => it.hello({ protocolVersion: 1 })))
+
+  test('another batch_size is refused, and the peer, the log and health are told both values', async () => {
+    await refused('wrong-batch-size', (it) => it.hello({ batchBytesMax: 400_000 }))
+    expect(node.refusalLines('peer', 'hello-wrong-batch-size')[0]).toMatch(/400000 bytes, ours 500000: .*batch_size/)
+    const { problems } = node.worker.health()
+    expect(problems).toEqual([expect.stringMatching(/is not connected: we refuse it: .*400000 bytes, ours 500000/)])
+    expect(problems[0]).toContain(node.keys[3]!.name.slice(0, 16))
+    // Until it says what it should.
+    const connection = await mallory.connect(node.address)
+    expect(node.worker.health().problems).toEqual([])
+    await connection.close()
+  })
 
   test('bytes that are no hello are refused', () => refused('malformed', new Uint8Array(100).fill(0xc1)))
 
@@ -120,11 +132,16 @@ describe('a committee whose file names no peer ids', () => {
   })
 
   test('a frame that has no place in a hello is refused, however often it is repeated', async () => {
-    for (const type of [FRAME_TYPES.helloOk, FRAME_TYPES.batch, 77]) {
+    const frames = [
+      [FRAME_TYPES.helloOk, 'hello-out-of-turn'],
+      [FRAME_TYPES.batch, 'hello-frame-on-wrong-stream'],
+      [77, 'hello-unknown-frame-type'],
+    ] as const
+    for (const [type, reason] of frames) {
       const connection = await mallory.dial(node.address)
       await node.counts(
         'peer',
-        'hello-out-of-turn',
+        reason,
         async () => {
           // Several in one go: what comes behind the refused one changes nothing.
           const frames = Array.from({ length: 20 }, () => frame(type, new Uint8Array(10)))
@@ -135,6 +152,65 @@ describe('a committee whose file names no peer ids', () => {
       )
     }
     await node.certifiesOne()
+  })
+
+  /** The listener's side of a hello up to its own record; then what the dialler should not say. */
+  async function afterTheRecord(reason: string, ...bytes: Uint8Array[]): Promise<void> {
+    const connection = await mallory.dial(node.address)
+    await node.counts(
+      'peer',
+      reason,
+      async () => {
+        const hello = await mallory.sayHello(connection, frame(FRAME_TYPES.hello, mallory.hello()))
+        expect((await hello.framesCame(1))[0]!.type).toBe(FRAME_TYPES.hello)
+        await hello.send(...bytes).catch(() => {})
+        await closed(connection)
+      },
+      1,
+    )
+    await node.certifiesOne()
+  }
+
+  test.each([1, 4_000])('an ok with %i bytes in it is refused', (length) =>
+    afterTheRecord('hello-frame-too-large', frame(FRAME_TYPES.helloOk, new Uint8Array(length))),
+  )
+
+  test('an ok that announces bytes which never come is refused at once', () =>
+    afterTheRecord('hello-frame-too-large', frame(FRAME_TYPES.helloOk, NOTHING, { length: 2 ** 32 - 1 })))
+
+  test('an ok whose reserved bytes are not zero is refused', () =>
+    afterTheRecord('hello-frame-header-malformed', frame(FRAME_TYPES.helloOk, NOTHING, { reserved: [0, 0, 1] })))
+
+  test('a refusal of more than 512 bytes is refused', () =>
+    afterTheRecord('hello-frame-too-large', frame(FRAME_TYPES.helloRefused, new Uint8Array(513).fill(0x20))))
+
+  test('a second record in place of the ok is refused', () =>
+    afterTheRecord('hello-out-of-turn', frame(FRAME_TYPES.hello, mallory.hello())))
+
+  test('a refusal of a hello that was not heard yet is refused', async () => {
+    const connection = await mallory.dial(node.address)
+    await node.counts('peer', 'hello-out-of-turn', async () => {
+      await mallory.sayHello(connection, frame(FRAME_TYPES.helloRefused, Buffer.from('no: because')))
+      await closed(connection)
+    })
+  })
+
+  test('what comes behind the ok ends its stream, is counted, and the connection goes on', async () => {
+    const connection = await mallory.dial(node.address)
+    const hello = await mallory.sayHello(connection, frame(FRAME_TYPES.hello, mallory.hello()))
+    expect((await hello.framesCame(1))[0]!.type).toBe(FRAME_TYPES.hello)
+    const ok = frame(FRAME_TYPES.helloOk, NOTHING)
+    await node.counts(
+      'peer',
+      'hello-out-of-turn',
+      async () => {
+        await hello.send(Buffer.concat([ok, ok, ok]))
+        await hello.gone()
+      },
+      1,
+    )
+    await node.accepts(await mallory.openBatches(connection))
+    await connection.close()
   })
 
   test('a hello that ends half-way closes its connection', async () => {
@@ -248,6 +324,53 @@ describe('a committee whose file names no peer ids', () => {
 })
 
 describe('the worker dials', () => {
+  test('a peer with another batch_size: both are told both values, and its health says so', async () => {
+    const node = await WorkerUnderTest.start()
+    try {
+      await node.honest(2, 3)
+      const port = Number(node.addressOf(1).split('/').at(-1))
+      const peer = await node.peer(1, { port, batchBytesMax: 1_000_000 })
+      let told = ''
+      peer.behaviour.onHelloStream = (stream) => {
+        const raw = new RawStream(stream)
+        void raw.framesCame(1).then(async () => {
+          await raw.sendFrame(FRAME_TYPES.hello, peer.hello())
+          told = Buffer.from((await raw.framesCame(2))[1]!.payload).toString()
+        }, ignoreGone)
+      }
+      await until('the peer is told', () => told !== '')
+      expect(told).toMatch(/^wrong-batch-size: theirs is 1000000 bytes, ours 500000: .*batch_size/)
+      await until('it is counted', async () => (await node.refusals('peer', 'hello-wrong-batch-size')) > 0)
+      expect(node.worker.health()).toMatchObject({ ok: true, problems: [expect.stringContaining('1000000 bytes')] })
+      await node.certifiesOne()
+    } finally {
+      await node.close()
+    }
+  })
+
+  test('a peer that says ok with its record, or more than its record: neither is verified', async () => {
+    const node = await WorkerUnderTest.start()
+    try {
+      await node.honest(2, 3)
+      const port = Number(node.addressOf(1).split('/').at(-1))
+      const peer = await node.peer(1, { port })
+      const hello = frame(FRAME_TYPES.hello, peer.hello())
+      const answers = [
+        Buffer.concat([hello, frame(FRAME_TYPES.helloOk, NOTHING)]),
+        Buffer.concat([hello, hello]),
+        Buffer.concat([hello, frame(FRAME_TYPES.helloRefused, Buffer.from('no: after all'))]),
+        frame(FRAME_TYPES.helloOk, NOTHING),
+      ]
+      let next = 0
+      peer.behaviour.onHelloStream = (stream) => stream.send(answers[Math.min(next++, answers.length - 1)]!)
+      await until('all were refused', async () => (await node.refusals('peer', 'hello-out-of-turn')) >= 4, 45_000)
+      expect(peer.batchStreams).toHaveLength(0)
+      await node.certifiesOne()
+    } finally {
+      await node.close()
+    }
+  })
+
   test('a peer that refuses its hello, for which it logs the reason', async () => {
     const node = await WorkerUnderTest.start()
     try {
@@ -356,3 +479,6 @@ describe('a committee whose file names peer ids', () => {
     }
   })
 })
+
+/** The other side went away: the test looks elsewhere. */
+function ignoreGone(): void {}

@@ -111,6 +111,9 @@ describe('a request', () => {
   test('for 10,000 digests is refused by its length', () =>
     refused('request-too-many-digests', frame(FRAME_TYPES.request, encodeDigests(some(10_000)))))
 
+  test('for four billion digests, of which none is there, is refused by their number', () =>
+    refused('request-too-many-digests', frame(FRAME_TYPES.request, Buffer.from('ddffffffff', 'hex'))))
+
   test.each([REQUEST_DIGESTS_MAX + 1, 120])(
     'for %i digests, whose length passes, is refused by their number',
     (count) => {
@@ -134,6 +137,7 @@ describe('a request', () => {
   })
 
   test('that is malformed is refused, whatever is wrong with it', async () => {
+    const twice = some(1)
     const wrong = [
       new Uint8Array(0),
       new Uint8Array(100).fill(0xc1),
@@ -144,8 +148,10 @@ describe('a request', () => {
       pack(['x'.repeat(32)]),
       pack([null]),
       Buffer.concat([encodeDigests(some(1)), Buffer.alloc(1)]),
-      // An array that says four billion entries.
-      Buffer.from('ddffffffff', 'hex'),
+      // A digest twice.
+      encodeDigests([...some(1), ...twice, ...some(1), ...twice]),
+      // A digest as a typed array, which msgpackr has an extension for.
+      Buffer.concat([Buffer.from([0x91, 0xc7, 33, 0x74, 1]), ...twice]),
       Buffer.from('c6ffffffff00', 'hex'),
     ]
     for (const payload of wrong) {
@@ -361,6 +367,40 @@ describe('a reply', () => {
       // Of what was asked for, one that is wrong; then once more.
       await stream.send(found(asked, author(MALLORY), batch))
       await stream.send(found(asked, author(MALLORY), batch), found(digest, author(MALLORY), batch))
+    })
+  })
+
+  test('with a list of what is missing that names something else is refused', () =>
+    refused('peer', 'reply-not-asked', (stream, digest) =>
+      stream.sendFrame(FRAME_TYPES.missing, encodeDigests([digest, ...some(1)])),
+    ))
+
+  test('with a batch and its name among the missing is refused', () => {
+    const wrong = node.batch()
+    return refused('peer', 'reply-not-asked', async (stream, digest) => {
+      await stream.send(found(digest, author(MALLORY), wrong))
+      await stream.sendFrame(FRAME_TYPES.missing, encodeDigests([digest]))
+    })
+  })
+
+  test('with a list of what is missing that names it twice is refused', () =>
+    refused('peer', 'reply-malformed', (stream, digest) =>
+      stream.sendFrame(FRAME_TYPES.missing, encodeDigests([digest, digest])),
+    ))
+
+  test('that neither sends nor names what was asked for is refused', () =>
+    refused('peer', 'reply-malformed', (stream) => stream.sendFrame(FRAME_TYPES.missing, encodeDigests([]))))
+
+  test('that goes on behind its end is refused', async () => {
+    await refused('peer', 'reply-malformed', async (stream, digest) => {
+      const missing = frame(FRAME_TYPES.missing, encodeDigests([digest]))
+      await stream.send(missing, missing)
+    })
+    const batch = node.batch()
+    await refused('peer', 'reply-not-asked', async (stream, digest) => {
+      await stream.send(
+        Buffer.concat([frame(FRAME_TYPES.missing, encodeDigests([digest])), found(digest, author(MALLORY), batch)]),
+      )
     })
   })
 

@@ -9,6 +9,7 @@ import { BATCH_PROTOCOL, HELLO_PROTOCOL, SYNC_PROTOCOL } from '../../src/main/ne
 import { type Committee, committeeDigest } from '../../src/shared/config/committee.js'
 import type { Keys } from '../../src/shared/config/keys.js'
 import { deriveNetworkKeySeed } from '../../src/shared/config/network-key.js'
+import { defaultParameters } from '../../src/shared/config/parameters.js'
 import { PROTOCOL_VERSION } from '../../src/shared/constants.js'
 import { signer } from '../../src/shared/crypto/ed25519.js'
 import { ACK_LEVELS } from '../../src/shared/wire/ack.js'
@@ -17,6 +18,7 @@ import { BatchDigester, frameOffsetsOf } from '../../src/shared/wire/digest.js'
 import { FRAME_TYPES } from '../../src/shared/wire/frames.js'
 import { encodeHello, type HelloRecord } from '../../src/shared/wire/hello.js'
 import { frame, type RawAck, RawStream } from './raw-stream.js'
+import { createStockNode } from './stock-node.js'
 import { until, within } from './until.js'
 
 export interface Libp2pPeerOptions {
@@ -26,6 +28,10 @@ export interface Libp2pPeerOptions {
   readonly networkKeySeed?: Uint8Array
   /** Default: a port that nobody knows. */
   readonly port?: number
+  /** A node with the packages' default options instead of one that is made as the worker's is. */
+  readonly stock?: boolean
+  /** What its hello says; default: that of the default parameters. */
+  readonly batchBytesMax?: number
 }
 
 export interface ReceivedBatch {
@@ -59,23 +65,24 @@ export class Libp2pPeer {
     onHelloStream: undefined,
   }
   private readonly committee: Committee
+  private readonly batchBytesMax: number
   private readonly author: Uint8Array
 
   private constructor(node: Libp2p, options: Libp2pPeerOptions, author: Uint8Array) {
     this.node = node
     this.keys = options.keys
     this.committee = options.committee
+    this.batchBytesMax = options.batchBytesMax ?? defaultParameters().batchBytesMax
     this.author = author
   }
 
   /** @param author public key of the worker under test: whose batches it sends us */
   static async start(options: Libp2pPeerOptions, author: Uint8Array): Promise<Libp2pPeer> {
-    const node = await createLibp2pNode({
-      networkKeySeed: options.networkKeySeed ?? deriveNetworkKeySeed(options.keys.seed, 0),
-      listen: { host: '127.0.0.1', port: options.port ?? 0 },
-      authorities: 64,
-      admits: () => true,
-    })
+    const networkKeySeed = options.networkKeySeed ?? deriveNetworkKeySeed(options.keys.seed, 0)
+    const listen = { host: '127.0.0.1', port: options.port ?? 0 }
+    const node = options.stock
+      ? await createStockNode(networkKeySeed, listen.port)
+      : await createLibp2pNode({ networkKeySeed, listen, authorities: 64, admits: () => true })
     const peer = new Libp2pPeer(node, options, author)
     const limits = { maxInboundStreams: 64, maxOutboundStreams: 256 }
     await node.handle(HELLO_PROTOCOL, (stream, connection) => peer.onHello(stream, connection), limits)
@@ -108,6 +115,8 @@ export class Libp2pPeer {
       committeeDigest: committeeDigest(this.committee),
       timeMs: Date.now(),
       nodeVersion: 'test peer',
+      batchBytesMax: this.batchBytesMax,
+      ackLevel: ACK_LEVELS.stored,
       ...changes,
     }
   }

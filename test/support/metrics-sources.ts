@@ -11,6 +11,7 @@ export const LABEL_B = 'bbbb+bbbb/bbbbbb'
 export const HEALTHY: HealthState = {
   ownStake: 1,
   connectedStake: 2,
+  peerProblems: [],
   quorumThreshold: 3,
   storeOpen: true,
   storeFull: false,

@@ -104,7 +104,8 @@ export class WorkerUnderTest {
 
   /** Starts a peer with the keys of this authority (or others), not yet connected. */
   async peer(index: number, options: Partial<Libp2pPeerOptions> = {}): Promise<Libp2pPeer> {
-    const init = { keys: this.keys[index]!, committee: this.committee, ...options }
+    const { batchBytesMax } = this.parameters
+    const init = { keys: this.keys[index]!, committee: this.committee, batchBytesMax, ...options }
     const peer = await Libp2pPeer.start(init, this.keys[0]!.publicKey)
     this.peers.push(peer)
     return peer

@@ -2,8 +2,10 @@
 
 export interface HealthState {
   readonly ownStake: number
-  /** Stake of the peers that are connected. */
+  /** Stake of the peers that are connected, and whose ACKs count here. */
   readonly connectedStake: number
+  /** What keeps a peer's ACKs from counting, where settings of it or of ours are the cause; for people. */
+  readonly peerProblems: readonly string[]
   /** The committee's: `2 · total / 3 + 1`. */
   readonly quorumThreshold: number
   /** The store is open, and no write has failed: false while the node starts or closes. */
@@ -16,7 +18,7 @@ export interface HealthState {
 export interface Health {
   /** A quorum is connected and the store takes writes. */
   readonly ok: boolean
-  /** Our stake and that of the connected peers reach the quorum threshold. */
+  /** Our stake and that of the connected peers whose ACKs count reach the quorum threshold. */
   readonly quorumConnected: boolean
   readonly storeWritable: boolean
   readonly storeFull: boolean
@@ -36,6 +38,7 @@ export function healthOf(state: HealthState): Health {
         'check that the other workers run, and their addresses in the committee file',
     )
   }
+  problems.push(...state.peerProblems)
   if (!state.storeOpen) problems.push('the store takes no writes: the node is starting, closing, or a write has failed')
   if (state.storeFull) problems.push('the store is full: raise store_bytes_max or lower retention_rounds')
   if (!state.primaryConnected) problems.push('the primary is not connected: what it is to be told waits')

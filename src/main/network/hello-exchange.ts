@@ -7,7 +7,7 @@ import type { Stream } from '@libp2p/interface'
 import { HELLO_BYTES_MAX } from '../../shared/constants.js'
 import { encodeFrameOf, type FrameName } from '../../shared/wire/frames.js'
 import type { HelloVerdict } from '../../shared/wire/hello-check.js'
-import { collect } from './frame-stream.js'
+import { collect, type FrameSink } from './frame-stream.js'
 import { type FrameTaker, type Session, serve } from './router.js'
 
 export type HelloGood = Extract<HelloVerdict, { ok: true }>
@@ -15,9 +15,9 @@ export type HelloGood = Extract<HelloVerdict, { ok: true }>
 export type HelloOutcome =
   | { readonly type: 'good'; readonly hello: HelloGood }
   /** We refuse the peer. */
-  | { readonly type: 'refused'; readonly reason: string; readonly detail: string }
-  /** The peer refuses us. */
-  | { readonly type: 'refused-by-peer'; readonly detail: string }
+  | { readonly type: 'refused'; readonly reason: string; readonly detail: string; readonly index?: number }
+  /** The peer refuses us. `index` says which peer, if its own hello was good. */
+  | { readonly type: 'refused-by-peer'; readonly detail: string; readonly index?: number }
   /** The stream ended before the exchange did. */
   | { readonly type: 'broken'; readonly detail: string }
 
@@ -26,9 +26,13 @@ export interface HelloExchangeOptions {
   /** Our own hello, signed. */
   readonly ownHello: Uint8Array
   readonly check: (hello: Uint8Array) => HelloVerdict
+  /** A frame came behind the ok, when the exchange was over; its stream is aborted. */
+  readonly onLateFrame: (detail: string) => void
 }
 
-const REFUSAL_CHARS_MAX = 512
+/** Bytes of what `hello refused` says. */
+const REFUSAL_BYTES_MAX = 512
+const IGNORED: FrameSink = { write() {}, end: () => undefined, abort() {} }
 
 /** Runs the exchange on a fresh stream. Never rejects. */
 export function exchangeHello(stream: Stream, options: HelloExchangeOptions): Promise<HelloOutcome> {
@@ -37,6 +41,7 @@ export function exchangeHello(stream: Stream, options: HelloExchangeOptions): Pr
     let peerHello: HelloGood | undefined
     let saidOk = false
     let over = false
+    let isGood = false
     const say = (name: FrameName, payload: Uint8Array): void => {
       if (stream.writeStatus === 'writable') stream.send(encodeFrameOf(name, payload))
     }
@@ -44,15 +49,15 @@ export function exchangeHello(stream: Stream, options: HelloExchangeOptions): Pr
       over = true
       stream.close().catch(() => {})
     }
-    const refuse = (reason: string, detail: string): void => {
-      say('helloRefused', Buffer.from(`${reason}: ${detail}`.slice(0, REFUSAL_CHARS_MAX)))
+    const refuse = (reason: string, detail: string, index?: number): void => {
+      say('helloRefused', Buffer.from(`${reason}: ${detail}`).subarray(0, REFUSAL_BYTES_MAX))
       end()
-      resolve({ type: 'refused', reason, detail })
+      resolve({ type: 'refused', reason, detail, ...(index !== undefined && { index }) })
     }
     const onHello = (payload: Uint8Array): void => {
       const verdict = check(payload)
       if (!verdict.ok) {
-        refuse(verdict.reason, verdict.detail)
+        refuse(verdict.reason, verdict.detail, verdict.index)
         return
       }
       peerHello = verdict
@@ -62,36 +67,47 @@ export function exchangeHello(stream: Stream, options: HelloExchangeOptions): Pr
         say('helloOk', new Uint8Array(0))
       }
     }
-    const onFrame = (name: FrameName, payload: Uint8Array): void => {
-      if (name === 'hello' && peerHello === undefined) onHello(payload)
-      else if (name === 'helloOk' && role === 'listener' && peerHello !== undefined) {
-        end()
-        resolve({ type: 'good', hello: peerHello })
-      } else if (name === 'helloRefused') {
-        end()
-        const detail = Buffer.from(payload)
-          .toString('utf8')
-          .replace(/[^\x20-\x7e]/g, '?')
-        resolve({ type: 'refused-by-peer', detail: detail.slice(0, REFUSAL_CHARS_MAX) })
-      } else refuse('out-of-turn', `a frame of type ${name} is not expected now`)
+    const onRefusal = (payload: Uint8Array): void => {
+      end()
+      const detail = Buffer.from(payload)
+        .toString('utf8')
+        .replace(/[^\x20-\x7e]/g, '?')
+      resolve({ type: 'refused-by-peer', detail, ...(peerHello !== undefined && { index: peerHello.index }) })
+    }
+    const onOk = (): void => {
+      end()
+      isGood = true
+      resolve({ type: 'good', hello: peerHello! })
+    }
+    /** Who has not spoken may say hello; then only the dialler is left to say something, and the listener to refuse. */
+    const isDue = (name: FrameName): boolean => {
+      if (saidOk) return false
+      if (peerHello === undefined) return name === 'hello' || (name === 'helloRefused' && role === 'dialler')
+      return name === 'helloOk' || name === 'helloRefused'
     }
     const take =
-      (name: FrameName): FrameTaker =>
+      (name: FrameName, bytesMax: number, onPayload: (payload: Uint8Array) => void): FrameTaker =>
       (payloadBytes) => {
-        if (payloadBytes > HELLO_BYTES_MAX) {
-          return { refused: 'frame-too-large', detail: `${payloadBytes} bytes, at most ${HELLO_BYTES_MAX}` }
+        if (isGood) return { refused: 'hello-out-of-turn', detail: `a frame ${name} behind the ok` }
+        // Once the peer is refused, what else it says goes nowhere: a reset could cut off what it was told.
+        if (over) return IGNORED
+        if (!isDue(name)) {
+          refuse('out-of-turn', `a frame ${name} is not expected now`)
+          return IGNORED
+        }
+        if (payloadBytes > bytesMax) {
+          return { refused: 'frame-too-large', detail: `${name} of ${payloadBytes} bytes, at most ${bytesMax}` }
         }
         return collect(payloadBytes, (payload) => {
-          // Whatever the peer says after the end changes nothing.
-          if (!over) onFrame(name, payload)
+          onPayload(payload)
           return undefined
         })
       }
     const begin = (): Session => ({
       stream: 'hello',
-      hello: take('hello'),
-      helloOk: take('helloOk'),
-      helloRefused: take('helloRefused'),
+      hello: take('hello', HELLO_BYTES_MAX, onHello),
+      helloOk: take('helloOk', 0, onOk),
+      helloRefused: take('helloRefused', REFUSAL_BYTES_MAX, onRefusal),
       onEnd: () => {
         if (saidOk && peerHello !== undefined) {
           end()
@@ -104,7 +120,10 @@ export function exchangeHello(stream: Stream, options: HelloExchangeOptions): Pr
         } else resolve({ type: 'broken', detail: 'the connection was closed during the hello' })
       },
     })
-    serve(stream, begin, (reason, detail) => resolve({ type: 'refused', reason, detail }))
+    serve(stream, begin, (reason, detail) => {
+      if (isGood) options.onLateFrame(detail)
+      else resolve({ type: 'refused', reason, detail })
+    })
     if (role === 'dialler') say('hello', ownHello)
   })
 }

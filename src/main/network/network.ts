@@ -15,6 +15,7 @@ import {
 } from '../../shared/constants.js'
 import { listenError } from '../../shared/errors.js'
 import type { PeerRefusal } from '../../shared/refusals.js'
+import type { AckLevelCode } from '../../shared/wire/ack.js'
 import type { HelloVerdict } from '../../shared/wire/hello-check.js'
 import type { Logger } from '../lib/log.js'
 import { Dialer } from './dialer.js'
@@ -31,6 +32,8 @@ export interface NetworkDependencies {
   readonly log: Logger
   /** Our public key, to decide who dials first. */
   readonly ownKey: Uint8Array
+  /** The level that an ACK must have to count here. */
+  readonly ackLevel: AckLevelCode
   /** A fresh hello of ours, signed. */
   readonly ownHello: () => Uint8Array
   /** Whether to believe a hello that came on a connection of this PeerId. */
@@ -190,6 +193,7 @@ export class Network {
       role,
       ownHello: this.dependencies.ownHello(),
       check: (hello) => this.dependencies.checkHello(hello, connection.remotePeer.toString()),
+      onLateFrame: (detail) => this.handlers.onRefused('hello-out-of-turn', connection.remoteAddr.toString(), detail),
     })
     this.onHelloOver(connection, outcome)
   }
@@ -200,10 +204,12 @@ export class Network {
     switch (outcome.type) {
       case 'refused':
         // What was said to the peer is on its way: closing, unlike aborting, lets it arrive.
+        peers.refused(outcome.index, `we refuse it: ${outcome.reason}: ${outcome.detail}`)
         this.handlers.onRefused(`hello-${outcome.reason}`, connection.remoteAddr.toString(), outcome.detail)
         this.closeGently(connection)
         return
       case 'refused-by-peer':
+        peers.refused(outcome.index, `it refuses us: ${outcome.detail}`)
         log.warn(`${connection.remoteAddr} refuses our hello: ${outcome.detail}`)
         this.closeGently(connection)
         return
@@ -223,11 +229,17 @@ export class Network {
     }
     peer.peerId = record.peerId
     peer.helloTimeMs = Math.max(peer.helloTimeMs, record.timeMs)
+    peer.ackLevel = record.ackLevel
+    peer.refusal = undefined
     peers.learn(peer, record.addresses)
     const wasLost = peer.connections.length === 0
     peers.add(peer, connection)
     this.settle(connection, true)
     if (wasLost) log.info(`Connected to ${shortName(peer.name)} (${record.nodeVersion}, ${record.peerId})`)
+    if (wasLost && record.ackLevel < this.dependencies.ackLevel) {
+      const name = shortName(peer.name)
+      log.warn(`${name} has a lower ack_level than we have: its ACKs do not count here, give both the same`)
+    }
     this.handlers.onPeerConnected(peer, connection)
   }
 

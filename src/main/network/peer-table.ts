@@ -4,7 +4,9 @@
  */
 import type { Connection } from '@libp2p/interface'
 import type { Committee } from '../../shared/config/committee.js'
+import { shortName } from '../../shared/config/short-name.js'
 import { LEARNED_ADDRESSES_MAX } from '../../shared/constants.js'
+import { ACK_LEVELS, type AckLevelCode } from '../../shared/wire/ack.js'
 
 export interface Peer {
   /** The authority's index in the committee. */
@@ -23,6 +25,10 @@ export interface Peer {
   /** The PeerId of the newest hello, and the time that the hello says. */
   peerId: string | undefined
   helloTimeMs: number
+  /** The level of its ACKs, as its newest hello says. */
+  ackLevel: AckLevelCode | undefined
+  /** Why the last hello, of those that are certain to be this peer's or to it, was refused; until one is good. */
+  refusal: string | undefined
   /** Connections whose hello was good, the oldest first. At most CONNECTIONS_PER_AUTHORITY_MAX. */
   readonly connections: Connection[]
 }
@@ -48,6 +54,8 @@ export class PeerTable {
           learnedAddresses: [],
           peerId: undefined,
           helloTimeMs: 0,
+          ackLevel: undefined,
+          refusal: undefined,
           connections: [],
         },
       ]
@@ -89,12 +97,41 @@ export class PeerTable {
     return !this.peers.some((other) => other !== peer && (other.namedPeerId === peerId || other.peerId === peerId))
   }
 
-  /** Stake of the peers that are connected. */
-  connectedStake(): number {
-    return this.peers.reduce((sum, peer) => sum + (peer.connections.length > 0 ? peer.stake : 0), 0)
+  /** Stake of the peers that are connected, and whose ACKs are of this level or a stronger one. */
+  connectedStake(level: AckLevelCode): number {
+    return this.peers.reduce((sum, peer) => sum + (isConnected(peer) && !isWeaker(peer, level) ? peer.stake : 0), 0)
+  }
+
+  /** The peer of this index, or its hello, was refused. */
+  refused(index: number | undefined, why: string): void {
+    const peer = index === undefined ? undefined : this.byIndex.get(index)
+    if (peer !== undefined) peer.refusal = why
+  }
+
+  /** For people: what keeps a peer's ACKs from counting, where the settings of one of us are the cause. */
+  problems(level: AckLevelCode): string[] {
+    return this.peers.flatMap((peer) => {
+      const worker = `the worker of ${shortName(peer.name)}`
+      if (!isConnected(peer)) return peer.refusal === undefined ? [] : [`${worker} is not connected: ${peer.refusal}`]
+      if (!isWeaker(peer, level)) return []
+      const [theirs, ours] = [levelName(peer.ackLevel), levelName(level)]
+      return [`${worker} has ack_level ${theirs}, ours is ${ours}: its ACKs do not count, give both the same`]
+    })
   }
 
   learn(peer: Peer, addresses: readonly string[]): void {
     peer.learnedAddresses = addresses.filter((address) => address !== peer.address).slice(0, LEARNED_ADDRESSES_MAX)
   }
+}
+
+function isConnected(peer: Peer): boolean {
+  return peer.connections.length > 0
+}
+
+function isWeaker(peer: Peer, level: AckLevelCode): boolean {
+  return peer.ackLevel !== undefined && peer.ackLevel < level
+}
+
+function levelName(level: AckLevelCode | undefined): string {
+  return level === ACK_LEVELS.durable ? 'durable' : 'stored'
 }

@@ -1,9 +1,11 @@
 /** Puts the network of a worker together: the libp2p node, our hello, and what we believe of others'. */
 import { type Committee, committeeDigest } from '../../shared/config/committee.js'
 import type { Keys } from '../../shared/config/keys.js'
+import type { Parameters } from '../../shared/config/parameters.js'
 import { PROTOCOL_VERSION } from '../../shared/constants.js'
 import { signer } from '../../shared/crypto/ed25519.js'
 import { NarvalError } from '../../shared/errors.js'
+import { ACK_LEVELS } from '../../shared/wire/ack.js'
 import { encodeHello } from '../../shared/wire/hello.js'
 import { checkHello } from '../../shared/wire/hello-check.js'
 import type { Logger } from '../lib/log.js'
@@ -21,6 +23,7 @@ export interface OpenNetworkOptions {
   readonly networkKeySeed: Uint8Array
   /** The address that it listens on. */
   readonly bind: string
+  readonly parameters: Pick<Parameters, 'batchBytesMax' | 'ackLevel'>
   readonly peerDiscovery?: PeerDiscovery | undefined
 }
 
@@ -34,7 +37,9 @@ export async function openNetwork(
   { log, peers }: OpenNetworkDependencies,
   handlers: NetworkHandlers,
 ): Promise<{ readonly network: Network; readonly peerId: string }> {
-  const { bind, committee, keys, networkKeySeed, ownIndex, peerDiscovery, workerId } = options
+  const { bind, committee, keys, networkKeySeed, ownIndex, parameters, peerDiscovery, workerId } = options
+  const { batchBytesMax } = parameters
+  const ackLevel = ACK_LEVELS[parameters.ackLevel]
   const own = committee.worker(ownIndex, workerId).workerToWorker
   const listen = { host: bind, port: own.port }
   const digest = committeeDigest(committee)
@@ -70,6 +75,8 @@ export async function openNetwork(
         committeeDigest: digest,
         timeMs: Date.now(),
         nodeVersion: NODE_VERSION,
+        batchBytesMax,
+        ackLevel,
       },
       sign,
     )
@@ -81,6 +88,7 @@ export async function openNetwork(
       connectionPeerId,
       ownAuthority: keys.publicKey,
       protocolVersion: PROTOCOL_VERSION,
+      batchBytesMax,
       nowMs: Date.now(),
       namedPeerId: (index) => peers.at(index)?.namedPeerId,
       lastSeenTimeMs: (index) => {
@@ -89,7 +97,7 @@ export async function openNetwork(
       },
     })
   const network = new Network(
-    { node, listen, peers, log, ownKey: keys.publicKey, ownHello, checkHello: check },
+    { node, listen, peers, log, ownKey: keys.publicKey, ackLevel, ownHello, checkHello: check },
     handlers,
   )
   await network.start()

@@ -14,6 +14,7 @@ import { Counters } from '../../shared/memory/counters.js'
 import { type Layout, ownSlotsTotal } from '../../shared/memory/layout.js'
 import { Arena } from '../../shared/memory/slots.js'
 import type { PeerRefusal } from '../../shared/refusals.js'
+import { ACK_LEVELS } from '../../shared/wire/ack.js'
 import { transactionBytesMax } from '../../shared/wire/batch.js'
 import { SlotPool } from '../lib/slot-pool.js'
 import { type Health, healthOf } from '../metrics/health.js'
@@ -144,11 +145,13 @@ export class Wiring {
   }
 
   health(): Health {
-    const { committee, ownIndex } = this.options
+    const { committee, ownIndex, parameters } = this.options
+    const ackLevel = ACK_LEVELS[parameters.ackLevel]
     return healthOf({
       quorumThreshold: committee.quorumThreshold,
       ownStake: committee.stakeOf(ownIndex),
-      connectedStake: this.peers.connectedStake(),
+      connectedStake: this.peers.connectedStake(ackLevel),
+      peerProblems: this.peers.problems(ackLevel),
       storeFull: this.processorCounters.get('storeFull') === 1,
       storeOpen: this.handlers.isOpen(),
       primaryConnected: this.reports.isConnected,

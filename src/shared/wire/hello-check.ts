@@ -24,6 +24,8 @@ export type HelloRefusal =
   | 'stale'
   /** Dated further ahead of our clock than HELLO_AHEAD_MS_MAX. */
   | 'time-ahead'
+  /** Its `batch_size` is not ours: one of us would refuse the other's batches. */
+  | 'wrong-batch-size'
   | 'protocol-version'
 
 export interface HelloExpectations {
@@ -36,6 +38,8 @@ export interface HelloExpectations {
   /** Our own public key. */
   readonly ownAuthority: Uint8Array
   readonly protocolVersion: number
+  /** Our `batch_size`. */
+  readonly batchBytesMax: number
   /** Our clock, in unix ms. */
   readonly nowMs: number
   /** The PeerId that the committee file names for this authority's worker, if it does. */
@@ -44,9 +48,15 @@ export interface HelloExpectations {
   readonly lastSeenTimeMs: (index: number) => { readonly peerId: string; readonly timeMs: number } | undefined
 }
 
-export type HelloVerdict =
-  | { readonly ok: true; readonly index: number; readonly record: HelloRecord }
-  | { readonly ok: false; readonly reason: HelloRefusal; readonly detail: string }
+export interface HelloRefused {
+  readonly ok: false
+  readonly reason: HelloRefusal
+  readonly detail: string
+  /** Whose hello it is, if that is certain: its signature holds, and it came on a connection of the PeerId it names. */
+  readonly index?: number
+}
+
+export type HelloVerdict = { readonly ok: true; readonly index: number; readonly record: HelloRecord } | HelloRefused
 
 export function checkHello(bytes: Uint8Array, expectations: HelloExpectations): HelloVerdict {
   const { committee, protocolVersion } = expectations
@@ -64,11 +74,13 @@ export function checkHello(bytes: Uint8Array, expectations: HelloExpectations): 
   const index = committee.indexOf(record.authority)
   if (index === -1) return refuse('not-in-committee', `${name} is none of the ${committee.size} authorities`)
   if (!verifyHello(hello)) return refuse('bad-signature', `not signed by ${name}`)
-  return checkRecord(record, index, expectations) ?? { ok: true, index, record }
+  const refusal = checkRecord(record, index, expectations)
+  if (refusal === undefined) return { ok: true, index, record }
+  return record.peerId === expectations.connectionPeerId ? { ...refusal, index } : refusal
 }
 
 /** The checks of a record whose signature holds; `undefined` if it passes them all. */
-function checkRecord(record: HelloRecord, index: number, expectations: HelloExpectations): HelloVerdict | undefined {
+function checkRecord(record: HelloRecord, index: number, expectations: HelloExpectations): HelloRefused | undefined {
   const { peerId } = record
   if (record.protocolVersion !== expectations.protocolVersion) {
     return refuse('protocol-version', versions(record.protocolVersion, expectations.protocolVersion))
@@ -99,10 +111,14 @@ function checkRecord(record: HelloRecord, index: number, expectations: HelloExpe
   if (last !== undefined && last.peerId !== peerId && last.timeMs >= record.timeMs) {
     return refuse('stale', `${peerId} at ${record.timeMs} ms, ${last.peerId} is known since ${last.timeMs} ms`)
   }
+  if (record.batchBytesMax !== expectations.batchBytesMax) {
+    const values = `theirs is ${record.batchBytesMax} bytes, ours ${expectations.batchBytesMax}`
+    return refuse('wrong-batch-size', `${values}: give all workers the same batch_size`)
+  }
   return undefined
 }
 
-function refuse(reason: HelloRefusal, detail: string): HelloVerdict {
+function refuse(reason: HelloRefusal, detail: string): HelloRefused {
   return { ok: false, reason, detail }
 }
 

@@ -5,7 +5,7 @@
  * ```
  *  MessagePack {record: bin, signature: bin 64}
  *  record = MessagePack [protocol version, authority: bin 32, worker id, peer id, [address …],
- *                        committee digest: bin 32, time in unix ms, node version]
+ *                        committee digest: bin 32, time in unix ms, node version, batch size, ACK level]
  * ```
  *
  * The signature is over `"narval/hello/v1"`, zeros to 32 bytes, and the record's bytes as they came.
@@ -22,6 +22,8 @@ import {
 } from '../constants.js'
 import { type Sign, verify } from '../crypto/ed25519.js'
 import { NarvalError } from '../errors.js'
+import { type AckLevelCode, isAckLevel } from './ack.js'
+import { MessagePackReader } from './messagepack.js'
 
 export interface HelloRecord {
   /** The version of the protocols between workers. */
@@ -38,6 +40,10 @@ export interface HelloRecord {
   readonly timeMs: number
   /** The program and its version, for logs. */
   readonly nodeVersion: string
+  /** `batch_size`, which must be the same everywhere: bytes of a batch that it sends and takes, at most. */
+  readonly batchBytesMax: number
+  /** The level of its ACKs. */
+  readonly ackLevel: AckLevelCode
 }
 
 export interface DecodedHello {
@@ -47,12 +53,13 @@ export interface DecodedHello {
   readonly signature: Uint8Array
 }
 
+const RECORD_FIELDS = 10
 const DOMAIN_TAG = 'narval/hello/v1'
 const DOMAIN_TAG_BYTES = 32
 
 /** Errors: `ERR_CODEC` if a field is over its limit, which decoding would refuse. */
 export function encodeHello(record: HelloRecord, sign: Sign): Uint8Array {
-  const packr = newPackr()
+  const packr = new Packr({ useRecords: false })
   const recordBytes = packr.pack([
     record.protocolVersion,
     record.authority,
@@ -63,6 +70,8 @@ export function encodeHello(record: HelloRecord, sign: Sign): Uint8Array {
     // As a bigint it is packed as an integer: a number above 2^32 would be packed as a double.
     BigInt(record.timeMs),
     record.nodeVersion,
+    record.batchBytesMax,
+    record.ackLevel,
   ])
   const hello = packr.pack({ record: recordBytes, signature: sign(helloMessage(recordBytes)) })
   decodeHello(hello)
@@ -72,24 +81,26 @@ export function encodeHello(record: HelloRecord, sign: Sign): Uint8Array {
 /** Decodes strictly, and verifies nothing. Errors: `ERR_CODEC`. */
 export function decodeHello(bytes: Uint8Array): DecodedHello {
   const { recordBytes, signature } = decodeEnvelope(bytes)
-  const record = unpack(recordBytes, 'record')
-  if (!Array.isArray(record)) throw malformed('record', 'an array', record)
-  if (record.length !== 8) throw malformed('record', '8 fields', record.length)
-  const [protocolVersion, authority, workerId, peerId, addresses, committeeDigest, timeMs, nodeVersion] = record
-  return {
-    record: {
-      protocolVersion: integerOf('protocol version', protocolVersion, Number.MAX_SAFE_INTEGER),
-      authority: bytesOf('authority', authority, PUBLIC_KEY_BYTES),
-      workerId: integerOf('worker id', workerId, WORKER_ID_MAX),
-      peerId: stringOf('peer id', peerId),
-      addresses: addressesOf(addresses),
-      committeeDigest: bytesOf('committee digest', committeeDigest, DIGEST_BYTES),
-      timeMs: integerOf('time', timeMs, Number.MAX_SAFE_INTEGER),
-      nodeVersion: stringOf('node version', nodeVersion),
-    },
-    recordBytes,
-    signature,
+  const reader = new MessagePackReader(recordBytes)
+  const fields = reader.array('record')
+  if (fields !== RECORD_FIELDS) {
+    throw new NarvalError('ERR_CODEC', `record: expected ${RECORD_FIELDS} fields, found ${fields}`)
   }
+  // In the order of the wire.
+  const record: HelloRecord = {
+    protocolVersion: reader.uint('protocol version', Number.MAX_SAFE_INTEGER),
+    authority: reader.bin('authority', PUBLIC_KEY_BYTES),
+    workerId: reader.uint('worker id', WORKER_ID_MAX),
+    peerId: reader.ascii('peer id', HELLO_STRING_CHARS_MAX),
+    addresses: readAddresses(reader),
+    committeeDigest: reader.bin('committee digest', DIGEST_BYTES),
+    timeMs: reader.uint('time', Number.MAX_SAFE_INTEGER),
+    nodeVersion: reader.ascii('node version', HELLO_STRING_CHARS_MAX),
+    batchBytesMax: reader.uint('batch size', Number.MAX_SAFE_INTEGER),
+    ackLevel: readAckLevel(reader),
+  }
+  reader.end('record')
+  return { record, recordBytes, signature }
 }
 
 /** Whether the hello was signed by the key that it names. */
@@ -103,8 +114,9 @@ export function verifyHello(hello: DecodedHello): boolean {
  */
 export function helloProtocolVersion(bytes: Uint8Array): number | undefined {
   try {
-    const record = unpack(decodeEnvelope(bytes).recordBytes, 'record')
-    return Array.isArray(record) ? integerOf('version', record[0], Number.MAX_SAFE_INTEGER) : undefined
+    const reader = new MessagePackReader(decodeEnvelope(bytes).recordBytes)
+    reader.array('record')
+    return reader.uint('protocol version', Number.MAX_SAFE_INTEGER)
   } catch (error) {
     if (error instanceof NarvalError) return undefined
     throw error
@@ -123,57 +135,32 @@ function decodeEnvelope(bytes: Uint8Array): { recordBytes: Uint8Array; signature
   if (bytes.length > HELLO_BYTES_MAX) {
     throw new NarvalError('ERR_CODEC', `hello of ${bytes.length} bytes, at most ${HELLO_BYTES_MAX}`)
   }
-  const envelope = unpack(bytes, 'hello')
-  if (typeof envelope !== 'object' || envelope === null || Object.keys(envelope).join() !== 'record,signature') {
-    throw malformed('hello', 'a map of record and signature', envelope)
+  const reader = new MessagePackReader(bytes)
+  const pairs = reader.map('hello')
+  if (pairs !== 2) throw new NarvalError('ERR_CODEC', `hello: expected 2 keys, found ${pairs}`)
+  readKey(reader, 'record')
+  const recordBytes = reader.bin('record')
+  readKey(reader, 'signature')
+  const signature = reader.bin('signature', SIGNATURE_BYTES)
+  reader.end('hello')
+  return { recordBytes, signature }
+}
+
+function readKey(reader: MessagePackReader, expected: string): void {
+  const key = reader.ascii('key of the hello', HELLO_STRING_CHARS_MAX)
+  if (key !== expected) throw new NarvalError('ERR_CODEC', `hello: expected the key ${expected}, found ${key}`)
+}
+
+function readAddresses(reader: MessagePackReader): string[] {
+  const count = reader.array('addresses')
+  if (count > HELLO_ADDRESSES_MAX) {
+    throw new NarvalError('ERR_CODEC', `addresses: expected at most ${HELLO_ADDRESSES_MAX}, found ${count}`)
   }
-  const { record, signature } = envelope as { record: unknown; signature: unknown }
-  if (!(record instanceof Uint8Array)) throw malformed('record', 'bytes', record)
-  return { recordBytes: new Uint8Array(record), signature: bytesOf('signature', signature, SIGNATURE_BYTES) }
+  return Array.from({ length: count }, () => reader.ascii('address', HELLO_STRING_CHARS_MAX))
 }
 
-function newPackr(): Packr {
-  return new Packr({ useRecords: false })
-}
-
-function unpack(bytes: Uint8Array, what: string): unknown {
-  try {
-    // msgpackr leaves a property on what it reads: it gets a view of its own.
-    return newPackr().unpack(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength))
-  } catch (error) {
-    throw new NarvalError('ERR_CODEC', `${what}: not one MessagePack value`, { cause: error })
-  }
-}
-
-function addressesOf(value: unknown): string[] {
-  if (!Array.isArray(value)) throw malformed('addresses', 'an array', value)
-  if (value.length > HELLO_ADDRESSES_MAX) {
-    throw new NarvalError('ERR_CODEC', `hello: ${value.length} addresses, at most ${HELLO_ADDRESSES_MAX}`)
-  }
-  return value.map((address) => stringOf('address', address))
-}
-
-function bytesOf(field: string, value: unknown, length: number): Uint8Array {
-  if (!(value instanceof Uint8Array)) throw malformed(field, `${length} bytes`, value)
-  if (value.length !== length) throw malformed(field, `${length} bytes`, value.length)
-  return new Uint8Array(value)
-}
-
-function integerOf(field: string, value: unknown, max: number): number {
-  // 64-bit integers are unpacked as bigints.
-  const integer = typeof value === 'bigint' ? Number(value) : value
-  if (typeof integer === 'number' && Number.isSafeInteger(integer) && integer >= 0 && integer <= max) return integer
-  throw malformed(field, `an integer from 0 to ${max}`, value)
-}
-
-/** Printable ASCII: these strings go to logs. */
-function stringOf(field: string, value: unknown): string {
-  if (typeof value !== 'string' || !/^[\x20-\x7e]*$/.test(value)) throw malformed(field, 'printable ASCII', value)
-  if (value.length <= HELLO_STRING_CHARS_MAX) return value
-  throw new NarvalError('ERR_CODEC', `hello: ${field} of ${value.length} characters, at most ${HELLO_STRING_CHARS_MAX}`)
-}
-
-function malformed(field: string, expected: string, found: unknown): NarvalError {
-  const shown = typeof found === 'number' ? found : typeof found
-  return new NarvalError('ERR_CODEC', `hello: ${field}: expected ${expected}, found ${shown}`)
+function readAckLevel(reader: MessagePackReader): AckLevelCode {
+  const code = reader.uint('ACK level', 255)
+  if (isAckLevel(code)) return code
+  throw new NarvalError('ERR_CODEC', `ACK level: expected 1 or 2, found ${code}`)
 }

@@ -2,29 +2,26 @@
 import { Packr } from 'msgpackr'
 import { DIGEST_BYTES, REQUEST_DIGESTS_MAX } from '../constants.js'
 import { NarvalError } from '../errors.js'
-
-const packr = (): Packr => new Packr({ useRecords: false })
+import { digestKey } from './digest-key.js'
+import { MessagePackReader } from './messagepack.js'
 
 export function encodeDigests(digests: readonly Uint8Array[]): Uint8Array {
-  return packr().pack(digests)
+  return new Packr({ useRecords: false }).pack(digests)
 }
 
-/** Errors: `ERR_TOO_MANY_DIGESTS` beyond REQUEST_DIGESTS_MAX entries; `ERR_CODEC` if it is anything else than digests. */
+/**
+ * Each digest once, and nothing behind them.
+ *
+ * Errors: `ERR_TOO_MANY_DIGESTS` beyond REQUEST_DIGESTS_MAX entries; `ERR_CODEC` if it is anything else than digests.
+ */
 export function decodeDigests(bytes: Uint8Array): Uint8Array[] {
-  let value: unknown
-  try {
-    value = packr().unpack(bytes)
-  } catch (error) {
-    throw new NarvalError('ERR_CODEC', 'digests: not one MessagePack value', { cause: error })
+  const reader = new MessagePackReader(bytes)
+  const count = reader.array('digests')
+  if (count > REQUEST_DIGESTS_MAX) {
+    throw new NarvalError('ERR_TOO_MANY_DIGESTS', `${count} digests, at most ${REQUEST_DIGESTS_MAX}`)
   }
-  if (!Array.isArray(value)) throw new NarvalError('ERR_CODEC', `digests: expected an array, found ${typeof value}`)
-  if (value.length > REQUEST_DIGESTS_MAX) {
-    throw new NarvalError('ERR_TOO_MANY_DIGESTS', `${value.length} digests, at most ${REQUEST_DIGESTS_MAX}`)
-  }
-  return value.map((digest: unknown) => {
-    if (!(digest instanceof Uint8Array) || digest.length !== DIGEST_BYTES) {
-      throw new NarvalError('ERR_CODEC', `digests: expected ${DIGEST_BYTES} bytes each`)
-    }
-    return new Uint8Array(digest)
-  })
+  const digests = Array.from({ length: count }, () => reader.bin('digest', DIGEST_BYTES))
+  reader.end('digests')
+  if (new Set(digests.map(digestKey)).size < count) throw new NarvalError('ERR_CODEC', 'digests: one of them twice')
+  return digests
 }

@@ -12,6 +12,7 @@ import { keysOf } from '../../../src/shared/config/keys.js'
 import { deriveNetworkKeySeed } from '../../../src/shared/config/network-key.js'
 import { PROTOCOL_VERSION } from '../../../src/shared/constants.js'
 import { signer } from '../../../src/shared/crypto/ed25519.js'
+import { ACK_LEVELS } from '../../../src/shared/wire/ack.js'
 import { encodeHello } from '../../../src/shared/wire/hello.js'
 import { checkHello } from '../../../src/shared/wire/hello-check.js'
 import { Libp2pPeer } from '../../support/libp2p-peer.js'
@@ -49,6 +50,7 @@ async function networkOf(ownIndex: number, committee: ReturnType<typeof parseCom
       peers,
       log: { error() {}, warn() {}, info() {}, debug() {}, trace() {} },
       ownKey: keys.publicKey,
+      ackLevel: ACK_LEVELS.durable,
       ownHello: () =>
         encodeHello(
           {
@@ -60,6 +62,8 @@ async function networkOf(ownIndex: number, committee: ReturnType<typeof parseCom
             committeeDigest: digest,
             timeMs: Date.now(),
             nodeVersion: 'test',
+            batchBytesMax: 500_000,
+            ackLevel: ACK_LEVELS.durable,
           },
           signer(keys.seed),
         ),
@@ -71,6 +75,7 @@ async function networkOf(ownIndex: number, committee: ReturnType<typeof parseCom
           connectionPeerId,
           ownAuthority: keys.publicKey,
           protocolVersion: PROTOCOL_VERSION,
+          batchBytesMax: 500_000,
           nowMs: Date.now(),
           namedPeerId: () => undefined,
           lastSeenTimeMs: () => undefined,

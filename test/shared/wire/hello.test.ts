@@ -11,6 +11,7 @@ import {
   HELLO_STRING_CHARS_MAX,
 } from '../../../src/shared/constants.js'
 import { signer } from '../../../src/shared/crypto/ed25519.js'
+import { ACK_LEVELS } from '../../../src/shared/wire/ack.js'
 import { decodeHello, encodeHello, type HelloRecord, verifyHello } from '../../../src/shared/wire/hello.js'
 import { checkHello, type HelloExpectations, type HelloRefusal } from '../../../src/shared/wire/hello-check.js'
 
@@ -29,7 +30,7 @@ const digest = committeeDigest(committee)
 const theirIndex = committee.indexOf(theirs.publicKey)
 
 const record: HelloRecord = {
-  protocolVersion: 1,
+  protocolVersion: 2,
   authority: theirs.publicKey,
   workerId: 0,
   peerId: '12D3KooWTheirs',
@@ -37,6 +38,8 @@ const record: HelloRecord = {
   committeeDigest: digest,
   timeMs: 1_790_000_000_000,
   nodeVersion: 'narval/0.1.0',
+  batchBytesMax: 500_000,
+  ackLevel: ACK_LEVELS.durable,
 }
 
 const expectations: HelloExpectations = {
@@ -45,7 +48,8 @@ const expectations: HelloExpectations = {
   workerId: 0,
   connectionPeerId: '12D3KooWTheirs',
   ownAuthority: ours.publicKey,
-  protocolVersion: 1,
+  protocolVersion: 2,
+  batchBytesMax: 500_000,
   nowMs: record.timeMs,
   namedPeerId: () => undefined,
   lastSeenTimeMs: () => undefined,
@@ -55,12 +59,26 @@ const codec = expect.objectContaining({ code: 'ERR_CODEC' })
 const hello = (changes: Partial<HelloRecord> = {}, by = theirs): Uint8Array =>
   encodeHello({ ...record, ...changes }, signer(by.seed))
 
-/** A hello with the fields of its record replaced by anything, signed as it should be. */
-function handmade(change: (fields: unknown[]) => unknown): Uint8Array {
+/** A hello with the fields of its record replaced by anything, or its bytes by others, signed as it should be. */
+function handmade(
+  change: (fields: unknown[]) => unknown,
+  changeBytes: (record: Uint8Array) => Uint8Array = (bytes) => bytes,
+): Uint8Array {
   const fields = packr.unpack(Buffer.from(decodeHello(hello()).recordBytes)) as unknown[]
-  const recordBytes = packr.pack(change(fields))
+  const recordBytes = changeBytes(packr.pack(change(fields)))
   const message = Buffer.concat([Buffer.from('narval/hello/v1'.padEnd(32, '\0')), recordBytes])
   return packr.pack({ record: recordBytes, signature: signer(theirs.seed)(message) })
+}
+
+function envelope(changeBytes: (record: Uint8Array) => Uint8Array): Uint8Array {
+  return handmade((fields) => fields, changeBytes)
+}
+
+/** The record with these bytes in it as a typed array, which msgpackr has an extension for. */
+function asExtension(record: Uint8Array, field: Uint8Array): Uint8Array {
+  const at = Buffer.from(record).indexOf(field) - 2
+  const extension = Buffer.concat([Buffer.from([0xc7, field.length + 1, 0x74, 1]), field])
+  return Buffer.concat([record.subarray(0, at), extension, record.subarray(at + 2 + field.length)])
 }
 
 function refusal(bytes: Uint8Array, changes: Partial<HelloExpectations> = {}): HelloRefusal | 'accepted' {
@@ -82,7 +100,7 @@ describe('a hello that is as it should be', () => {
     expect(recordBytes).toEqual(
       new Uint8Array(
         packr.pack([
-          1,
+          2,
           theirs.publicKey,
           0,
           record.peerId,
@@ -90,6 +108,8 @@ describe('a hello that is as it should be', () => {
           digest,
           BigInt(record.timeMs),
           record.nodeVersion,
+          500_000,
+          2,
         ]),
       ),
     )
@@ -106,6 +126,8 @@ describe('a hello that is as it should be', () => {
       committeeDigest: fc.uint8Array({ minLength: 32, maxLength: 32 }),
       timeMs: fc.maxSafeNat(),
       nodeVersion: text,
+      batchBytesMax: fc.nat(),
+      ackLevel: fc.constantFrom(ACK_LEVELS.stored, ACK_LEVELS.durable),
     })
     fc.assert(
       fc.property(records, (any) => {
@@ -117,10 +139,16 @@ describe('a hello that is as it should be', () => {
   })
 
   test('packed by another implementation, with other integer and string forms, is accepted', () => {
-    // The worker id as a u64, the time as a double.
+    // The worker id and the batch size as 64-bit integers.
     expect(
-      refusal(handmade((fields) => fields.map((field, i) => (i === 2 ? 0n : i === 6 ? record.timeMs : field)))),
+      refusal(handmade((fields) => fields.map((field, i) => (i === 2 || i === 8 ? BigInt(Number(field)) : field)))),
     ).toBe('accepted')
+    // The map with a count of two bytes or four, as some libraries write every map.
+    const { recordBytes, signature } = decodeHello(hello())
+    const pairs = [packr.pack('record'), packr.pack(recordBytes), packr.pack('signature'), packr.pack(signature)]
+    for (const head of ['82', 'de0002', 'df00000002']) {
+      expect(refusal(Buffer.concat([Buffer.from(head, 'hex'), ...pairs])), head).toBe('accepted')
+    }
   })
 })
 
@@ -138,8 +166,15 @@ describe('a hello is refused', () => {
       packr.pack({ ...(packr.unpack(hello()) as object), extra: 1 }),
       packr.pack({ ...(packr.unpack(hello()) as object), signature: new Uint8Array(63) }),
       Buffer.concat([hello(), Buffer.alloc(1)]),
+      envelope((recordBytes) => Buffer.concat([recordBytes, Buffer.alloc(1)])),
+      // A key twice: libraries take the last.
+      Buffer.concat([Buffer.from([0x83]), hello().subarray(3), packr.pack('record'), packr.pack(new Uint8Array(1))]),
+      // The keys the other way round.
+      packr.pack(Object.fromEntries(Object.entries(packr.unpack(hello()) as object).reverse())),
+      // A field as an extension of msgpackr's own, which it would read as bytes.
+      envelope((recordBytes) => asExtension(recordBytes, theirs.publicKey)),
       new Uint8Array(HELLO_BYTES_MAX + 1),
-      handmade((fields) => fields.slice(0, 7)),
+      handmade((fields) => fields.slice(0, 9)),
       handmade((fields) => [...fields, 0]),
       handmade((fields) => ({ ...fields })),
     ]
@@ -169,9 +204,16 @@ describe('a hello is refused', () => {
       [5, new Uint8Array(33)],
       [6, -1],
       [6, Number.NaN],
+      [6, record.timeMs],
       [6, 2n ** 63n],
       [7, null],
       [7, '\u001b[2J'],
+      [8, -1],
+      [8, '500000'],
+      [8, 2n ** 63n],
+      [9, 0],
+      [9, 3],
+      [9, 'durable'],
     ]
     for (const [field, value] of wrong) {
       const bytes = handmade((fields) => fields.map((own, i) => (i === field ? value : own)))
@@ -240,12 +282,35 @@ describe('a hello is refused', () => {
   })
 
   test('as protocol-version, also when another version has another layout', () => {
-    expect(refusal(hello({ protocolVersion: 2 }))).toBe('protocol-version')
-    expect(refusal(handmade(([, ...rest]) => [2, ...rest, 'new field']))).toBe('protocol-version')
+    expect(refusal(hello({ protocolVersion: 3 }))).toBe('protocol-version')
+    expect(refusal(handmade(([, ...rest]) => [3, ...rest, 'new field']))).toBe('protocol-version')
+    // The record of version 1 had eight fields.
+    expect(refusal(handmade(([, ...rest]) => [1, ...rest.slice(0, 7)]))).toBe('protocol-version')
+  })
+
+  test('as wrong-batch-size when its batches or ours would be refused, with both values', () => {
+    for (const theirs of [499_999, 500_001]) {
+      const verdict = checkHello(hello({ batchBytesMax: theirs }), expectations)
+      expect(verdict).toMatchObject({ ok: false, reason: 'wrong-batch-size', index: theirIndex })
+      expect(verdict).toHaveProperty('detail', expect.stringMatching(new RegExp(`${theirs}.*500000.*batch_size`)))
+    }
+  })
+
+  test('with whose it is, if that is certain', () => {
+    const indexOf = (bytes: Uint8Array, changes: Partial<HelloExpectations> = {}) => {
+      const verdict = checkHello(bytes, { ...expectations, ...changes })
+      return verdict.ok ? undefined : verdict.index
+    }
+    expect(indexOf(hello({ committeeDigest: new Uint8Array(32) }))).toBe(theirIndex)
+    expect(indexOf(hello({ protocolVersion: 3 }))).toBe(theirIndex)
+    // Anybody can show a hello that they were told, and name a key in one of their own.
+    const elsewhere = { connectionPeerId: '12D3KooWMallory' }
+    expect(indexOf(hello({ committeeDigest: new Uint8Array(32) }), elsewhere)).toBeUndefined()
+    expect(indexOf(hello({ committeeDigest: new Uint8Array(32) }, stranger))).toBeUndefined()
   })
 
   test('by its signature before anything in it but the key is believed', () => {
-    const everythingWrong = { protocolVersion: 2, workerId: 1, committeeDigest: new Uint8Array(32), peerId: 'x' }
+    const everythingWrong = { protocolVersion: 3, workerId: 1, committeeDigest: new Uint8Array(32), peerId: 'x' }
     expect(refusal(hello(everythingWrong, stranger))).toBe('bad-signature')
   })
 })

@@ -74,7 +74,10 @@ export interface SynchronizerHandlers {
 
 interface Request {
   readonly peer: number
+  /** What was neither sent nor named as missing. */
   readonly wanted: Map<string, Uint8Array>
+  /** The list of what is missing has come: nothing may follow. */
+  isAnswered: boolean
 }
 
 /** Digest and author, in front of the batch in a reply. */
@@ -220,14 +223,18 @@ export class Synchronizer {
     const stream = await this.dependencies.openStream(peer).catch(() => undefined)
     if (stream === undefined) return
     widenWindow(stream)
-    const request: Request = { peer, wanted: new Map(digests.map((digest) => [digestKey(digest), digest])) }
+    const request: Request = {
+      peer,
+      wanted: new Map(digests.map((digest) => [digestKey(digest), digest])),
+      isAnswered: false,
+    }
     await new Promise<void>((resolve) => {
       const frames = this.dependencies.router.open(peer, stream, (frames) => ({
         stream: 'our-request',
         // A peer that never replies must not keep its places for ever.
         owesFrames: true,
         found: (bytes) => this.takeFound(request, frames, bytes),
-        missing: (bytes) => this.takeMissing(frames, bytes),
+        missing: (bytes) => this.takeMissing(request, frames, bytes),
         onEnd: () => frames.abort('the reply is over'),
         onClosed: () => {
           this.waiting.get(peer)!.delete(frames)
@@ -287,15 +294,13 @@ export class Synchronizer {
   }
 
   /** What the peer does not have is asked of others when it is due again. */
-  private takeMissing(frames: FrameStream, payloadBytes: number): FrameSink | Refused {
+  private takeMissing(request: Request, frames: FrameStream, payloadBytes: number): FrameSink | Refused {
+    if (request.isAnswered) return { refused: 'reply-malformed', detail: 'a second list of what is missing' }
+    request.isAnswered = true
     if (payloadBytes > REQUEST_BYTES_MAX) return { refused: 'reply-malformed', detail: `${payloadBytes} bytes` }
     return collect(payloadBytes, (payload) => {
-      try {
-        decodeDigests(payload)
-      } catch (error) {
-        if (!(error instanceof NarvalError)) throw error
-        return { refused: 'reply-malformed', detail: error.message }
-      }
+      const refused = accountFor(request.wanted, payload)
+      if (refused !== undefined) return refused
       void frames.stream.close().catch(() => {})
       return undefined
     })
@@ -310,4 +315,19 @@ export class Synchronizer {
     waiting.delete(frames)
     frames.retry()
   }
+}
+
+/** The end of a reply names all that was not sent, and nothing else. */
+function accountFor(wanted: Map<string, Uint8Array>, missing: Uint8Array): Refused | undefined {
+  try {
+    for (const digest of decodeDigests(missing)) {
+      if (wanted.delete(digestKey(digest))) continue
+      return { refused: 'reply-not-asked', detail: 'a missing batch that was not asked for, or was sent' }
+    }
+  } catch (error) {
+    if (!(error instanceof NarvalError)) throw error
+    return { refused: 'reply-malformed', detail: error.message }
+  }
+  if (wanted.size === 0) return undefined
+  return { refused: 'reply-malformed', detail: `${wanted.size} batches are neither sent nor named as missing` }
 }
