@@ -297,15 +297,6 @@ assert(STREAM_WINDOW_INITIAL_BYTES <= STREAM_WINDOW_BYTES)
 
 /** A connection to the primary that is not there after this long is given up and tried again. */
 export const PRIMARY_CONNECT_TIMEOUT_MS = 5_000
-/**
- * Own batches that the primary's socket took this shortly before its connection was lost are reported again: a primary
- * that dies takes along what its kernel held, and the loss is noticed a moment late. Double reports are harmless.
- */
-export const PRIMARY_RESEND_MS = 1_000
-/** Own batches remembered for that: many times the own slots, so more than a second of a busy worker. */
-export const PRIMARY_RESEND_MAX = 1_024
-/** At the end, the primary's socket has this long to take what it was handed. */
-export const PRIMARY_CLOSE_GRACE_MS = 1_000
 /** Bytes of a frame from another address than our primary's: a Synchronize of PUSH_AGAIN_QUEUE_MAX digests. */
 export const FOREIGN_PRIMARY_FRAME_BYTES_MAX = 64 + DIGEST_BYTES * PUSH_AGAIN_QUEUE_MAX
 /** A connection from another address than our primary's that says nothing for this long is closed. */

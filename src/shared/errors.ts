@@ -45,6 +45,7 @@ export type ErrorCode =
   | 'ERR_CLOSED'
   | 'ERR_BUSY'
   | 'ERR_THREAD_DIED'
+  | 'ERR_PRIMARY_FAILED'
 
 export class NarvalError extends Error {
   readonly code: ErrorCode

@@ -10,6 +10,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { shortName } from '../../shared/config/short-name.js'
 import { SEALED_AHEAD } from '../../shared/constants.js'
+import type { NarvalError } from '../../shared/errors.js'
 import { Counters } from '../../shared/memory/counters.js'
 import { type Layout, ownSlotsTotal } from '../../shared/memory/layout.js'
 import { Arena } from '../../shared/memory/slots.js'
@@ -58,6 +59,8 @@ export interface WiringHandlers {
   readonly isOpen: () => boolean
   /** A peer holds things up: its connection is to be closed. */
   readonly onStuck: (peer: number, why: string) => void
+  /** The worker cannot go on. */
+  readonly onFailed: (error: NarvalError) => void
 }
 
 export class Wiring {
@@ -174,6 +177,7 @@ export class Wiring {
     return {
       onReported: (digests) => this.reports.onDelivered(digests),
       onRoom: () => this.gate.recheck(),
+      onFailed: (error) => this.handlers.onFailed(error),
       onSynchronize: (digests, target) => {
         if (target === ownIndex) this.resender.pushAgain(digests)
         else void this.synchronizer.synchronize(digests, target).catch(ignoreClosed)

@@ -97,6 +97,7 @@ export class WorkerNode {
       {
         isOpen: () => this.lifecycle.isOpen,
         onStuck: (peer, why) => this.dropPeer(peer, why),
+        onFailed: (error) => this.lifecycle.fail(error),
       },
     )
     this.stopped = this.lifecycle.stopped

@@ -15,7 +15,7 @@ import { createLogger, type Logger } from '../lib/log.js'
 import type { Health } from '../metrics/health.js'
 import type { PeerDiscovery } from '../network/libp2p-node.js'
 import type { CertifiedBatch } from './certified-stream.js'
-import { InProcessPrimary } from './primary-link/in-process-primary-link.js'
+import { InProcessPrimaryLink } from './primary-link/in-process-primary-link.js'
 import { openTcpPrimary } from './primary-link/open-tcp-primary.js'
 import { WorkerNode } from './worker-node.js'
 
@@ -39,10 +39,13 @@ export interface WorkerOptions {
   /** libp2p peer discovery: it only adds addresses to try, trust comes from the committee. */
   readonly peerDiscovery?: PeerDiscovery
   /**
-   * A primary in this process instead of the one at the committee's address: it is called with each report, which counts
-   * as delivered when it returns. What it has to say goes to `toWorker`.
+   * A primary in this process instead of the one at the committee's address. It is called with each report, in order and
+   * with up to 32 calls at a time; a report is delivered when the call returns, or when the promise that it returns
+   * resolves. What is not delivered when the worker closes or dies is told again after the next start: at least once. A
+   * call that throws or rejects ends the worker: `stopped` rejects with `ERR_PRIMARY_FAILED`. What the primary has to say
+   * goes to `toWorker`.
    */
-  readonly primary?: (report: WorkerPrimaryMessage) => void
+  readonly primary?: (report: WorkerPrimaryMessage) => void | Promise<void>
   /** Log what the reference logs for its benchmark scripts: each batch, and the sample transactions in it. */
   readonly benchmark?: boolean
   /** Default: the reference's format, on stderr, from `info` on. */
@@ -81,7 +84,8 @@ export interface Worker {
    * was not certified by then is in the store, and is sent again at the next start.
    */
   close(): Promise<void>
-  /** Resolves when the worker is closed. Rejects with `ERR_THREAD_DIED` if it cannot go on: end the process. */
+  /** Resolves when the worker is closed. Rejects with `ERR_THREAD_DIED`, or `ERR_PRIMARY_FAILED`, if it
+   * cannot go on: end the process. */
   readonly stopped: Promise<void>
 }
 
@@ -95,7 +99,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   if (missing.length > 0) {
     log.warn(`Node was started without ${missing.join(' ')}: garbage collection will take up to half of the throughput`)
   }
-  let inProcess: InProcessPrimary | undefined
+  let inProcess: InProcessPrimaryLink | undefined
   const node = new WorkerNode({
     keys,
     committee,
@@ -116,7 +120,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       if (options.primary === undefined) {
         return openTcpPrimary({ bind: options.bind ?? '0.0.0.0', committee, keys, workerId, log }, handlers)
       }
-      inProcess = new InProcessPrimary({ onMessage: options.primary })
+      inProcess = new InProcessPrimaryLink({ onMessage: options.primary })
       return inProcess.open({ committee, ownIndex, workerId }, handlers)
     },
   })

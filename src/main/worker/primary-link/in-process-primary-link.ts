@@ -1,13 +1,29 @@
-/** A primary in this process: the messages of the TCP link, as objects, with nothing that queues. */
+/**
+ * A primary in this process: the messages of the TCP link, as objects.
+ *
+ * ```
+ *  report ──▶ queue ──▶ being taken: calls in order, at most IN_PROCESS_CALLS_MAX ──resolved──▶ onReported
+ * ```
+ *
+ * A report is delivered when the promise of its call resolves; only then may the store forget that the primary has to be
+ * told. What was not delivered when the worker closes, or dies, is told again after the next start: at least once. A call
+ * that fails ends the worker, since what the primary has missed cannot be known.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Committee } from '../../../shared/config/committee.js'
+import { PRIMARY_QUEUE_MAX } from '../../../shared/constants.js'
 import { NarvalError } from '../../../shared/errors.js'
 import type { PrimaryWorkerMessage, WorkerPrimaryMessage } from '../../../shared/wire/primary-messages.js'
+import { IN_PROCESS_CALLS_MAX, PRIMARY_CLOSE_GRACE_MS } from './limits.js'
 import { type PrimaryHandlers, PrimaryInbox } from './primary-inbox.js'
 import type { PrimaryLink, PrimaryLinkHandlers, PrimaryReport } from './primary-link.js'
+import { type QueuedReport, ReportQueue } from './report-queue.js'
 
 export interface InProcessPrimaryOptions {
-  /** Takes a worker's report. It counts as delivered when this returns. */
-  readonly onMessage: (message: WorkerPrimaryMessage) => void
+  /** Takes a worker's report. It counts as delivered when this returns, or when the promise that it returns resolves. */
+  readonly onMessage: (message: WorkerPrimaryMessage) => void | Promise<void>
+  /** Reports that wait at most; PRIMARY_QUEUE_MAX if not given. */
+  readonly queueMax?: number
 }
 
 /** The worker at the other end. */
@@ -19,15 +35,18 @@ export interface InProcessWorker {
 }
 
 /** One for each worker of the authority. */
-export class InProcessPrimary implements PrimaryLink {
-  readonly isFull = false
-  readonly queued = 0
-  readonly dropped = 0
+export class InProcessPrimaryLink implements PrimaryLink {
   private readonly options: InProcessPrimaryOptions
+  private readonly queue: ReportQueue
+  /** Calls that have not resolved yet, in the order in which they began. */
+  private readonly calls = new Set<Promise<void>>()
   private end: { workerId: number; inbox: PrimaryInbox; handlers: PrimaryLinkHandlers } | undefined
+  private isScheduled = false
+  private wasFull = false
 
   constructor(options: InProcessPrimaryOptions) {
     this.options = options
+    this.queue = new ReportQueue(options.queueMax ?? PRIMARY_QUEUE_MAX)
   }
 
   /** Connects the worker; called as it starts. Errors: `ERR_USAGE` if this serves a worker already. */
@@ -35,24 +54,34 @@ export class InProcessPrimary implements PrimaryLink {
     if (this.end !== undefined) {
       throw new NarvalError(
         'ERR_USAGE',
-        `this InProcessPrimary serves worker ${this.end.workerId}: make another one for worker ${worker.workerId}`,
+        `this InProcessPrimaryLink serves worker ${this.end.workerId}: make another one for worker ${worker.workerId}`,
       )
     }
     this.end = { workerId: worker.workerId, inbox: new PrimaryInbox(worker, {}, handlers), handlers }
     return this
   }
 
+  get isFull(): boolean {
+    return this.queue.isFull
+  }
+
+  get queued(): number {
+    return this.queue.size
+  }
+
+  get dropped(): number {
+    return this.queue.dropped
+  }
+
   get isConnected(): boolean {
     return this.end !== undefined
   }
 
-  /** `onReported` is called before this returns. */
-  report({ type, digest }: PrimaryReport): void {
+  report(report: PrimaryReport): void {
     if (this.end === undefined) return
-    const { workerId, handlers } = this.end
-    const copy = new Uint8Array(digest)
-    this.options.onMessage({ type, digest: copy, workerId })
-    if (type === 'OurBatch') handlers.onReported([copy])
+    this.queue.push(report)
+    this.wasFull ||= this.queue.isFull
+    this.schedule()
   }
 
   /** The primary's message to the worker; it goes nowhere while there is none, as over TCP. */
@@ -60,7 +89,73 @@ export class InProcessPrimary implements PrimaryLink {
     this.end?.inbox.takeMessage(message)
   }
 
+  /** Begins no more calls, and waits a moment for those that have begun. */
   async close(): Promise<void> {
+    const { end } = this
+    if (end === undefined) return
+    // What waits is handed over as far as the primary takes it within the grace period, as over TCP.
+    const graceOver = new AbortController()
+    const grace = sleep(PRIMARY_CLOSE_GRACE_MS, 'over' as const, { signal: graceOver.signal }).catch(
+      () => 'over' as const,
+    )
+    while (this.end !== undefined && this.queue.size > 0) {
+      this.pump()
+      if ((await Promise.race([grace, ...this.calls])) === 'over') break
+    }
+    graceOver.abort()
     this.end = undefined
+  }
+
+  /** The primary's code runs in a turn of its own, never within the stage that reports. */
+  private schedule(): void {
+    if (this.isScheduled) return
+    this.isScheduled = true
+    queueMicrotask(() => {
+      this.isScheduled = false
+      this.pump()
+    })
+  }
+
+  private pump(): void {
+    while (this.end !== undefined && this.calls.size < IN_PROCESS_CALLS_MAX) {
+      const [report] = this.queue.take(1)
+      if (report === undefined) return
+      const call = this.deliver(report).finally(() => {
+        this.calls.delete(call)
+        this.schedule()
+      })
+      this.calls.add(call)
+    }
+  }
+
+  private async deliver(report: QueuedReport): Promise<void> {
+    const { workerId } = this.end!
+    const { type } = report
+    try {
+      await this.options.onMessage({ type, digest: new Uint8Array(report.digest), workerId })
+    } catch (error) {
+      this.fail(report, error)
+      return
+    }
+    this.queue.settle([report])
+    const { end } = this
+    // After the end the store is closing: the report is made again after the next start.
+    if (end === undefined) return
+    if (type === 'OurBatch') end.handlers.onReported([report.digest])
+    if (this.wasFull && !this.queue.isFull) {
+      this.wasFull = false
+      end.handlers.onRoom()
+    }
+  }
+
+  private fail(report: QueuedReport, cause: unknown): void {
+    const { end } = this
+    this.end = undefined
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    end?.handlers.onFailed(
+      new NarvalError('ERR_PRIMARY_FAILED', `the primary in this process failed to take an ${report.type}: ${reason}`, {
+        cause,
+      }),
+    )
   }
 }

@@ -3,18 +3,27 @@
  *
  * In: `report` from main. Out: `OurBatch` and `OthersBatch` frames to the committee's `worker_to_primary`.
  *
+ * ```
+ *  report ──▶ queue ──▶ being written ──▶ taken by our kernel ──▶ acknowledged: onReported
+ *               ▲            │                    │                    │
+ *               └────────────┴── connection lost ─┴────────────────────┘ of the last minute
+ * ```
+ *
  * The primary is dialled for ever; while it is away, reports wait. One write is outstanding at a time, of all that waits
- * up to PRIMARY_IN_FLIGHT_MAX reports; its callback says that the kernel took the bytes. What was not taken when the
- * connection is lost, and what was taken just before (`ResendWindow`), goes back to the front: each own batch arrives at
- * least once, and first arrivals are in order. The primary never answers (reference rule: no Ack on this socket), so what
- * it sends is read and thrown away. One that does not read fills the kernel's buffers, then the queue.
+ * up to PRIMARY_IN_FLIGHT_MAX reports; its callback says that our kernel took the bytes. The primary never answers
+ * (reference rule: no Ack on this socket), so the kernel is asked what the primary's side has acknowledged
+ * (`unread-bytes.ts`); where it does not say, a report counts as delivered when its connection has stood for a minute
+ * more. What is not acknowledged when the connection is lost goes back to the front, with what was acknowledged lately
+ * (`sent-reports.ts`): each report arrives at least once, and first arrivals are in order.
+ *
+ * What the primary sends is read and thrown away. A primary that does not read fills the kernel's buffers, then the
+ * queue. A link on which nothing is answered any more is closed and dialled again.
  *
  * Source: asonnino/narwhal worker/src/primary_connector.rs, which sends once and never again.
  */
 import { connect, type Socket } from 'node:net'
 import { formatTcpAddress, type TcpAddress } from '../../../shared/config/address.js'
 import {
-  PRIMARY_CLOSE_GRACE_MS,
   PRIMARY_CONNECT_TIMEOUT_MS,
   PRIMARY_IN_FLIGHT_MAX,
   PRIMARY_QUEUE_MAX,
@@ -24,9 +33,20 @@ import { LogLimiter } from '../../../shared/runtime/thread-control.js'
 import { encodeWorkerPrimaryMessage } from '../../../shared/wire/primary-messages.js'
 import { encodeFrame } from '../../../shared/wire/reference-frame.js'
 import type { Logger } from '../../lib/log.js'
+import {
+  PRIMARY_ACK_POLL_CLOSING_MS,
+  PRIMARY_ACK_POLL_MS,
+  PRIMARY_ACK_POLL_MS_MAX,
+  PRIMARY_ACK_POLL_SHARE,
+  PRIMARY_CLOSE_GRACE_MS,
+  PRIMARY_RETRANSMITS_MIN,
+  PRIMARY_SILENCE_MS,
+  PRIMARY_UNREAD_MAX,
+} from './limits.js'
 import type { PrimaryLink, PrimaryLinkHandlers, PrimaryReport } from './primary-link.js'
 import { type QueuedReport, ReportQueue } from './report-queue.js'
-import { ResendWindow } from './resend-window.js'
+import { SentReports } from './sent-reports.js'
+import { type Unread, type UnreadProbe, unreadOf } from './unread-bytes.js'
 
 const KEEP_ALIVE_MS = 30_000
 
@@ -42,6 +62,8 @@ export interface PrimaryConnectorDependencies {
   readonly logger: Logger
   /** A clock that does not go back; `performance.now` if not given. */
   readonly nowMs?: () => number
+  /** What the primary has not read of a connection; the kernel is asked if not given. */
+  readonly unreadOf?: UnreadProbe
 }
 
 export class PrimaryConnector implements PrimaryLink {
@@ -50,7 +72,8 @@ export class PrimaryConnector implements PrimaryLink {
   private readonly nowMs: () => number
   private readonly handlers: PrimaryLinkHandlers
   private readonly queue: ReportQueue
-  private readonly recent = new ResendWindow()
+  private readonly sent = new SentReports()
+  private readonly unreadOf: UnreadProbe
   private readonly limiter = new LogLimiter()
   /** Every report below this number was handed to `onReported`, if it is of an own batch. */
   private reportedBelow = 0
@@ -58,6 +81,12 @@ export class PrimaryConnector implements PrimaryLink {
   private wasFull = false
   private socket: Socket | undefined
   private connected = false
+  /** Whether the kernel says what is acknowledged of this connection; undefined before it was asked. */
+  private isAckKnown: boolean | undefined
+  private pollTimer: NodeJS.Timeout | undefined
+  private isPolling = false
+  /** Since when the primary's side has answered nothing although something is due. */
+  private silentSinceMs: number | undefined
   /** The outage was logged. */
   private outage = false
   private retryTimer: NodeJS.Timeout | undefined
@@ -72,6 +101,7 @@ export class PrimaryConnector implements PrimaryLink {
     this.options = options
     this.logger = dependencies.logger
     this.nowMs = dependencies.nowMs ?? (() => performance.now())
+    this.unreadOf = dependencies.unreadOf ?? unreadOf
     this.handlers = handlers
     this.queue = new ReportQueue(options.queueMax ?? PRIMARY_QUEUE_MAX)
   }
@@ -81,7 +111,7 @@ export class PrimaryConnector implements PrimaryLink {
   }
 
   get queued(): number {
-    return this.queue.size
+    return this.queue.size + (this.isAckKnown === false ? 0 : this.sent.unacknowledgedCount)
   }
 
   get dropped(): number {
@@ -120,7 +150,7 @@ export class PrimaryConnector implements PrimaryLink {
         resolve()
       })
       if (!this.connected) socket.destroy()
-      else if (this.queue.size === 0) this.end(socket)
+      else this.poll()
     })
   }
 
@@ -133,6 +163,8 @@ export class PrimaryConnector implements PrimaryLink {
     const socket = connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS })
     let reason = 'it closed the connection'
     this.socket = socket
+    this.isAckKnown = undefined
+    this.silentSinceMs = undefined
     socket.setTimeout(PRIMARY_CONNECT_TIMEOUT_MS, () => {
       reason = `no connection after ${PRIMARY_CONNECT_TIMEOUT_MS} ms`
       socket.destroy()
@@ -161,10 +193,12 @@ export class PrimaryConnector implements PrimaryLink {
   private onLost(reason: string): void {
     this.socket = undefined
     this.connected = false
+    clearTimeout(this.pollTimer)
+    this.pollTimer = undefined
     this.queue.settle(this.inFlight)
-    // An end that we made ourselves loses nothing that the socket took.
-    const recent = this.closed ? [] : this.recent.takeAll(this.nowMs())
-    this.queue.restore([...recent, ...this.inFlight])
+    // An end that we made ourselves came after the primary's side had acknowledged, or its grace was over.
+    const sent = this.closed ? [] : this.sent.takeAll(this.nowMs())
+    this.queue.restore([...sent, ...this.inFlight])
     this.inFlight = []
     this.wasFull ||= this.queue.isFull
     if (this.closed) return
@@ -183,7 +217,8 @@ export class PrimaryConnector implements PrimaryLink {
   private flush(): void {
     const { socket } = this
     if (socket === undefined || !this.connected || this.inFlight.length > 0) return
-    const reports = this.queue.take(PRIMARY_IN_FLIGHT_MAX)
+    const room = this.isAckKnown === false ? PRIMARY_IN_FLIGHT_MAX : PRIMARY_UNREAD_MAX - this.sent.unacknowledgedCount
+    const reports = this.queue.take(Math.min(PRIMARY_IN_FLIGHT_MAX, room))
     if (reports.length === 0) return
     this.inFlight = reports
     const { workerId } = this.options
@@ -192,28 +227,79 @@ export class PrimaryConnector implements PrimaryLink {
     )
     socket.write(Buffer.concat(frames), (error) => {
       // A write that failed is a lost connection: `close` follows and puts the reports back.
-      if (!error && this.inFlight === reports) this.onTaken(reports)
+      if (!error && this.inFlight === reports) this.onTaken(reports, frames[0]!.length)
     })
   }
 
-  private onTaken(reports: readonly QueuedReport[]): void {
-    const nowMs = this.nowMs()
+  private onTaken(reports: readonly QueuedReport[], frameBytes: number): void {
     this.inFlight = []
     this.queue.settle(reports)
-    const digests: Uint8Array[] = []
-    for (const report of reports) {
-      if (report.type !== 'OurBatch') continue
-      this.recent.add(report, nowMs)
-      if (report.number >= this.reportedBelow) digests.push(report.digest)
-    }
-    this.reportedBelow = Math.max(this.reportedBelow, reports.at(-1)!.number + 1)
+    this.sent.add(reports, frameBytes, this.nowMs())
     this.flush()
-    if (digests.length > 0) this.handlers.onReported(digests)
+    this.schedulePoll()
     if (this.wasFull && !this.queue.isFull) {
       this.wasFull = false
       this.handlers.onRoom()
     }
-    if (this.closed && this.queue.size === 0 && this.socket !== undefined) this.end(this.socket)
+  }
+
+  /** Looks again after a while: the longer the last look took, the later. */
+  private schedulePoll(tookMs = 0): void {
+    const byShare = Math.min(tookMs / PRIMARY_ACK_POLL_SHARE, PRIMARY_ACK_POLL_MS_MAX)
+    const waitMs = this.closed ? PRIMARY_ACK_POLL_CLOSING_MS : Math.max(PRIMARY_ACK_POLL_MS, byShare)
+    this.pollTimer ??= setTimeout(() => this.poll(), waitMs)
+  }
+
+  /** Asks what the primary's side has acknowledged, and asks again while something is not. */
+  private poll(): void {
+    clearTimeout(this.pollTimer)
+    this.pollTimer = undefined
+    const { socket } = this
+    if (socket === undefined || !this.connected || this.isPolling) return
+    this.isPolling = true
+    // Of what is being written now the kernel may have taken a part; it counts as unread, and here as not sent.
+    const taken = this.sent.bytesTaken
+    const startMs = performance.now()
+    void this.unreadOf(socket).then((unread) => {
+      this.isPolling = false
+      const tookMs = performance.now() - startMs
+      if (this.socket === socket && this.connected) this.onUnread(socket, taken, unread)
+      if (this.socket === undefined || !this.connected || this.sent.unacknowledgedCount === 0) return
+      this.schedulePoll(tookMs)
+    })
+  }
+
+  private onUnread(socket: Socket, taken: number, unread: Unread | undefined): void {
+    const nowMs = this.nowMs()
+    // A kernel that has said it once and does not now has lost the connection: its end is on its way to us.
+    this.isAckKnown ??= unread !== undefined
+    if (unread !== undefined) this.onAcknowledged(this.sent.acknowledge(taken - unread.bytes, nowMs))
+    else if (!this.isAckKnown) this.onAcknowledged(this.sent.acknowledgeOld(nowMs))
+    if (this.isSilent(unread, nowMs)) {
+      socket.destroy(new Error(`nothing was acknowledged for ${Math.round(nowMs - this.silentSinceMs!)} ms`))
+      return
+    }
+    this.flush()
+    const isOver = this.sent.unacknowledgedCount === 0 || !this.isAckKnown
+    if (this.closed && this.queue.size === 0 && isOver) this.end(socket)
+  }
+
+  private onAcknowledged(reports: readonly QueuedReport[]): void {
+    const digests: Uint8Array[] = []
+    for (const { digest, number, type } of reports) {
+      if (type === 'OurBatch' && number >= this.reportedBelow) digests.push(digest)
+    }
+    if (reports.length > 0) this.reportedBelow = Math.max(this.reportedBelow, reports.at(-1)!.number + 1)
+    if (digests.length > 0) this.handlers.onReported(digests)
+  }
+
+  private isSilent(unread: Unread | undefined, nowMs: number): boolean {
+    if (unread === undefined || unread.bytes === 0 || unread.unanswered < PRIMARY_RETRANSMITS_MIN) {
+      this.silentSinceMs = undefined
+      return false
+    }
+    this.silentSinceMs ??= nowMs
+    return nowMs - this.silentSinceMs >= PRIMARY_SILENCE_MS
   }
 
   private where(): string {

@@ -1,7 +1,9 @@
 /**
  * How reports get to the primary: over the reference's TCP (`PrimaryConnector`), or within the process
- * (`InProcessPrimary`).
+ * (`InProcessPrimaryLink`).
  */
+
+import type { NarvalError } from '../../../shared/errors.js'
 
 /** What a worker tells its primary of a batch; the worker's id is the link's own. */
 export interface PrimaryReport {
@@ -21,7 +23,7 @@ export interface PrimaryLink {
   report(report: PrimaryReport): void
   /** Whether sealing is to pause: too many own reports wait. Others' never make it full. */
   readonly isFull: boolean
-  /** Reports that the primary's socket has not taken. */
+  /** Reports that the primary has not acknowledged, as far as the kernel says; or that its socket has not taken. */
   readonly queued: number
   /** Reports of others' batches that were dropped, since the start. */
   readonly dropped: number
@@ -31,8 +33,13 @@ export interface PrimaryLink {
 }
 
 export interface PrimaryLinkHandlers {
-  /** These own batches were handed to the primary: its socket took the bytes. Once for each report. */
+  /**
+   * The primary has these own batches: its kernel acknowledged them, or its callback resolved. Once for each report. Only
+   * now may the store forget that it has to be told.
+   */
   onReported(digests: Uint8Array[]): void
   /** The queue was full and is not any more. */
   onRoom(): void
+  /** A primary in this process failed: what it has missed cannot be known, and the worker ends with this reason. */
+  onFailed(error: NarvalError): void
 }

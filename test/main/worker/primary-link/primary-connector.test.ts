@@ -3,18 +3,19 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { Deque } from '../../../../src/main/lib/deque.js'
 import type { Logger } from '../../../../src/main/lib/log.js'
-import { InProcessPrimary } from '../../../../src/main/worker/primary-link/in-process-primary-link.js'
+import {
+  PRIMARY_RESEND_MS,
+  PRIMARY_SILENCE_MS,
+  PRIMARY_UNREAD_MAX,
+} from '../../../../src/main/worker/primary-link/limits.js'
 import {
   PrimaryConnector,
   type PrimaryConnectorOptions,
 } from '../../../../src/main/worker/primary-link/primary-connector.js'
 import type { PrimaryReport } from '../../../../src/main/worker/primary-link/primary-link.js'
 import { ReportQueue } from '../../../../src/main/worker/primary-link/report-queue.js'
-import { ResendWindow } from '../../../../src/main/worker/primary-link/resend-window.js'
-import { parseCommittee } from '../../../../src/shared/config/committee.js'
-import { localCommittee } from '../../../../src/shared/config/committee-file.js'
-import { PRIMARY_IN_FLIGHT_MAX, PRIMARY_RESEND_MAX, PRIMARY_RESEND_MS } from '../../../../src/shared/constants.js'
-import type { PrimaryRefusal } from '../../../../src/shared/refusals.js'
+import type { UnreadProbe } from '../../../../src/main/worker/primary-link/unread-bytes.js'
+import { PRIMARY_IN_FLIGHT_MAX } from '../../../../src/shared/constants.js'
 import { decodeWorkerPrimaryMessage, type WorkerPrimaryMessage } from '../../../../src/shared/wire/primary-messages.js'
 import { FrameReader } from '../../../../src/shared/wire/reference-frame.js'
 import { fromHex, toHex, vectors } from '../../../support/reference-vectors.js'
@@ -51,7 +52,7 @@ class FakePrimary {
     return this.received.map(({ digest }) => numberOf(digest))
   }
 
-  start(): Promise<void> {
+  start(host = '127.0.0.1'): Promise<void> {
     const server = createServer({ pauseOnConnect: true }, (socket) => {
       this.connections += 1
       this.sockets.add(socket)
@@ -62,7 +63,7 @@ class FakePrimary {
     this.server = server
     return new Promise((resolve, reject) => {
       server.on('error', reject)
-      server.listen(this.port, '127.0.0.1', () => {
+      server.listen(this.port, host, () => {
         this.port = (server.address() as { port: number }).port
         resolve()
       })
@@ -96,7 +97,12 @@ class FakePrimary {
 }
 
 /** A connector under test, and what it said. */
-function connectorTo(port: number, options: Partial<PrimaryConnectorOptions> = {}, nowMs: () => number = () => 0) {
+function connectorTo(
+  port: number,
+  options: Partial<PrimaryConnectorOptions> = {},
+  nowMs: () => number = () => 0,
+  unreadOf?: UnreadProbe,
+) {
   const reported: number[] = []
   const log: string[] = []
   let rooms = 0
@@ -104,8 +110,11 @@ function connectorTo(port: number, options: Partial<PrimaryConnectorOptions> = {
   const logger: Logger = { error: line, warn: line, info: line, debug: line, trace: line }
   const connector = new PrimaryConnector(
     { address: { host: '127.0.0.1', port }, workerId: 0, ...options },
-    { logger, nowMs },
+    { logger, nowMs, ...(unreadOf && { unreadOf }) },
     {
+      onFailed: (error) => {
+        throw error
+      },
       onReported: (digests) => reported.push(...digests.map(numberOf)),
       onRoom: () => {
         rooms += 1
@@ -157,8 +166,7 @@ test('reports made before the primary is there arrive in order once it is, in fe
 })
 
 test('a primary that dies again and again gets each own batch at least once, first arrivals in order', async () => {
-  // As many as are remembered: more would need a primary that leaves so many unread and dies within a second of it.
-  const total = PRIMARY_RESEND_MAX
+  const total = 3000
   const primary = new FakePrimary((self, socket) => {
     let untilDeath = self.connections < 6 ? 100 : Number.POSITIVE_INFINITY
     self.read(socket, () => {
@@ -175,7 +183,7 @@ test('a primary that dies again and again gets each own batch at least once, fir
     connector.report(our(number))
     if (number % 20 === 0) await new Promise(setImmediate)
     // Deaths are to happen while reports are made.
-    if (number % 200 === 0) await until(() => connector.isConnected)
+    if (number % 500 === 0) await until(() => connector.isConnected)
   }
   await until(() => new Set(primary.numbers).size === total)
   await until(() => connector.queued === 0)
@@ -186,7 +194,7 @@ test('a primary that dies again and again gets each own batch at least once, fir
   expect(reported).toEqual(range(0, total))
 })
 
-test('what the socket took long before its connection was lost is not reported again', async () => {
+test('what was acknowledged long before the connection was lost is not reported again, what was lately is', async () => {
   const primary = new FakePrimary()
   await primary.start()
   let nowMs = 0
@@ -197,51 +205,128 @@ test('what the socket took long before its connection was lost is not reported a
   nowMs = PRIMARY_RESEND_MS
   for (const number of [2, 3]) connector.report(our(number))
   connector.report(others(4))
-  await until(() => primary.received.length === 5 && connector.queued === 0)
+  await until(() => reported.length === 4 && connector.queued === 0)
   nowMs = PRIMARY_RESEND_MS + 1
   primary.kill()
-  await until(() => primary.received.length === 7)
-  expect(primary.numbers).toEqual([0, 1, 2, 3, 4, 2, 3])
+  await until(() => primary.received.length === 8)
+  expect(primary.numbers).toEqual([0, 1, 2, 3, 4, 2, 3, 4])
   await until(() => connector.queued === 0)
   expect(reported).toEqual([0, 1, 2, 3])
 })
 
-test('a primary that never reads fills the queue, and what was not taken arrives when it has gone', async () => {
-  let reads = false
-  const primary = new FakePrimary((self, socket) => {
-    if (reads) self.read(socket)
-  })
+test.each(['127.0.0.1', '::1', '::ffff:127.0.0.1'])(
+  'a primary at %s that reads nothing has nothing, however long ago the kernel took it, and gets all when it is back',
+  async (host) => {
+    let reads = false
+    const primary = new FakePrimary((self, socket) => {
+      if (reads) self.read(socket)
+    })
+    await primary.start(host === '127.0.0.1' ? host : '::')
+    let nowMs = 0
+    const address = { host, port: primary.port }
+    const { connector, reported, rooms } = connectorTo(primary.port, { address, queueMax: 5000 }, () => nowMs)
+    connector.start()
+    await until(() => connector.isConnected)
+    let made = 0
+    // The kernel takes some first, the last of them a moment late.
+    for (let stuckTurns = 0; stuckTurns < 20; stuckTurns = connector.isFull ? stuckTurns + 1 : 0) {
+      for (let count = 0; count < 2000 && !connector.isFull; count += 1) {
+        connector.report(made % 3 === 0 ? others(made) : our(made))
+        made += 1
+      }
+      await sleep(20)
+    }
+    expect(made).toBeGreaterThan(PRIMARY_UNREAD_MAX)
+    const roomsWhileStuck = rooms()
+    // Own batches are taken in even so: sealing pauses, but what was sealed before still comes.
+    connector.report(our(made))
+    made += 1
+    const { dropped } = connector
+    // An hour later nothing has been read, and so nothing counts as reported.
+    nowMs = 60 * PRIMARY_RESEND_MS
+    await sleep(600)
+    expect(reported).toEqual([])
+    reads = true
+    primary.kill()
+    await until(() => primary.received.length >= made - dropped && connector.queued === 0)
+    // Others' reports that waited make way for own ones; what the kernel had taken is all there, and in order.
+    const own = range(0, made).filter((number) => number % 3 !== 0 || number === made - 1)
+    const arrived = primary.received.filter(({ type }) => type === 'OurBatch').map(({ digest }) => numberOf(digest))
+    expect(arrived).toEqual(own)
+    expect(primary.numbers.slice(0, PRIMARY_UNREAD_MAX)).toEqual(range(0, PRIMARY_UNREAD_MAX))
+    expect(primary.numbers).toEqual([...primary.numbers].sort((a, b) => a - b))
+    expect(primary.numbers).toHaveLength(made - dropped)
+    expect(reported).toEqual(own)
+    expect(connector.isFull).toBe(false)
+    expect(rooms()).toBeGreaterThan(roomsWhileStuck)
+  },
+)
+
+test('a link on which nothing is answered any more is closed, dialled again, and everything on it reported again', async () => {
+  const primary = new FakePrimary()
   await primary.start()
   let nowMs = 0
-  const { connector, reported, rooms } = connectorTo(primary.port, { queueMax: 5000 }, () => nowMs)
+  // The path of the first connection is cut: the kernel retransmits, and nobody answers.
+  const unreadOf: UnreadProbe = async (socket) => {
+    const isCut = primary.connections === 1
+    return isCut ? { bytes: socket.bytesWritten, unanswered: 3 } : { bytes: 0, unanswered: 0 }
+  }
+  const { connector, reported, log } = connectorTo(primary.port, {}, () => nowMs, unreadOf)
+  connector.start()
+  for (const number of range(0, 5)) connector.report(number === 3 ? others(3) : our(number))
+  await until(() => primary.received.length === 5)
+  nowMs = PRIMARY_SILENCE_MS - 1
+  await sleep(600)
+  expect([connector.isConnected, connector.queued, reported]).toEqual([true, 5, []])
+  nowMs = 2 * PRIMARY_SILENCE_MS
+  await until(() => primary.connections === 2 && primary.received.length === 10)
+  expect(primary.numbers.slice(5)).toEqual([0, 1, 2, 3, 4])
+  await until(() => reported.length === 4)
+  expect(reported).toEqual([0, 1, 2, 4])
+  expect(log.some((line) => line.includes('nothing was acknowledged for'))).toBe(true)
+})
+
+test('where the kernel says nothing, a report counts once its connection has stood for a minute, and goes again before', async () => {
+  const primary = new FakePrimary()
+  await primary.start()
+  let nowMs = 0
+  const { connector, reported } = connectorTo(
+    primary.port,
+    {},
+    () => nowMs,
+    async () => undefined,
+  )
+  connector.start()
+  for (const number of [0, 1]) connector.report(our(number))
+  await until(() => primary.received.length === 2)
+  nowMs = PRIMARY_RESEND_MS - 1
+  for (const number of [2, 3]) connector.report(number === 2 ? our(2) : others(3))
+  await until(() => primary.received.length === 4)
+  await sleep(600)
+  expect([reported, connector.queued]).toEqual([[], 0])
+  nowMs = PRIMARY_RESEND_MS
+  await until(() => reported.length === 2)
+  primary.kill()
+  await until(() => primary.received.length === 8)
+  expect(primary.numbers.slice(4)).toEqual([0, 1, 2, 3])
+  // The time of each begins anew with the connection.
+  nowMs = 2 * PRIMARY_RESEND_MS - 1
+  await sleep(600)
+  expect(reported).toEqual([0, 1])
+  nowMs = 2 * PRIMARY_RESEND_MS
+  await until(() => reported.length === 3)
+  expect(reported).toEqual([0, 1, 2])
+})
+
+test('what a primary has not read when the worker closes is not reported', async () => {
+  const primary = new FakePrimary(() => {})
+  await primary.start()
+  const { connector, reported } = connectorTo(primary.port)
   connector.start()
   await until(() => connector.isConnected)
-  let made = 0
-  // The kernel takes some megabytes first, the last of them a moment late.
-  for (let stuckTurns = 0; stuckTurns < 20; stuckTurns = connector.isFull ? stuckTurns + 1 : 0) {
-    for (let count = 0; count < 2000 && !connector.isFull; count += 1) {
-      connector.report(our(made))
-      made += 1
-    }
-    await sleep(5)
-  }
-  const taken = reported.length
-  expect(connector.queued).toBe(made - taken)
-  const roomsWhileStuck = rooms()
-  // Own batches are taken in even so: sealing pauses, but what was sealed before still comes.
-  connector.report(our(made))
-  made += 1
-  expect(connector.queued).toBe(5001)
-  expect(connector.dropped).toBe(0)
-  // Long after the last of them was taken.
-  nowMs = PRIMARY_RESEND_MS + 1
-  reads = true
-  primary.kill()
-  await until(() => primary.received.length === made - taken && connector.queued === 0)
-  expect(primary.numbers).toEqual(range(taken, made))
-  expect(reported).toEqual(range(0, made))
-  expect(connector.isFull).toBe(false)
-  expect(rooms()).toBeGreaterThan(roomsWhileStuck)
+  for (const number of range(0, 10)) connector.report(our(number))
+  await connector.close()
+  expect(reported).toEqual([])
 })
 
 test('a full queue drops the oldest of others, never own batches, and says when there is room', async () => {
@@ -400,16 +485,6 @@ test('report queue: own reports make it full, waiting or in flight, and others n
   expect(queue.take(100).map(({ digest }) => numberOf(digest))).toEqual(range(1000, 1010))
 })
 
-test('resend window: bounded in time and in number', () => {
-  const window = new ResendWindow()
-  for (const number of range(0, PRIMARY_RESEND_MAX + 3)) window.add({ ...our(number), number }, 0)
-  expect(window.takeAll(0).map(({ number }) => number)).toEqual(range(3, PRIMARY_RESEND_MAX + 3))
-  expect(window.takeAll(0)).toEqual([])
-  window.add({ ...our(0), number: 0 }, 0)
-  window.add({ ...our(1), number: 1 }, 1)
-  expect(window.takeAll(PRIMARY_RESEND_MS + 1).map(({ number }) => number)).toEqual([1])
-})
-
 test('deque: both ends agree with an array through growth and wrapping', () => {
   const deque = new Deque<number>()
   const model: number[] = []
@@ -428,46 +503,4 @@ test('deque: both ends agree with an array through growth and wrapping', () => {
   expect(model.length).toBeGreaterThan(500)
   while (model.length > 0) expect(deque.popFront()).toBe(model.shift())
   expect(deque.popFront()).toBeUndefined()
-})
-
-test('a primary in the process gets the same messages and sends through the same checks', async () => {
-  const names = vectors.keys.map((key) => key.name_base64)
-  const committee = parseCommittee(localCommittee(names, 1, 4000), 'test')
-  const messages: WorkerPrimaryMessage[] = []
-  const events: unknown[] = []
-  const primary = new InProcessPrimary({ onMessage: (message) => messages.push(message) })
-  const handlers = {
-    onReported: (digests: readonly Uint8Array[]) => events.push(['reported', ...digests.map(numberOf)]),
-    onRoom: () => {},
-    onSynchronize: (digests: readonly Uint8Array[], target: number, fromOwnPrimary: boolean) =>
-      events.push(['synchronize', digests.map(numberOf), target, fromOwnPrimary]),
-    onCleanup: (round: bigint) => events.push(['cleanup', round]),
-    onRefused: (reason: PrimaryRefusal, from: string) => events.push([reason, from]),
-  }
-  primary.send({ type: 'Cleanup', round: 1n })
-  const worker = { committee, ownIndex: 1, workerId: 3 }
-  const link = await primary.open(worker, handlers)
-  await expect(primary.open({ ...worker, workerId: 4 }, handlers)).rejects.toMatchObject({ code: 'ERR_USAGE' })
-  link.report(our(5))
-  link.report(others(6))
-  expect(messages).toEqual([
-    { type: 'OurBatch', digest: new Uint8Array(digestOf(5)), workerId: 3 },
-    { type: 'OthersBatch', digest: new Uint8Array(digestOf(6)), workerId: 3 },
-  ])
-  const key = (index: number): Uint8Array => committee.authority(index).publicKey
-  primary.send({ type: 'Cleanup', round: 2n })
-  primary.send({ type: 'Synchronize', digests: [digestOf(1), digestOf(2), digestOf(1)], target: key(1) })
-  primary.send({ type: 'Synchronize', digests: [digestOf(3)], target: key(2) })
-  primary.send({ type: 'Synchronize', digests: [digestOf(3)], target: new Uint8Array(32) })
-  await link.close()
-  primary.send({ type: 'Cleanup', round: 3n })
-  link.report(our(7))
-  expect(messages).toHaveLength(2)
-  expect(events).toEqual([
-    ['reported', 5],
-    ['cleanup', 2n],
-    ['synchronize', [1, 2], 1, true],
-    ['synchronize', [3], 2, true],
-    ['synchronize-unknown-target', 'in-process'],
-  ])
 })

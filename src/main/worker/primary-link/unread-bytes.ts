@@ -1,0 +1,39 @@
+/**
+ * What the other side of a TCP connection has not read, as far as the kernel tells. Linux only: Node itself says when the
+ * kernel took bytes, not what became of them.
+ */
+import { readFile } from 'node:fs/promises'
+import type { Socket } from 'node:net'
+import { findTcpRow } from './tcp-table.js'
+
+const TCP = '/proc/self/net/tcp'
+const TCP6 = '/proc/self/net/tcp6'
+
+export interface Unread {
+  /** At most so many bytes of what our kernel had taken are not acknowledged, or lie unread at a reader on this machine. */
+  readonly bytes: number
+  /** Retransmissions and window probes since the other side's kernel answered last. */
+  readonly unanswered: number
+}
+
+/** Undefined if the kernel does not say: another system, a connection that is gone. */
+export type UnreadProbe = (socket: Socket) => Promise<Unread | undefined>
+
+export const unreadOf: UnreadProbe = async (socket) => {
+  const { localAddress, localFamily, localPort, remoteAddress, remotePort } = socket
+  if (localAddress === undefined || localPort === undefined) return undefined
+  if (remoteAddress === undefined || remotePort === undefined) return undefined
+  const [near, far] = localFamily === 'IPv6' ? [TCP6, TCP] : [TCP, TCP6]
+  const local = { host: localAddress, port: localPort }
+  const remote = { host: remoteAddress, port: remotePort }
+  const ours = findTcpRow(await read(near), local, remote)
+  if (ours === undefined) return undefined
+  // Only now the other end's row, where that is on this machine too: what is acknowledged in between is counted twice.
+  // The other way round it could be counted in neither row.
+  const theirs = findTcpRow(await read(near), remote, local) ?? findTcpRow(await read(far), remote, local)
+  return { bytes: ours.unacknowledged + (theirs?.unread ?? 0), unanswered: ours.unanswered }
+}
+
+function read(table: string): Promise<string> {
+  return readFile(table, 'latin1').catch(() => '')
+}
