@@ -108,7 +108,7 @@ test.each([
       message: 'the primary in this process failed to take an OurBatch: the disk is full',
     })
     expect(worker.health().ok).toBe(false)
-    await worker.close()
+    await worker.close().catch(() => {})
     expect(unhandled).toEqual([])
 
     const again: string[] = []
