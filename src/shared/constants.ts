@@ -221,18 +221,16 @@ export const SLICE_BYTES = 4 * 65_519 - 12
 export const SOCKET_BUFFER_BYTES = 512 * 1024
 /** Connections with one authority: ours, theirs, and one more while an old one is dying. */
 export const CONNECTIONS_PER_AUTHORITY_MAX = 4
-/** Connections that have not said who they are: each of the committee twice, and a few strangers. */
-export const UNVERIFIED_CONNECTIONS_MAX = 64
 /** A connection without a hello is closed after this long. */
 export const HELLO_TIMEOUT_MS = 5_000
 /** A dial that takes longer has failed. */
 export const DIAL_TIMEOUT_MS = 8_000
 /** Pause between attempts to reach a peer: it doubles from the first to the second, and some of it is random. */
 export const DIAL_BACKOFF_MIN_MS = 100
-export const DIAL_BACKOFF_MAX_MS = 5_000
+export const DIAL_BACKOFF_MAX_MS = 3_000
 /** The authority with the greater key dials only when it has waited this long for the other: one connection, not two. */
 export const DIAL_DEFERENCE_MS = 2_000
-/** Addresses to try that did not come from the committee file: peer discovery's, and those in hellos. */
+/** Addresses of peer discovery that are remembered. */
 export const LEARNED_ADDRESSES_MAX = 64
 /**
  * Addresses from peer discovery that are tried in one attempt to reach a peer: each may take DIAL_TIMEOUT_MS, and the

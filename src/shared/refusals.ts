@@ -53,14 +53,22 @@ export type PeerRefusal =
   | 'reply-malformed'
   | 'reply-not-asked'
   | 'reply-unknown-author'
-  | 'too-many-connections'
   /** The committee file names every worker's PeerId, and not this one. */
   | 'peer-id-unknown'
   | 'hello-timeout'
+  /** A newer connection has its place: it had said nothing, or its handshake or its hello was not over. */
+  | 'evicted-silent'
+  | 'evicted-handshake'
+  | 'evicted-hello'
+  /** It ended before its hello: it was left, or its handshake failed. */
+  | 'left-before-hello'
   /** A second hello on a connection, or one from the side that did not dial. */
   | 'hello-unexpected'
   /** A reason of hello-check.ts, of the hello's frames, or `out-of-turn`. */
   | `hello-${string}`
+
+/** Refusals that are counted and not worth a line: whoever checks whether a port is open causes them all day. */
+export const QUIET_REFUSALS: ReadonlySet<string> = new Set<PeerRefusal>(['left-before-hello'])
 
 /** Why something on the primary link was refused. */
 export type PrimaryRefusal =

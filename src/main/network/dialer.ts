@@ -1,8 +1,9 @@
 /**
  * Keeps every peer dialled, for ever: its addresses in turn, with a pause between attempts that grows to a few seconds.
+ * The pause is short again after a connection that lasted, not after one that a peer took and closed at once.
  *
- * Of the addresses that discovery has told of, which may be anybody's and lead nowhere, a few are tried in each attempt:
- * the peer's own are not to wait for all of them.
+ * Of the addresses in the peer's own hello, and of those that discovery has told of, which may be anybody's and lead
+ * nowhere, a few are tried in each attempt: the committee file's is not to wait for all of them.
  */
 import {
   DIAL_BACKOFF_MAX_MS,
@@ -10,6 +11,7 @@ import {
   DIAL_DEFERENCE_MS,
   DISCOVERED_PER_ATTEMPT,
 } from '../../shared/constants.js'
+import { PEER_ADDRESSES_PER_ATTEMPT, STABLE_CONNECTION_MS } from './limits.js'
 import type { Peer } from './peer-table.js'
 
 export interface DialerDependencies {
@@ -19,6 +21,7 @@ export interface DialerDependencies {
   readonly defersTo: (peer: Peer) => boolean
   /** So many addresses from peer discovery at which this peer may be; others the next time. */
   readonly discovered: (peer: Peer, count: number) => readonly string[]
+  readonly nowMs: () => number
   /** A number in [0, 1). */
   readonly random: () => number
   /** Resolves after so long, or when it is all over. */
@@ -50,32 +53,46 @@ export class Dialer {
 
   private async keepDialled(peer: Peer): Promise<void> {
     const { signal } = this.closing
-    const { pause, random } = this.dependencies
+    const { nowMs, pause, random } = this.dependencies
+    let backoffMs = DIAL_BACKOFF_MIN_MS
+    let turn = 0
     while (!signal.aborted) {
       if (this.dependencies.defersTo(peer)) await pause(DIAL_DEFERENCE_MS, signal)
-      let backoffMs = DIAL_BACKOFF_MIN_MS
       while (!signal.aborted && peer.connections.length === 0) {
-        await this.attempt(peer)
+        await this.attempt(peer, turn)
+        turn += 1
         if (peer.connections.length > 0) break
         await pause(backoffMs * (0.75 + random() / 2), signal)
         backoffMs = Math.min(backoffMs * 2, DIAL_BACKOFF_MAX_MS)
       }
       if (signal.aborted) return
-      if (peer.connections.length > 0) {
-        await new Promise<void>((resolve) => {
-          this.wakers.set(peer, resolve)
-        })
-        this.wakers.delete(peer)
+      if (peer.connections.length === 0) continue
+      const sinceMs = nowMs()
+      await new Promise<void>((resolve) => {
+        this.wakers.set(peer, resolve)
+      })
+      this.wakers.delete(peer)
+      if (nowMs() - sinceMs >= STABLE_CONNECTION_MS) backoffMs = DIAL_BACKOFF_MIN_MS
+      else if (!signal.aborted) {
+        await pause(backoffMs * (0.75 + random() / 2), signal)
+        backoffMs = Math.min(backoffMs * 2, DIAL_BACKOFF_MAX_MS)
       }
     }
   }
 
-  private async attempt(peer: Peer): Promise<void> {
+  private async attempt(peer: Peer, turn: number): Promise<void> {
     const { dial, discovered } = this.dependencies
+    const own = inTurn(peer.learnedAddresses, PEER_ADDRESSES_PER_ATTEMPT, turn)
     const some = discovered(peer, DISCOVERED_PER_ATTEMPT)
-    for (const address of [peer.address, ...peer.learnedAddresses, ...some]) {
+    for (const address of [peer.address, ...own, ...some]) {
       if (this.closing.signal.aborted || peer.connections.length > 0) return
       if (await dial(peer, address)) return
     }
   }
+}
+
+/** `count` of them, others in each turn until all have had theirs. */
+function inTurn(addresses: readonly string[], count: number, turn: number): string[] {
+  if (addresses.length <= count) return [...addresses]
+  return Array.from({ length: count }, (_, i) => addresses[(turn * count + i) % addresses.length]!)
 }

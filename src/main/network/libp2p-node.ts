@@ -8,13 +8,8 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { type TCPSocketOptions, tcp } from '@libp2p/tcp'
 import { createLibp2p, type Libp2pOptions } from 'libp2p'
 import type { TcpAddress } from '../../shared/config/address.js'
-import {
-  CONNECTIONS_PER_AUTHORITY_MAX,
-  DIAL_TIMEOUT_MS,
-  HELLO_TIMEOUT_MS,
-  SOCKET_BUFFER_BYTES,
-  UNVERIFIED_CONNECTIONS_MAX,
-} from '../../shared/constants.js'
+import { DIAL_TIMEOUT_MS, HELLO_TIMEOUT_MS, SOCKET_BUFFER_BYTES } from '../../shared/constants.js'
+import type { Gate } from './gate.js'
 import { leanNoise } from './lean-noise.js'
 import { leanYamux } from './lean-yamux.js'
 
@@ -29,6 +24,8 @@ export interface Libp2pNodeOptions {
   readonly peerDiscovery?: PeerDiscovery
   /** Whether a PeerId may connect, before it has said who it is. */
   readonly admits: (peerId: PeerId) => boolean
+  /** The door for connections that come in; without it, all may. */
+  readonly gate?: Gate
   /** The installed noise or yamux is not the one that is known here: it works, and costs more. Called once. */
   readonly onAsShipped?: () => void
 }
@@ -47,7 +44,8 @@ export async function peerIdOfSeed(networkKeySeed: Uint8Array): Promise<string> 
 }
 
 export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp2p> {
-  const connectionsMax = options.authorities * CONNECTIONS_PER_AUTHORITY_MAX + UNVERIFIED_CONNECTIONS_MAX
+  const { gate } = options
+  const transport = tcp({ dialOpts: SOCKET_OPTIONS, listenOpts: SOCKET_OPTIONS })
   let told = false
   const onAsShipped = (): void => {
     if (!told) options.onAsShipped?.()
@@ -59,22 +57,28 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
     addresses: {
       listen: [`/${isIPv6(options.listen.host) ? 'ip6' : 'ip4'}/${options.listen.host}/tcp/${options.listen.port}`],
     },
-    transports: [tcp({ dialOpts: SOCKET_OPTIONS, listenOpts: SOCKET_OPTIONS })],
+    transports: [gate === undefined ? transport : gate.guard(transport)],
     connectionEncrypters: [leanNoise(onAsShipped)],
     streamMuxers: [leanYamux(STREAMS_PER_CONNECTION_MAX, onAsShipped)],
     ...(options.peerDiscovery && { peerDiscovery: options.peerDiscovery }),
     connectionGater: {
       // Committee addresses are private ones as often as not.
       denyDialMultiaddr: () => false,
-      denyInboundEncryptedConnection: (peerId) => !options.admits(peerId),
+      denyInboundEncryptedConnection: (peerId, connection) => {
+        const admitted = options.admits(peerId)
+        if (admitted) gate?.onProved(connection, peerId)
+        else gate?.onRefused(connection)
+        return !admitted
+      },
     },
     // One late ping would abort a busy connection (js-libp2p#3463); a silent peer is noticed by its missing ACKs.
     connectionMonitor: { enabled: false },
     connectionManager: {
-      maxConnections: connectionsMax,
-      // Five a second from one host, by default: a local committee of six could not start.
-      inboundConnectionThreshold: connectionsMax,
-      maxIncomingPendingConnections: UNVERIFIED_CONNECTIONS_MAX,
+      // The gate and the table of peers bound connections, by who they are. libp2p would drop the newest, whoever it
+      // is, and prune those without streams.
+      maxConnections: Number.MAX_SAFE_INTEGER,
+      maxIncomingPendingConnections: Number.MAX_SAFE_INTEGER,
+      inboundConnectionThreshold: Number.MAX_SAFE_INTEGER,
       maxParallelDials: options.authorities + 8,
       dialTimeout: DIAL_TIMEOUT_MS,
       // We dial by ourselves, for ever.

@@ -7,22 +7,24 @@ import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { TcpAddress } from '../../shared/config/address.js'
 import { shortName } from '../../shared/config/short-name.js'
-import {
-  CONNECTIONS_PER_AUTHORITY_MAX,
-  DIAL_TIMEOUT_MS,
-  HELLO_TIMEOUT_MS,
-  UNVERIFIED_CONNECTIONS_MAX,
-} from '../../shared/constants.js'
+import { CONNECTIONS_PER_AUTHORITY_MAX, DIAL_TIMEOUT_MS, HELLO_TIMEOUT_MS } from '../../shared/constants.js'
 import { listenError } from '../../shared/errors.js'
 import type { PeerRefusal } from '../../shared/refusals.js'
 import type { AckLevelCode } from '../../shared/wire/ack.js'
 import type { HelloVerdict } from '../../shared/wire/hello-check.js'
 import type { Logger } from '../lib/log.js'
+import { dialableOfHello, hostOf, isDialableDiscovery } from './dialable.js'
 import { Dialer } from './dialer.js'
 import { DiscoveredAddresses } from './discovered-addresses.js'
-import { exchangeHello, type HelloOutcome } from './hello-exchange.js'
+import { type Gate, remoteHostOf } from './gate.js'
+import { exchangeHello, type HelloGood, type HelloOutcome } from './hello-exchange.js'
+import { PROBE_TIMEOUT_MS } from './limits.js'
+import { PeerLog } from './peer-log.js'
 import type { Peer, PeerTable } from './peer-table.js'
 import { HELLO_PROTOCOL, PEER_PROTOCOLS, type PeerProtocol } from './protocols.js'
+
+/** Nobody speaks it: that a peer says so shows that its connection is alive. */
+const PROBE_PROTOCOL = '/narval/probe/1'
 
 export interface NetworkDependencies {
   readonly node: Libp2p
@@ -38,8 +40,8 @@ export interface NetworkDependencies {
   readonly ownHello: () => Uint8Array
   /** Whether to believe a hello that came on a connection of this PeerId. */
   readonly checkHello: (hello: Uint8Array, connectionPeerId: string) => HelloVerdict
-  /** UNVERIFIED_CONNECTIONS_MAX unless given. */
-  readonly unverifiedMax?: number
+  /** The door of the node's listener. */
+  readonly gate: Gate
 }
 
 export interface NetworkHandlers {
@@ -66,25 +68,29 @@ export class Network {
   private readonly dependencies: NetworkDependencies
   private readonly handlers: NetworkHandlers
   private readonly dialer: Dialer
-  /** Connections whose hello is not over, by id. At most UNVERIFIED_CONNECTIONS_MAX that came in, and our own dials. */
+  /** Connections whose hello is not over, by id: those that came in, which the gate bounds, and our own dials. */
   private readonly unverified = new Map<string, Unverified>()
   private readonly discovered = new DiscoveredAddresses()
+  private readonly peerLog: PeerLog
   private closed = false
 
   constructor(dependencies: NetworkDependencies, handlers: NetworkHandlers) {
     this.dependencies = dependencies
     this.handlers = handlers
+    this.peerLog = new PeerLog({ log: dependencies.log, nowMs: () => performance.now() })
     this.dialer = new Dialer({
       dial: (peer, address) => this.dial(peer, address),
       defersTo: (peer) => Buffer.compare(dependencies.ownKey, peer.publicKey) > 0,
       discovered: (peer, count) => this.discovered.next(count, (peerId) => dependencies.peers.mayBe(peer, peerId)),
       random: Math.random,
+      nowMs: () => performance.now(),
       pause: async (ms, signal) => void (await sleep(ms, undefined, { signal }).catch(() => {})),
     })
   }
 
   async start(): Promise<void> {
     const { listen, node, peers } = this.dependencies
+    const committeeHosts = new Set(peers.peers.flatMap(({ address }) => hostOf(address) ?? []))
     const streamLimits = { maxInboundStreams: 4, maxOutboundStreams: 8 }
     await node.handle(HELLO_PROTOCOL, (stream, connection) => this.onHelloStream(stream, connection), streamLimits)
     for (const protocol of PEER_PROTOCOLS) {
@@ -95,7 +101,10 @@ export class Network {
     node.addEventListener('connection:close', ({ detail }) => this.onConnectionClosed(detail))
     node.addEventListener('peer:discovery', ({ detail }) => {
       if (detail.id.equals(node.peerId)) return
-      for (const address of detail.multiaddrs) this.discovered.add(address.toString(), detail.id.toString())
+      for (const multiaddr of detail.multiaddrs) {
+        const address = multiaddr.toString()
+        if (isDialableDiscovery(address, committeeHosts)) this.discovered.add(address, detail.id.toString())
+      }
     })
     try {
       await node.start()
@@ -116,6 +125,8 @@ export class Network {
   async close(): Promise<void> {
     this.closed = true
     this.dialer.close()
+    this.peerLog.close()
+    this.dependencies.gate.close()
     await this.dependencies.node.stop()
   }
 
@@ -145,18 +156,18 @@ export class Network {
 
   private onConnection(connection: Connection): void {
     if (this.closed) return
-    // Our own dials are as many as we have peers; strangers must not be able to keep us from them.
-    const { unverifiedMax = UNVERIFIED_CONNECTIONS_MAX } = this.dependencies
-    if (connection.direction === 'inbound' && this.strangers() >= unverifiedMax) {
-      const detail = `${unverifiedMax} connections are without a hello, which is as many as may be`
-      this.refuse(connection, 'too-many-connections', detail)
+    if (connection.direction === 'inbound') {
+      // The gate gives it its time, and closes it if it must.
+      this.dependencies.gate.onOpened(connection)
+      this.unverified.set(connection.id, { connection, helloBegun: false, settle: () => {} })
       return
     }
+    // Our own dials are as many as we have peers, and are counted nowhere: strangers cannot keep us from them.
     const timer = setTimeout(() => {
       this.refuse(connection, 'hello-timeout', `no hello within ${HELLO_TIMEOUT_MS} ms`)
     }, HELLO_TIMEOUT_MS)
     this.unverified.set(connection.id, { connection, helloBegun: false, settle: () => clearTimeout(timer) })
-    if (connection.direction === 'outbound') void this.sayHello(connection)
+    void this.sayHello(connection)
   }
 
   private async sayHello(connection: Connection): Promise<void> {
@@ -181,13 +192,6 @@ export class Network {
     void this.runHello(stream, connection, 'listener')
   }
 
-  /** Connections that came in and have not said who they are. */
-  private strangers(): number {
-    let count = 0
-    for (const { connection } of this.unverified.values()) count += Number(connection.direction === 'inbound')
-    return count
-  }
-
   private async runHello(stream: Stream, connection: Connection, role: 'dialler' | 'listener'): Promise<void> {
     const outcome = await exchangeHello(stream, {
       role,
@@ -199,55 +203,101 @@ export class Network {
   }
 
   private onHelloOver(connection: Connection, outcome: HelloOutcome): void {
-    const { peers, log } = this.dependencies
+    const { gate, log, peers } = this.dependencies
     if (!this.unverified.has(connection.id)) return
     switch (outcome.type) {
+      case 'good':
+        this.onVerified(connection, outcome.hello)
+        return
       case 'refused':
         // What was said to the peer is on its way: closing, unlike aborting, lets it arrive.
         peers.refused(outcome.index, `we refuse it: ${outcome.reason}: ${outcome.detail}`)
+        gate.onRefused(connection)
         this.handlers.onRefused(`hello-${outcome.reason}`, connection.remoteAddr.toString(), outcome.detail)
         this.closeGently(connection)
         return
       case 'refused-by-peer':
         peers.refused(outcome.index, `it refuses us: ${outcome.detail}`)
-        log.warn(`${connection.remoteAddr} refuses our hello: ${outcome.detail}`)
+        this.sayRefusedUs(connection, outcome.detail)
         this.closeGently(connection)
         return
       case 'broken':
         log.debug(`The hello with ${connection.remoteAddr} broke off: ${outcome.detail}`)
         connection.abort(new Error(outcome.detail))
-        return
     }
-    const { index, record } = outcome.hello
+  }
+
+  private onVerified(connection: Connection, { index, record }: HelloGood): void {
+    const { gate, peers } = this.dependencies
     const peer = peers.at(index)!
-    if (peer.connections.length >= CONNECTIONS_PER_AUTHORITY_MAX) {
-      peer.connections[0]!.abort(new Error('replaced by a newer connection'))
-    }
-    if (peer.peerId !== undefined && peer.peerId !== record.peerId) {
-      // One PeerId per worker: the newer record holds.
-      for (const old of [...peer.connections]) old.abort(new Error('the authority has a newer network key'))
-    }
+    gate.onVerified(connection, index)
+    const older = [...peer.connections]
+    const hasNewKey = peer.peerId !== undefined && peer.peerId !== record.peerId
     peer.peerId = record.peerId
     peer.helloTimeMs = Math.max(peer.helloTimeMs, record.timeMs)
     peer.ackLevel = record.ackLevel
     peer.refusal = undefined
-    peers.learn(peer, record.addresses)
-    const wasLost = peer.connections.length === 0
+    peer.learnedAddresses = dialableOfHello(record.addresses, {
+      host: remoteHostOf(connection),
+      committeeAddress: peer.address,
+      peerId: record.peerId,
+    })
     peers.add(peer, connection)
     this.settle(connection, true)
-    if (wasLost) log.info(`Connected to ${shortName(peer.name)} (${record.nodeVersion}, ${record.peerId})`)
-    if (wasLost && record.ackLevel < this.dependencies.ackLevel) {
-      const name = shortName(peer.name)
-      log.warn(`${name} has a lower ack_level than we have: its ACKs do not count here, give both the same`)
+    if (older.length === 0) {
+      this.peerLog.say('info', peer, `Connected to ${shortName(peer.name)} (${record.nodeVersion}, ${record.peerId})`)
+      if (record.ackLevel < this.dependencies.ackLevel) {
+        const text = `${shortName(peer.name)} has a lower ack_level than we have: its ACKs do not count here, give both the same`
+        this.peerLog.say('warn', peer, text)
+      }
     }
     this.handlers.onPeerConnected(peer, connection)
+    for (const old of older) {
+      // One PeerId per worker: the newer record holds.
+      if (hasNewKey) old.abort(new Error('the authority has a newer network key'))
+      else this.supersede(old, connection)
+    }
+  }
+
+  /**
+   * A peer has a newer connection. Whoever dials has lost what it had: an older connection that the same side dialled is
+   * over. When both have dialled at once, either may be the one that the other side holds on to: it stays if it lives.
+   */
+  private supersede(old: Connection, newer: Connection): void {
+    if (old.status !== 'open') return
+    const { peers } = this.dependencies
+    const held = peers.of(old)?.connections.length ?? 0
+    if (old.direction === newer.direction || held > CONNECTIONS_PER_AUTHORITY_MAX) {
+      old.abort(new Error('replaced by a newer connection'))
+    } else void this.probe(old)
+  }
+
+  /** Closes a connection at whose other end nobody answers. */
+  private async probe(connection: Connection): Promise<void> {
+    try {
+      const stream = await connection.newStream([PROBE_PROTOCOL], { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) })
+      stream.abort(new Error('it was only to see whether there is an answer'))
+    } catch (error) {
+      // That the protocol is not supported is an answer.
+      if ((error as Error).name !== 'UnsupportedProtocolError') connection.abort(error as Error)
+    }
+  }
+
+  /** Says that we were refused: of a peer that does it often, or of strangers, not each time. */
+  private sayRefusedUs({ remoteAddr, remotePeer }: Connection, detail: string): void {
+    const { log, peers } = this.dependencies
+    const address = remoteAddr.toString()
+    const peer = peers.known(remotePeer.toString()) ?? peers.peers.find((it) => address.startsWith(`${it.address}/`))
+    const text = `${address} refuses our hello: ${detail}`
+    if (peer === undefined) log.debug(text)
+    else this.peerLog.say('warn', peer, text)
   }
 
   private onConnectionClosed(connection: Connection): void {
     this.settle(connection, false)
     const peer = this.dependencies.peers.remove(connection)
     if (peer === undefined || peer.connections.length > 0 || this.closed) return
-    this.dependencies.log.warn(`Lost ${shortName(peer.name)}`)
+    this.peerLog.say('warn', peer, `Lost ${shortName(peer.name)}`)
     this.handlers.onPeerLost(peer)
     this.dialer.lost(peer)
   }
@@ -265,6 +315,7 @@ export class Network {
   }
 
   private refuse(connection: Connection, reason: PeerRefusal, detail: string): void {
+    this.dependencies.gate.onRefused(connection)
     this.handlers.onRefused(reason, connection.remoteAddr.toString(), detail)
     connection.abort(new Error(`${reason}: ${detail}`))
   }

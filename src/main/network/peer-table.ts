@@ -5,7 +5,6 @@
 import type { Connection } from '@libp2p/interface'
 import type { Committee } from '../../shared/config/committee.js'
 import { shortName } from '../../shared/config/short-name.js'
-import { LEARNED_ADDRESSES_MAX } from '../../shared/constants.js'
 import { ACK_LEVELS, type AckLevelCode } from '../../shared/wire/ack.js'
 
 export interface Peer {
@@ -20,7 +19,7 @@ export interface Peer {
   readonly namedPeerId: string | undefined
   /** From the committee file. */
   readonly address: string
-  /** From the peer's hello. */
+  /** Of the addresses in the peer's newest hello, those at which it can be. */
   learnedAddresses: readonly string[]
   /** The PeerId of the newest hello, and the time that the hello says. */
   peerId: string | undefined
@@ -91,6 +90,11 @@ export class PeerTable {
     return this.peers.some((peer) => peer.namedPeerId === undefined || peer.namedPeerId === peerId)
   }
 
+  /** The peer whose PeerId this is known to be: named by the committee file, or by a hello that was good. */
+  known(peerId: string): Peer | undefined {
+    return this.peers.find((peer) => (peer.namedPeerId ?? peer.peerId) === peerId)
+  }
+
   /** Whether a PeerId can be this peer's: the one that the committee file names, or one that is not known as another's. */
   mayBe(peer: Peer, peerId: string): boolean {
     if (peer.namedPeerId !== undefined) return peer.namedPeerId === peerId
@@ -117,10 +121,6 @@ export class PeerTable {
       const [theirs, ours] = [levelName(peer.ackLevel), levelName(level)]
       return [`${worker} has ack_level ${theirs}, ours is ${ours}: its ACKs do not count, give both the same`]
     })
-  }
-
-  learn(peer: Peer, addresses: readonly string[]): void {
-    peer.learnedAddresses = addresses.filter((address) => address !== peer.address).slice(0, LEARNED_ADDRESSES_MAX)
   }
 }
 

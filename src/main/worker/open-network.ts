@@ -10,6 +10,7 @@ import { encodeHello } from '../../shared/wire/hello.js'
 import { checkHello } from '../../shared/wire/hello-check.js'
 import type { Logger } from '../lib/log.js'
 import { NODE_VERSION } from '../lib/version.js'
+import { Gate } from '../network/gate.js'
 import { createLibp2pNode, type PeerDiscovery } from '../network/libp2p-node.js'
 import { Network, type NetworkHandlers } from '../network/network.js'
 import type { PeerTable } from '../network/peer-table.js'
@@ -44,8 +45,10 @@ export async function openNetwork(
   const listen = { host: bind, port: own.port }
   const digest = committeeDigest(committee)
   const sign = signer(keys.seed)
+  const gate = Gate.of(peers, handlers)
   const node = await createLibp2pNode({
     networkKeySeed,
+    gate,
     listen,
     authorities: committee.size,
     ...(peerDiscovery && { peerDiscovery }),
@@ -97,7 +100,7 @@ export async function openNetwork(
       },
     })
   const network = new Network(
-    { node, listen, peers, log, ownKey: keys.publicKey, ackLevel, ownHello, checkHello: check },
+    { node, gate, listen, peers, log, ownKey: keys.publicKey, ackLevel, ownHello, checkHello: check },
     handlers,
   )
   await network.start()

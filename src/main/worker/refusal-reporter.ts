@@ -1,7 +1,7 @@
 /** What was refused, and of whom: counted, and logged without letting anybody fill the log. */
 
 import { shortName } from '../../shared/config/short-name.js'
-import type { PeerRefusal } from '../../shared/refusals.js'
+import { type PeerRefusal, QUIET_REFUSALS } from '../../shared/refusals.js'
 import { LogLimiter } from '../../shared/runtime/thread-control.js'
 import type { Logger } from '../lib/log.js'
 import type { RefusalKind, Refusals } from '../metrics/refusal-counts.js'
@@ -32,7 +32,8 @@ export class RefusalReporter {
     const suppressed = this.limiter.admit(`${kind} ${reason} ${known ? from : ''}`, Date.now())
     if (suppressed === null) return
     const more = suppressed > 0 ? ` (and ${suppressed} more like it)` : ''
-    log.warn(`Refused ${kind} ${known ? shortName(from) : from}: ${reason}: ${detail}${more}`)
+    const level = QUIET_REFUSALS.has(reason) ? 'debug' : 'warn'
+    log[level](`Refused ${kind} ${known ? shortName(from) : from}: ${reason}: ${detail}${more}`)
   }
 
   /** Something of a verified peer's. */

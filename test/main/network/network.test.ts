@@ -3,6 +3,8 @@ import type { Connection } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { afterEach, expect, test } from 'vitest'
 import { freePorts } from '../../../src/main/local/ports.js'
+import { Admission } from '../../../src/main/network/admission.js'
+import { Gate } from '../../../src/main/network/gate.js'
 import { createLibp2pNode } from '../../../src/main/network/libp2p-node.js'
 import { Network } from '../../../src/main/network/network.js'
 import { PeerTable } from '../../../src/main/network/peer-table.js'
@@ -18,7 +20,7 @@ import { checkHello } from '../../../src/shared/wire/hello-check.js'
 import { Libp2pPeer } from '../../support/libp2p-peer.js'
 import { until } from '../../support/until.js'
 
-const UNVERIFIED_MAX = 4
+const STRANGER_PLACES = 4
 
 const closers: (() => Promise<void>)[] = []
 afterEach(async () => {
@@ -35,14 +37,25 @@ async function networkOf(ownIndex: number, committee: ReturnType<typeof parseCom
   const own = committee.worker(ownIndex, 0).workerToWorker
   const peers = new PeerTable(committee, ownIndex, 0)
   const listen = { host: '127.0.0.1', port: own.port }
+  const refused: string[] = []
+  const members = peers.peers.map(({ index }) => ({ index, host: '127.0.0.99' }))
+  const gate = new Gate(
+    {
+      // Nobody of the committee is where the connections of this test come from: all are strangers.
+      admission: new Admission({ members, strangerPlaces: STRANGER_PLACES, sourcePlaces: STRANGER_PLACES }),
+      nowMs: () => performance.now(),
+      memberOf: (peerId) => peers.known(peerId)?.index,
+    },
+    { onRefused: (reason) => refused.push(reason) },
+  )
   const node = await createLibp2pNode({
     networkKeySeed: deriveNetworkKeySeed(keys.seed, 0),
     listen,
     authorities: 4,
     admits: () => true,
+    gate,
   })
   const digest = committeeDigest(committee)
-  const refused: string[] = []
   const network = new Network(
     {
       node,
@@ -80,7 +93,7 @@ async function networkOf(ownIndex: number, committee: ReturnType<typeof parseCom
           namedPeerId: () => undefined,
           lastSeenTimeMs: () => undefined,
         }),
-      unverifiedMax: UNVERIFIED_MAX,
+      gate,
     },
     {
       onPeerConnected() {},
@@ -105,39 +118,42 @@ async function committeeOfFour() {
   )
 }
 
-test('strangers fill their own places only: a peer that we dial still gets through', async () => {
+test('strangers replace each other only: a peer that we dial and one that dials us get through', async () => {
   const committee = await committeeOfFour()
   const ours = await networkOf(0, committee)
   const address = committee.worker(0, 0).workerToWorker.multiaddr
   const strangers: Connection[] = []
-  const refusedOnes: Connection[] = []
-  for (let i = 0; i < UNVERIFIED_MAX + 2; i += 1) {
+  for (let i = 0; i < STRANGER_PLACES + 2; i += 1) {
     const seed = new Uint8Array(32).fill(60 + i)
     const stranger = await Libp2pPeer.start({ keys: allKeys[1]!, committee, networkKeySeed: seed }, new Uint8Array(32))
     closers.push(() => stranger.stop())
-    // A refused one may be gone before the dial returns.
-    const connection = await stranger.dial(address).catch(() => undefined)
-    if (connection === undefined) continue
-    if (i < UNVERIFIED_MAX) strangers.push(connection)
-    else refusedOnes.push(connection)
+    strangers.push(await stranger.dial(address))
   }
-  await until('the places are all taken', () => ours.refused.filter((r) => r === 'too-many-connections').length === 2)
-  await until('the others are closed', () =>
-    refusedOnes.every(({ status }) => status === 'closed' || status === 'aborted'),
-  )
+  // They are through noise and say no hello. The oldest are gone, and counted.
+  await until('two have lost their places', () => strangers.filter(({ status }) => status !== 'open').length === 2)
+  expect(strangers.slice(0, 2).map(({ status }) => status)).not.toContain('open')
+  expect(ours.refused).toEqual(['evicted-hello', 'evicted-hello'])
 
   const port = committee.worker(3, 0).workerToWorker.port
   const peer = await Libp2pPeer.start({ keys: allKeys[3]!, committee, port }, new Uint8Array(32))
   closers.push(() => peer.stop())
   await until('we have dialled the peer', () => ours.peers.at(3)!.connections.length === 1)
-
-  // The strangers time out, and there is room again.
-  await until('the strangers are gone', () => strangers.every(({ status }) => status !== 'open'))
-  expect(ours.refused.filter((reason) => reason === 'hello-timeout')).toHaveLength(UNVERIFIED_MAX)
   const honest = await Libp2pPeer.start({ keys: allKeys[2]!, committee }, new Uint8Array(32))
   closers.push(() => honest.stop())
   await honest.connect(address)
   await until('a peer can connect', () => ours.peers.at(2)!.connections.length === 1)
+
+  await until('the strangers are gone', () => strangers.every(({ status }) => status !== 'open'))
+  const reasons = ours.refused.toSorted()
+  expect(reasons).toEqual([
+    'evicted-hello',
+    'evicted-hello',
+    'evicted-hello',
+    'hello-timeout',
+    'hello-timeout',
+    'hello-timeout',
+  ])
+  expect(ours.peers.at(2)!.connections.length + ours.peers.at(3)!.connections.length).toBe(2)
 })
 
 test('two that dial each other at once end with a verified connection, and lose it together', async () => {

@@ -101,6 +101,7 @@ test('a peer that is away is tried where it should be in each attempt, and in ti
     },
     defersTo: () => false,
     discovered: (_, count) => discovered.next(count, () => true),
+    nowMs: () => 0,
     random: seeded(3),
     pause: () => turn(),
   })

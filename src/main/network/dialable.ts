@@ -1,0 +1,56 @@
+/**
+ * Which addresses this node dials at others' word. Whoever is in the committee, or only near us on the network, may name
+ * any address; without these rules it could have us knock at ports of third parties, at services of our own machine, or
+ * at a cloud's metadata. Pure.
+ */
+import { parseLibp2pAddress } from '../../shared/config/address.js'
+import { PEER_ADDRESSES_MAX } from './limits.js'
+import { isSpecialHost, plainHost } from './source.js'
+
+/** Where a hello came from. */
+export interface HelloOrigin {
+  /** The host at the other end of the connection. */
+  readonly host: string | undefined
+  /** The peer's address in the committee file, a multiaddr. */
+  readonly committeeAddress: string
+  /** The peer id of the connection. */
+  readonly peerId: string
+}
+
+/**
+ * Of the addresses in a peer's hello, those at which the peer can be: on the host that it spoke from, or on the one that
+ * the committee file names, at any port. In the order of the hello, each once.
+ */
+export function dialableOfHello(claimed: readonly string[], origin: HelloOrigin): string[] {
+  const { committeeAddress, host, peerId } = origin
+  const committeeHost = hostOf(committeeAddress)
+  const found = new Set<string>()
+  for (const text of claimed) {
+    const address = parseLibp2pAddress(text)
+    if (address === undefined || (address.peerId !== undefined && address.peerId !== peerId)) continue
+    const claimedHost = plainHost(address.host)
+    const isListed = claimedHost === committeeHost
+    const isSpeaker = host !== undefined && claimedHost === plainHost(host) && !isSpecialHost(claimedHost)
+    if ((isListed || isSpeaker) && address.multiaddr !== committeeAddress) found.add(address.multiaddr)
+    if (found.size >= PEER_ADDRESSES_MAX) break
+  }
+  return [...found]
+}
+
+/**
+ * Whether an address that peer discovery tells of is tried. It may be on any host, since that is what discovery is for;
+ * but a host that means something else on each machine, or a name that leads anywhere, only if the committee file has it.
+ */
+export function isDialableDiscovery(text: string, committeeHosts: ReadonlySet<string>): boolean {
+  const address = parseLibp2pAddress(text)
+  if (address === undefined) return false
+  const host = plainHost(address.host)
+  if (committeeHosts.has(host)) return true
+  return /^\/ip[46]\//.test(address.multiaddr) && !isSpecialHost(host)
+}
+
+/** The host of a multiaddr, in one spelling. */
+export function hostOf(address: string): string | undefined {
+  const host = parseLibp2pAddress(address)?.host
+  return host === undefined ? undefined : plainHost(host)
+}
