@@ -144,15 +144,8 @@ test('strangers replace each other only: a peer that we dial and one that dials 
   await until('a peer can connect', () => ours.peers.at(2)!.connections.length === 1)
 
   await until('the strangers are gone', () => strangers.every(({ status }) => status !== 'open'))
-  const reasons = ours.refused.toSorted()
-  expect(reasons).toEqual([
-    'evicted-hello',
-    'evicted-hello',
-    'evicted-hello',
-    'hello-timeout',
-    'hello-timeout',
-    'hello-timeout',
-  ])
+  expect(ours.refused).toHaveLength(STRANGER_PLACES + 2)
+  expect(new Set(ours.refused)).toEqual(new Set(['evicted-hello', 'hello-timeout']))
   expect(ours.peers.at(2)!.connections.length + ours.peers.at(3)!.connections.length).toBe(2)
 })
 
