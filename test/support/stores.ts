@@ -1,7 +1,7 @@
 /** Reads whole stores of workers, running or not, as a tool would. */
 
 import { encodeBase64 } from '../../src/shared/crypto/public-key.js'
-import { batchKey, decodeIndexEntry, openDatabases, readOwned } from '../../src/shared/store/format.js'
+import { openStoreReader } from '../../src/shared/store/store-reader.js'
 import { readBatchHeader, transactions } from '../../src/shared/wire/batch.js'
 import { numberOf } from './transactions.js'
 
@@ -14,22 +14,19 @@ export interface StoredBatch {
 
 /** The batches of a store by digest (base64). */
 export async function readStore(directory: string): Promise<Map<string, StoredBatch>> {
-  const databases = openDatabases(directory, { readOnly: true })
+  const reader = openStoreReader(directory)
   const batches = new Map<string, StoredBatch>()
   try {
-    const entries = [...databases.index.getRange({})].map(({ key, value }) => ({
-      digest: Uint8Array.from(key),
-      entry: decodeIndexEntry(Uint8Array.from(value)),
-    }))
-    for (const { digest, entry } of entries) {
-      const bytes = readOwned(databases.batches, batchKey(entry.stamp, digest))
+    for (const digest of reader.digests(undefined, Number.POSITIVE_INFINITY)) {
+      const batch = reader.get(digest)
       // Deleted since the index was read.
-      if (bytes === undefined) continue
-      const { sequence } = readBatchHeader(bytes)
-      batches.set(encodeBase64(digest), { author: encodeBase64(entry.author), sequence, bytes })
+      if (batch === undefined) continue
+      if (!batch.isWhole) throw new Error(`${encodeBase64(digest)} in ${directory} is damaged`)
+      const { sequence } = readBatchHeader(batch.bytes)
+      batches.set(encodeBase64(digest), { author: encodeBase64(batch.author), sequence, bytes: batch.bytes })
     }
   } finally {
-    await databases.root.close()
+    reader.close()
   }
   return batches
 }

@@ -13,24 +13,33 @@ export interface StoredBatch {
   readonly author: Uint8Array
   readonly stamp: bigint
   readonly bytes: Uint8Array
+  /** The bytes are those that the digest names. */
+  readonly isWhole: boolean
 }
 
 export async function printBatch(digest: Uint8Array, options: { store: string; raw: boolean }): Promise<void> {
   const { openStoreReader } = await import('../../shared/store/store-reader.js')
   const reader = openStoreReader(options.store)
+  let batch: StoredBatch
   try {
-    const batch = findBatch(reader, digest, options.store)
-    if (options.raw) writeAll(batch.bytes)
-    else writeAll(Buffer.from(describeBatch(digest, batch)))
+    batch = findBatch(reader, digest, options.store)
   } finally {
-    await reader.close()
+    reader.close()
   }
+  if (options.raw) writeAll(batch.bytes)
+  else writeAll(Buffer.from(describeBatch(digest, batch)))
 }
 
-/** @throws NarvalError ERR_BATCH_NOT_FOUND */
+/** @throws NarvalError ERR_BATCH_NOT_FOUND, ERR_STORE_DAMAGED */
 export function findBatch(source: BatchSource, digest: Uint8Array, where: string): StoredBatch {
   const batch = source.get(digest)
-  if (batch !== undefined) return batch
+  if (batch?.isWhole) return batch
+  if (batch !== undefined) {
+    throw new NarvalError(
+      'ERR_STORE_DAMAGED',
+      `the batch ${encodeBase64(digest)} in ${where} is damaged: its bytes are not those of its digest; \`narval check\` reads all others`,
+    )
+  }
   throw new NarvalError(
     'ERR_BATCH_NOT_FOUND',
     `${where} has no batch ${encodeBase64(digest)}: deleted, or never received`,

@@ -91,6 +91,7 @@ function createProgram(onDone: (code: number) => void): Command {
   addClient(program, onDone)
   addLocal(program, onDone)
   addBatch(program)
+  addCheck(program, onDone)
   return program
 }
 
@@ -186,6 +187,17 @@ function addBatch(program: Command): void {
     .action(async (wanted: Uint8Array, options: { store: string; raw?: boolean }) => {
       const { printBatch } = await import('./batch.js')
       await printBatch(wanted, { raw: false, ...options })
+    })
+}
+
+function addCheck(program: Command, onDone: (code: number) => void): void {
+  program
+    .command('check')
+    .description('read a whole store, and name each batch that is damaged (exit code 1 if there is one)')
+    .requiredOption('--store <dir>', "a worker's store, whether the worker runs or not")
+    .action(async ({ store }: { store: string }) => {
+      const { check } = await import('./check.js')
+      onDone(check(store))
     })
 }
 

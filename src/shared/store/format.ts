@@ -1,30 +1,35 @@
 /**
- * How batches lie in LMDB. One environment, four databases, all keys and values binary:
+ * How batches lie in LMDB. One environment, five databases, all keys and values binary:
  *
  * ```
- *  index       digest 32                      →  stamp u64 BE ‖ author 32 ‖ bytes u32 BE
- *  batches     stamp u64 BE ‖ digest 32       →  the batch, as on the wire
+ *  index       digest 32                      →  stamp u64 BE ‖ placed u64 BE ‖ author 32 ‖ bytes u32 BE
+ *  batches     placed u64 BE ‖ digest 32      →  the batch, as on the wire
+ *  stamps      stamp u64 BE ‖ digest 32       →  nothing
  *  unreported  digest 32 (own batches only)   →  nothing: the primary has not been told of it
  *  meta        name                           →  format, owner, reserved sequence, last Cleanup round
  * ```
  *
- * The stamp is the last Cleanup round that was seen when the batch was stored, or when a Synchronize last named it.
- * Batches are deleted by range of stamps, so that what is written together is freed together and the file's free
- * space stays in long runs.
+ * The stamp is the last Cleanup round that was seen when the batch was stored, or when a Synchronize last named it; a
+ * new stamp moves none of the batch's bytes. `placed` is the round when it was stored, and stays. So what is written
+ * together lies together and is mostly freed together, and the file's free space stays in long runs.
  */
 
 import { type Database, open, type RootDatabase } from 'lmdb'
 import { DIGEST_BYTES, PUBLIC_KEY_BYTES } from '../constants.js'
 import { NarvalError } from '../errors.js'
-import { checkDataFile } from './store-error.js'
 
-export const STORE_FORMAT = 1
+export const STORE_FORMAT = 2
 /** Bytes of LMDB's page: a value of a batch takes whole pages. */
 export const PAGE_BYTES = 4096
 const PAGE_HEADER_BYTES = 16
 
 const STAMP_BYTES = 8
-const INDEX_BYTES = STAMP_BYTES + PUBLIC_KEY_BYTES + 4
+const PLACED_AT = STAMP_BYTES
+const AUTHOR_AT = 2 * STAMP_BYTES
+const LENGTH_AT = AUTHOR_AT + PUBLIC_KEY_BYTES
+const INDEX_BYTES = LENGTH_AT + 4
+/** An index entry of format 1, where a batch lay at its stamp: stamp ‖ author ‖ bytes. */
+const INDEX_BYTES_1 = STAMP_BYTES + PUBLIC_KEY_BYTES + 4
 
 export type BinaryDatabase = Database<Uint8Array, Uint8Array>
 
@@ -32,12 +37,16 @@ export interface StoreDatabases {
   readonly root: RootDatabase
   readonly index: BinaryDatabase
   readonly batches: BinaryDatabase
+  readonly stamps: BinaryDatabase
   readonly unreported: BinaryDatabase
   readonly meta: BinaryDatabase
 }
 
 export interface IndexEntry {
+  /** The Cleanup round from which its retention counts. */
   readonly stamp: bigint
+  /** The first part of its key in `batches`. */
+  readonly placed: bigint
   /** The author's public key. */
   readonly author: Uint8Array
   readonly byteLength: number
@@ -48,55 +57,58 @@ export function storedBytes(byteLength: number): number {
   return Math.ceil((byteLength + PAGE_HEADER_BYTES) / PAGE_BYTES) * PAGE_BYTES + 256
 }
 
-export function batchKey(stamp: bigint, digest: Uint8Array): Buffer {
+/** A key of `batches` or of `stamps`. */
+export function roundKey(round: bigint, digest: Uint8Array): Buffer {
   const key = Buffer.allocUnsafe(STAMP_BYTES + DIGEST_BYTES)
-  key.writeBigUInt64BE(stamp, 0)
+  key.writeBigUInt64BE(round, 0)
   key.set(digest, STAMP_BYTES)
   return key
 }
 
-/** The least key of a stamp. */
-export function stampKey(stamp: bigint): Buffer {
-  return batchKey(stamp, new Uint8Array(DIGEST_BYTES))
+/** The least key of a round. */
+export function leastKey(round: bigint): Buffer {
+  return roundKey(round, new Uint8Array(DIGEST_BYTES))
 }
 
-export function digestOfBatchKey(key: Uint8Array): Uint8Array {
+export function digestOfKey(key: Uint8Array): Uint8Array {
   return new Uint8Array(key.subarray(STAMP_BYTES))
 }
 
 export function encodeIndexEntry(entry: IndexEntry): Buffer {
   const value = Buffer.allocUnsafe(INDEX_BYTES)
   value.writeBigUInt64BE(entry.stamp, 0)
-  value.set(entry.author, STAMP_BYTES)
-  value.writeUInt32BE(entry.byteLength, STAMP_BYTES + PUBLIC_KEY_BYTES)
+  value.writeBigUInt64BE(entry.placed, PLACED_AT)
+  value.set(entry.author, AUTHOR_AT)
+  value.writeUInt32BE(entry.byteLength, LENGTH_AT)
   return value
 }
 
+/** @throws NarvalError ERR_STORE_DAMAGED */
 export function decodeIndexEntry(value: Uint8Array): IndexEntry {
-  if (value.length !== INDEX_BYTES) {
-    throw new NarvalError('ERR_STORE_FORMAT', `an index entry of ${value.length} bytes, expected ${INDEX_BYTES}`)
-  }
   const view = new DataView(value.buffer, value.byteOffset, value.byteLength)
+  const authorAt = value.length === INDEX_BYTES_1 ? PLACED_AT : AUTHOR_AT
+  if (value.length !== INDEX_BYTES && value.length !== INDEX_BYTES_1) {
+    throw new NarvalError('ERR_STORE_DAMAGED', `an index entry of ${value.length} bytes, expected ${INDEX_BYTES}`)
+  }
   return {
     stamp: view.getBigUint64(0),
+    placed: view.getBigUint64(value.length === INDEX_BYTES_1 ? 0 : PLACED_AT),
     // `slice` of a Buffer would be a view.
-    author: new Uint8Array(value.subarray(STAMP_BYTES, STAMP_BYTES + PUBLIC_KEY_BYTES)),
-    byteLength: view.getUint32(STAMP_BYTES + PUBLIC_KEY_BYTES),
+    author: new Uint8Array(value.subarray(authorAt, authorAt + PUBLIC_KEY_BYTES)),
+    byteLength: view.getUint32(authorAt + PUBLIC_KEY_BYTES),
   }
 }
 
-/** @throws NarvalError ERR_STORE_FORMAT if the directory's data file is not a store's; and what LMDB throws */
-export function openDatabases(directory: string, options: { readonly readOnly: boolean }): StoreDatabases {
-  checkDataFile(directory)
+/** Behind `prepareFile`: LMDB believes what is in the file. @throws what LMDB throws */
+export function openDatabases(directory: string): StoreDatabases {
   const root = open({
     path: directory,
     // A directory with dots in its name is still a directory.
     noSubdir: false,
-    readOnly: options.readOnly,
     encoding: 'binary',
     keyEncoding: 'binary',
     compression: false,
-    maxDbs: 4,
+    maxDbs: 5,
     // New pages are written over in whole: clearing them first costs two thirds of the throughput.
     noMemInit: true,
     // `put(…).flushed` says when that write is on the disk, apart from when it is committed.
@@ -111,6 +123,7 @@ export function openDatabases(directory: string, options: { readonly readOnly: b
     root,
     index: database('index'),
     batches: database('batches'),
+    stamps: database('stamps'),
     unreported: database('unreported'),
     meta: database('meta'),
   }

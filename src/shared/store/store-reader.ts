@@ -2,10 +2,10 @@
  * Reads a store beside a running node, or one that nobody runs: for tools. The node itself has one writer
  * (threads/processor/store.ts).
  */
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
-import { NarvalError } from '../errors.js'
-import { batchKey, decodeIndexEntry, openDatabases, readOwned } from './format.js'
+import { BATCH_SIZE_MAX } from '../constants.js'
+import { BatchVerifier } from '../wire/batch-verifier.js'
+import { decodeIndexEntry, roundKey } from './format.js'
+import { StoreFile } from './store-snapshot.js'
 
 export interface StoredBatch {
   /** The author's public key. */
@@ -13,30 +13,43 @@ export interface StoredBatch {
   readonly stamp: bigint
   /** The batch, as on the wire. */
   readonly bytes: Uint8Array
+  /** The bytes are those that the digest names. */
+  readonly isWhole: boolean
+  /** `stamps` leads to it. */
+  readonly hasStamp: boolean
 }
 
 export interface StoreReader {
   /** The batch of a digest, or undefined if the store does not have it. */
   get(digest: Uint8Array): StoredBatch | undefined
-  close(): Promise<void>
+  /** At most `limit` digests behind `after`, in their order. */
+  digests(after: Uint8Array | undefined, limit: number): Uint8Array[]
+  close(): void
 }
 
 /** @throws NarvalError ERR_FILE_MISSING if there is no store in the directory */
 export function openStoreReader(directory: string): StoreReader {
-  if (!existsSync(join(directory, 'data.mdb'))) {
-    throw new NarvalError('ERR_FILE_MISSING', `${directory} holds no store: give the --store of a worker`)
-  }
-  const databases = openDatabases(directory, { readOnly: true })
+  const file = new StoreFile(directory)
+  const verifier = new BatchVerifier(BATCH_SIZE_MAX)
   return {
     get(digest) {
-      const value = databases.index.getBinary(digest)
-      if (value === undefined) return undefined
-      const { author, stamp } = decodeIndexEntry(value)
-      const bytes = readOwned(databases.batches, batchKey(stamp, digest))
-      return bytes === undefined ? undefined : { author, stamp, bytes }
+      const found = file.read((snapshot) => {
+        const value = snapshot.get('index', digest)
+        if (value === undefined) return undefined
+        const { author, byteLength, placed, stamp } = decodeIndexEntry(value)
+        const bytes = snapshot.get('batches', roundKey(placed, digest))
+        // A store of format 1 has none.
+        const hasStamp = snapshot.database('stamps') === undefined || snapshot.has('stamps', roundKey(stamp, digest))
+        return { author, stamp, byteLength, hasStamp, bytes: bytes ?? new Uint8Array(0) }
+      })
+      if (found === undefined) return undefined
+      const { author, byteLength, bytes, hasStamp, stamp } = found
+      const isWhole = bytes.length === byteLength && verifier.isWhole(bytes, author, digest)
+      return { author, stamp, bytes, isWhole, hasStamp }
     },
-    async close() {
-      await databases.root.close()
+    digests(after, limit) {
+      return file.read((snapshot) => snapshot.entries('index', limit, { after }).map(({ key }) => new Uint8Array(key)))
     },
+    close: () => file.close(),
   }
 }

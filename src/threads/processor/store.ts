@@ -12,18 +12,19 @@ import { DIGEST_BYTES, SEQUENCE_PER_MS, SEQUENCE_RANGE } from '../../shared/cons
 import { NarvalError } from '../../shared/errors.js'
 import type { StoreOptions } from '../../shared/memory/dialogue/processor.js'
 import {
-  batchKey,
   decodeIndexEntry,
-  digestOfBatchKey,
+  digestOfKey,
   encodeIndexEntry,
   type IndexEntry,
+  leastKey,
   openDatabases,
   readOwned,
+  roundKey,
   STORE_FORMAT,
   type StoreDatabases,
-  stampKey,
   storedBytes,
 } from '../../shared/store/format.js'
+import { prepareFile } from '../../shared/store/prepare-file.js'
 import { checkFreeSpace, storeError } from '../../shared/store/store-error.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import { Expiry } from './expiry.js'
@@ -33,6 +34,8 @@ import { type Put, StoreWrites } from './store-writes.js'
 export interface StoreEvents {
   /** A write failed, or a flush did not end: nothing more can be promised. */
   readonly onFatal: (error: NarvalError) => void
+  /** What somebody who runs the node should know. */
+  readonly onNotice: (text: string) => void
   /** So many batches were deleted. */
   readonly onDeleted: (count: number) => void
 }
@@ -58,9 +61,10 @@ export class Store {
     this.options = options
     this.events = events
     checkFreeSpace(options.directory)
+    prepareFile(options.directory, { log: events.onNotice })
     try {
-      this.databases = openDatabases(options.directory, { readOnly: false })
-      checkOwner(this.databases.meta, options)
+      this.databases = openDatabases(options.directory)
+      checkOwner(this.databases, options)
     } catch (error) {
       throw error instanceof NarvalError ? error : storeError(options.directory, error)
     }
@@ -107,7 +111,7 @@ export class Store {
   get(digest: Uint8Array): { author: Uint8Array; bytes: Uint8Array<ArrayBuffer> } | undefined {
     const entry = this.find(digest)
     if (entry === undefined) return undefined
-    const bytes = readOwned(this.databases.batches, batchKey(entry.stamp, digest))
+    const bytes = readOwned(this.databases.batches, roundKey(entry.placed, digest))
     return bytes === undefined ? undefined : { author: entry.author, bytes }
   }
 
@@ -121,10 +125,12 @@ export class Store {
     this.liveBytes += storedBytes(bytes.length)
     this.expiry.putBegins()
     const put = (): Put => {
+      const { batches, index, stamps, unreported } = this.databases
       const stamp = this.round
-      const batch: Put = this.databases.batches.put(batchKey(stamp, digest), bytes)
-      this.databases.index.put(digest, encodeIndexEntry({ stamp, author, byteLength: bytes.length }))
-      if (own) this.databases.unreported.put(digest, EMPTY)
+      const batch: Put = batches.put(roundKey(stamp, digest), bytes)
+      index.put(digest, encodeIndexEntry({ stamp, placed: stamp, author, byteLength: bytes.length }))
+      stamps.put(roundKey(stamp, digest), EMPTY)
+      if (own) unreported.put(digest, EMPTY)
       this.expiry.putWritten()
       return batch
     }
@@ -158,12 +164,12 @@ export class Store {
     limit: number,
   ): { found: { digest: Uint8Array; author: Uint8Array }[]; next: Uint8Array | undefined } {
     const keys = take(
-      this.databases.batches.getKeys({ start: after ?? stampKey(stamp), limit: limit + 1 }),
+      this.databases.stamps.getKeys({ start: after ?? leastKey(stamp), limit: limit + 1 }),
       after,
       limit,
     )
     const found = keys.flatMap((key) => {
-      const digest = digestOfBatchKey(key)
+      const digest = digestOfKey(key)
       const entry = this.find(digest)
       return entry === undefined ? [] : [{ digest, author: entry.author }]
     })
@@ -173,21 +179,20 @@ export class Store {
   /** Gives a batch the newest stamp, so that it is kept as long as one stored now. */
   async touch(digest: Uint8Array): Promise<void> {
     const name = digestKey(digest)
-    // Where it lies is known only once the last move is committed.
+    // Its stamp is known only once the last one is committed.
     for (let last = this.touching.get(name); last !== undefined; last = this.touching.get(name)) await last
     const entry = this.find(digest)
     if (entry === undefined || entry.stamp === this.round) return
-    const bytes = readOwned(this.databases.batches, batchKey(entry.stamp, digest))
-    if (bytes === undefined) return
-    const move = (): Put => {
+    const renew = (): Put => {
+      const { index, stamps } = this.databases
       const stamp = this.round
-      this.databases.batches.remove(batchKey(entry.stamp, digest))
-      this.databases.batches.put(batchKey(stamp, digest), bytes)
-      return this.databases.index.put(digest, encodeIndexEntry({ ...entry, stamp }))
+      stamps.remove(roundKey(entry.stamp, digest))
+      stamps.put(roundKey(stamp, digest), EMPTY)
+      return index.put(digest, encodeIndexEntry({ ...entry, stamp }))
     }
-    const moved = this.writes.write(move, this.options.level).finally(() => this.touching.delete(name))
-    this.touching.set(name, moved)
-    await moved
+    const renewed = this.writes.write(renew, this.options.level).finally(() => this.touching.delete(name))
+    this.touching.set(name, renewed)
+    await renewed
   }
 
   /**
@@ -233,37 +238,34 @@ export class Store {
     return retention === 0n || this.round < retention ? 0n : this.round - retention
   }
 
-  /** The first keys of batches below a stamp, from the one after `after`. */
+  /** The first keys of `stamps` below a stamp, from the one after `after`. */
   private expired(stamp: bigint, after: Uint8Array | undefined, limit: number): Uint8Array[] {
-    const { batches } = this.databases
+    const { stamps } = this.databases
     return take(
-      batches.getKeys({ ...(after && { start: after }), end: stampKey(stamp), limit: limit + 1 }),
+      stamps.getKeys({ ...(after && { start: after }), end: leastKey(stamp), limit: limit + 1 }),
       after,
       limit,
     )
   }
 
-  /** Deletes batches, without those that are in use. */
+  /** Deletes batches by their keys in `stamps`, without those that are in use. */
   private remove(keys: readonly Uint8Array[]): { count: number; committed: Promise<void> } {
-    const { batches, index } = this.databases
+    const { batches, index, stamps } = this.databases
     const removed: string[] = []
-    let count = 0
     let put: Put | undefined
     for (const key of keys) {
-      const digest = digestOfBatchKey(key)
+      const digest = digestOfKey(key)
       const name = digestKey(digest)
-      if (this.touching.has(name) || !this.isReported(digest)) continue
       const entry = this.find(digest)
-      // An index entry with another stamp belongs to a newer copy, which stays.
-      if (entry !== undefined && batchKey(entry.stamp, digest).equals(key)) {
-        void index.remove(digest)
-        this.liveBytes -= storedBytes(entry.byteLength)
-        this.deleting.add(name)
-        removed.push(name)
-      }
-      put = batches.remove(key)
-      count += 1
+      if (entry === undefined || this.touching.has(name) || !this.isReported(digest)) continue
+      void stamps.remove(key)
+      void index.remove(digest)
+      put = batches.remove(roundKey(entry.placed, digest))
+      this.liveBytes -= storedBytes(entry.byteLength)
+      this.deleting.add(name)
+      removed.push(name)
     }
+    const count = removed.length
     if (put === undefined) return { count, committed: Promise.resolve() }
     const committed = this.writes.settle(put, 'stored').then(() => {
       for (const name of removed) this.deleting.delete(name)

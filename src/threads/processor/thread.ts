@@ -54,6 +54,7 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
   try {
     store = new Store(task.store, {
       onFatal: fail,
+      onNotice: (text) => report(port, { type: 'log', level: 'warn', text }),
       onDeleted: (count) => {
         counters.add('deletedBatches', count)
         processor.showStore()

@@ -117,7 +117,7 @@ describe('a stored batch in print', () => {
     sizes.map((size) => new Uint8Array(size).fill(1)),
     { workerId: 3, sequence: 77n },
   )
-  const batch = { author: new Uint8Array(32).fill(1), stamp: 12n, bytes }
+  const batch = { author: new Uint8Array(32).fill(1), stamp: 12n, bytes, isWhole: true }
 
   it('names author, stamp, header and sizes', () => {
     const text = describeBatch(new Uint8Array(32).fill(2), batch)

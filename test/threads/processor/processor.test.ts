@@ -13,7 +13,8 @@ import {
 } from '../../../src/shared/constants.js'
 import { encodeBase64 } from '../../../src/shared/crypto/public-key.js'
 import type { StoreOptions } from '../../../src/shared/memory/dialogue/processor.js'
-import { batchKey, decodeIndexEntry, openDatabases, readOwned, storedBytes } from '../../../src/shared/store/format.js'
+import { checkStore } from '../../../src/shared/store/check-store.js'
+import { openDatabases, storedBytes } from '../../../src/shared/store/format.js'
 import { openStoreReader } from '../../../src/shared/store/store-reader.js'
 import { checkBatch, encodeBatch } from '../../../src/shared/wire/batch.js'
 import { Store } from '../../../src/threads/processor/store.js'
@@ -31,6 +32,7 @@ import {
 } from '../../support/threads/processor-under-test.js'
 import { until } from '../../support/until.js'
 
+const SILENT = { onFatal: () => {}, onNotice: () => {}, onDeleted: () => {} }
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 
 function storeOptions(directory: string, options: Partial<StoreOptions> = {}): StoreOptions {
@@ -47,6 +49,7 @@ function openStore(
     onFatal: (error) => {
       throw error
     },
+    onNotice: () => {},
     onDeleted,
   })
   onTestFinished(() => store.close())
@@ -67,7 +70,7 @@ describe.each(['stored', 'durable'] as const)('at level %s', (level) => {
     await processor.close()
     const reader = openStoreReader(directory)
     expect(hex(reader.get(digest)!.bytes)).toBe(hex(bytes))
-    await reader.close()
+    reader.close()
   })
 
   it("hash_and_store: another authority's batch, too; its digest is bound to its author", async () => {
@@ -297,14 +300,14 @@ describe('whose store it is', () => {
 
   it('a store of another format is refused with both numbers', async () => {
     const directory = temporaryDirectory()
-    const databases = openDatabases(directory, { readOnly: false })
+    const databases = openDatabases(directory)
     const format = Buffer.alloc(8)
     format.writeBigUInt64BE(99n)
     await databases.meta.put(Buffer.from('format'), format)
     await databases.root.close()
     await expect(startProcessor({ directory })).rejects.toMatchObject({
       code: 'ERR_STORE_FORMAT',
-      message: expect.stringMatching(/has format 99, this version of narval reads 1/),
+      message: expect.stringMatching(/has format 99, this version of narval reads 2/),
     })
   })
 
@@ -383,7 +386,7 @@ describe('retention', () => {
     await again.close()
     const reader = openStoreReader(directory)
     expect(reader.get(digest)!.stamp).toBe(77n)
-    await reader.close()
+    reader.close()
   })
 
   it('deletes little by little while batches are stored, and faster when none are', async () => {
@@ -484,7 +487,7 @@ describe('sequences', () => {
       [0, 2_000],
       [2_000, 1_999],
     ]) {
-      const store = new Store(storeOptions(directory), { onFatal: () => {}, onDeleted: () => {} })
+      const store = new Store(storeOptions(directory), SILENT)
       for (const nowMs of clocks) {
         const range = await store.reserveSequences(nowMs)
         expect(range.start).toBeGreaterThanOrEqual(end)
@@ -585,7 +588,7 @@ describe('the end of the thread', () => {
       await processor.close()
       const reader = openStoreReader(directory)
       for (const bytes of batches) expect(Buffer.compare(reader.get(digestOf(bytes, OWN_KEY))!.bytes, bytes)).toBe(0)
-      await reader.close()
+      reader.close()
     },
   )
 
@@ -614,7 +617,7 @@ describe('kill -9', () => {
     let gone = 0
     for (let run = 0; run < 4; run += 1) {
       const lines = await runUntilKilled(directory, 'stored', 300 + 90 * run, { retentionRounds: 1, roundMs: 10 })
-      const store = new Store(storeOptions(directory), { onFatal: () => {}, onDeleted: () => {} })
+      const store = new Store(storeOptions(directory), SILENT)
       for (const line of lines.slice(1)) {
         const [kind, digestHex] = line.split(' ')
         const read = store.get(Buffer.from(digestHex!, 'hex'))
@@ -642,7 +645,7 @@ describe('kill -9', () => {
         const [, start, end] = lines[0]!.split(' ')
         expect(BigInt(start!)).toBeGreaterThanOrEqual(rangeEnd)
         rangeEnd = BigInt(end!)
-        const store = new Store(storeOptions(directory), { onFatal: () => {}, onDeleted: () => {} })
+        const store = new Store(storeOptions(directory), SILENT)
         let found = 0
         for (const line of lines.slice(1)) {
           const [kind, digestHex, author, sequence] = line.split(' ')
@@ -710,22 +713,7 @@ async function runUntilKilled(
 
 /** Every index entry leads to a batch with its digest, every batch has its entry, every mark its batch. */
 async function expectConsistent(directory: string): Promise<void> {
-  const databases = openDatabases(directory, { readOnly: true })
-  try {
-    const index = [...databases.index.getRange({})].map(({ key, value }) => ({
-      digest: Uint8Array.from(key),
-      entry: decodeIndexEntry(Uint8Array.from(value)),
-    }))
-    for (const { digest, entry } of index) {
-      const bytes = readOwned(databases.batches, batchKey(entry.stamp, digest))
-      expect(bytes?.length).toBe(entry.byteLength)
-      expect(hex(digestOf(bytes!, entry.author))).toBe(hex(digest))
-    }
-    const batches = [...databases.batches.getKeys({})].map((key) => hex(key))
-    expect(batches.sort()).toEqual(index.map(({ digest, entry }) => hex(batchKey(entry.stamp, digest))).sort())
-    const known = new Set(index.map(({ digest }) => hex(digest)))
-    for (const key of databases.unreported.getKeys({})) expect(known.has(hex(key))).toBe(true)
-  } finally {
-    await databases.root.close()
-  }
+  const damaged: string[] = []
+  checkStore(directory, { onDamaged: (name, why) => damaged.push(`${name}: ${why}`), onProgress: () => {} })
+  expect(damaged).toEqual([])
 }
