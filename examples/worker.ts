@@ -29,7 +29,6 @@ const worker = await startWorker({
   keys,
   committee,
   store: await mkdtemp(join(tmpdir(), 'narval-')),
-  bind: '127.0.0.1',
   // A primary in this process, in place of the one at worker_to_primary.
   primary: ({ type, digest }) => console.log(type, Buffer.from(digest).toString('base64')),
 })

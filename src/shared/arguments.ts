@@ -89,7 +89,8 @@ export function objectArgument(name: string, value: unknown, expected = 'an obje
 export function arrayArgument(name: string, value: unknown, lengthMax: number): readonly unknown[] {
   if (!Array.isArray(value)) throw wrongType(name, 'an array', value)
   if (value.length > lengthMax) throw new RangeError(`${name}: ${value.length} entries, at most ${lengthMax}`)
-  return value
+  // A copy without holes: `map` would pass over them.
+  return Array.from(value as unknown[])
 }
 
 /** Options: a misspelt one would be ignored otherwise, and its default taken. */

@@ -37,7 +37,8 @@ export async function run(options: RunOptions): Promise<number> {
     workerId: options.id,
     store: options.store,
     benchmark: options.benchmark,
-    ...(options.bind !== undefined && { bind: options.bind }),
+    bind: options.bind ?? '0.0.0.0',
+    clients: true,
     ...(options.metrics && { metrics: options.metrics }),
     ...(options.mdns && { peerDiscovery: [(await import('@libp2p/mdns')).mdns()] }),
   })

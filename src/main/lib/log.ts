@@ -9,6 +9,7 @@
  */
 
 import { pino } from 'pino'
+import { choiceArgument, functionArgument, textArgument } from '../../shared/arguments.js'
 import { LOG_LEVELS, type LogLevel } from '../../shared/runtime/log-level.js'
 
 export { LOG_LEVELS, type LogLevel }
@@ -81,6 +82,9 @@ export function createLogger(
   level: LogLevel = 'info',
   destination: { write(line: string): void } = stderrDestination(),
 ): Logger {
+  textArgument('module', module)
+  choiceArgument('level', level, LOG_LEVELS)
+  functionArgument('destination.write', (destination as typeof destination | null)?.write)
   const logger = pino(
     {
       level,

@@ -13,11 +13,13 @@ export interface BootLogOptions {
   readonly parameters: Parameters
   readonly store: string
   readonly peerId: string
+  /** Whether clients may connect. */
+  readonly clients: boolean
   readonly layout: Layout
 }
 
 export function bootLines(options: BootLogOptions): readonly string[] {
-  const { committee, layout, ownIndex, parameters, peerId, store, workerId } = options
+  const { clients, committee, layout, ownIndex, parameters, peerId, store, workerId } = options
   const own = committee.worker(ownIndex, workerId)
   const peers = committee.size - 1
   const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`
@@ -30,7 +32,7 @@ export function bootLines(options: BootLogOptions): readonly string[] {
     `Batch size set to ${parameters.batchBytesMax} B`,
     `Max batch delay set to ${parameters.maxBatchDelayMs} ms`,
     `ACK level set to ${parameters.ackLevel}, store ${store}`,
-    `Listening for transactions on ${formatTcpAddress(own.transactions)}, for workers on ${own.workerToWorker.multiaddr}/p2p/${peerId}, for the primary on ${formatTcpAddress(own.primaryToWorker)}`,
+    `Listening for ${clients ? `transactions on ${formatTcpAddress(own.transactions)}, for ` : ''}workers on ${own.workerToWorker.multiaddr}/p2p/${peerId}, for the primary on ${formatTcpAddress(own.primaryToWorker)}`,
     `Worker ${workerId} successfully booted on ${own.transactions.host}`,
   ]
 }

@@ -1,9 +1,12 @@
 /**
  * Transactions of this process on their way to the batch-maker. They wait here, in order, only while the submit ring
- * is full; at most SUBMIT_WAITING_MAX of them, so that a caller that does not wait finds out.
+ * is full; at most SUBMIT_WAITING_MAX of them and SUBMIT_WAITING_BYTES_MAX bytes, so that a caller that does not wait finds
+ * out. Those that wait are copies: the caller's memory is his own again when `submit` has returned.
  */
+import { isBytes, wrongType } from '../../shared/arguments.js'
 import { SUBMIT_WAITING_MAX } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
+import { SUBMIT_WAITING_BYTES_MAX } from './limits.js'
 
 interface Waiting {
   readonly transaction: Uint8Array
@@ -15,6 +18,7 @@ export class SubmitQueue {
   private readonly transactionBytesMax: number
   private readonly push: (transaction: Uint8Array) => boolean
   private waiting: Waiting[] = []
+  private waitingBytes = 0
   private closed = false
 
   constructor(transactionBytesMax: number, push: (transaction: Uint8Array) => boolean) {
@@ -23,6 +27,7 @@ export class SubmitQueue {
   }
 
   submit(transaction: Uint8Array): Promise<void> {
+    if (!isBytes(transaction)) return Promise.reject(wrongType('transaction', 'a Uint8Array', transaction))
     const { length } = transaction
     if (this.closed) return Promise.reject(new NarvalError('ERR_CLOSED', 'the worker is closed'))
     if (length === 0) {
@@ -37,7 +42,13 @@ export class SubmitQueue {
       const message = `${this.waiting.length} transactions wait, at most ${SUBMIT_WAITING_MAX}: await submit()`
       return Promise.reject(new NarvalError('ERR_BUSY', message))
     }
-    return new Promise((resolve, reject) => this.waiting.push({ transaction, resolve, reject }))
+    if (this.waitingBytes + length > SUBMIT_WAITING_BYTES_MAX) {
+      const message = `${this.waitingBytes} bytes wait, at most ${SUBMIT_WAITING_BYTES_MAX}: await submit()`
+      return Promise.reject(new NarvalError('ERR_BUSY', message))
+    }
+    this.waitingBytes += length
+    const copy = new Uint8Array(transaction)
+    return new Promise((resolve, reject) => this.waiting.push({ transaction: copy, resolve, reject }))
   }
 
   /** The ring may have room. */
@@ -45,6 +56,7 @@ export class SubmitQueue {
     let done = 0
     for (const { transaction, resolve } of this.waiting) {
       if (!this.push(transaction)) break
+      this.waitingBytes -= transaction.length
       resolve()
       done += 1
     }
@@ -55,5 +67,6 @@ export class SubmitQueue {
     this.closed = true
     for (const { reject } of this.waiting) reject(new NarvalError('ERR_CLOSED', 'the worker is closed'))
     this.waiting = []
+    this.waitingBytes = 0
   }
 }

@@ -42,6 +42,8 @@ export interface WorkerNodeOptions {
   readonly networkKeySeed: Uint8Array
   /** The address that listeners bind. */
   readonly bind: string
+  /** Whether clients may connect. */
+  readonly clients: boolean
   /** Log the lines that benchmark scripts read. */
   readonly benchmark: boolean
   readonly peerDiscovery?: PeerDiscovery
@@ -280,7 +282,7 @@ export class WorkerNode {
   }
 
   private async openClients(): Promise<void> {
-    const { bind, committee, parameters, workerId } = this.options
+    const { bind, clients, committee, parameters, workerId } = this.options
     const { gate, processor, rings, submits } = this.wiring
     const { start, end } = await processor.ask({ type: 'reserve-sequences' })
     rings.toBatchMaker({ kind: 'range', start, end })
@@ -292,12 +294,14 @@ export class WorkerNode {
         batchBytesMax: parameters.batchBytesMax,
         maxBatchDelayMs: parameters.maxBatchDelayMs,
       },
-      listener: {
-        host: bind,
-        port: committee.worker(this.ownIndex, workerId).transactions.port,
-        connectionsMax: parameters.clientConnectionsMax,
-        idleTimeoutMs: parameters.clientIdleTimeoutMs,
-      },
+      listener: clients
+        ? {
+            host: bind,
+            port: committee.worker(this.ownIndex, workerId).transactions.port,
+            connectionsMax: parameters.clientConnectionsMax,
+            idleTimeoutMs: parameters.clientIdleTimeoutMs,
+          }
+        : undefined,
     }
     await this.lifecycle.open(
       'clients',

@@ -2,57 +2,28 @@
  * A worker as a library: `startWorker(options)`. The command line is a thin user of it.
  */
 import 'core-js/actual/promise/with-resolvers.js'
-import type { TcpAddress } from '../../shared/config/address.js'
-import type { Committee } from '../../shared/config/committee.js'
-import type { Keys } from '../../shared/config/keys.js'
+import { bytesArgument } from '../../shared/arguments.js'
 import { deriveNetworkKeySeed, readNetworkKeySeed } from '../../shared/config/network-key.js'
-import { checkParameters, defaultParameters, type Parameters } from '../../shared/config/parameters.js'
+import { DIGEST_BYTES } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
 import { missingV8Flags } from '../../shared/runtime/v8-flags.js'
-import type { PrimaryWorkerMessage, WorkerPrimaryMessage } from '../../shared/wire/primary-messages.js'
+import { type PrimaryWorkerMessage, primaryWorkerMessageArgument } from '../../shared/wire/primary-messages.js'
 import { MetricsServer } from '../http/http-server.js'
-import { createLogger, type Logger } from '../lib/log.js'
+import type { Logger } from '../lib/log.js'
 import type { Health } from '../metrics/health.js'
-import type { PeerDiscovery } from '../network/libp2p-node.js'
 import type { CertifiedBatch } from './certified-stream.js'
 import { InProcessPrimaryLink } from './primary-link/in-process-primary-link.js'
 import { openTcpPrimary } from './primary-link/open-tcp-primary.js'
 import { WorkerNode } from './worker-node.js'
+import {
+  type CheckedOptions,
+  checkWorkerOptions,
+  isLoopback,
+  loopbackFor,
+  type WorkerOptions,
+} from './worker-options.js'
 
-export interface WorkerOptions {
-  /** The authority's keys (`readKeys`, `generateKeys`). */
-  readonly keys: Keys
-  /** The committee (`readCommittee`, `parseCommittee`). */
-  readonly committee: Committee
-  /** Which of the authority's workers this is. Default: 0. */
-  readonly workerId?: number
-  /** Directory of the store; made if it is missing. One process at a time. */
-  readonly store: string
-  /** Default: the reference's defaults, and ACKs at level `durable`. */
-  readonly parameters?: Parameters
-  /** Seed of the worker's libp2p key, 32 bytes. Default: `network_key` of the parameters, else derived from the keys. */
-  readonly networkKeySeed?: Uint8Array
-  /** The address that listeners bind. Default: `0.0.0.0`, as the reference does. */
-  readonly bind?: string
-  /** Where metrics and health are served over HTTP. Default: nowhere. */
-  readonly metrics?: TcpAddress
-  /** libp2p peer discovery: it only adds addresses to try, trust comes from the committee. */
-  readonly peerDiscovery?: PeerDiscovery
-  /**
-   * A primary in this process instead of the one at the committee's address. It is called with each report, in order and
-   * with up to 32 calls at a time; a report is delivered when the call returns, or when the promise that it returns
-   * resolves. What is not delivered when the worker closes or dies is told again after the next start: at least once. A
-   * call that throws or rejects ends the worker: `stopped` rejects with `ERR_PRIMARY_FAILED`. What the primary has to say
-   * goes to `toWorker`.
-   */
-  readonly primary?: (report: WorkerPrimaryMessage) => void | Promise<void>
-  /** Log what the reference logs for its benchmark scripts: each batch, and the sample transactions in it. */
-  readonly benchmark?: boolean
-  /** Default: the reference's format, on stderr, from `info` on. */
-  readonly log?: Logger
-  /** For tests: fill freed slots with rubbish, so that one that is used after it was freed is seen. */
-  readonly poisonFreedSlots?: boolean
-}
+export type { WorkerOptions } from './worker-options.js'
 
 export interface StoredBatchView {
   /** Public key of the authority that made it. */
@@ -66,14 +37,18 @@ export interface Worker {
    * Puts a transaction in line for the next batch; resolves when it is in line, which is before it is in a batch,
    * stored or certified: read `certified` for that. What is in line and finds no free slot when the worker is closed is
    * lost, like all that is in line when the process dies. Rejects with `ERR_TRANSACTION_TOO_LARGE`, `ERR_TRANSACTION_EMPTY`,
-   * `ERR_BUSY` (too many calls are waiting), `ERR_CLOSED`.
+   * `ERR_BUSY` (too many calls are waiting), `ERR_CLOSED`, and with a `TypeError` if it is no `Uint8Array`. The caller may
+   * use its memory again at once.
    */
   submit(transaction: Uint8Array): Promise<void>
   /** A stored batch of this committee, ours or another's; undefined if this worker does not have it. */
   read(digest: Uint8Array): Promise<StoredBatchView | undefined>
   /** Batches of ours as they are certified, from the moment a reader begins. */
   readonly certified: AsyncIterable<CertifiedBatch>
-  /** A message of the primary in this process; only where `WorkerOptions.primary` is given. */
+  /**
+   * A message of the primary in this process; only where `WorkerOptions.primary` is given. Throws a `TypeError` or
+   * `RangeError` that names what is wrong in the message, and `ERR_USAGE` if the primary is elsewhere.
+   */
   toWorker(message: PrimaryWorkerMessage): void
   /** Whether a quorum of the committee is connected and the store takes writes. */
   health(): Health
@@ -89,16 +64,15 @@ export interface Worker {
   readonly stopped: Promise<void>
 }
 
-/** Starts a worker, or rejects with a `NarvalError` that says what to do, with nothing left running. */
+/**
+ * Starts a worker, or rejects with an error that says what to do, with nothing left running: a `TypeError` or
+ * `RangeError` that names the option, or a `NarvalError`.
+ */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
-  const { committee, keys } = options
-  const parameters = checkParameters(options.parameters ?? defaultParameters(), 'parameters')
-  const workerId = options.workerId ?? 0
-  const log = options.log ?? createLogger('narval::worker', 'info')
-  const missing = missingV8Flags(process.versions.node, process.execArgv)
-  if (missing.length > 0) {
-    log.warn(`Node was started without ${missing.join(' ')}: garbage collection will take up to half of the throughput`)
-  }
+  const checked = checkWorkerOptions(options)
+  const { committee, keys, log, parameters, primary, store, workerId } = checked
+  const bind = checked.bind ?? loopbackFor(ownHost(checked))
+  warnOfFlags(log)
   let inProcess: InProcessPrimaryLink | undefined
   const node = new WorkerNode({
     keys,
@@ -106,28 +80,21 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     workerId,
     parameters,
     log,
-    store: options.store,
-    networkKeySeed:
-      options.networkKeySeed ??
-      (parameters.networkKeyPath === undefined
-        ? deriveNetworkKeySeed(keys.seed, workerId)
-        : readNetworkKeySeed(parameters.networkKeyPath)),
-    bind: options.bind ?? '0.0.0.0',
-    benchmark: options.benchmark ?? false,
-    poisonFreedSlots: options.poisonFreedSlots ?? false,
-    ...(options.peerDiscovery && { peerDiscovery: options.peerDiscovery }),
+    store,
+    bind,
+    networkKeySeed: networkKeySeedOf(checked),
+    clients: checked.clients,
+    benchmark: checked.benchmark,
+    poisonFreedSlots: checked.poisonFreedSlots,
+    ...(checked.peerDiscovery && { peerDiscovery: checked.peerDiscovery }),
     openPrimary: async (ownIndex, handlers) => {
-      if (options.primary === undefined) {
-        return openTcpPrimary({ bind: options.bind ?? '0.0.0.0', committee, keys, workerId, log }, handlers)
-      }
-      inProcess = new InProcessPrimaryLink({ onMessage: options.primary })
+      if (primary === undefined) return openTcpPrimary({ bind, committee, keys, workerId, log }, handlers)
+      inProcess = new InProcessPrimaryLink({ onMessage: primary })
       return inProcess.open({ committee, ownIndex, workerId }, handlers)
     },
   })
   const http =
-    options.metrics === undefined
-      ? undefined
-      : new MetricsServer(options.metrics, { metrics: node.metrics, health: () => node.health() })
+    checked.metrics && new MetricsServer(checked.metrics, { metrics: node.metrics, health: () => node.health() })
   await http?.listen()
   try {
     await node.start()
@@ -135,14 +102,19 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     await http?.close()
     throw error
   }
+  if (checked.bind === undefined) warnOfLoopback(checked, bind)
   return {
     certified: node.certified,
     stopped: node.stopped,
     submit: (transaction) => node.submit(transaction),
-    read: (digest) => node.read(digest),
+    async read(digest) {
+      // A view would be copied to the processor with all of its buffer.
+      return node.read(new Uint8Array(bytesArgument('digest', digest, DIGEST_BYTES)))
+    },
     toWorker(message) {
+      const checkedMessage = primaryWorkerMessageArgument('message', message)
       if (inProcess === undefined) throw new NarvalError('ERR_USAGE', 'toWorker: the primary is not in this process')
-      inProcess.send(message)
+      inProcess.send(checkedMessage)
     },
     health: () => node.health(),
     metrics: () => node.metrics.text(),
@@ -151,4 +123,34 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       await node.close()
     },
   }
+}
+
+function networkKeySeedOf({ keys, networkKeySeed, parameters, workerId }: CheckedOptions): Uint8Array {
+  if (networkKeySeed !== undefined) return networkKeySeed
+  if (parameters.networkKeyPath === undefined) return deriveNetworkKeySeed(keys.seed, workerId)
+  return readNetworkKeySeed(parameters.networkKeyPath)
+}
+
+/** The host at which the committee knows this worker. Errors: `ERR_NOT_IN_COMMITTEE`. */
+function ownHost({ committee, keys, workerId }: CheckedOptions): string {
+  const index = committee.indexOf(keys.publicKey)
+  if (index !== -1) return committee.worker(index, workerId).workerToWorker.host
+  throw new NarvalError(
+    'ERR_NOT_IN_COMMITTEE',
+    `the key ${keys.name} is none of the committee's ${committee.size} authorities: check the key file and the committee file`,
+  )
+}
+
+function warnOfFlags(log: Logger): void {
+  const missing = missingV8Flags(process.versions.node, process.execArgv)
+  if (missing.length === 0) return
+  log.warn(`Node was started without ${missing.join(' ')}: garbage collection will take up to half of the throughput`)
+}
+
+function warnOfLoopback(options: CheckedOptions, bind: string): void {
+  const host = ownHost(options)
+  if (options.committee.size === 1 || isLoopback(host)) return
+  options.log.warn(
+    `Listening on ${bind} alone, since no \`bind\` was given: other machines do not reach this worker at ${host}`,
+  )
 }

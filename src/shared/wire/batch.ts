@@ -23,6 +23,7 @@
  */
 
 import assert from 'node:assert'
+import { bytesArgument } from '../arguments.js'
 import { BATCH_HEADER_BYTES, CHUNK_BYTES, TRANSACTION_PREFIX_BYTES } from '../constants.js'
 import { NarvalError } from '../errors.js'
 import { readUint32Be } from './uint32.js'
@@ -128,7 +129,9 @@ export function writeBatchHeader(bytes: Uint8Array, header: BatchHeader): void {
 
 /** The header of a batch, as it stands there: what it says is true only if `checkBatch` has passed it. */
 export function readBatchHeader(bytes: Uint8Array): BatchHeader {
-  assert(bytes.length >= BATCH_HEADER_BYTES, 'a whole header')
+  if (bytesArgument('bytes', bytes).length < BATCH_HEADER_BYTES) {
+    throw new RangeError(`bytes: expected at least ${BATCH_HEADER_BYTES} bytes, found ${bytes.length}`)
+  }
   const view = viewOf(bytes)
   return {
     workerId: view.getUint32(BATCH_WORKER_ID_AT, true),
@@ -219,7 +222,15 @@ export function checkBatch(bytes: Uint8Array, limits: BatchLimits, frameOffsets?
  *
  * @throws NarvalError ERR_BATCH_MALFORMED at the first frame that does not fit: the bytes never passed `checkBatch`
  */
-export function* transactions(bytes: Uint8Array): Generator<Uint8Array, void, undefined> {
+export function transactions(bytes: Uint8Array): Generator<Uint8Array, void, undefined> {
+  if (bytesArgument('bytes', bytes).length >= BATCH_HEADER_BYTES) return walk(bytes)
+  throw new NarvalError(
+    'ERR_BATCH_MALFORMED',
+    `bytes: ${bytes.length} bytes, a batch has more than ${BATCH_HEADER_BYTES}`,
+  )
+}
+
+function* walk(bytes: Uint8Array): Generator<Uint8Array, void, undefined> {
   let at = BATCH_HEADER_BYTES
   while (at < bytes.length) {
     const next = frameEnd(bytes, at)

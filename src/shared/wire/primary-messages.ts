@@ -11,7 +11,8 @@
  * Decoding refuses what is malformed with `ERR_CODEC` and accepts bytes after the message, as the reference does.
  */
 
-import { DIGEST_BYTES } from '../constants.js'
+import { arrayArgument, bytesArgument, choiceArgument, objectArgument, u64Argument } from '../arguments.js'
+import { DIGEST_BYTES, PUBLIC_KEY_BYTES, SYNC_PENDING_MAX } from '../constants.js'
 import { decodePublicKey, encodeBase64 } from '../crypto/public-key.js'
 import { NarvalError } from '../errors.js'
 import { BincodeReader, BincodeWriter } from './bincode.js'
@@ -29,6 +30,20 @@ export type PrimaryWorkerMessage =
   | { readonly type: 'Synchronize'; readonly digests: readonly Uint8Array[]; readonly target: Uint8Array }
   /** The primary has committed up to this round. */
   | { readonly type: 'Cleanup'; readonly round: bigint }
+
+/** A message that a primary in this process hands in. Errors: `TypeError`, `RangeError`. */
+export function primaryWorkerMessageArgument(name: string, value: unknown): PrimaryWorkerMessage {
+  const { type, round, digests, target } = objectArgument(name, value)
+  if (choiceArgument(`${name}.type`, type, ['Synchronize', 'Cleanup']) === 'Cleanup') {
+    return { type: 'Cleanup', round: u64Argument(`${name}.round`, round) }
+  }
+  const list = arrayArgument(`${name}.digests`, digests, SYNC_PENDING_MAX)
+  return {
+    type: 'Synchronize',
+    digests: list.map((digest, at) => bytesArgument(`${name}.digests[${at}]`, digest, DIGEST_BYTES)),
+    target: bytesArgument(`${name}.target`, target, PUBLIC_KEY_BYTES),
+  }
+}
 
 export function encodeWorkerPrimaryMessage(message: WorkerPrimaryMessage): Uint8Array {
   return new BincodeWriter(8 + DIGEST_BYTES)

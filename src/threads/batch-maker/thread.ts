@@ -37,16 +37,18 @@ export default async function runBatchMaker(task: BatchMakerTask): Promise<void>
       mainDoorbell.ring()
     },
   })
-  const listener = new ClientListener(task.listener, {
-    batchMaker,
-    counters,
-    onRefused: (reason, from, detail) => {
-      const suppressed = limiter.admit(reason, Date.now())
-      if (suppressed === null) return
-      const more = suppressed > 0 ? ` (and ${suppressed} more like it)` : ''
-      report(port, { type: 'log', level: 'warn', text: `Refused client ${from}: ${reason}: ${detail}${more}` })
-    },
-  })
+  const listener =
+    task.listener &&
+    new ClientListener(task.listener, {
+      batchMaker,
+      counters,
+      onRefused: (reason, from, detail) => {
+        const suppressed = limiter.admit(reason, Date.now())
+        if (suppressed === null) return
+        const more = suppressed > 0 ? ` (and ${suppressed} more like it)` : ''
+        report(port, { type: 'log', level: 'warn', text: `Refused client ${from}: ${reason}: ${detail}${more}` })
+      },
+    })
 
   let open = true
   const takeSubmitted = (): number => {
@@ -68,20 +70,20 @@ export default async function runBatchMaker(task: BatchMakerTask): Promise<void>
       if (message.kind === 'close') open = false
       else unblocked = batchMaker.handle(message) || unblocked
     }, RING_DRAIN_LIMIT)
-    if (unblocked) listener.proceed()
+    if (unblocked) listener?.proceed()
     return found + takeSubmitted()
   }
 
   try {
-    await listener.listen()
+    await listener?.listen()
   } catch (error) {
-    reportFailure(port, listenError(error, `the clients' transactions`, task.listener))
+    reportFailure(port, listenError(error, `the clients' transactions`, task.listener!))
     stopStats()
     return
   }
   report(port, { type: 'ready' })
   await doorbell.serve(poll, () => open)
-  await listener.close()
+  await listener?.close()
   takeSubmitted()
   batchMaker.flush()
   stopStats()

@@ -46,6 +46,7 @@ test('no batch is sealed while too many own reports wait for the primary, and se
       return link
     },
     log,
+    clients: true,
     poisonFreedSlots: true,
   }
   const node = new WorkerNode(options)

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { SUBMIT_WAITING_BYTES_MAX } from '../../../src/main/worker/limits.js'
 import { SubmitQueue } from '../../../src/main/worker/submit-queue.js'
 import { SUBMIT_WAITING_MAX } from '../../../src/shared/constants.js'
 
@@ -72,6 +73,37 @@ describe('submit', () => {
     await waiting[0]
     const one = queue.submit(transaction(3))
     room(SUBMIT_WAITING_MAX)
+    queue.proceed()
+    await Promise.all([...waiting, one])
+  })
+
+  test('keeps what waits as it was, whatever its caller does with his memory', async () => {
+    const { queue, pushed, room } = queueOf(0)
+    const reused = transaction(1)
+    const transferred = Uint8Array.of(2)
+    const waiting = [queue.submit(reused), queue.submit(transferred)]
+    reused.fill(9)
+    structuredClone(transferred, { transfer: [transferred.buffer] })
+    room(2)
+    queue.proceed()
+    await Promise.all(waiting)
+    expect(pushed).toEqual([1, 2])
+  })
+
+  test('refuses when too many bytes wait, and takes more when they are gone', async () => {
+    const bytes = 4 * 1024 * 1024
+    let room = 0
+    const queue = new SubmitQueue(bytes, () => room-- > 0)
+    const waiting = Array.from({ length: SUBMIT_WAITING_BYTES_MAX / bytes }, () => queue.submit(new Uint8Array(bytes)))
+    await expect(queue.submit(transaction(2))).rejects.toMatchObject({
+      code: 'ERR_BUSY',
+      message: `${SUBMIT_WAITING_BYTES_MAX} bytes wait, at most ${SUBMIT_WAITING_BYTES_MAX}: await submit()`,
+    })
+    room = 1
+    queue.proceed()
+    await waiting[0]
+    room = waiting.length
+    const one = queue.submit(new Uint8Array(bytes))
     queue.proceed()
     await Promise.all([...waiting, one])
   })

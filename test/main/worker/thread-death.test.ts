@@ -40,6 +40,7 @@ test.each<HostedThread>(['batch-maker', 'processor', 'quorum-waiter'])(
         close: async () => {},
       }),
       log: { error() {}, warn() {}, info() {}, debug() {}, trace() {} },
+      clients: true,
       poisonFreedSlots: true,
     })
     await node.start()

@@ -176,6 +176,7 @@ describe("clients' frames", () => {
       store: join(temporaryDirectory(), 'store'),
       bind: '127.0.0.1',
       parameters: { ...defaultParameters(), batchBytesMax: 64 + 2 * 604, maxBatchDelayMs: 3_600_000 },
+      clients: true,
       primary: (report) => void reports.push(report),
       log: silent,
     })

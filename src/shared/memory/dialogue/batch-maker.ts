@@ -24,7 +24,8 @@ export interface BatchMakerTask {
   readonly layout: Layout
   readonly port: MessagePort
   readonly batchMaker: BatchMakerOptions
-  readonly listener: ClientListenerOptions
+  /** Undefined if clients are not to connect: `submit()` is the only way in then. */
+  readonly listener: ClientListenerOptions | undefined
 }
 
 /** batch-maker → main. One `sealed` per own slot; `range-low` at most once until a `range` answers it. */

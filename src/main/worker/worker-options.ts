@@ -1,0 +1,176 @@
+/** The door of `startWorker`: its options, checked one by one, with their defaults. */
+import { isIP, isIPv6 } from 'node:net'
+import {
+  arrayArgument,
+  booleanArgument,
+  bytesArgument,
+  functionArgument,
+  integerArgument,
+  objectArgument,
+  pathArgument,
+  refuseUnknownKeys,
+  textArgument,
+  wrongType,
+} from '../../shared/arguments.js'
+import type { TcpAddress } from '../../shared/config/address.js'
+import { type Committee, parseCommittee } from '../../shared/config/committee.js'
+import { committeeFileOf } from '../../shared/config/committee-file.js'
+import { type Keys, keysArgument } from '../../shared/config/keys.js'
+import { checkParameters, type Parameters } from '../../shared/config/parameters.js'
+import { SEED_BYTES, WORKER_ID_MAX } from '../../shared/constants.js'
+import { NarvalError } from '../../shared/errors.js'
+import type { WorkerPrimaryMessage } from '../../shared/wire/primary-messages.js'
+import { createLogger, LOG_LEVELS, type Logger } from '../lib/log.js'
+import type { PeerDiscovery } from '../network/libp2p-node.js'
+import { PEER_DISCOVERY_MAX } from './limits.js'
+
+export interface WorkerOptions {
+  /** The authority's keys (`readKeys`, `generateKeys`). */
+  readonly keys: Keys
+  /** The committee (`readCommittee`, `parseCommittee`). */
+  readonly committee: Committee
+  /** Which of the authority's workers this is. Default: 0. */
+  readonly workerId?: number
+  /** Directory of the store; made if it is missing. One process at a time. */
+  readonly store: string
+  /** Those that are not given have the reference's defaults, and ACKs the level `durable`. */
+  readonly parameters?: Partial<Parameters>
+  /** Seed of the worker's libp2p key, 32 bytes. Default: `networkKeyPath` of the parameters, else derived from the keys. */
+  readonly networkKeySeed?: Uint8Array
+  /**
+   * The IP address that listeners bind, for other workers, clients and a primary elsewhere. Default: loopback. Workers on
+   * other machines need another one: `0.0.0.0` is every interface.
+   */
+  readonly bind?: string
+  /**
+   * Whether to take transactions over TCP, on the committee's `transactions` port, from whoever reaches it: there is no
+   * authentication. Default: false; `submit()` needs no port.
+   */
+  readonly clients?: boolean
+  /** Where metrics and health are served over HTTP. Default: nowhere. */
+  readonly metrics?: TcpAddress
+  /** libp2p peer discovery: it only adds addresses to try, trust comes from the committee. */
+  readonly peerDiscovery?: PeerDiscovery
+  /**
+   * A primary in this process instead of the one at the committee's address. It is called with each report, in order and
+   * with up to 32 calls at a time; a report is delivered when the call returns, or when the promise that it returns
+   * resolves. What is not delivered when the worker closes or dies is told again after the next start: at least once. A
+   * call that throws or rejects ends the worker: `stopped` rejects with `ERR_PRIMARY_FAILED`. What the primary has to say
+   * goes to `toWorker`.
+   */
+  readonly primary?: (report: WorkerPrimaryMessage) => void | Promise<void>
+  /** Log what the reference logs for its benchmark scripts: each batch, and the sample transactions in it. */
+  readonly benchmark?: boolean
+  /** Default: the reference's format, on stderr, from `info` on. */
+  readonly log?: Logger
+  /** For tests: fill freed slots with rubbish, so that one that is used after it was freed is seen. */
+  readonly poisonFreedSlots?: boolean
+}
+
+/** The options that always have a value, and those that have none by default. */
+export type CheckedOptions = Required<Omit<WorkerOptions, OptionalName>> &
+  Pick<WorkerOptions, OptionalName> & { readonly parameters: Parameters }
+
+type OptionalName = 'networkKeySeed' | 'bind' | 'metrics' | 'peerDiscovery' | 'primary'
+
+const NAMES = [
+  'keys',
+  'committee',
+  'workerId',
+  'store',
+  'parameters',
+  'networkKeySeed',
+  'bind',
+  'clients',
+  'metrics',
+  'peerDiscovery',
+  'primary',
+  'benchmark',
+  'log',
+  'poisonFreedSlots',
+] as const satisfies readonly (keyof WorkerOptions)[]
+
+/** Errors: `TypeError` and `RangeError`, which name the option; `ERR_PARAMETERS_MALFORMED` for what is in `parameters`. */
+export function checkWorkerOptions(options: unknown): CheckedOptions {
+  const given = objectArgument('options', options, 'the options of startWorker')
+  refuseUnknownKeys('options', given, NAMES)
+  const { keys, committee, store } = given
+  /** An option that may be left out; `undefined` leaves it out too. */
+  const optional = <T>(name: (typeof NAMES)[number], check: (name: string, value: unknown) => T): T | undefined =>
+    given[name] === undefined ? undefined : check(name, given[name])
+  const only = <K extends OptionalName>(name: K, value: WorkerOptions[K] | undefined) =>
+    (value === undefined ? {} : { [name]: value }) as Pick<WorkerOptions, K>
+  return {
+    keys: keysArgument('keys', keys),
+    committee: committeeArgument('committee', committee),
+    store: pathArgument('store', store),
+    workerId: optional('workerId', (name, value) => integerArgument(name, value, 0, WORKER_ID_MAX)) ?? 0,
+    parameters: checkParameters(optional('parameters', objectArgument) ?? {}, 'parameters'),
+    clients: optional('clients', booleanArgument) ?? false,
+    benchmark: optional('benchmark', booleanArgument) ?? false,
+    poisonFreedSlots: optional('poisonFreedSlots', booleanArgument) ?? false,
+    log: optional('log', loggerArgument) ?? createLogger('narval::worker', 'info'),
+    ...only('networkKeySeed', optional('networkKeySeed', copiedSeed)),
+    ...only('bind', optional('bind', ipArgument)),
+    ...only('metrics', optional('metrics', addressArgument)),
+    ...only('peerDiscovery', optional('peerDiscovery', discoveryArgument)),
+    ...only('primary', optional('primary', functionArgument<NonNullable<WorkerOptions['primary']>>)),
+  }
+}
+
+/** Where listeners bind that were given no address: this machine alone reaches them. */
+export function loopbackFor(host: string): string {
+  return isIPv6(host) ? '::1' : '127.0.0.1'
+}
+
+/** Whether an address of the committee file is one that only this machine has. */
+export function isLoopback(host: string): boolean {
+  return host.startsWith('127.') || host === '::1' || host === 'localhost'
+}
+
+/**
+ * A committee is taken to pieces and made anew: one that came over `postMessage` or JSON has lost its methods, and one
+ * that was put together by hand may lack anything.
+ */
+function committeeArgument(name: string, value: unknown): Committee {
+  const expected = 'a committee, as readCommittee and parseCommittee give it'
+  const { authorities, indexOf } = objectArgument(name, value, expected)
+  if (!Array.isArray(authorities) || typeof indexOf !== 'function') throw wrongType(name, expected, value)
+  try {
+    return parseCommittee(committeeFileOf(value as Committee), name)
+  } catch (error) {
+    if (error instanceof NarvalError) throw error
+    throw new TypeError(`${name}: expected ${expected}: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+function copiedSeed(name: string, value: unknown): Uint8Array {
+  return new Uint8Array(bytesArgument(name, value, SEED_BYTES))
+}
+
+function ipArgument(name: string, value: unknown): string {
+  const host = textArgument(name, value)
+  if (isIP(host) === 0) throw new RangeError(`${name}: expected an IPv4 or IPv6 address, without brackets and port`)
+  return host
+}
+
+function addressArgument(name: string, value: unknown): TcpAddress {
+  const address = objectArgument(name, value, '{ host, port }')
+  refuseUnknownKeys(name, address, ['host', 'port'])
+  return {
+    host: ipArgument(`${name}.host`, address.host),
+    port: integerArgument(`${name}.port`, address.port, 1, 65_535),
+  }
+}
+
+function discoveryArgument(name: string, value: unknown): PeerDiscovery {
+  const modules = arrayArgument(name, value, PEER_DISCOVERY_MAX)
+  return modules.map((module, index) => functionArgument(`${name}[${index}]`, module)) as PeerDiscovery
+}
+
+function loggerArgument(name: string, value: unknown): Logger {
+  if (typeof value !== 'object' || value === null)
+    throw wrongType(name, `an object with ${LOG_LEVELS.join(', ')}`, value)
+  for (const level of LOG_LEVELS) functionArgument(`${name}.${level}`, (value as Record<string, unknown>)[level])
+  return value as Logger
+}
