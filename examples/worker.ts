@@ -2,7 +2,7 @@
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { generateKeys, parseCommittee, startWorker, transactions } from '../src/index.js'
+import { generateKeys, parseCommittee, startWorker, transactions } from 'narval-node'
 
 // In a real committee: readKeys('keys.json') and readCommittee('committee.json').
 const keys = generateKeys()

@@ -2,7 +2,7 @@
  * narval as a library: a Narwhal worker in your process.
  *
  * ```ts
- * import { readCommittee, readKeys, startWorker } from 'narval'
+ * import { readCommittee, readKeys, startWorker } from 'narval-node'
  *
  * const worker = await startWorker({
  *   keys: readKeys('.node-0.json'),
