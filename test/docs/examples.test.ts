@@ -74,15 +74,15 @@ function anchors(document: string): Set<string> {
 }
 
 describe('the example', () => {
-  test('is what the README shows, but for the name of the package', () => {
-    expect(blocks(readme, 'ts')).toEqual([example.replace("'../src/index.js'", "'narval'")])
+  test('is what the README shows', () => {
+    expect(blocks(readme, 'ts')).toEqual([example])
   })
 
   test('certifies its transaction and prints it', async () => {
     const directory = temporaryDirectory()
     const port = await freePorts(5)
     const source = example
-      .replace("'../src/index.js'", `'${pathToFileURL(join(root, 'dist/index.js'))}'`)
+      .replace("'narval-node'", `'${pathToFileURL(join(root, 'dist/index.js'))}'`)
       .replaceAll(/127\.0\.0\.1:400(\d)/g, (_, digit: string) => `127.0.0.1:${port + Number(digit)}`)
     const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 }
     const file = join(directory, 'worker.mjs')

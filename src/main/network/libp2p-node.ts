@@ -12,8 +12,7 @@ import { DIAL_TIMEOUT_MS, HELLO_TIMEOUT_MS, SOCKET_BUFFER_BYTES } from '../../sh
 import type { Gate } from './gate.js'
 import { leanNoise } from './lean-noise.js'
 import { leanYamux } from './lean-yamux.js'
-
-export type PeerDiscovery = NonNullable<Libp2pOptions['peerDiscovery']>
+import type { PeerDiscovery } from './peer-discovery.js'
 
 export interface Libp2pNodeOptions {
   /** Seed of the worker's network key, 32 bytes. */
@@ -60,7 +59,9 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
     transports: [gate === undefined ? transport : gate.guard(transport)],
     connectionEncrypters: [leanNoise(onAsShipped)],
     streamMuxers: [leanYamux(STREAMS_PER_CONNECTION_MAX, onAsShipped)],
-    ...(options.peerDiscovery && { peerDiscovery: options.peerDiscovery }),
+    ...(options.peerDiscovery && {
+      peerDiscovery: [...options.peerDiscovery] as NonNullable<Libp2pOptions['peerDiscovery']>,
+    }),
     connectionGater: {
       // Committee addresses are private ones as often as not.
       denyDialMultiaddr: () => false,

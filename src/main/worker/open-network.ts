@@ -11,8 +11,9 @@ import { checkHello } from '../../shared/wire/hello-check.js'
 import type { Logger } from '../lib/log.js'
 import { NODE_VERSION } from '../lib/version.js'
 import { Gate } from '../network/gate.js'
-import { createLibp2pNode, type PeerDiscovery } from '../network/libp2p-node.js'
+import { createLibp2pNode } from '../network/libp2p-node.js'
 import { Network, type NetworkHandlers } from '../network/network.js'
+import type { PeerDiscovery } from '../network/peer-discovery.js'
 import type { PeerTable } from '../network/peer-table.js'
 
 export interface OpenNetworkOptions {

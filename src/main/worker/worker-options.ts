@@ -21,7 +21,7 @@ import { SEED_BYTES, WORKER_ID_MAX } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
 import type { WorkerPrimaryMessage } from '../../shared/wire/primary-messages.js'
 import { createLogger, LOG_LEVELS, type Logger } from '../lib/log.js'
-import type { PeerDiscovery } from '../network/libp2p-node.js'
+import type { PeerDiscovery } from '../network/peer-discovery.js'
 import { PEER_DISCOVERY_MAX } from './limits.js'
 
 export interface WorkerOptions {

@@ -1,0 +1,122 @@
+/**
+ * The package as somebody gets it: packed, installed in an empty project, and used from there. The registry is asked for
+ * what it depends on.
+ */
+import { execFile } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import ts from 'typescript'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { freePorts } from '../../src/main/local/ports.js'
+import { v8FlagsFor } from '../../src/shared/runtime/v8-flags.js'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const directory = mkdtempSync(join(tmpdir(), 'narval-package-'))
+const app = join(directory, 'app')
+const INSTALL_MS = 600_000
+const execute = promisify(execFile)
+const npm = (cwd: string, ...args: string[]) =>
+  execute('npm', [...args, '--no-audit', '--no-fund', '--prefer-offline'], { cwd, maxBuffer: 2 ** 26 })
+const node = (...args: string[]) => execute(process.execPath, args, { cwd: app, env: { ...process.env, TMPDIR: app } })
+
+let said = ''
+
+function makeProject(path: string): void {
+  mkdirSync(path)
+  writeFileSync(join(path, 'package.json'), JSON.stringify({ name: 'app', private: true }))
+}
+
+beforeAll(async () => {
+  // It is built already, before all tests.
+  await npm(root, 'pack', '--ignore-scripts', '--pack-destination', directory)
+  const [tarball] = readdirSync(directory).filter((name) => name.endsWith('.tgz'))
+  makeProject(app)
+  const { stdout, stderr } = await npm(app, 'install', join(directory, tarball!))
+  said = `${stdout}${stderr}`
+}, INSTALL_MS)
+
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
+
+/** The example of the package, with ports that are free here, as the JavaScript that Node runs. */
+async function exampleOf(project: string): Promise<string> {
+  const source = readFileSync(join(project, 'node_modules/narval-node/examples/worker.ts'), 'utf8')
+  const port = await freePorts(5)
+  const here = source.replaceAll(/127\.0\.0\.1:400(\d)/g, (_, digit: string) => `127.0.0.1:${port + Number(digit)}`)
+  const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 }
+  const file = join(project, 'worker.mjs')
+  writeFileSync(file, ts.transpileModule(here, { compilerOptions }).outputText)
+  return file
+}
+
+describe('the packed package', () => {
+  it('installs without a warning that Node is too old for something in it', () => {
+    expect(said).not.toContain('EBADENGINE')
+    expect(said).toMatch(/added \d+ packages/)
+  })
+
+  it('has an example that runs from there', async () => {
+    const { stdout } = await node(...v8FlagsFor(process.versions.node), await exampleOf(app))
+    expect(stdout.trim().split('\n').sort()).toEqual([expect.stringMatching(/^OurBatch [\w+/]{43}=$/), 'a transaction'])
+  })
+
+  it('has the same names for import and require', async () => {
+    const print = 'console.log(Object.keys(narval).filter((name) => !/^(default|__|module)/.test(name)).sort().join())'
+    const imported = await node('--input-type=module', '-e', `import * as narval from 'narval-node'; ${print}`)
+    const required = await node('-e', `const narval = require('narval-node'); ${print}`)
+    expect(imported.stdout).toContain('startWorker')
+    expect(required.stdout).toBe(imported.stdout)
+    expect(required.stderr).toBe('')
+  })
+
+  it.each(['NodeNext', 'ESNext'])(
+    'has types that are complete, checked without skipLibCheck for %s',
+    async (module) => {
+      const source = readFileSync(join(app, 'node_modules/narval-node/examples/worker.ts'), 'utf8')
+      writeFileSync(join(app, 'typed.mts'), source)
+      const program = ts.createProgram([join(app, 'typed.mts')], {
+        strict: true,
+        noEmit: true,
+        skipLibCheck: false,
+        target: ts.ScriptTarget.ES2022,
+        lib: ['lib.es2022.d.ts'],
+        module: module === 'NodeNext' ? ts.ModuleKind.NodeNext : ts.ModuleKind.ESNext,
+        moduleResolution: module === 'NodeNext' ? ts.ModuleResolutionKind.NodeNext : ts.ModuleResolutionKind.Bundler,
+        types: ['node'],
+        typeRoots: [join(root, 'node_modules/@types')],
+      })
+      const problems = ts
+        .getPreEmitDiagnostics(program)
+        .map(({ file, messageText }) => `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`)
+      expect(problems).toEqual([])
+    },
+  )
+
+  it('has the command narval', async () => {
+    const { stdout } = await execute(join(app, 'node_modules/.bin/narval'), ['--help'], { cwd: app })
+    expect(stdout).toMatch(/^Usage: narval /)
+  })
+})
+
+describe('the package from git', () => {
+  it(
+    'is built as it is installed, and its example runs',
+    async () => {
+      const clone = join(directory, 'clone')
+      await execute('git', ['clone', '--quiet', '--no-hardlinks', root, clone])
+      const project = join(directory, 'from-git')
+      makeProject(project)
+      const { stdout, stderr } = await npm(project, 'install', `git+file://${clone}`)
+      expect(`${stdout}${stderr}`).not.toContain('EBADENGINE')
+      const example = await exampleOf(project)
+      const run = await execute(process.execPath, [...v8FlagsFor(process.versions.node), example], {
+        cwd: project,
+        env: { ...process.env, TMPDIR: project },
+      })
+      expect(run.stdout).toContain('a transaction')
+    },
+    INSTALL_MS,
+  )
+})
