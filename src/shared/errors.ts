@@ -25,6 +25,7 @@ export type ErrorCode =
   | 'ERR_STORE_FOREIGN'
   | 'ERR_STORE_FORMAT'
   | 'ERR_STORE_DAMAGED'
+  | 'ERR_STORE_SETTINGS'
   | 'ERR_STORE_WRITE'
   | 'ERR_BATCH_NOT_FOUND'
   // transactions and batches

@@ -21,6 +21,7 @@ export function openStore(directory: string, events: Partial<StoreEvents> = {}):
       },
       onNotice: () => {},
       onDeleted: () => {},
+      onDamaged: () => {},
       ...events,
     },
   )

@@ -77,6 +77,15 @@ function addProcessor(registry: Registry, row: Counters<'processor'>): void {
   addSum(registry, 'narval_batches_deleted_total', 'Batches deleted from the store by retention.', () =>
     row.get('deletedBatches'),
   )
+  addSum(
+    registry,
+    'narval_batches_damaged_total',
+    'Stored batches that were read and are not what their digests name.',
+    () => row.get('damagedBatches'),
+  )
+  addLevel(registry, 'narval_store_file_bytes', "Bytes of the store's file, with free pages.", () =>
+    row.get('storeFileBytes'),
+  )
   addLevel(registry, 'narval_store_bytes', 'Bytes of the store.', () => row.get('storeBytes'))
   addLevel(registry, 'narval_store_full', '1 while the store is at store_bytes_max and takes no batches.', () =>
     row.get('storeFull'),

@@ -38,6 +38,10 @@ const PROCESSOR = [
   /** Sum over the batches of the ms from the start of their processing to their commit. */
   'commitMs',
   'deletedBatches',
+  /** Stored batches that were found to be others than their digests name. */
+  'damagedBatches',
+  /** Bytes of the store's file, with the pages in it that are free. */
+  'storeFileBytes',
 ] as const
 
 const QUORUM_WAITER = ['acks', 'certified', 'entries'] as const

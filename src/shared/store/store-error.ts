@@ -19,14 +19,19 @@ export function checkFreeSpace(directory: string): void {
 /** An error of the file system's or LMDB's. A write that the disk had no room for may come as any of several. */
 export function storeError(directory: string, error: unknown): NarvalError {
   const message = error instanceof Error ? error.message : String(error)
-  const isFull = /no space|ENOSPC|MDB_MAP_FULL/i.test(message) || freeBytes(directory) < STORE_FREE_BYTES_MIN
   return new NarvalError(
     'ERR_STORE_WRITE',
-    isFull
+    isFull(directory, error)
       ? `no space left on the device of ${directory}: make room, then start the node again; nothing acknowledged is lost`
       : `cannot write to ${directory}: ${message}`,
     { cause: error },
   )
+}
+
+/** True if it is for want of room that a write failed. */
+export function isFull(directory: string, error: unknown): boolean {
+  const message = error instanceof Error ? error.message : String(error)
+  return /no space|ENOSPC|MDB_MAP_FULL/i.test(message) || freeBytes(directory) < STORE_FREE_BYTES_MIN
 }
 
 function freeBytes(directory: string): number {

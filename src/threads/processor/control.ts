@@ -19,6 +19,8 @@ export async function answerRequest(request: ProcessorRequest, store: Store, pro
     case 'find': {
       // What is being stored now would be asked of a peer otherwise.
       await processor.settled(request.digests)
+      // What is damaged is not there from then on.
+      for (const digest of request.digests) await store.verified(digest)
       if (request.touch) await Promise.all(request.digests.map((digest) => store.touch(digest)))
       return { answer: request.digests.map((digest) => store.find(digest)?.author), transfer: [] }
     }
@@ -33,7 +35,7 @@ export async function answerRequest(request: ProcessorRequest, store: Store, pro
       return { answer: store.unreported(request.after, WALK_CHUNK), transfer: [] }
     case 'recent': {
       const from = store.stamp > request.rounds ? store.stamp - request.rounds : 0n
-      return { answer: store.since(from, request.after, WALK_CHUNK), transfer: [] }
+      return { answer: await store.since(from, request.after, WALK_CHUNK), transfer: [] }
     }
   }
 }

@@ -116,7 +116,7 @@ export class Processor {
       return
     }
     const storing = this.storing.get(digestKey(digest))
-    const again = storing !== undefined || store.find(digest) !== undefined
+    const again = storing !== undefined || store.holds(digest, bytes)
     if (!again && this.isFull) {
       this.refuse(work, check.sequence, digest, 'store-full', `${store.bytes} bytes are stored`)
       return

@@ -5,7 +5,8 @@
 import assert from 'node:assert'
 import { FLUSH_DEADLINE_MS } from '../../shared/constants.js'
 import type { NarvalError } from '../../shared/errors.js'
-import { storeError } from '../../shared/store/store-error.js'
+import { recordFlushFailure } from '../../shared/store/flush-failure.js'
+import { isFull, storeError } from '../../shared/store/store-error.js'
 import { CommitGroups } from './commit-groups.js'
 
 /** What LMDB returns for a write: resolves at the commit, `flushed` at the flush. */
@@ -16,6 +17,7 @@ export class StoreWrites {
   private readonly directory: string
   private readonly onFatal: (error: NarvalError) => void
   private readonly groups = new CommitGroups()
+  private lastFlush: Promise<unknown> = Promise.resolve()
 
   constructor(directory: string, onFatal: (error: NarvalError) => void) {
     this.directory = directory
@@ -57,20 +59,40 @@ export class StoreWrites {
     }
     if (level === 'stored') return
     assert(put.flushed !== undefined, 'LMDB says when a write is flushed')
+    const flushed = this.inOrder(put.flushed)
     let timer: NodeJS.Timeout | undefined
     const deadline = new Promise<'late'>((resolve) => {
       timer = setTimeout(resolve, FLUSH_DEADLINE_MS, 'late')
     })
-    const outcome = await Promise.race([put.flushed, deadline])
+    const outcome = await Promise.race([flushed, deadline])
     clearTimeout(timer)
-    if (outcome === 'late') await this.fail(new Error(`a flush did not end within ${FLUSH_DEADLINE_MS} ms`))
+    if (outcome !== 'late') return
+    this.flushFailed(new Error(`a flush did not end within ${FLUSH_DEADLINE_MS} ms`))
+    await new Promise<never>(() => {})
+  }
+
+  /** Writes down that a flush failed, so that the next start copies the store, and ends the node. */
+  flushFailed(error: Error): void {
+    recordFlushFailure(this.directory, error.message)
+    this.onFatal(storeError(this.directory, error))
+  }
+
+  /**
+   * A flush counts when all before it have ended. One that fails never does, and LMDB says nothing; the next one succeeds,
+   * without what the failed one should have written.
+   */
+  private inOrder(flushed: Promise<unknown>): Promise<unknown> {
+    this.lastFlush = this.lastFlush.then(() => flushed)
+    return this.lastFlush
   }
 
   private async fail(error: unknown): Promise<never> {
     const cause = await ((error as { commitError?: Promise<unknown> }).commitError ?? Promise.resolve(error)).catch(
       (commitError: unknown) => commitError,
     )
-    this.onFatal(storeError(this.directory, cause))
+    const failure = storeError(this.directory, cause)
+    if (!isFull(this.directory, cause)) recordFlushFailure(this.directory, failure.message)
+    this.onFatal(failure)
     // The node is about to stop. Nothing that waits for this write may go on.
     return new Promise<never>(() => {})
   }

@@ -18,7 +18,6 @@ import {
   type IndexEntry,
   leastKey,
   openDatabases,
-  readOwned,
   roundKey,
   STORE_FORMAT,
   type StoreDatabases,
@@ -29,7 +28,9 @@ import { checkFreeSpace, storeError } from '../../shared/store/store-error.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import { Expiry } from './expiry.js'
 import { checkOwner, encodeNumber, META_FORMAT, META_RESERVED, META_ROUND, readNumber } from './store-meta.js'
+import { checkSettings, type StoreSettings } from './store-settings.js'
 import { type Put, StoreWrites } from './store-writes.js'
+import { type Damage, VerifiedReads } from './verified-reads.js'
 
 export interface StoreEvents {
   /** A write failed, or a flush did not end: nothing more can be promised. */
@@ -38,6 +39,8 @@ export interface StoreEvents {
   readonly onNotice: (text: string) => void
   /** So many batches were deleted. */
   readonly onDeleted: (count: number) => void
+  /** A stored batch is not what its digest names. An own one that was not reported cannot be sent again. */
+  readonly onDamaged: (damage: Damage, isUnreported: boolean) => void
 }
 
 const EMPTY = new Uint8Array(0)
@@ -48,6 +51,7 @@ export class Store {
   private readonly events: StoreEvents
   private readonly writes: StoreWrites
   private readonly expiry: Expiry
+  private readonly reads: VerifiedReads
   private round: bigint
   private liveBytes = 0
   /**
@@ -70,6 +74,10 @@ export class Store {
     }
     this.round = readNumber(this.databases.meta, META_ROUND)
     this.writes = new StoreWrites(options.directory, events.onFatal)
+    this.reads = new VerifiedReads({
+      databases: this.databases,
+      onDamaged: (damage) => events.onDamaged(damage, !this.isReported(damage.digest)),
+    })
     this.expiry = new Expiry({
       writes: this.writes,
       firstKept: () => this.firstKept,
@@ -102,7 +110,23 @@ export class Store {
     return this.round
   }
 
+  /** What says of a batch, unless it is being deleted or was found damaged. */
   find(digest: Uint8Array): IndexEntry | undefined {
+    return this.reads.isDamaged(digest) ? undefined : this.entryOf(digest)
+  }
+
+  /** The same, once the stored bytes were checked by the digest. */
+  async verified(digest: Uint8Array): Promise<IndexEntry | undefined> {
+    return this.reads.verify(digest, () => this.find(digest))
+  }
+
+  /** True if these very bytes are stored under the digest. */
+  holds(digest: Uint8Array, bytes: Uint8Array): boolean {
+    const entry = this.find(digest)
+    return entry !== undefined && this.reads.holds(digest, entry, bytes)
+  }
+
+  private entryOf(digest: Uint8Array): IndexEntry | undefined {
     if (this.deleting.size > 0 && this.deleting.has(digestKey(digest))) return undefined
     const value = this.databases.index.getBinary(digest)
     return value === undefined ? undefined : decodeIndexEntry(value)
@@ -111,7 +135,7 @@ export class Store {
   get(digest: Uint8Array): { author: Uint8Array; bytes: Uint8Array<ArrayBuffer> } | undefined {
     const entry = this.find(digest)
     if (entry === undefined) return undefined
-    const bytes = readOwned(this.databases.batches, roundKey(entry.placed, digest))
+    const bytes = this.reads.read(digest, entry)
     return bytes === undefined ? undefined : { author: entry.author, bytes }
   }
 
@@ -124,9 +148,15 @@ export class Store {
     assert(digest.length === DIGEST_BYTES)
     this.liveBytes += storedBytes(bytes.length)
     this.expiry.putBegins()
+    const replaced = this.reads.isDamaged(digest) ? this.entryOf(digest) : undefined
+    if (replaced !== undefined) this.liveBytes -= storedBytes(replaced.byteLength)
     const put = (): Put => {
       const { batches, index, stamps, unreported } = this.databases
       const stamp = this.round
+      if (replaced !== undefined) {
+        void batches.remove(roundKey(replaced.placed, digest))
+        void stamps.remove(roundKey(replaced.stamp, digest))
+      }
       const batch: Put = batches.put(roundKey(stamp, digest), bytes)
       index.put(digest, encodeIndexEntry({ stamp, placed: stamp, author, byteLength: bytes.length }))
       stamps.put(roundKey(stamp, digest), EMPTY)
@@ -134,7 +164,13 @@ export class Store {
       this.expiry.putWritten()
       return batch
     }
-    await this.writes.writeBatch(put, bytes.length, this.options.level)
+    const stored = this.writes.writeBatch(put, bytes.length, this.options.level)
+    const name = digestKey(digest)
+    // What is being replaced is not deleted by its old stamp.
+    if (replaced !== undefined) this.touching.set(name, stored)
+    await stored
+    if (replaced !== undefined) this.touching.delete(name)
+    this.reads.forget(digest)
     this.expiry.putEnds()
   }
 
@@ -158,21 +194,22 @@ export class Store {
   }
 
   /** Batches with a stamp of at least `stamp`, from the one after `after`: their digests and authors. */
-  since(
+  async since(
     stamp: bigint,
     after: Uint8Array | undefined,
     limit: number,
-  ): { found: { digest: Uint8Array; author: Uint8Array }[]; next: Uint8Array | undefined } {
+  ): Promise<{ found: { digest: Uint8Array; author: Uint8Array }[]; next: Uint8Array | undefined }> {
     const keys = take(
       this.databases.stamps.getKeys({ start: after ?? leastKey(stamp), limit: limit + 1 }),
       after,
       limit,
     )
-    const found = keys.flatMap((key) => {
+    const found: { digest: Uint8Array; author: Uint8Array }[] = []
+    for (const key of keys) {
       const digest = digestOfKey(key)
-      const entry = this.find(digest)
-      return entry === undefined ? [] : [{ digest, author: entry.author }]
-    })
+      const entry = await this.verified(digest)
+      if (entry !== undefined) found.push({ digest, author: entry.author })
+    }
     return { found, next: keys.at(-1) }
   }
 
@@ -220,6 +257,22 @@ export class Store {
     return { start, end }
   }
 
+  /** Refuses settings that do not go with what is stored, and says what else does not. */
+  checkSettings(settings: Omit<StoreSettings, 'directory'>): void {
+    const { directory } = this.options
+    checkSettings(this.databases, this.bytes, { directory, ...settings }, this.events.onNotice)
+  }
+
+  /** Frees what readers that died keep in use: how many there were. */
+  clearDeadReaders(): number {
+    return this.databases.root.readerCheck()
+  }
+
+  /** A flush of the store's file failed: nothing more can be promised, and the next start is to know. */
+  flushFailed(error: Error): void {
+    this.writes.flushFailed(error)
+  }
+
   /** Leaves what is still to be deleted to the first Cleanup of the next run. */
   stopDeleting(): void {
     this.expiry.stop()
@@ -256,12 +309,13 @@ export class Store {
     for (const key of keys) {
       const digest = digestOfKey(key)
       const name = digestKey(digest)
-      const entry = this.find(digest)
+      const entry = this.entryOf(digest)
       if (entry === undefined || this.touching.has(name) || !this.isReported(digest)) continue
       void stamps.remove(key)
       void index.remove(digest)
       put = batches.remove(roundKey(entry.placed, digest))
       this.liveBytes -= storedBytes(entry.byteLength)
+      this.reads.forget(digest)
       this.deleting.add(name)
       removed.push(name)
     }

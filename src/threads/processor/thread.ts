@@ -3,6 +3,8 @@
  * message port. One long-running Piscina task. It is the store's only writer, and holds its lock.
  */
 
+import type { MessagePort } from 'node:worker_threads'
+import { encodeBase64 } from '../../shared/crypto/public-key.js'
 import type { NarvalError } from '../../shared/errors.js'
 import { Counters } from '../../shared/memory/counters.js'
 import {
@@ -25,6 +27,8 @@ import { lockStore } from '../../shared/store/lock.js'
 import { answerRequest } from './control.js'
 import { Processor } from './processor.js'
 import { Store } from './store.js'
+import { StoreWatch } from './store-watch.js'
+import type { Damage } from './verified-reads.js'
 
 /** Batches in one turn: some share a commit, and a request to the store does not wait long. */
 const BATCHES_PER_TURN = 16
@@ -38,7 +42,8 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
   const inbound = new RingConsumer(layout.rings.inboundWork, inboundWork)
   const outgoing = new RingProducer(layout.rings.processorToMain, processorToMain)
 
-  let store: Store
+  const limiter = new LogLimiter()
+  let store: Store | undefined
   let lock: { release(): void }
   try {
     lock = lockStore(task.store.directory)
@@ -59,8 +64,14 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
         counters.add('deletedBatches', count)
         processor.showStore()
       },
+      onDamaged: (damage, isUnreported) => {
+        counters.add('damagedBatches')
+        reportDamage(port, limiter, damage, isUnreported)
+      },
     })
+    store.checkSettings(task.processor)
   } catch (error) {
+    await store?.close()
     lock.release()
     reportFailure(port, error)
     return
@@ -72,7 +83,11 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
     return
   }
 
-  const limiter = new LogLimiter()
+  const watch = new StoreWatch(task.store.directory, {
+    onFileBytes: (bytes) => counters.set('storeFileBytes', bytes),
+    onFlushFailed: (error) => store.flushFailed(error),
+    clearDeadReaders: () => store.clearDeadReaders(),
+  })
   const processor = new Processor(task.processor, {
     own: new Arena(layout.own),
     inbound: new Arena(layout.inbound),
@@ -126,17 +141,33 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
     do await processor.settled()
     while (poll() > 0)
     await Promise.all(answering)
+    await watch.close()
     await store.close()
   }
   const serve = doorbell.serve(poll, () => open).then(finish)
   const failure = await Promise.race([serve, fatal])
   stopStats()
   if (failure !== undefined) {
+    void watch.close()
     lock.release()
     reportFailure(port, failure)
     throw failure
   }
   lock.release()
+}
+
+/** Loudly for what is lost unless others hold it; else a line now and then. */
+function reportDamage(port: MessagePort, limiter: LogLimiter, { digest }: Damage, isUnreported: boolean): void {
+  const more = limiter.admit(`damaged ${isUnreported}`, Date.now())
+  if (more === null) return
+  const others = more > 0 ? `, and ${more} more; \`narval check\` names all` : ''
+  report(port, {
+    type: 'log',
+    level: isUnreported ? 'error' : 'warn',
+    text: isUnreported
+      ? `An own batch that the primary was not told of is damaged in the store, and is not sent again: ${encodeBase64(digest)}${others}`
+      : `A stored batch is damaged, and counts as not stored: ${encodeBase64(digest)}${others}`,
+  })
 }
 
 /**

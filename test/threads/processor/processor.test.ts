@@ -32,7 +32,7 @@ import {
 } from '../../support/threads/processor-under-test.js'
 import { until } from '../../support/until.js'
 
-const SILENT = { onFatal: () => {}, onNotice: () => {}, onDeleted: () => {} }
+const SILENT = { onFatal: () => {}, onNotice: () => {}, onDeleted: () => {}, onDamaged: () => {} }
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 
 function storeOptions(directory: string, options: Partial<StoreOptions> = {}): StoreOptions {
@@ -51,6 +51,7 @@ function openStore(
     },
     onNotice: () => {},
     onDeleted,
+    onDamaged: () => {},
   })
   onTestFinished(() => store.close())
   return store
