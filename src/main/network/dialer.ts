@@ -5,12 +5,14 @@
  * Of the addresses in the peer's own hello, and of those that discovery has told of, which may be anybody's and lead
  * nowhere, a few are tried in each attempt: the committee file's is not to wait for all of them.
  */
+
 import {
   DIAL_BACKOFF_MAX_MS,
   DIAL_BACKOFF_MIN_MS,
   DIAL_DEFERENCE_MS,
   DISCOVERED_PER_ATTEMPT,
 } from '../../shared/constants.js'
+import { unsupervised } from '../lib/supervisor.js'
 import { PEER_ADDRESSES_PER_ATTEMPT, STABLE_CONNECTION_MS } from './limits.js'
 import type { Peer } from './peer-table.js'
 
@@ -24,21 +26,25 @@ export interface DialerDependencies {
   readonly nowMs: () => number
   /** A number in [0, 1). */
   readonly random: () => number
+  /** Takes the failure of what nobody waits for. */
+  readonly watch?: (what: string, promise: Promise<unknown>) => void
   /** Resolves after so long, or when it is all over. */
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>
 }
 
 export class Dialer {
   private readonly dependencies: DialerDependencies
+  private readonly watch: NonNullable<DialerDependencies['watch']>
   private readonly closing = new AbortController()
   private readonly wakers = new Map<Peer, () => void>()
 
   constructor(dependencies: DialerDependencies) {
     this.dependencies = dependencies
+    this.watch = dependencies.watch ?? unsupervised.watch
   }
 
   start(peers: readonly Peer[]): void {
-    for (const peer of peers) void this.keepDialled(peer)
+    for (const peer of peers) this.watch('dialling', this.keepDialled(peer))
   }
 
   /** The peer has no connection any more. */

@@ -35,6 +35,8 @@ export interface FrameStreamHandlers {
   readonly onEnd?: () => void
   /** The stream is gone, for whatever reason. Called once. */
   readonly onClosed: () => void
+  /** A handler threw, which is a bug of ours. Without this the exception is the process's. */
+  readonly onFailed?: ((error: unknown) => void) | undefined
 }
 
 export interface FrameStreamOptions {
@@ -64,14 +66,14 @@ export class FrameStream {
   constructor(stream: Stream, handlers: FrameStreamHandlers, options: FrameStreamOptions = {}) {
     this.stream = stream
     this.handlers = handlers
-    stream.addEventListener('message', (event) => this.onMessage(event.data))
+    stream.addEventListener('message', (event) => this.run(() => this.onMessage(event.data)))
     // Not `remoteCloseWrite`, which overtakes what waits to be read while the stream is paused.
-    stream.addEventListener('end', () => this.onRemoteEnd())
-    stream.addEventListener('close', () => this.onClosed())
+    stream.addEventListener('end', () => this.run(() => this.onRemoteEnd()))
+    stream.addEventListener('close', () => this.run(() => this.onClosed()))
     this.expect(options)
     // A peer can end or reset a stream before it is handed over: its events have been by then.
-    if (stream.readableEnded) queueMicrotask(() => this.onRemoteEnd())
-    if (stream.status !== 'open') queueMicrotask(() => this.onClosed())
+    if (stream.readableEnded) queueMicrotask(() => this.run(() => this.onRemoteEnd()))
+    if (stream.status !== 'open') queueMicrotask(() => this.run(() => this.onClosed()))
   }
 
   get isClosed(): boolean {
@@ -84,7 +86,7 @@ export class FrameStream {
     this.stallMs = options.stallMs ?? FRAME_STALL_MS
     this.owesFrames = options.owesFrames ?? false
     clearInterval(this.stallTimer)
-    this.stallTimer = setInterval(() => this.checkStall(), this.stallMs / 4)
+    this.stallTimer = setInterval(() => this.run(() => this.checkStall()), this.stallMs / 4)
     this.stallTimer.unref()
   }
 
@@ -116,6 +118,20 @@ export class FrameStream {
   abort(reason: string): void {
     if (!this.closed) this.stream.abort(new Error(reason))
     this.onClosed()
+  }
+
+  /** What the event loop calls of this stream. */
+  private run(handle: () => void): void {
+    const { onFailed } = this.handlers
+    if (onFailed === undefined) {
+      handle()
+      return
+    }
+    try {
+      handle()
+    } catch (error) {
+      onFailed(error)
+    }
   }
 
   private onMessage(data: Uint8Array | Iterable<Uint8Array>): void {

@@ -13,6 +13,7 @@ import type { PeerRefusal } from '../../shared/refusals.js'
 import type { AckLevelCode } from '../../shared/wire/ack.js'
 import type { HelloVerdict } from '../../shared/wire/hello-check.js'
 import type { Logger } from '../lib/log.js'
+import { type Supervisor, unsupervised } from '../lib/supervisor.js'
 import { dialableOfHello, hostOf, isDialableDiscovery } from './dialable.js'
 import { Dialer } from './dialer.js'
 import { DiscoveredAddresses } from './discovered-addresses.js'
@@ -27,6 +28,8 @@ import { HELLO_PROTOCOL, PEER_PROTOCOLS, type PeerProtocol } from './protocols.j
 const PROBE_PROTOCOL = '/narval/probe/1'
 
 export interface NetworkDependencies {
+  /** Takes what our own handlers throw. */
+  readonly supervisor?: Supervisor
   readonly node: Libp2p
   /** Where it listens, for messages. */
   readonly listen: TcpAddress
@@ -67,6 +70,7 @@ interface Unverified {
 export class Network {
   private readonly dependencies: NetworkDependencies
   private readonly handlers: NetworkHandlers
+  private readonly supervisor: Supervisor
   private readonly dialer: Dialer
   /** Connections whose hello is not over, by id: those that came in, which the gate bounds, and our own dials. */
   private readonly unverified = new Map<string, Unverified>()
@@ -77,12 +81,14 @@ export class Network {
   constructor(dependencies: NetworkDependencies, handlers: NetworkHandlers) {
     this.dependencies = dependencies
     this.handlers = handlers
+    this.supervisor = dependencies.supervisor ?? unsupervised
     this.peerLog = new PeerLog({ log: dependencies.log, nowMs: () => performance.now() })
     this.dialer = new Dialer({
       dial: (peer, address) => this.dial(peer, address),
       defersTo: (peer) => Buffer.compare(dependencies.ownKey, peer.publicKey) > 0,
       discovered: (peer, count) => this.discovered.next(count, (peerId) => dependencies.peers.mayBe(peer, peerId)),
       random: Math.random,
+      watch: this.supervisor.watch,
       nowMs: () => performance.now(),
       pause: async (ms, signal) => void (await sleep(ms, undefined, { signal }).catch(() => {})),
     })
@@ -92,13 +98,19 @@ export class Network {
     const { listen, node, peers } = this.dependencies
     const committeeHosts = new Set(peers.peers.flatMap(({ address }) => hostOf(address) ?? []))
     const streamLimits = { maxInboundStreams: 4, maxOutboundStreams: 8 }
-    await node.handle(HELLO_PROTOCOL, (stream, connection) => this.onHelloStream(stream, connection), streamLimits)
+    const { guard } = this.supervisor
+    const onHello = guard('a hello', (stream: Stream, connection: Connection) => this.onHelloStream(stream, connection))
+    await node.handle(HELLO_PROTOCOL, onHello, streamLimits)
     for (const protocol of PEER_PROTOCOLS) {
-      const admit = (stream: Stream, connection: Connection): void => this.admitStream(protocol, stream, connection)
+      const admit = guard('a stream', (stream: Stream, connection: Connection) =>
+        this.admitStream(protocol, stream, connection),
+      )
       await node.handle(protocol, admit, streamLimits)
     }
-    node.addEventListener('connection:open', ({ detail }) => this.onConnection(detail))
-    node.addEventListener('connection:close', ({ detail }) => this.onConnectionClosed(detail))
+    const onOpen = guard('a connection', (connection: Connection) => this.onConnection(connection))
+    const onClose = guard('the end of a connection', (connection: Connection) => this.onConnectionClosed(connection))
+    node.addEventListener('connection:open', ({ detail }) => onOpen(detail))
+    node.addEventListener('connection:close', ({ detail }) => onClose(detail))
     node.addEventListener('peer:discovery', ({ detail }) => {
       if (detail.id.equals(node.peerId)) return
       for (const multiaddr of detail.multiaddrs) {
@@ -167,7 +179,7 @@ export class Network {
       this.refuse(connection, 'hello-timeout', `no hello within ${HELLO_TIMEOUT_MS} ms`)
     }, HELLO_TIMEOUT_MS)
     this.unverified.set(connection.id, { connection, helloBegun: false, settle: () => clearTimeout(timer) })
-    void this.sayHello(connection)
+    this.supervisor.watch('a hello', this.sayHello(connection))
   }
 
   private async sayHello(connection: Connection): Promise<void> {
@@ -189,7 +201,7 @@ export class Network {
       return
     }
     pending.helloBegun = true
-    void this.runHello(stream, connection, 'listener')
+    this.supervisor.watch('a hello', this.runHello(stream, connection, 'listener'))
   }
 
   private async runHello(stream: Stream, connection: Connection, role: 'dialler' | 'listener'): Promise<void> {

@@ -65,11 +65,20 @@ export type OnRefused = (refusal: PeerRefusal, detail: string) => void
 export class Router {
   private readonly stages: () => AcceptingStages
   private readonly onRefused: (peer: number, refusal: PeerRefusal, detail: string) => void
+  private readonly onFailed: ((error: unknown) => void) | undefined
 
-  /** @param stages asked for each stream, since stages and router know each other */
-  constructor(stages: () => AcceptingStages, onRefused: (peer: number, refusal: PeerRefusal, detail: string) => void) {
+  /**
+   * @param stages asked for each stream, since stages and router know each other
+   * @param onFailed a stage threw at a frame
+   */
+  constructor(
+    stages: () => AcceptingStages,
+    onRefused: (peer: number, refusal: PeerRefusal, detail: string) => void,
+    onFailed?: (error: unknown) => void,
+  ) {
     this.stages = stages
     this.onRefused = onRefused
+    this.onFailed = onFailed
   }
 
   /** A verified peer opened a stream. */
@@ -86,7 +95,7 @@ export class Router {
 
   /** We opened a stream to a peer: `begin` makes the session that takes what comes back. */
   open(peer: number, stream: Stream, begin: (frames: FrameStream) => Session | undefined): FrameStream {
-    return serve(stream, begin, (refusal, detail) => this.onRefused(peer, refusal, detail))
+    return serve(stream, begin, (refusal, detail) => this.onRefused(peer, refusal, detail), this.onFailed)
   }
 }
 
@@ -95,6 +104,7 @@ export function serve(
   stream: Stream,
   begin: (frames: FrameStream) => Session | undefined,
   onRefused: OnRefused,
+  onFailed?: (error: unknown) => void,
 ): FrameStream {
   let session: Session | undefined
   const frames = new FrameStream(stream, {
@@ -102,6 +112,7 @@ export function serve(
     onRefused,
     onEnd: () => session?.onEnd?.(),
     onClosed: () => session?.onClosed(),
+    onFailed,
   })
   session = begin(frames)
   if (session !== undefined) frames.expect(session)

@@ -9,6 +9,7 @@ import { ACK_LEVELS } from '../../shared/wire/ack.js'
 import { encodeHello } from '../../shared/wire/hello.js'
 import { checkHello } from '../../shared/wire/hello-check.js'
 import type { Logger } from '../lib/log.js'
+import type { Supervisor } from '../lib/supervisor.js'
 import { NODE_VERSION } from '../lib/version.js'
 import { Gate } from '../network/gate.js'
 import { createLibp2pNode } from '../network/libp2p-node.js'
@@ -32,11 +33,12 @@ export interface OpenNetworkOptions {
 export interface OpenNetworkDependencies {
   readonly peers: PeerTable
   readonly log: Logger
+  readonly supervisor: Supervisor
 }
 
 export async function openNetwork(
   options: OpenNetworkOptions,
-  { log, peers }: OpenNetworkDependencies,
+  { log, peers, supervisor }: OpenNetworkDependencies,
   handlers: NetworkHandlers,
 ): Promise<{ readonly network: Network; readonly peerId: string }> {
   const { bind, committee, keys, networkKeySeed, ownIndex, parameters, peerDiscovery, workerId } = options
@@ -101,7 +103,7 @@ export async function openNetwork(
       },
     })
   const network = new Network(
-    { node, gate, listen, peers, log, ownKey: keys.publicKey, ackLevel, ownHello, checkHello: check },
+    { supervisor, node, gate, listen, peers, log, ownKey: keys.publicKey, ackLevel, ownHello, checkHello: check },
     handlers,
   )
   await network.start()

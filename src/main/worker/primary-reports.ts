@@ -3,11 +3,12 @@
  * mark in the store, all of a tick at once.
  */
 import type { ProcessorClient } from '../thread-host/processor-client.js'
-import { ignoreClosed } from './ignore-closed.js'
 import type { PrimaryLink, PrimaryReport } from './primary-link/primary-link.js'
 
 export interface PrimaryReportsDependencies {
   readonly processor: Pick<ProcessorClient, 'ask'>
+  /** Takes the failure of what nobody waits for. */
+  readonly watch: (what: string, promise: Promise<unknown>) => void
   readonly count: (type: PrimaryReport['type']) => void
 }
 
@@ -59,6 +60,7 @@ export class PrimaryReports {
     if (this.delivered.length === 0) return
     const digests = this.delivered
     this.delivered = []
-    this.dependencies.processor.ask({ type: 'reported', digests }).catch(ignoreClosed)
+    const { processor, watch } = this.dependencies
+    watch('marking what was reported', processor.ask({ type: 'reported', digests }))
   }
 }

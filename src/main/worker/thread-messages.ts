@@ -1,17 +1,19 @@
 /** What the other threads say, to the stages that it is for. */
 import type { BatchMakerToMain } from '../../shared/memory/dialogue/batch-maker.js'
 import type { ProcessorToMain } from '../../shared/memory/dialogue/processor.js'
+import type { Supervisor } from '../lib/supervisor.js'
 import type { OwnBatch } from './dissemination/own-batch.js'
-import { ignoreClosed } from './ignore-closed.js'
 import type { Wiring } from './wiring.js'
 
 export class ThreadMessages {
   private readonly stages: Wiring
+  private readonly supervisor: Supervisor
   /** Slots of the batch-maker's; those beyond are for sending again. */
   private readonly ownSlots: number
 
-  constructor(stages: Wiring, ownSlots: number) {
+  constructor(stages: Wiring, ownSlots: number, supervisor: Supervisor) {
     this.stages = stages
+    this.supervisor = supervisor
     this.ownSlots = ownSlots
   }
 
@@ -47,10 +49,10 @@ export class ThreadMessages {
       dissemination.onSealed(message)
       return
     }
-    processor
+    const reserved = processor
       .ask({ type: 'reserve-sequences' })
       .then(({ start, end }) => rings.toBatchMaker({ kind: 'range', start, end }))
-      .catch(ignoreClosed)
+    this.supervisor.watch('reserving sequences', reserved)
   }
 
   private onProcessor(message: ProcessorToMain): void {

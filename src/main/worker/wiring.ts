@@ -18,6 +18,7 @@ import type { PeerRefusal } from '../../shared/refusals.js'
 import { ACK_LEVELS } from '../../shared/wire/ack.js'
 import { transactionBytesMax } from '../../shared/wire/batch.js'
 import { SlotPool } from '../lib/slot-pool.js'
+import type { Supervisor } from '../lib/supervisor.js'
 import { type Health, healthOf } from '../metrics/health.js'
 import { WorkerMetrics } from '../metrics/metrics.js'
 import type { NetworkHandlers } from '../network/network.js'
@@ -31,7 +32,6 @@ import { BatchStreams } from './dissemination/batch-streams.js'
 import { Dissemination } from './dissemination/dissemination.js'
 import { Resender } from './dissemination/resender.js'
 import { GcRelief } from './gc-relief.js'
-import { ignoreClosed } from './ignore-closed.js'
 import { InboundBatches } from './inbound/inbound-batches.js'
 import { metricSources } from './metric-sources.js'
 import type { PrimaryHandlers } from './primary-link/primary-inbox.js'
@@ -59,6 +59,8 @@ export interface WiringHandlers {
   readonly isOpen: () => boolean
   /** A peer holds things up: its connection is to be closed. */
   readonly onStuck: (peer: number, why: string) => void
+  /** Takes what handlers throw that the event loop calls. */
+  readonly supervisor: Supervisor
   /** The worker cannot go on. */
   readonly onFailed: (error: NarvalError) => void
 }
@@ -112,11 +114,13 @@ export class Wiring {
     })
     this.reports = new PrimaryReports({
       processor: this.processor,
+      watch: handlers.supervisor.watch,
       count: (type) => this.metrics.reported(type),
     })
     this.router = new Router(
       () => ({ inbound: this.inbound, helper: this.helper }),
       (peer, refusal, detail) => this.refusals.ofPeer(peer, refusal, detail),
+      (error) => handlers.supervisor.fail('a frame', error),
     )
     this.submits = new SubmitQueue(transactionBytesMax(parameters.batchBytesMax), this.rings.submit)
     this.gate = new SealingGate({
@@ -132,7 +136,7 @@ export class Wiring {
     this.inbound = this.wireInbound()
     this.helper = this.wireHelper()
     this.synchronizer = this.wireSynchronizer()
-    this.threadMessages = new ThreadMessages(this, parameters.ownSlots)
+    this.threadMessages = new ThreadMessages(this, parameters.ownSlots, handlers.supervisor)
     this.metrics = new WorkerMetrics({
       version: options.version,
       peers: this.peers.peers.map(({ name }) => name),
@@ -163,31 +167,32 @@ export class Wiring {
 
   /** What the network hands over. */
   networkHandlers(): NetworkHandlers {
-    return {
+    return this.handlers.supervisor.guardAll('the network', {
       onPeerConnected: (peer) => this.batchStreams.onPeerConnected(peer),
       onPeerLost: () => {},
       onStream: (protocol, peer, stream) => this.router.accept(protocol, peer.index, stream),
       onRefused: (reason, from, detail) => this.refusals.refused('peer', reason, from, detail),
-    }
+    })
   }
 
   /** What the link to the primary hands over. */
   primaryHandlers(): PrimaryLinkHandlers & PrimaryHandlers {
     const { ownIndex } = this.options
-    return {
+    const { supervisor } = this.handlers
+    return supervisor.guardAll('the link to the primary', {
       onReported: (digests) => this.reports.onDelivered(digests),
       onRoom: () => this.gate.recheck(),
       onFailed: (error) => this.handlers.onFailed(error),
       onSynchronize: (digests, target) => {
         if (target === ownIndex) this.resender.pushAgain(digests)
-        else void this.synchronizer.synchronize(digests, target).catch(ignoreClosed)
+        else supervisor.watch('a Synchronize', this.synchronizer.synchronize(digests, target))
       },
       onCleanup: (round) => {
         this.synchronizer.cleanup(round)
-        void this.processor.ask({ type: 'cleanup', round }).catch(ignoreClosed)
+        supervisor.watch('a Cleanup', this.processor.ask({ type: 'cleanup', round }))
       },
       onRefused: (reason, from, detail) => this.refusals.refused('primary', reason, from, detail),
-    }
+    })
   }
 
   private wireDissemination(): Dissemination {
@@ -227,6 +232,7 @@ export class Wiring {
       arena: this.own,
       slots: new SlotPool(parameters.ownSlots, ownSlotsTotal(layout.options) - parameters.ownSlots),
       processor: this.processor,
+      supervisor: this.handlers.supervisor,
       dissemination: this.dissemination,
       workerId,
       ownKey: keys.publicKey,
@@ -256,7 +262,7 @@ export class Wiring {
   private wireHelper(): Helper {
     return new Helper(
       {},
-      { processor: this.processor },
+      { processor: this.processor, supervisor: this.handlers.supervisor },
       {
         onServed: (peer, found, missing) =>
           this.options.log.debug(
@@ -282,6 +288,7 @@ export class Wiring {
       {
         arena: this.foreign,
         processor: this.processor,
+        supervisor: this.handlers.supervisor,
         router: this.router,
         toProcessor: this.rings.toProcessorInbound,
         indexOf: (publicKey) => committee.indexOf(publicKey),

@@ -17,6 +17,7 @@ import { startThreadStats } from '../../shared/runtime/thread-stats.js'
 import { ACK_LEVELS } from '../../shared/wire/ack.js'
 import { type Ending, Lifecycle } from '../lib/lifecycle.js'
 import type { Logger } from '../lib/log.js'
+import { Supervisor } from '../lib/supervisor.js'
 import { VERSION } from '../lib/version.js'
 import type { Health } from '../metrics/health.js'
 import type { WorkerMetrics } from '../metrics/metrics.js'
@@ -63,17 +64,22 @@ export class WorkerNode {
   /** Resolves once the worker is closed; rejects with why it cannot go on. */
   readonly stopped: Promise<void>
 
+  /** The logger, which does not throw. */
+  readonly log: Logger
+
   private readonly options: WorkerNodeOptions
   private readonly ownIndex: number
   private readonly layout: Layout
   private readonly lifecycle = new Lifecycle()
+  private readonly supervisor = new Supervisor((error) => this.lifecycle.fail(error))
   private readonly threads: Threads
   private readonly wiring: Wiring
   private network: Network | undefined
 
   constructor(options: WorkerNodeOptions) {
     const { committee, keys, parameters, workerId } = options
-    this.options = options
+    this.log = this.supervisor.guardLogger(options.log)
+    this.options = { ...options, log: this.log }
     this.ownIndex = committee.indexOf(keys.publicKey)
     if (this.ownIndex === -1) {
       throw new NarvalError(
@@ -91,15 +97,16 @@ export class WorkerNode {
     })
     this.threads = new Threads({
       layout: this.layout,
-      log: options.log,
+      log: this.log,
       onDied: (error) => this.lifecycle.fail(error),
     })
     this.wiring = new Wiring(
-      { ...options, version: VERSION, ownIndex: this.ownIndex, layout: this.layout },
+      { ...this.options, version: VERSION, ownIndex: this.ownIndex, layout: this.layout },
       {
         isOpen: () => this.lifecycle.isOpen,
         onStuck: (peer, why) => this.dropPeer(peer, why),
         onFailed: (error) => this.lifecycle.fail(error),
+        supervisor: this.supervisor,
       },
     )
     this.stopped = this.lifecycle.stopped
@@ -124,7 +131,7 @@ export class WorkerNode {
       await this.lifecycle.close().catch(() => {})
       throw this.lifecycle.error ?? error
     }
-    void this.recover()
+    this.supervisor.watch('recovery', this.recover())
   }
 
   submit(transaction: Uint8Array): Promise<void> {
@@ -165,10 +172,11 @@ export class WorkerNode {
     await this.lifecycle.open(
       'rings',
       () => {
-        void rings.doorbell.serve(
+        const served = rings.doorbell.serve(
           () => threadMessages.poll(),
           () => serving,
         )
+        this.supervisor.watch('the rings', served)
       },
       () => {
         serving = false
@@ -258,7 +266,7 @@ export class WorkerNode {
       () =>
         openNetwork(
           { ...this.options, ownIndex: this.ownIndex },
-          { peers, log: this.options.log },
+          { peers, log: this.log, supervisor: this.supervisor },
           this.wiring.networkHandlers(),
         ),
       (opened) => opened.network.close(),
@@ -275,7 +283,11 @@ export class WorkerNode {
     )
     await this.lifecycle.open(
       'ticks',
-      () => setInterval(() => this.wiring.tick(), TICK_MS),
+      () =>
+        setInterval(
+          this.supervisor.guard('a tick', () => this.wiring.tick()),
+          TICK_MS,
+        ),
       (timer) => clearInterval(timer),
     )
     return peerId

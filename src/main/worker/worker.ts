@@ -74,7 +74,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const bind = checked.bind ?? loopbackFor(ownHost(checked))
   warnOfFlags(log)
   let inProcess: InProcessPrimaryLink | undefined
-  const node = new WorkerNode({
+  const node: WorkerNode = new WorkerNode({
     keys,
     committee,
     workerId,
@@ -88,7 +88,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     poisonFreedSlots: checked.poisonFreedSlots,
     ...(checked.peerDiscovery && { peerDiscovery: checked.peerDiscovery }),
     openPrimary: async (ownIndex, handlers) => {
-      if (primary === undefined) return openTcpPrimary({ bind, committee, keys, workerId, log }, handlers)
+      if (primary === undefined) return openTcpPrimary({ bind, committee, keys, workerId, log: node.log }, handlers)
       inProcess = new InProcessPrimaryLink({ onMessage: primary })
       return inProcess.open({ committee, ownIndex, workerId }, handlers)
     },
@@ -102,7 +102,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     await http?.close()
     throw error
   }
-  if (checked.bind === undefined) warnOfLoopback(checked, bind)
+  if (checked.bind === undefined) warnOfLoopback(checked, bind, node.log)
   return {
     certified: node.certified,
     stopped: node.stopped,
@@ -147,10 +147,10 @@ function warnOfFlags(log: Logger): void {
   log.warn(`Node was started without ${missing.join(' ')}: garbage collection will take up to half of the throughput`)
 }
 
-function warnOfLoopback(options: CheckedOptions, bind: string): void {
+function warnOfLoopback(options: CheckedOptions, bind: string, log: Logger): void {
   const host = ownHost(options)
   if (options.committee.size === 1 || isLoopback(host)) return
-  options.log.warn(
+  log.warn(
     `Listening on ${bind} alone, since no \`bind\` was given: other machines do not reach this worker at ${host}`,
   )
 }

@@ -14,10 +14,13 @@ import type { Arena } from '../../../shared/memory/slots.js'
 import { checkBatch } from '../../../shared/wire/batch.js'
 import { digestKey } from '../../../shared/wire/digest-key.js'
 import type { SlotPool } from '../../lib/slot-pool.js'
+import { type Supervisor, unsupervised } from '../../lib/supervisor.js'
 import type { ProcessorClient } from '../../thread-host/processor-client.js'
 import type { Dissemination } from './dissemination.js'
 
 export interface ResenderDependencies {
+  /** Takes the failure of what nobody waits for. */
+  readonly supervisor?: Supervisor
   readonly arena: Arena
   readonly slots: SlotPool
   readonly processor: ProcessorClient
@@ -37,6 +40,7 @@ interface Wanted {
 
 export class Resender {
   private readonly dependencies: ResenderDependencies
+  private readonly watch: Supervisor['watch']
   /** To be pushed at others' request; at most PUSH_AGAIN_QUEUE_MAX. */
   private readonly queue: Wanted[] = []
   /** When each digest was last pushed, the oldest first; at most PUSH_AGAIN_QUEUE_MAX. */
@@ -48,6 +52,7 @@ export class Resender {
 
   constructor(dependencies: ResenderDependencies) {
     this.dependencies = dependencies
+    this.watch = (dependencies.supervisor ?? unsupervised).watch
   }
 
   /** Sends every batch again that the primary was not told of. Returns how many that were. */
@@ -65,7 +70,7 @@ export class Resender {
       after = digests.at(-1)
     } while (after !== undefined)
     this.recovered = true
-    void this.drain()
+    this.watch('sending again', this.drain())
     return count
   }
 
@@ -82,7 +87,7 @@ export class Resender {
       if (this.pushedMs.size > PUSH_AGAIN_QUEUE_MAX) this.pushedMs.delete(this.pushedMs.keys().next().value!)
       this.queue.push({ digest, report: false })
     }
-    void this.drain()
+    this.watch('sending again', this.drain())
   }
 
   onSlotFree(slot: number): void {

@@ -23,6 +23,7 @@ import { NarvalError } from '../../../shared/errors.js'
 import type { PeerRefusal } from '../../../shared/refusals.js'
 import { encodeFrameOf, FRAME_TYPES, writeFrameHeader } from '../../../shared/wire/frames.js'
 import { decodeDigests, encodeDigests } from '../../../shared/wire/sync-messages.js'
+import { type Supervisor, unsupervised } from '../../lib/supervisor.js'
 import { TokenBucket } from '../../lib/token-bucket.js'
 import { collect, type FrameStream, type Refused } from '../../network/frame-stream.js'
 import { handOver, PeerStalledError } from '../../network/hand-over.js'
@@ -35,6 +36,8 @@ export interface HelperOptions {
 }
 
 export interface HelperDependencies {
+  /** Takes the failure of a reply that nobody waits for. */
+  readonly supervisor?: Supervisor
   readonly processor: Pick<ProcessorClient, 'ask'>
 }
 
@@ -77,7 +80,8 @@ export class Helper {
       return collect(payloadBytes, (payload) => {
         try {
           const digests = decodeDigests(payload)
-          void this.serve(peer, frames, digests)
+          const { supervisor = unsupervised } = this.dependencies
+          supervisor.watch('a reply', this.serve(peer, frames, digests))
           return undefined
         } catch (error) {
           if (!(error instanceof NarvalError)) throw error

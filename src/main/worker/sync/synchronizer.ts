@@ -32,6 +32,7 @@ import { digestKey } from '../../../shared/wire/digest-key.js'
 import { encodeFrameOf } from '../../../shared/wire/frames.js'
 import { decodeDigests, encodeDigests } from '../../../shared/wire/sync-messages.js'
 import { SlotPool } from '../../lib/slot-pool.js'
+import { type Supervisor, unsupervised } from '../../lib/supervisor.js'
 import { collect, type FrameSink, type FrameStream, type Refused } from '../../network/frame-stream.js'
 import { widenWindow } from '../../network/lean-yamux.js'
 import type { Router } from '../../network/router.js'
@@ -51,6 +52,8 @@ export interface SynchronizerOptions {
 }
 
 export interface SynchronizerDependencies {
+  /** Takes what a timer or a request that nobody waits for throws. */
+  readonly supervisor?: Supervisor
   readonly arena: Arena
   readonly processor: ProcessorClient
   readonly router: Router
@@ -88,6 +91,7 @@ const FIND_CHUNK = 512
 export class Synchronizer {
   private readonly options: SynchronizerOptions
   private readonly dependencies: SynchronizerDependencies
+  private readonly supervisor: Supervisor
   private readonly handlers: SynchronizerHandlers
   private readonly pending = new PendingDigests(SYNC_PENDING_MAX)
   /** What each peer is to be asked for when it has a place free; each digest once, at most SYNC_PENDING_MAX. */
@@ -107,7 +111,11 @@ export class Synchronizer {
       this.pools.set(peer, new SlotPool(options.firstSlot + rank * SYNC_SLOTS_PER_PEER, SYNC_SLOTS_PER_PEER))
       this.waiting.set(peer, new Set())
     }
-    this.timer = setInterval(() => this.tick(), SYNC_TICK_MS)
+    this.supervisor = dependencies.supervisor ?? unsupervised
+    this.timer = setInterval(
+      this.supervisor.guard('the synchronizer', () => this.tick()),
+      SYNC_TICK_MS,
+    )
   }
 
   get pendingCount(): number {
@@ -211,10 +219,11 @@ export class Synchronizer {
       const digests = this.takeRequest(peer)
       if (digests.length === 0) return
       this.open.set(peer, (this.open.get(peer) ?? 0) + 1)
-      void this.request(peer, digests).finally(() => {
+      const over = this.request(peer, digests).finally(() => {
         this.open.set(peer, this.open.get(peer)! - 1)
         this.next(peer)
       })
+      this.supervisor.watch('a batch request', over)
     }
   }
 
