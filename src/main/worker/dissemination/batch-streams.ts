@@ -14,13 +14,22 @@ export interface BatchStreamsHandlers {
   readonly onReceived: (peer: Peer, bytes: number) => void
 }
 
+/** Where our batches go to one peer. */
+interface Link {
+  /** The connection that the stream is on, or is being opened on; undefined while there is neither. */
+  connection: Connection | undefined
+  stream: Stream | undefined
+  /** When the stream was opened last. */
+  openedMs: number
+  /** Until it is over, no stream is opened. */
+  pause: NodeJS.Timeout | undefined
+}
+
 export class BatchStreams {
   private readonly dissemination: Dissemination
   private readonly router: Router
   private readonly handlers: BatchStreamsHandlers
-  /** Peers whose stream is being opened, or will be when the pause after the last one is over. */
-  private readonly opening = new Set<Peer>()
-  private readonly pauses = new Set<NodeJS.Timeout>()
+  private readonly links = new Map<Peer, Link>()
   private closed = false
 
   constructor(dissemination: Dissemination, router: Router, handlers: BatchStreamsHandlers) {
@@ -29,47 +38,59 @@ export class BatchStreams {
     this.handlers = handlers
   }
 
-  /** The peer has a connection: a stream is opened, unless there is one. */
+  /**
+   * The peer has a connection. Our batches go over its newest one: a peer that came back knows nothing of the older one,
+   * on which we might wait for its ACKs for a long time. A peer that comes back all the time moves them once a second.
+   */
   onPeerConnected(peer: Peer): void {
-    const connection = peer.connections.at(-1)
-    if (this.closed || connection === undefined || this.opening.has(peer)) return
-    if (this.dissemination.senders.get(peer.index)!.isOpen) return
-    this.opening.add(peer)
-    void this.open(peer, connection)
+    const newest = peer.connections.at(-1)
+    const link = this.linkTo(peer)
+    if (this.closed || newest === undefined || link.pause !== undefined || link.connection === newest) return
+    const waitMs = link.openedMs + STREAM_BACKOFF_MS - performance.now()
+    if (link.connection !== undefined && waitMs > 0) this.openLater(peer, link, waitMs)
+    else void this.open(peer, link, newest)
   }
 
   close(): void {
     this.closed = true
-    for (const pause of this.pauses) clearTimeout(pause)
+    for (const { pause } of this.links.values()) clearTimeout(pause)
   }
 
-  private async open(peer: Peer, connection: Connection): Promise<void> {
+  private async open(peer: Peer, link: Link, connection: Connection): Promise<void> {
+    const { stream: old } = link
+    link.connection = connection
+    link.stream = undefined
+    link.openedMs = performance.now()
+    if (old !== undefined) {
+      old.abort(new Error('the peer has a newer connection'))
+      this.dissemination.senders.get(peer.index)!.detach()
+    }
     try {
       const stream = await connection.newStream([BATCH_PROTOCOL])
-      this.opening.delete(peer)
-      if (this.closed) stream.abort(new Error('closing'))
-      else this.attach(peer, stream)
+      if (this.closed || link.connection !== connection) stream.abort(new Error('it is not needed any more'))
+      else this.attach(peer, link, stream)
     } catch {
-      this.openLater(peer)
+      if (link.connection === connection) this.onEnded(peer, link)
     }
   }
 
-  private attach(peer: Peer, stream: Stream): void {
-    const sender = this.dissemination.senders.get(peer.index)!
-    const detach = (): void => {
-      sender.detach()
-      this.openLater(peer)
-    }
+  private attach(peer: Peer, link: Link, stream: Stream): void {
     if (stream.status !== 'open') {
-      this.openLater(peer)
+      this.onEnded(peer, link)
       return
     }
+    const sender = this.dissemination.senders.get(peer.index)!
+    link.stream = stream
     this.router.open(peer.index, stream, () => ({
       stream: 'our-batches',
       ack: (bytes) => this.takeAck(peer, bytes),
       // The peer takes no more batches on this stream.
       onEnd: () => stream.abort(new Error('the peer ended the stream')),
-      onClosed: detach,
+      onClosed: () => {
+        if (link.stream !== stream) return
+        sender.detach()
+        this.onEnded(peer, link)
+      },
     }))
     sender.attach(stream)
   }
@@ -86,13 +107,27 @@ export class BatchStreams {
     })
   }
 
-  private openLater(peer: Peer): void {
-    this.opening.add(peer)
-    const pause = setTimeout(() => {
-      this.pauses.delete(pause)
-      this.opening.delete(peer)
+  private onEnded(peer: Peer, link: Link): void {
+    link.connection = undefined
+    link.stream = undefined
+    this.openLater(peer, link, STREAM_BACKOFF_MS)
+  }
+
+  private openLater(peer: Peer, link: Link, ms: number): void {
+    if (this.closed) return
+    clearTimeout(link.pause)
+    link.pause = setTimeout(() => {
+      link.pause = undefined
       this.onPeerConnected(peer)
-    }, STREAM_BACKOFF_MS)
-    this.pauses.add(pause)
+    }, ms)
+  }
+
+  private linkTo(peer: Peer): Link {
+    let link = this.links.get(peer)
+    if (link === undefined) {
+      link = { connection: undefined, stream: undefined, openedMs: Number.NEGATIVE_INFINITY, pause: undefined }
+      this.links.set(peer, link)
+    }
+    return link
   }
 }
