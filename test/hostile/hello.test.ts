@@ -5,6 +5,7 @@ import { BATCH_PROTOCOL, HELLO_PROTOCOL, SYNC_PROTOCOL } from '../../src/main/ne
 import { keysOf } from '../../src/shared/config/keys.js'
 import { deriveNetworkKeySeed } from '../../src/shared/config/network-key.js'
 import { HELLO_BYTES_MAX } from '../../src/shared/constants.js'
+import { ACK_LEVELS } from '../../src/shared/wire/ack.js'
 import { FRAME_TYPES } from '../../src/shared/wire/frames.js'
 import type { HelloRecord } from '../../src/shared/wire/hello.js'
 import { type Libp2pPeer, peerIdOfSeed } from '../support/libp2p-peer.js'
@@ -321,6 +322,44 @@ describe('a committee whose file names no peer ids', () => {
     expect(node.refusalLines('peer', 'hello-timeout')).toHaveLength(1)
     await node.certifiesOne()
   })
+})
+
+test('peers whose ack_level is too low to count are connected, and are no quorum: health names them and what to do', async () => {
+  const node = await WorkerUnderTest.start({ parameters: { ackLevel: 'durable' } })
+  try {
+    const peers = await Promise.all([1, 2].map((index) => node.peer(index)))
+    const [first, second] = peers as [Libp2pPeer, Libp2pPeer]
+    await first.connect(node.address, { ackLevel: ACK_LEVELS.durable })
+    const connection = await second.connect(node.address, { ackLevel: ACK_LEVELS.stored })
+    const health = node.worker.health()
+    expect(health).toMatchObject({ ok: false, quorumConnected: false })
+    const name = second.keys.name.slice(0, 16)
+    expect(health.problems).toContainEqual(expect.stringMatching(/stake 2 is connected/))
+    expect(health.problems.filter((problem) => problem.includes('ack_level'))).toEqual([
+      expect.stringMatching(/ack_level stored, ours is durable/),
+    ])
+    expect(health.problems.join()).toContain(name)
+    expect(node.lines.filter((line) => line.includes('lower ack_level'))).toEqual([expect.stringContaining(name)])
+    // Once it has the same, it counts.
+    await connection.close()
+    await second.connect(node.address, { ackLevel: ACK_LEVELS.durable })
+    await until('health is well', () => node.worker.health().ok)
+    expect(node.worker.health().problems).toEqual([])
+  } finally {
+    await node.close()
+  }
+})
+
+test('a worker that takes a lower ack_level than its peers have counts them', async () => {
+  const node = await WorkerUnderTest.start({ parameters: { ackLevel: 'stored' } })
+  try {
+    for (const index of [1, 2]) {
+      await (await node.peer(index)).connect(node.address, { ackLevel: ACK_LEVELS.durable })
+    }
+    expect(node.worker.health()).toMatchObject({ ok: true, problems: [] })
+  } finally {
+    await node.close()
+  }
 })
 
 describe('the worker dials', () => {

@@ -21,6 +21,11 @@ describe('health', () => {
     expect(healthOf({ ...HEALTHY, connectedStake: 67, ownStake: 34, quorumThreshold: 101 }).ok).toBe(true)
   })
 
+  it('what keeps peers from counting is named, and does not make a quorum of the others unfit', () => {
+    const health = healthOf({ ...HEALTHY, peerProblems: ['one', 'two'] })
+    expect(health).toMatchObject({ ok: true, problems: ['one', 'two'] })
+  })
+
   it('a committee of one is ok alone', () => {
     expect(healthOf({ ...HEALTHY, connectedStake: 0, ownStake: 1, quorumThreshold: 1 }).ok).toBe(true)
   })
