@@ -389,7 +389,11 @@ describe('a reply', () => {
     ))
 
   test('that neither sends nor names what was asked for is refused', () =>
-    refused('peer', 'reply-malformed', (stream) => stream.sendFrame(FRAME_TYPES.missing, encodeDigests([]))))
+    refused('peer', 'reply-malformed', async (stream) => {
+      await stream.sendFrame(FRAME_TYPES.missing, encodeDigests([]))
+      // Nothing else that could be refused comes behind it.
+      await stream.stream.close()
+    }))
 
   test('that goes on behind its end is refused', async () => {
     await refused('peer', 'reply-malformed', async (stream, digest) => {
