@@ -261,7 +261,7 @@ export class Wiring {
 
   private wireHelper(): Helper {
     return new Helper(
-      {},
+      { batchBytesMax: this.options.parameters.batchBytesMax },
       { processor: this.processor, supervisor: this.handlers.supervisor },
       {
         onServed: (peer, found, missing) =>

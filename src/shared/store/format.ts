@@ -128,13 +128,3 @@ export function openDatabases(directory: string): StoreDatabases {
     meta: database('meta'),
   }
 }
-
-/** Reads a value into memory of its own: what LMDB lends is overwritten by the next read. */
-export function readOwned(database: BinaryDatabase, key: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
-  const lent = database.getBinaryFast(key)
-  if (lent === undefined) return undefined
-  const owned = new Uint8Array(lent.length)
-  // The scratch buffer is longer than the value; its `length` is the value's.
-  owned.set(lent.subarray(0, lent.length))
-  return owned
-}

@@ -230,6 +230,18 @@ function entryAt(file: PageFile, page: Buffer, n: number): LeafEntry {
   return { key, value: large, isTree: false }
 }
 
+/** A disk that cannot read a sector says so here; by a map it would end the process. */
+function readSome(file: PageFile, number: number, bytes: Buffer, at: number, position: number): number {
+  let count: number
+  try {
+    count = readSync(file.fd, bytes, at, bytes.length - at, position)
+  } catch (error) {
+    throw damaged(file, `page ${number} cannot be read: ${(error as Error).message}`)
+  }
+  if (count === 0) throw damaged(file, `page ${number} lies behind the end of the file`)
+  return count
+}
+
 /** Reads from within a page on; LMDB's large values go over several. */
 function readPages(file: PageFile, number: number, within: number, byteLength: number): Buffer {
   const position = number * file.pageBytes + within
@@ -237,9 +249,7 @@ function readPages(file: PageFile, number: number, within: number, byteLength: n
   if (position + byteLength > file.byteLength) throw damaged(file, `page ${number} lies behind the end of the file`)
   const bytes = Buffer.allocUnsafeSlow(byteLength)
   for (let at = 0; at < byteLength; ) {
-    const count = readSync(file.fd, bytes, at, byteLength - at, position + at)
-    if (count === 0) throw damaged(file, `page ${number} lies behind the end of the file`)
-    at += count
+    at += readSome(file, number, bytes, at, position + at)
   }
   return bytes
 }

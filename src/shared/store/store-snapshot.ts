@@ -27,6 +27,7 @@ const ATTEMPTS_MAX = 100
 export class StoreFile {
   readonly path: string
   private readonly fd: number
+  private readonly bootId = machineBootId()
 
   /** @throws NarvalError ERR_FILE_MISSING if there is no store in the directory */
   constructor(directory: string) {
@@ -69,7 +70,7 @@ export class StoreFile {
   }
 
   private newest(): MetaPage {
-    return currentSnapshot(readMetaPages(this.fd, this.path), machineBootId()).meta
+    return currentSnapshot(readMetaPages(this.fd, this.path), this.bootId).meta
   }
 }
 

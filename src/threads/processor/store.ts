@@ -25,6 +25,7 @@ import {
 } from '../../shared/store/format.js'
 import { prepareFile } from '../../shared/store/prepare-file.js'
 import { checkFreeSpace, storeError } from '../../shared/store/store-error.js'
+import { StoreFile } from '../../shared/store/store-snapshot.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import { Expiry } from './expiry.js'
 import { checkOwner, encodeNumber, META_FORMAT, META_RESERVED, META_ROUND, readNumber } from './store-meta.js'
@@ -51,6 +52,7 @@ export class Store {
   private readonly events: StoreEvents
   private readonly writes: StoreWrites
   private readonly expiry: Expiry
+  private readonly file: StoreFile
   private readonly reads: VerifiedReads
   private round: bigint
   private liveBytes = 0
@@ -74,8 +76,9 @@ export class Store {
     }
     this.round = readNumber(this.databases.meta, META_ROUND)
     this.writes = new StoreWrites(options.directory, events.onFatal)
+    this.file = new StoreFile(options.directory)
     this.reads = new VerifiedReads({
-      databases: this.databases,
+      file: this.file,
       onDamaged: (damage) => events.onDamaged(damage, !this.isReported(damage.digest)),
     })
     this.expiry = new Expiry({
@@ -283,6 +286,7 @@ export class Store {
     this.writes.flush()
     await this.expiry.ended()
     await this.databases.root.close()
+    this.file.close()
   }
 
   /** Stamps below this one are beyond retention. */

@@ -1,10 +1,12 @@
 /**
- * Reads of stored batches, each checked by its digest: what a disk has changed is never served, shown or reported. A batch
+ * Reads of stored batches, by position and not through LMDB's map, and each checked by its digest: what a disk has changed is never served, shown or reported. A batch
  * that is found damaged counts as one that is not there, so that it is fetched or taken again, and replaced.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { BATCH_SIZE_MAX } from '../../shared/constants.js'
-import { type IndexEntry, readOwned, roundKey, type StoreDatabases } from '../../shared/store/format.js'
+import { NarvalError } from '../../shared/errors.js'
+import { type IndexEntry, roundKey } from '../../shared/store/format.js'
+import type { StoreFile } from '../../shared/store/store-snapshot.js'
 import { BatchVerifier } from '../../shared/wire/batch-verifier.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import { DAMAGED_REMEMBERED_MAX } from './limits.js'
@@ -15,7 +17,7 @@ export interface Damage {
 }
 
 export interface VerifiedReadsDependencies {
-  readonly databases: StoreDatabases
+  readonly file: StoreFile
   /** Once for each batch that is found damaged. */
   readonly onDamaged: (damage: Damage) => void
 }
@@ -43,15 +45,16 @@ export class VerifiedReads {
 
   /** A batch, in memory of its own; undefined if it is damaged. */
   read(digest: Uint8Array, entry: IndexEntry): Uint8Array<ArrayBuffer> | undefined {
-    const bytes = readOwned(this.dependencies.databases.batches, roundKey(entry.placed, digest))
-    if (this.isWhole(digest, entry, bytes)) return bytes
+    const bytes = this.stored(digest, entry)
+    // A small value is a part of a buffer that others share.
+    if (this.isWhole(digest, entry, bytes)) return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice()
     this.found(digest, entry)
     return undefined
   }
 
   /** True if these very bytes are stored: a comparison costs less than a digest. */
   holds(digest: Uint8Array, entry: IndexEntry, bytes: Uint8Array): boolean {
-    const stored = this.lend(digest, entry)
+    const stored = this.stored(digest, entry)
     if (stored !== undefined && Buffer.compare(stored, bytes) === 0) return true
     this.found(digest, entry)
     return false
@@ -65,7 +68,7 @@ export class VerifiedReads {
     const verified = this.last.then(async () => {
       const now = entry()
       if (now === undefined) return undefined
-      const isWhole = this.isWhole(digest, now, this.lend(digest, now))
+      const isWhole = this.isWhole(digest, now, this.stored(digest, now))
       if (!isWhole) this.found(digest, now)
       await nextTurn()
       return isWhole ? now : undefined
@@ -74,14 +77,21 @@ export class VerifiedReads {
     return verified
   }
 
-  /** The stored bytes until the next read. */
-  private lend(digest: Uint8Array, entry: IndexEntry): Uint8Array | undefined {
-    const lent = this.dependencies.databases.batches.getBinaryFast(roundKey(entry.placed, digest))
-    // The scratch buffer is longer than the value; its `length` is the value's.
-    return lent?.subarray(0, lent.length)
+  /**
+   * What lies where the index says. Neither a file that was cut off nor a sector that cannot be read is more than damage:
+   * through LMDB's map, either would end the process.
+   */
+  private stored(digest: Uint8Array, { placed }: IndexEntry): Uint8Array<ArrayBuffer> | undefined {
+    try {
+      const value = this.dependencies.file.read((snapshot) => snapshot.get('batches', roundKey(placed, digest)))
+      return value && new Uint8Array(value.buffer as ArrayBuffer, value.byteOffset, value.length)
+    } catch (error) {
+      if (error instanceof NarvalError && error.code === 'ERR_STORE_DAMAGED') return undefined
+      throw error
+    }
   }
 
-  private isWhole(digest: Uint8Array, entry: IndexEntry, bytes: Uint8Array | undefined): boolean {
+  private isWhole<T extends Uint8Array>(digest: Uint8Array, entry: IndexEntry, bytes: T | undefined): bytes is T {
     return bytes?.length === entry.byteLength && this.verifier.isWhole(bytes, entry.author, digest)
   }
 

@@ -1,7 +1,7 @@
 /** What the processor does about batches that the disk has changed, and about flushes that fail. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -64,6 +64,20 @@ describe('a batch that is damaged in the store', () => {
     expect(await processor.foreign({ bytes })).toMatchObject({ status: 'ok', again: false })
     expect(await processor.foreign({ bytes })).toMatchObject({ status: 'ok', again: true })
     expect(Buffer.compare((await processor.client.ask({ type: 'get', digest }))!.bytes, bytes)).toBe(0)
+  })
+
+  it('and behind the end of a file that is cut off under a running node, is not there: the node goes on', async () => {
+    const directory = temporaryDirectory()
+    const filled = await fillStore(directory, sequences(40))
+    const processor = await startProcessor({ directory })
+    const places = pagesAt(directory) as [string, { page: number }][]
+    const last = places.sort(([, a], [, b]) => b.page - a.page)[0]!
+    const digest = Buffer.from(last[0].slice(16), 'hex')
+    truncateSync(dataFile(directory), last[1].page * 4_096 + 100)
+    expect(await processor.client.ask({ type: 'get', digest })).toBeUndefined()
+    const others = filled.filter((one) => !digest.equals(one.digest))
+    for (const { digest } of others) await processor.client.ask({ type: 'get', digest })
+    expect(processor.died).toEqual([])
   })
 
   it('and own, and not reported, is said as an error', async () => {

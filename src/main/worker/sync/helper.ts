@@ -31,6 +31,8 @@ import type { SessionOf } from '../../network/router.js'
 import type { ProcessorClient } from '../../thread-host/processor-client.js'
 
 export interface HelperOptions {
+  /** Larger batches, of an earlier setting, are said to be missing: who asks has no room for them. */
+  readonly batchBytesMax: number
   /** A slice of a reply must be taken within this; FRAME_STALL_MS unless given. */
   readonly stallMs?: number
 }
@@ -49,6 +51,7 @@ export interface HelperHandlers {
 const BURST_SECONDS = 10
 
 export class Helper {
+  private readonly batchBytesMax: number
   private readonly stallMs: number
   private readonly dependencies: HelperDependencies
   private readonly handlers: HelperHandlers
@@ -56,6 +59,7 @@ export class Helper {
   private readonly buckets = new Map<number, TokenBucket>()
 
   constructor(options: HelperOptions, dependencies: HelperDependencies, handlers: HelperHandlers) {
+    this.batchBytesMax = options.batchBytesMax
     this.stallMs = options.stallMs ?? FRAME_STALL_MS
     this.dependencies = dependencies
     this.handlers = handlers
@@ -104,7 +108,7 @@ export class Helper {
       for (const digest of digests) {
         const stored = await this.dependencies.processor.ask({ type: 'get', digest })
         if (frames.isClosed) return
-        if (stored === undefined) {
+        if (stored === undefined || stored.bytes.length > this.batchBytesMax) {
           missing.push(digest)
           continue
         }

@@ -39,7 +39,7 @@ async function request(stallMs?: number): Promise<{ asker: RawStream; answerer: 
     },
   }
   const helper = new Helper(
-    stallMs === undefined ? {} : { stallMs },
+    { batchBytesMax: 8_388_608, ...(stallMs !== undefined && { stallMs }) },
     { processor: processor as unknown as ConstructorParameters<typeof Helper>[1]['processor'] },
     { onServed() {}, onRefused: (peer, refusal) => refused.push(`${peer} ${refusal}`) },
   )
