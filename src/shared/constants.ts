@@ -283,8 +283,6 @@ export const PRIMARY_IN_FLIGHT_MAX = 1_024
 export const REPORT_ROOM_POLL_MS = 250
 /** Pause between attempts to reach the primary. */
 export const PRIMARY_RETRY_MS = 200
-/** Connections to the port on which the primary's messages arrive: our own primary, and those of the committee. */
-export const PRIMARY_CONNECTIONS_MAX = 64
 /** Synchronize messages for our own key that are taken from other addresses than our primary's, in a second. */
 export const FOREIGN_SYNCHRONIZE_PER_SECOND = 20
 

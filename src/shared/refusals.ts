@@ -76,8 +76,14 @@ export type PrimaryRefusal =
   | 'frame-truncated'
   | 'message-malformed'
   | 'cleanup-foreign'
+  /** A round below the last one: it was overtaken, or the primary's rounds begin anew, which the next one shows. */
+  | 'cleanup-lower'
+  /** A round far beyond the last one. */
+  | 'cleanup-implausible'
   | 'synchronize-foreign'
   | 'synchronize-unknown-target'
   | 'synchronize-rate'
   | 'synchronize-too-many'
+  /** More digests wait to be sent again than there are places. */
+  | 'synchronize-queue'
   | 'too-many-connections'

@@ -1,5 +1,6 @@
 /** The reference's worker cases `synchronize` and `batch_reply`, on whole workers. */
 import { randomBytes } from 'node:crypto'
+import { rmSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { encodeBase64 } from '../../src/shared/crypto/public-key.js'
 import { FRAME_TYPES } from '../../src/shared/wire/frames.js'
@@ -123,6 +124,26 @@ describe('synchronize', () => {
       expect(author.primary.own.size).toBe(24)
     },
   )
+
+  it('Synchronize for our own key is heard while the batch is still held for a peer that is away', async () => {
+    const committee = await testCommittee()
+    await committee.start(0, 1, 2)
+    const [author, lost] = [committee.node(0), committee.node(1)]
+    // Node 3 is away, so the author's slots hold these for it.
+    const digests = await certify(author, 3)
+    await committee.spread(author, digests)
+    await lost.kill()
+    rmSync(lost.store, { recursive: true })
+    await lost.start()
+    expect((await lost.readStore()).size).toBe(0)
+    await until('the author is connected to it again', async () => (await author.metric('narval_peer_connected')) >= 2)
+    lost.primary.others.clear()
+    await until('the node that lost them reports them', async () => {
+      await synchronize(author, digests, author, '127.0.0.2')
+      return reported(lost, digests)
+    })
+    expect(await author.metric('narval_refusals_total', { kind: 'ack' })).toBe(0)
+  })
 })
 
 describe('batch_reply', () => {

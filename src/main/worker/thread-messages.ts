@@ -56,7 +56,7 @@ export class ThreadMessages {
   }
 
   private onProcessor(message: ProcessorToMain): void {
-    const { dissemination, inbound, metrics, refusals, reports, synchronizer } = this.stages
+    const { dissemination, inbound, metrics, refusals, repeatedReports, reports, synchronizer } = this.stages
     if (message.kind === 'own-stored') {
       dissemination.onOwnStored(message.sequence, message.digest)
       return
@@ -70,7 +70,9 @@ export class ThreadMessages {
     }
     if (message.status === 'ok') {
       synchronizer.onStoredElsewhere(message.digest)
-      reports.report('OthersBatch', message.digest)
+      if (!message.again || repeatedReports.admit(message.peer, message.digest, performance.now())) {
+        reports.report('OthersBatch', message.digest)
+      }
     }
     inbound.onDone(message)
   }

@@ -30,12 +30,15 @@ import { ProcessorClient } from '../thread-host/processor-client.js'
 import { CertifiedStream } from './certified-stream.js'
 import { BatchStreams } from './dissemination/batch-streams.js'
 import { Dissemination } from './dissemination/dissemination.js'
+import { Healer } from './dissemination/healer.js'
 import { Resender } from './dissemination/resender.js'
 import { GcRelief } from './gc-relief.js'
 import { InboundBatches } from './inbound/inbound-batches.js'
 import { metricSources } from './metric-sources.js'
+import { Cleanups } from './primary-link/cleanups.js'
 import type { PrimaryHandlers } from './primary-link/primary-inbox.js'
 import type { PrimaryLinkHandlers } from './primary-link/primary-link.js'
+import { RepeatedReports } from './primary-link/repeated-reports.js'
 import { PrimaryReports } from './primary-reports.js'
 import { RefusalReporter } from './refusal-reporter.js'
 import { SealingGate } from './sealing-gate.js'
@@ -78,11 +81,14 @@ export class Wiring {
   readonly batchStreams: BatchStreams
   readonly inbound: InboundBatches
   readonly resender: Resender
+  readonly healer: Healer
   readonly helper: Helper
   readonly synchronizer: Synchronizer
   readonly submits: SubmitQueue
   readonly gate: SealingGate
   readonly reports: PrimaryReports
+  readonly repeatedReports = new RepeatedReports()
+  readonly cleanups: Cleanups
   readonly refusals: RefusalReporter
   readonly threadMessages: ThreadMessages
 
@@ -133,9 +139,20 @@ export class Wiring {
       onReceived: (peer, bytes) => this.traffic(peer.index, 'in', bytes),
     })
     this.resender = this.wireResender()
+    this.healer = new Healer(
+      { resender: this.resender, dissemination: this.dissemination, nowMs, watch: handlers.supervisor.watch },
+      { onRefused: (reason, from, detail) => this.refusals.refused('primary', reason, from, detail) },
+    )
     this.inbound = this.wireInbound()
     this.helper = this.wireHelper()
     this.synchronizer = this.wireSynchronizer()
+    this.cleanups = new Cleanups(
+      { processor: this.processor, nowMs, log: options.log, watch: handlers.supervisor.watch },
+      {
+        onStamp: (stamp) => this.synchronizer.cleanup(stamp),
+        onRefused: (reason, from, detail) => this.refusals.refused('primary', reason, from, detail),
+      },
+    )
     this.threadMessages = new ThreadMessages(this, parameters.ownSlots, handlers.supervisor)
     this.metrics = new WorkerMetrics({
       version: options.version,
@@ -183,14 +200,11 @@ export class Wiring {
       onReported: (digests) => this.reports.onDelivered(digests),
       onRoom: () => this.gate.recheck(),
       onFailed: (error) => this.handlers.onFailed(error),
-      onSynchronize: (digests, target) => {
-        if (target === ownIndex) this.resender.pushAgain(digests)
+      onSynchronize: (digests, target, source) => {
+        if (target === ownIndex) this.healer.ask(digests, source)
         else supervisor.watch('a Synchronize', this.synchronizer.synchronize(digests, target))
       },
-      onCleanup: (round) => {
-        this.synchronizer.cleanup(round)
-        supervisor.watch('a Cleanup', this.processor.ask({ type: 'cleanup', round }))
-      },
+      onCleanup: (round) => this.cleanups.take(round),
       onRefused: (reason, from, detail) => this.refusals.refused('primary', reason, from, detail),
     })
   }
@@ -232,7 +246,6 @@ export class Wiring {
       arena: this.own,
       slots: new SlotPool(parameters.ownSlots, ownSlotsTotal(layout.options) - parameters.ownSlots),
       processor: this.processor,
-      supervisor: this.handlers.supervisor,
       dissemination: this.dissemination,
       workerId,
       ownKey: keys.publicKey,

@@ -246,7 +246,8 @@ export class WorkerNode {
   }
 
   private async openPrimary(): Promise<void> {
-    const { reports } = this.wiring
+    const { cleanups, reports } = this.wiring
+    await cleanups.open()
     const link = await this.lifecycle.open(
       'primary link',
       () => this.options.openPrimary(this.ownIndex, this.wiring.primaryHandlers()),
@@ -260,7 +261,7 @@ export class WorkerNode {
   }
 
   private async openNetwork(): Promise<string> {
-    const { batchStreams, peers, resender, synchronizer } = this.wiring
+    const { batchStreams, healer, peers, resender, synchronizer } = this.wiring
     const { network, peerId } = await this.lifecycle.open(
       'network',
       () =>
@@ -276,6 +277,7 @@ export class WorkerNode {
       'streams',
       () => {},
       () => {
+        healer.close()
         resender.close()
         synchronizer.close()
         batchStreams.close()

@@ -6,12 +6,13 @@
  *  batches     placed u64 BE ‖ digest 32      →  the batch, as on the wire
  *  stamps      stamp u64 BE ‖ digest 32       →  nothing
  *  unreported  digest 32 (own batches only)   →  nothing: the primary has not been told of it
- *  meta        name                           →  format, owner, reserved sequence, last Cleanup round
+ *  meta        name                           →  format, owner, reserved sequence, stamp, the primary's round
  * ```
  *
- * The stamp is the last Cleanup round that was seen when the batch was stored, or when a Synchronize last named it; a
- * new stamp moves none of the batch's bytes. `placed` is the round when it was stored, and stays. So what is written
- * together lies together and is mostly freed together, and the file's free space stays in long runs.
+ * The stamp is the age that the primary's Cleanup rounds had told when the batch was stored, or when a Synchronize last
+ * named it: the last round, as long as rounds never began anew. A new stamp moves none of the batch's bytes. `placed` is
+ * the stamp when it was stored, and stays. So what is written together lies together and is mostly freed together, and the
+ * file's free space stays in long runs.
  */
 
 import { type Database, open, type RootDatabase } from 'lmdb'

@@ -28,7 +28,9 @@ export async function answerRequest(request: ProcessorRequest, store: Store, pro
       await store.markReported(request.digests)
       return { answer: undefined, transfer: [] }
     case 'cleanup':
-      return { answer: { deleted: await store.cleanup(request.round) }, transfer: [] }
+      return { answer: { deleted: await store.cleanup(request.round, request.primaryRound) }, transfer: [] }
+    case 'cleanup-state':
+      return { answer: { stamp: store.stamp, primaryRound: store.primaryRound }, transfer: [] }
     case 'reserve-sequences':
       return { answer: await store.reserveSequences(Date.now()), transfer: [] }
     case 'unreported':

@@ -1,4 +1,4 @@
-/** The store's few numbers: format, owner, reserved sequence, last Cleanup round. */
+/** The store's few numbers: format, owner, reserved sequence, stamp, the primary's round that it stands for. */
 import { PUBLIC_KEY_BYTES } from '../../shared/constants.js'
 import { encodeBase64 } from '../../shared/crypto/public-key.js'
 import { NarvalError } from '../../shared/errors.js'
@@ -15,6 +15,8 @@ import {
 export const META_FORMAT = Buffer.from('format')
 export const META_RESERVED = Buffer.from('reserved-sequence')
 export const META_ROUND = Buffer.from('cleanup-round')
+/** Missing where it is the same as the stamp. */
+export const META_PRIMARY_ROUND = Buffer.from('primary-round')
 const META_OWNER = Buffer.from('owner')
 /** Index entries of format 1 that one transaction rewrites; each takes the one before it in once more, which is as it was. */
 const UPGRADE_CHUNK = 4096

@@ -28,7 +28,15 @@ import { checkFreeSpace, storeError } from '../../shared/store/store-error.js'
 import { StoreFile } from '../../shared/store/store-snapshot.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import { Expiry } from './expiry.js'
-import { checkOwner, encodeNumber, META_FORMAT, META_RESERVED, META_ROUND, readNumber } from './store-meta.js'
+import {
+  checkOwner,
+  encodeNumber,
+  META_FORMAT,
+  META_PRIMARY_ROUND,
+  META_RESERVED,
+  META_ROUND,
+  readNumber,
+} from './store-meta.js'
 import { checkSettings, type StoreSettings } from './store-settings.js'
 import { type Put, StoreWrites } from './store-writes.js'
 import { type Damage, VerifiedReads } from './verified-reads.js'
@@ -55,6 +63,8 @@ export class Store {
   private readonly file: StoreFile
   private readonly reads: VerifiedReads
   private round: bigint
+  /** The primary's round that `round` stands for. */
+  primaryRound: bigint
   private liveBytes = 0
   /**
    * Digests with a deletion, and with a new stamp, that is written and not committed: reads do not see it yet. What is
@@ -75,6 +85,9 @@ export class Store {
       throw error instanceof NarvalError ? error : storeError(options.directory, error)
     }
     this.round = readNumber(this.databases.meta, META_ROUND)
+    this.primaryRound = this.databases.meta.doesExist(META_PRIMARY_ROUND)
+      ? readNumber(this.databases.meta, META_PRIMARY_ROUND)
+      : this.round
     this.writes = new StoreWrites(options.directory, events.onFatal)
     this.file = new StoreFile(options.directory)
     this.reads = new VerifiedReads({
@@ -239,10 +252,15 @@ export class Store {
    * Takes note of a Cleanup, and has deleted what it puts beyond retention. Resolves to how many batches that were, once
    * they are gone; to 0 if those of an earlier Cleanup are still being deleted: the deletion goes on with these.
    */
-  async cleanup(round: bigint): Promise<number> {
+  async cleanup(round: bigint, primaryRound = round): Promise<number> {
     if (round <= this.round) return 0
     this.round = round
-    const noted = this.writes.write(() => this.databases.meta.put(META_ROUND, encodeNumber(round)), 'stored')
+    this.primaryRound = primaryRound
+    const { meta } = this.databases
+    const noted = this.writes.write(() => {
+      void meta.put(META_PRIMARY_ROUND, encodeNumber(primaryRound))
+      return meta.put(META_ROUND, encodeNumber(round))
+    }, 'stored')
     const [count] = await Promise.all([this.expiry.begin(), noted])
     return count
   }

@@ -148,6 +148,26 @@ export class Dissemination {
     this.makeRoom()
   }
 
+  /**
+   * Somebody lacks this batch. If its slot is still held it goes again to every connected peer that is not being sent it:
+   * returns its bytes then, and 0 if it is on its way to all of them. 'leaving' if its slot is about to be free.
+   */
+  heal(digest: Uint8Array): number | 'leaving' | 'not-held' {
+    const batch = this.find(digest)
+    if (batch === undefined) return 'not-held'
+    if (batch.releasing) return 'leaving'
+    // What a quorum lacks is on its way to everybody, and no primary can know of it.
+    if (!batch.certified) return 0
+    let isSent = false
+    for (const [peer, sender] of this.senders) {
+      if (!sender.isOpen || batch.isHeldBy(peer)) continue
+      sender.enqueueHeal(batch)
+      isSent = true
+    }
+    this.makeRoom()
+    return isSent ? batch.byteLength : 0
+  }
+
   onOwnStored(sequence: bigint, digest: Uint8Array): void {
     this.batches.get(sequence)!.digest = digest
     this.dependencies.toQuorumWaiter({ kind: 'own-stored', sequence, digest })
@@ -164,9 +184,15 @@ export class Dissemination {
     if (due === 'early') {
       return { refused: 'ack-early', detail: `an ACK for batch ${ack.sequence}, which was not sent whole` }
     }
-    this.ackCredits[peer]! -= 1
-    this.dependencies.toQuorumWaiter({ kind: 'ack', peer, ...ack })
+    if (due === 'due' && batch!.isHeard(peer)) {
+      // The answer to a sending that heals: of its first one the tally knows.
+      if (ack.status === ACK_STATUSES.ok) sender.onAccepted()
+    } else {
+      this.ackCredits[peer]! -= 1
+      this.dependencies.toQuorumWaiter({ kind: 'ack', peer, ...ack })
+    }
     if (due === 'due') {
+      batch!.setHeard(peer, true)
       this.releaseIfDone(batch!)
       sender.pump()
     }
@@ -225,7 +251,17 @@ export class Dissemination {
   }
 
   private spread(batch: OwnBatch): void {
-    for (const sender of this.senders.values()) sender.enqueue(batch)
+    for (const sender of this.senders.values()) {
+      if (batch.report) sender.enqueue(batch)
+      else sender.enqueueHeal(batch)
+    }
+  }
+
+  private find(digest: Uint8Array): OwnBatch | undefined {
+    for (const batch of this.batches.values()) {
+      if (batch.digest !== undefined && Buffer.compare(batch.digest, digest) === 0) return batch
+    }
+    return undefined
   }
 
   private judge(peer: number, sequence: bigint, verdict: AckVerdict): void {
@@ -248,6 +284,7 @@ export class Dissemination {
       return
     }
     this.dependencies.toQuorumWaiter({ kind: 'resent', peer, sequence: batch.sequence })
+    batch.setHeard(peer, false)
     sender.enqueueAgain(batch)
   }
 

@@ -1,4 +1,6 @@
 /** Limits of dissemination alone, each with its unit and its reason. */
+import assert from 'node:assert'
+import { PUSH_AGAIN_INTERVAL_MS, PUSH_AGAIN_QUEUE_MAX } from '../../../shared/constants.js'
 
 /** Pause before a peer that refused a batch is sent one again, in ms: about as long as a peer's store takes for a few commits. */
 export const REFUSAL_BACKOFF_MIN_MS = 100
@@ -12,3 +14,21 @@ export const REFUSAL_BACKOFF_MAX_MS = 5_000
  * that has no room. After a shorter one it is sent what has waited, so that it need not ask for it.
  */
 export const REFUSAL_DROP_MS = 1_000
+
+/** Of a link on which fresh batches wait, the share of the bytes that go to batches that somebody lacks. */
+export const HEAL_LINK_SHARE = 1 / 8
+/**
+ * Bytes a second of batches that are sent again because somebody lacks them, to all peers at once. Whoever can reach the
+ * primary's port can ask for them.
+ */
+export const HEAL_BYTES_PER_SECOND = 8 * 1024 * 1024
+/** What looking for one costs at least, in those bytes: 512 a second, whether they are there or not. */
+export const HEAL_LOOKUP_BYTES = 16 * 1024
+/** Digests that wait to be sent again, of all sources: four that each ask for as much as they may. */
+export const HEALS_WAITING_MAX = 4 * PUSH_AGAIN_QUEUE_MAX
+/** Digests that were sent again within PUSH_AGAIN_INTERVAL_MS: as many as there can be, so that none is forgotten early. */
+export const HEALED_REMEMBERED_MAX = 8_192
+/** When a batch is on its way out of its slot, or too many were sent again lately: look again after this, in ms. */
+export const HEAL_POLL_MS = 20
+
+assert(HEALED_REMEMBERED_MAX >= ((HEAL_BYTES_PER_SECOND / HEAL_LOOKUP_BYTES) * PUSH_AGAIN_INTERVAL_MS) / 1000)

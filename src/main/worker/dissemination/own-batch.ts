@@ -37,6 +37,8 @@ export class OwnBatch {
   /** Peers that hold the slot: those queued, sending, sent, or queued again. */
   holders = 0
   private readonly states: Uint8Array
+  /** By peer, whether its answer to the last sending that counts was handed to the quorum-waiter. */
+  private readonly heard: Uint8Array
 
   constructor(init: {
     slot: number
@@ -56,6 +58,7 @@ export class OwnBatch {
     this.takenMs = init.takenMs
     this.report = init.report
     this.states = new Uint8Array(init.authorities).fill(PEER_STATE.dropped)
+    this.heard = new Uint8Array(init.authorities)
   }
 
   state(peer: number): PeerState {
@@ -65,6 +68,20 @@ export class OwnBatch {
   setState(peer: number, state: PeerState): void {
     this.holders += Number(holds(state)) - Number(holds(this.state(peer)))
     this.states[peer] = state
+  }
+
+  /** The quorum-waiter has this peer's answer: another one, to a sending that heals, is not for the tally. */
+  isHeard(peer: number): boolean {
+    return this.heard[peer] === 1
+  }
+
+  setHeard(peer: number, isHeard: boolean): void {
+    this.heard[peer] = Number(isHeard)
+  }
+
+  /** Whether the peer is being sent it, or is going to be. */
+  isHeldBy(peer: number): boolean {
+    return holds(this.state(peer))
   }
 
   /** Nobody needs the slot any more: it is stored, a quorum has it, and no peer is being sent it. */

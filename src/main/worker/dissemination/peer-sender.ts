@@ -6,18 +6,23 @@
  *         ▲                                                         │
  *         ├── the stream is gone: all that was not ACKed, in order ─┤
  *         └── refused, and a quorum lacks it: behind all others ────┘
+ *  heals: those that somebody lacks ──▶ beside the others, one in flight
  * ```
+ *
+ * What somebody lacks goes beside the fresh batches, with a share of the link of its own (`heal-share.ts`): neither waits
+ * for all of the other.
  *
  * After a refusal the peer gets nothing for a while, then one batch at a time until it accepts again
  * (`refusal-backoff.ts`). A refused batch goes behind the others: one that is too large for the room that the peer has
  * left must not hold up those that fit.
  *
- * The queue is bounded by the own slots: each entry holds one.
+ * Queue and heals are bounded by the own slots: each entry holds one.
  */
 import assert from 'node:assert'
 import type { Stream } from '@libp2p/interface'
 import { DRAIN_WATCHDOG_MS, SLICE_BYTES } from '../../../shared/constants.js'
 import type { Arena } from '../../../shared/memory/slots.js'
+import { HealShare } from './heal-share.js'
 import { InFlightWindow } from './in-flight-window.js'
 import { type OwnBatch, PEER_STATE } from './own-batch.js'
 import { RefusalBackoff } from './refusal-backoff.js'
@@ -42,6 +47,7 @@ interface InFlight {
   readonly batch: OwnBatch
   readonly startedMs: number
   readonly windowWasFull: boolean
+  readonly isHeal: boolean
 }
 
 export class PeerSender {
@@ -49,6 +55,9 @@ export class PeerSender {
   private readonly dependencies: PeerSenderDependencies
   private readonly handlers: PeerSenderHandlers
   private readonly queue: OwnBatch[] = []
+  /** What somebody lacks, in the order in which it was asked for. */
+  private readonly heals: OwnBatch[] = []
+  private readonly healShare = new HealShare()
   private readonly inFlight: InFlight[] = []
   private stream: Stream | undefined
   private current: Uint8Array | undefined
@@ -71,13 +80,14 @@ export class PeerSender {
   }
 
   get queued(): number {
-    return this.queue.length
+    return this.queue.length + this.heals.length
   }
 
   /** Certified batches in the queue that may be dropped: what it could do without. */
   certifiedQueued(mayDrop: (batch: OwnBatch) => boolean): number {
     let count = 0
     for (const batch of this.queue) if (batch.certified && mayDrop(batch)) count += 1
+    for (const batch of this.heals) if (batch.certified && mayDrop(batch)) count += 1
     return count
   }
 
@@ -108,6 +118,13 @@ export class PeerSender {
     let at = this.queue.length
     while (at > 0 && this.queue[at - 1]!.sequence > batch.sequence) at -= 1
     this.queue.splice(at, 0, batch)
+    this.pump()
+  }
+
+  /** Somebody lacks this batch, perhaps this peer. */
+  enqueueHeal(batch: OwnBatch): void {
+    batch.setState(this.dependencies.peer, PEER_STATE.queued)
+    this.heals.push(batch)
     this.pump()
   }
 
@@ -161,9 +178,10 @@ export class PeerSender {
     this.resumption = undefined
     this.stream = undefined
     this.current = undefined
-    const unacked = this.inFlight.splice(0).map(({ batch }) => batch)
-    for (const batch of unacked) batch.setState(this.dependencies.peer, PEER_STATE.queued)
-    this.queue.unshift(...unacked)
+    const unacked = this.inFlight.splice(0)
+    for (const { batch } of unacked) batch.setState(this.dependencies.peer, PEER_STATE.queued)
+    this.heals.unshift(...unacked.filter(({ isHeal }) => isHeal).map(({ batch }) => batch))
+    this.queue.unshift(...unacked.filter(({ isHeal }) => !isHeal).map(({ batch }) => batch))
     this.queue.sort((a, b) => (a.sequence < b.sequence ? -1 : 1))
   }
 
@@ -183,7 +201,9 @@ export class PeerSender {
     const [entry] = this.inFlight.splice(index, 1)
     const now = nowMs()
     this.lastProgressMs = now
-    if (accepted) {
+    if (accepted && entry!.isHeal) {
+      // The peer may have it: then its answer needs no commit, and says nothing of how long those take.
+    } else if (accepted) {
       const latencyMs = now - entry!.startedMs
       this.window.onAck(latencyMs, entry!.windowWasFull, now)
       this.handlers.onAckLatency(latencyMs)
@@ -197,9 +217,11 @@ export class PeerSender {
 
   /** Takes the oldest of them out of the queue; undefined if there is none. */
   dropOldestCertified(mayDrop: (batch: OwnBatch) => boolean): OwnBatch | undefined {
-    const index = this.queue.findIndex((batch) => batch.certified && mayDrop(batch))
+    const isDue = (batch: OwnBatch): boolean => batch.certified && mayDrop(batch)
+    const from = this.queue.some(isDue) ? this.queue : this.heals
+    const index = from.findIndex(isDue)
     if (index === -1) return undefined
-    const [batch] = this.queue.splice(index, 1)
+    const [batch] = from.splice(index, 1)
     batch!.setState(this.dependencies.peer, PEER_STATE.dropped)
     return batch
   }
@@ -234,21 +256,46 @@ export class PeerSender {
   }
 
   private start(): boolean {
-    if (this.inFlight.length >= (this.backoff.isProbing ? 1 : this.window.limit)) return false
     if (this.isPaused) return false
-    const batch = this.queue.shift()
+    if (this.backoff.isProbing && this.inFlight.length > 0) return false
+    const batch = this.takeHeal() ?? this.takeFresh()
     if (batch === undefined) return false
-    const { arena, nowMs, peer } = this.dependencies
-    if (this.inFlight.length === 0) this.lastProgressMs = nowMs()
-    this.inFlight.push({
-      batch,
-      startedMs: nowMs(),
-      windowWasFull: this.inFlight.length + 1 >= this.window.limit,
-    })
+    const { arena, peer } = this.dependencies
     batch.setState(peer, PEER_STATE.sending)
     this.current = arena.framed(batch.slot, batch.byteLength)
     this.currentOffset = 0
     return true
+  }
+
+  /** The next of the queue, if the window has room. */
+  private takeFresh(): OwnBatch | undefined {
+    const inFlight = this.inFlight.length - Number(this.isHealing)
+    if (inFlight >= this.window.limit) return undefined
+    const batch = this.queue.shift()
+    if (batch === undefined) return undefined
+    this.healShare.startedFresh(batch.byteLength)
+    this.addInFlight({ batch, windowWasFull: inFlight + 1 >= this.window.limit, isHeal: false })
+    return batch
+  }
+
+  /** The next of what somebody lacks, if it may go beside the fresh ones: it takes none of their window. */
+  private takeHeal(): OwnBatch | undefined {
+    if (this.isHealing || !this.healShare.allows(this.queue.length > 0)) return undefined
+    const batch = this.heals.shift()
+    if (batch === undefined) return undefined
+    this.healShare.startedHeal(batch.byteLength)
+    this.addInFlight({ batch, windowWasFull: false, isHeal: true })
+    return batch
+  }
+
+  private addInFlight(entry: Omit<InFlight, 'startedMs'>): void {
+    const startedMs = this.dependencies.nowMs()
+    if (this.inFlight.length === 0) this.lastProgressMs = startedMs
+    this.inFlight.push({ ...entry, startedMs })
+  }
+
+  private get isHealing(): boolean {
+    return this.inFlight.some(({ isHeal }) => isHeal)
   }
 
   private sendSlice(stream: Stream): void {

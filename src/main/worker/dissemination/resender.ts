@@ -3,24 +3,18 @@
  *
  * - At boot, those that the primary was not told of: disseminated, certified and reported, as fast as their reports have
  *   room: sealing pauses without it, and so does this.
- * - When another authority's primary asks for them (Synchronize for our key): pushed to the other workers again, each
- *   digest at most once in PUSH_AGAIN_INTERVAL_MS. Only after the first, or a batch that is to be reported could be on
- *   its way as one that is not.
+ * - Those that another authority lacks, one at a time (Healer).
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { PUSH_AGAIN_INTERVAL_MS, PUSH_AGAIN_QUEUE_MAX, REPORT_ROOM_POLL_MS } from '../../../shared/constants.js'
+import { REPORT_ROOM_POLL_MS } from '../../../shared/constants.js'
 import { copyBytes } from '../../../shared/memory/copy-bytes.js'
 import type { Arena } from '../../../shared/memory/slots.js'
 import { checkBatch } from '../../../shared/wire/batch.js'
-import { digestKey } from '../../../shared/wire/digest-key.js'
 import type { SlotPool } from '../../lib/slot-pool.js'
-import { type Supervisor, unsupervised } from '../../lib/supervisor.js'
 import type { ProcessorClient } from '../../thread-host/processor-client.js'
 import type { Dissemination } from './dissemination.js'
 
 export interface ResenderDependencies {
-  /** Takes the failure of what nobody waits for. */
-  readonly supervisor?: Supervisor
   readonly arena: Arena
   readonly slots: SlotPool
   readonly processor: ProcessorClient
@@ -33,26 +27,24 @@ export interface ResenderDependencies {
   readonly mayReport: () => boolean
 }
 
-interface Wanted {
+export interface Wanted {
   readonly digest: Uint8Array
   readonly report: boolean
 }
 
 export class Resender {
   private readonly dependencies: ResenderDependencies
-  private readonly watch: Supervisor['watch']
-  /** To be pushed at others' request; at most PUSH_AGAIN_QUEUE_MAX. */
-  private readonly queue: Wanted[] = []
-  /** When each digest was last pushed, the oldest first; at most PUSH_AGAIN_QUEUE_MAX. */
-  private readonly pushedMs = new Map<string, number>()
+  /** Resolves once all that an earlier run left is on its way. */
+  readonly recovered: Promise<void>
+  private settleRecovered!: () => void
   private slotFree: (() => void) | undefined
-  private recovered = false
-  private draining = false
   private closed = false
 
   constructor(dependencies: ResenderDependencies) {
     this.dependencies = dependencies
-    this.watch = (dependencies.supervisor ?? unsupervised).watch
+    this.recovered = new Promise((resolve) => {
+      this.settleRecovered = resolve
+    })
   }
 
   /** Sends every batch again that the primary was not told of. Returns how many that were. */
@@ -64,30 +56,13 @@ export class Resender {
       const digests = await processor.ask({ type: 'unreported', after })
       for (const digest of digests) {
         while (!mayReport() && !this.closed) await sleep(REPORT_ROOM_POLL_MS)
-        if (await this.resend({ digest, report: true })) count += 1
+        if (Number(await this.resend({ digest, report: true })) > 0) count += 1
         if (this.closed) return count
       }
       after = digests.at(-1)
     } while (after !== undefined)
-    this.recovered = true
-    this.watch('sending again', this.drain())
+    this.settleRecovered()
     return count
-  }
-
-  /** Another authority lacks these batches of ours. */
-  pushAgain(digests: readonly Uint8Array[]): void {
-    const now = this.dependencies.nowMs()
-    for (const digest of digests) {
-      const key = digestKey(digest)
-      const last = this.pushedMs.get(key)
-      if (last !== undefined && now - last < PUSH_AGAIN_INTERVAL_MS) continue
-      if (this.queue.length >= PUSH_AGAIN_QUEUE_MAX) return
-      this.pushedMs.delete(key)
-      this.pushedMs.set(key, now)
-      if (this.pushedMs.size > PUSH_AGAIN_QUEUE_MAX) this.pushedMs.delete(this.pushedMs.keys().next().value!)
-      this.queue.push({ digest, report: false })
-    }
-    this.watch('sending again', this.drain())
   }
 
   onSlotFree(slot: number): void {
@@ -99,43 +74,32 @@ export class Resender {
 
   close(): void {
     this.closed = true
-    this.queue.length = 0
     this.slotFree?.()
   }
 
-  private async drain(): Promise<void> {
-    if (this.draining || !this.recovered) return
-    this.draining = true
-    try {
-      for (let wanted = this.queue.shift(); wanted !== undefined && !this.closed; wanted = this.queue.shift()) {
-        await this.resend(wanted)
-      }
-    } catch (error) {
-      // The store closes under us.
-      if (!this.closed) throw error
-    } finally {
-      this.draining = false
-    }
-  }
-
-  private async resend({ digest, report }: Wanted): Promise<boolean> {
+  /**
+   * Sends a stored batch of ours to all peers once more. Returns its bytes: 0 if it is not stored, or none of ours; 'held'
+   * if it is on its way already.
+   */
+  async resend({ digest, report }: Wanted): Promise<number | 'held'> {
     const { arena, dissemination, ownKey, processor, slots, workerId } = this.dependencies
     const stored = await processor.ask({ type: 'get', digest })
-    if (stored === undefined || Buffer.compare(stored.author, ownKey) !== 0) return false
-    if (stored.bytes.length > arena.batchBytesMax) return false
+    if (stored === undefined || Buffer.compare(stored.author, ownKey) !== 0) return 0
+    if (stored.bytes.length > arena.batchBytesMax) return 0
     const check = checkBatch(stored.bytes, { batchBytesMax: arena.batchBytesMax, workerId })
-    if (!check.ok || dissemination.has(check.sequence)) return false
+    if (!check.ok) return 0
+    if (dissemination.has(check.sequence)) return 'held'
     let slot = slots.take()
     while (slot === undefined) {
       await new Promise<void>((resolve) => {
         this.slotFree = resolve
       })
-      if (this.closed) return false
+      if (this.closed) return 0
       slot = slots.take()
     }
     if (dissemination.has(check.sequence)) {
       this.onSlotFree(slot)
-      return false
+      return 'held'
     }
     copyBytes(stored.bytes, arena.batch(slot, stored.bytes.length), 0)
     dissemination.resend({
@@ -147,6 +111,6 @@ export class Resender {
       digest,
       report,
     })
-    return true
+    return stored.bytes.length
   }
 }

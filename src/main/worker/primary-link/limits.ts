@@ -1,6 +1,11 @@
 /** Limits of the link to the primary, each with its unit and its reason. Those of the wire are in shared/constants.ts. */
 import assert from 'node:assert'
-import { PRIMARY_QUEUE_MAX } from '../../../shared/constants.js'
+import {
+  COMMITTEE_SIZE_MAX,
+  FOREIGN_SYNCHRONIZE_PER_SECOND,
+  OWN_SLOTS_MAX,
+  PRIMARY_QUEUE_MAX,
+} from '../../../shared/constants.js'
 
 // --- Reports to the primary ------------------------------------------------------------------------------------------
 
@@ -9,6 +14,10 @@ import { PRIMARY_QUEUE_MAX } from '../../../shared/constants.js'
  * database, which commits many together.
  */
 export const IN_PROCESS_CALLS_MAX = 32
+/** A batch of others that is received again is reported again at most once in this time, in ms. */
+export const REPEAT_INTERVAL_MS = 10_000
+/** Such reports that one peer causes in that time: as many as it may have unacknowledged batches to send again. */
+export const REPEATS_PER_PEER_MAX = OWN_SLOTS_MAX
 /** At the end, the primary has this long to take what it was handed, in ms. */
 export const PRIMARY_CLOSE_GRACE_MS = 1_000
 /**
@@ -41,3 +50,25 @@ export const PRIMARY_SILENCE_MS = 10_000
 export const PRIMARY_RETRANSMITS_MIN = 3
 
 assert(PRIMARY_UNREAD_MAX + PRIMARY_RESEND_MAX <= PRIMARY_QUEUE_MAX / 2, 'what is sent again fits beside what waits')
+
+// --- The port for the primary's messages -------------------------------------------------------------------------------
+
+/** Connections from our own primary's address: the primary's, and what else runs on its machine. */
+export const OWN_PRIMARY_CONNECTIONS_MAX = 64
+/** Connections from each other source: a primary needs one, and has a few while old ones are dying. */
+export const SOURCE_CONNECTIONS_MAX = 8
+/** Connections from all sources that the committee file does not name. */
+export const STRANGER_CONNECTIONS_MAX = 64
+/** Synchronize messages a second from all of those sources together: ten that ask all the time. */
+export const STRANGER_SYNCHRONIZE_PER_SECOND = 10 * FOREIGN_SYNCHRONIZE_PER_SECOND
+/** Sources whose rate is remembered: every primary of a committee, and some strangers. */
+export const SOURCES_REMEMBERED_MAX = 1_024
+
+// --- Cleanup -----------------------------------------------------------------------------------------------------------
+
+/** Rounds by which one Cleanup may be ahead of the last: what a primary of ten rounds a second commits in a quarter of an hour. */
+export const CLEANUP_JUMP_MAX = 10_000
+/** And so many more for each second since the last: faster than any primary. */
+export const CLEANUP_ROUNDS_PER_SECOND = 100
+
+assert(SOURCES_REMEMBERED_MAX >= 2 * COMMITTEE_SIZE_MAX)

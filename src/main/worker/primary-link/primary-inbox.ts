@@ -11,15 +11,15 @@ import type { PrimaryRefusal } from '../../../shared/refusals.js'
 import { BincodeReader } from '../../../shared/wire/bincode.js'
 import { digestKey } from '../../../shared/wire/digest-key.js'
 import { type PrimaryWorkerMessage, readPublicKey } from '../../../shared/wire/primary-messages.js'
-import { TokenBucket } from '../../lib/token-bucket.js'
 import { judge, type PrimaryRequest } from './primary-trust.js'
+import { SynchronizeRates } from './synchronize-rates.js'
 
 export interface PrimaryHandlers {
   /**
    * These batches are missed, each named once; `target` is the index of the authority that they are of. If that is
-   * our own, an authority (ours if `fromOwnPrimary`) lacks batches of ours, and they are to be pushed again.
+   * our own, an authority lacks batches of ours, and they are to be pushed again; `source` is who asks, for shares.
    */
-  onSynchronize(digests: readonly Uint8Array[], target: number, fromOwnPrimary: boolean): void
+  onSynchronize(digests: readonly Uint8Array[], target: number, source: string): void
   /** Our primary has committed up to this round. */
   onCleanup(round: bigint): void
   /** `from` is an address, or 'in-process'. Called for each refusal: whoever logs limits the log. */
@@ -38,12 +38,17 @@ export interface PrimaryInboxDependencies {
 }
 
 export interface PrimarySender {
+  /** Address and port, for people. */
   readonly from: string
+  /** The address, or the part of it that counts as one for shares. */
+  readonly source: string
   readonly isOwnPrimary: boolean
+  /** The committee file names no primary at its address. */
+  readonly isStranger: boolean
 }
 
-/** Whether the connection that the message came on may stay. */
-export type Outcome = 'keep' | 'close'
+/** Whether a message was taken; if not, whether the connection that it came on may stay. */
+export type Outcome = 'taken' | 'keep' | 'close'
 
 /** A tag and a count of digests; behind these, the length and the base64 of a public key. */
 const SYNCHRONIZE_HEAD_BYTES = 4 + 8
@@ -53,8 +58,7 @@ export class PrimaryInbox {
   private readonly options: PrimaryInboxOptions
   private readonly handlers: PrimaryHandlers
   private readonly nowMs: () => number
-  /** One for all strangers: an address costs an attacker nothing. */
-  private readonly foreign = new TokenBucket(FOREIGN_SYNCHRONIZE_PER_SECOND, FOREIGN_SYNCHRONIZE_PER_SECOND)
+  private readonly rates = new SynchronizeRates()
 
   constructor(options: PrimaryInboxOptions, dependencies: PrimaryInboxDependencies, handlers: PrimaryHandlers) {
     this.options = options
@@ -74,7 +78,7 @@ export class PrimaryInbox {
 
   /** Takes a message of our own primary's, from within the process. */
   takeMessage(message: PrimaryWorkerMessage): void {
-    const sender = { from: 'in-process', isOwnPrimary: true }
+    const sender = { from: 'in-process', source: 'in-process', isOwnPrimary: true, isStranger: false }
     if (message.type === 'Cleanup') this.handlers.onCleanup(message.round)
     else this.synchronize(message.target, message.digests.length, (index) => message.digests[index]!, sender)
   }
@@ -90,8 +94,8 @@ export class PrimaryInbox {
     if (reader.variant(2, 'PrimaryWorkerMessage') === 1) {
       const round = reader.u64()
       const outcome = this.admit({ type: 'Cleanup' }, sender)
-      if (outcome === 'accepted') this.handlers.onCleanup(round)
-      return outcome === 'accepted' ? 'keep' : outcome
+      if (outcome === 'taken') this.handlers.onCleanup(round)
+      return outcome
     }
     const count = reader.count(DIGEST_BYTES, 'digests')
     const end = SYNCHRONIZE_HEAD_BYTES + count * DIGEST_BYTES
@@ -112,23 +116,25 @@ export class PrimaryInbox {
   ): Outcome {
     const target = this.options.committee.indexOf(targetKey)
     const outcome = this.admit({ type: 'Synchronize', digestCount, target }, sender)
-    if (outcome !== 'accepted') return outcome
+    if (outcome !== 'taken') return outcome
     const digests = distinct(digestCount, digestAt)
-    if (digests.length > 0) this.handlers.onSynchronize(digests, target, sender.isOwnPrimary)
-    return 'keep'
+    if (digests.length > 0) this.handlers.onSynchronize(digests, target, sender.source)
+    return 'taken'
   }
 
-  private admit(request: PrimaryRequest, sender: PrimarySender): 'accepted' | Outcome {
+  private admit(request: PrimaryRequest, sender: PrimarySender): Outcome {
     const verdict = judge(request, sender.isOwnPrimary, this.options.ownIndex)
     if (!verdict.accepted) {
       this.refuse(verdict.reason, sender, verdict.detail)
       return verdict.closes ? 'close' : 'keep'
     }
-    if (!verdict.isRateLimited || this.foreign.tryTake(1, this.nowMs())) return 'accepted'
+    const digestCount = request.type === 'Synchronize' ? request.digestCount : 0
+    const { isStranger, source } = sender
+    if (!verdict.isRateLimited || this.rates.admit(source, isStranger, digestCount, this.nowMs())) return 'taken'
     this.refuse(
       'synchronize-rate',
       sender,
-      `more than ${FOREIGN_SYNCHRONIZE_PER_SECOND} Synchronize messages a second from other addresses than our primary's`,
+      `more than ${FOREIGN_SYNCHRONIZE_PER_SECOND} Synchronize messages a second, or their digests, from one source`,
     )
     return 'keep'
   }

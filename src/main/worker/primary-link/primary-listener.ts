@@ -3,8 +3,8 @@
  *
  * In: Synchronize and Cleanup frames; nothing is ever answered. Out: `PrimaryHandlers`.
  *
- * Anybody can connect. Our own primary, known by its address, has a share of connections of its own, so that strangers
- * cannot keep it out, and theirs hold small frames only.
+ * Anybody can connect. Places are divided by who somebody is and where it comes from (`primary-places.ts`), so that nobody
+ * can keep our primary out, nor another's; and frames of others than our primary are small.
  *
  * Source: asonnino/narwhal worker/src/worker.rs (`handle_primary_messages`, `PrimaryReceiverHandler`).
  */
@@ -14,11 +14,11 @@ import {
   FOREIGN_PRIMARY_FRAME_BYTES_MAX,
   FOREIGN_PRIMARY_IDLE_MS,
   FRAME_STALL_MS,
-  PRIMARY_CONNECTIONS_MAX,
   REFERENCE_FRAME_BYTES_MAX,
 } from '../../../shared/constants.js'
 import { listenError, NarvalError } from '../../../shared/errors.js'
 import { FrameReader } from '../../../shared/wire/reference-frame.js'
+import { sourceOf } from '../../../shared/wire/source-address.js'
 import {
   type PrimaryHandlers,
   PrimaryInbox,
@@ -26,7 +26,8 @@ import {
   type PrimaryInboxOptions,
   type PrimarySender,
 } from './primary-inbox.js'
-import { normalHost, primaryHosts } from './primary-trust.js'
+import { PrimaryPlaces } from './primary-places.js'
+import { normalHost, otherPrimaryHosts, primaryHosts } from './primary-trust.js'
 
 const KEEP_ALIVE_MS = 30_000
 
@@ -42,15 +43,16 @@ export class PrimaryListener {
   private readonly inbox: PrimaryInbox
   private readonly server: Server
   private readonly ownHosts: ReadonlySet<string>
-  /** Apart, each of at most PRIMARY_CONNECTIONS_MAX. */
-  private readonly ofOwnPrimary = new Set<Socket>()
-  private readonly ofOthers = new Set<Socket>()
+  private readonly otherHosts: ReadonlySet<string>
+  private readonly places = new PrimaryPlaces<Socket>()
+  private readonly senders = new Map<Socket, PrimarySender>()
   private closed = false
 
   constructor(options: PrimaryListenerOptions, dependencies: PrimaryInboxDependencies, handlers: PrimaryHandlers) {
     this.options = options
     this.inbox = new PrimaryInbox(options, dependencies, handlers)
     this.ownHosts = primaryHosts(options.committee, options.ownIndex)
+    this.otherHosts = otherPrimaryHosts(options.committee, options.ownIndex)
     this.server = createServer({ keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, (socket) =>
       this.accept(socket),
     )
@@ -73,13 +75,13 @@ export class PrimaryListener {
   }
 
   get connectionCount(): number {
-    return this.ofOwnPrimary.size + this.ofOthers.size
+    return this.senders.size
   }
 
   /** Ends every connection; nothing is handed on after this is called. */
   async close(): Promise<void> {
     this.closed = true
-    for (const socket of [...this.ofOwnPrimary, ...this.ofOthers]) socket.destroy()
+    for (const socket of this.senders.keys()) socket.destroy()
     if (!this.server.listening) return
     await new Promise<void>((resolve) => this.server.close(() => resolve()))
   }
@@ -93,18 +95,34 @@ export class PrimaryListener {
       socket.destroy()
       return
     }
-    const isOwnPrimary = this.ownHosts.has(normalHost(remoteAddress))
-    const sender = { from: `${normalHost(remoteAddress)}:${socket.remotePort}`, isOwnPrimary }
-    const share = isOwnPrimary ? this.ofOwnPrimary : this.ofOthers
-    if (share.size >= PRIMARY_CONNECTIONS_MAX) {
-      socket.destroy()
-      const whose = isOwnPrimary ? "our primary's address" : 'other addresses'
-      this.inbox.refuse('too-many-connections', sender, `${share.size} from ${whose} are open, the most allowed`)
-      return
-    }
-    share.add(socket)
-    socket.on('close', () => share.delete(socket))
+    const sender = this.senderOf(remoteAddress, socket.remotePort)
+    const { isOwnPrimary, isStranger, source } = sender
+    const evicted = this.places.enter(
+      socket,
+      source,
+      isOwnPrimary ? 'own-primary' : isStranger ? 'stranger' : 'primary',
+    )
+    if (evicted !== undefined) this.evict(evicted)
+    this.senders.set(socket, sender)
+    socket.on('close', () => {
+      this.places.leave(socket)
+      this.senders.delete(socket)
+    })
     this.read(socket, sender)
+  }
+
+  private senderOf(remoteAddress: string, port: number | undefined): PrimarySender {
+    const host = normalHost(remoteAddress)
+    const isOwnPrimary = this.ownHosts.has(host)
+    const isStranger = !isOwnPrimary && !this.otherHosts.has(host)
+    // Strangers that choose among the addresses of one network are one source; a primary has the address that is its own.
+    return { from: `${host}:${port}`, source: isStranger ? sourceOf(remoteAddress) : host, isOwnPrimary, isStranger }
+  }
+
+  private evict(socket: Socket): void {
+    const sender = this.senders.get(socket)!
+    socket.destroy()
+    this.inbox.refuse('too-many-connections', sender, 'it has rested the longest, and another one needs its place')
   }
 
   private read(socket: Socket, sender: PrimarySender): void {
@@ -117,7 +135,9 @@ export class PrimaryListener {
     }
     const onFrame = (payload: Uint8Array): void => {
       if (over || this.closed) return
-      if (this.inbox.takeFrame(payload, sender) === 'close') end()
+      const outcome = this.inbox.takeFrame(payload, sender)
+      if (outcome === 'taken') this.places.spoke(socket)
+      else if (outcome === 'close') end()
     }
     socket.on('data', (chunk) => {
       if (over || this.closed) return

@@ -7,7 +7,7 @@
  * | message                             | our primary's address | any other address                 |
  * |-------------------------------------|-----------------------|-----------------------------------|
  * | Cleanup                             | taken                 | refused, connection closed        |
- * | Synchronize, target is our own key  | taken                 | taken, few at a time, rate limited |
+ * | Synchronize, target is our own key  | taken                 | taken, at a rate for each source  |
  * | Synchronize, target is another      | taken                 | refused, connection closed        |
  * | Synchronize, target is unknown      | refused               | refused, connection closed        |
  *
@@ -60,6 +60,15 @@ export function judge(request: PrimaryRequest, fromOwnPrimary: boolean, ownIndex
 export function primaryHosts(committee: Committee, index: number): ReadonlySet<string> {
   const { workerToPrimary, primaryToPrimary } = committee.primary(index)
   return new Set([workerToPrimary.host, primaryToPrimary.host].map(normalHost))
+}
+
+/** The IP addresses that the other authorities' primaries send from, as far as the committee file says. */
+export function otherPrimaryHosts(committee: Committee, ownIndex: number): ReadonlySet<string> {
+  const hosts = new Set<string>()
+  for (let index = 0; index < committee.size; index += 1) {
+    if (index !== ownIndex) for (const host of primaryHosts(committee, index)) hosts.add(host)
+  }
+  return hosts
 }
 
 /**

@@ -187,7 +187,13 @@ export type ProcessorRequest =
   | { readonly type: 'find'; readonly digests: readonly Uint8Array[]; readonly touch: boolean }
   /** The primary has been told of these own batches. */
   | { readonly type: 'reported'; readonly digests: readonly Uint8Array[] }
-  | { readonly type: 'cleanup'; readonly round: bigint }
+  /**
+   * Batches are stamped with `round` from now on. The primary's own round may be another, where its rounds began anew; it
+   * is the same unless given.
+   */
+  | { readonly type: 'cleanup'; readonly round: bigint; readonly primaryRound?: bigint }
+  /** What the last of them said. */
+  | { readonly type: 'cleanup-state' }
   | { readonly type: 'reserve-sequences' }
   /** A walk over own batches that were not reported, at most WALK_CHUNK at a time. */
   | { readonly type: 'unreported'; readonly after: Uint8Array | undefined }
@@ -200,6 +206,7 @@ export interface ProcessorAnswers {
   find: readonly (Uint8Array | undefined)[]
   reported: undefined
   cleanup: { readonly deleted: number }
+  'cleanup-state': { readonly stamp: bigint; readonly primaryRound: bigint }
   'reserve-sequences': { readonly start: bigint; readonly end: bigint }
   unreported: readonly Uint8Array[]
   recent: {

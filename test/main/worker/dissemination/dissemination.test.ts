@@ -302,6 +302,100 @@ describe('when slots run short', () => {
   })
 })
 
+describe('a batch that somebody lacks', () => {
+  const bytes = 1_000
+
+  test('goes again from the slot that is held for one that is away, to all others, and the tally hears nothing of it', async () => {
+    const [quick, lacks] = [await connect(0), await connect(2)]
+    seal(1)
+    stored(1)
+    for (const peer of [0, 2]) {
+      ack(peer, 1)
+      verdict(peer, 1, 'counted')
+    }
+    certified(1)
+    // 3 is away, so the slot is still held.
+    expect(said('release')).toEqual([])
+    expect(dissemination.heal(DIGEST)).toBe(bytes)
+    await quick.far.framesCame(2)
+    const frames = await lacks.far.framesCame(2)
+    expect(frames[1]!.payload).toEqual(frames[0]!.payload)
+    // It is on its way: once more changes nothing.
+    expect(dissemination.heal(DIGEST)).toBe(0)
+    for (const peer of [0, 2]) expect(ack(peer, 1)).toBeUndefined()
+    expect(said('ack')).toHaveLength(2)
+    // And again, as often as somebody asks.
+    expect(dissemination.heal(DIGEST)).toBe(bytes)
+    await lacks.far.framesCame(3)
+    for (const peer of [0, 2]) ack(peer, 1)
+    expect(said('ack')).toHaveLength(2)
+    // Unasked it is a second word for the tally to refuse.
+    ack(2, 1)
+    expect(said('ack')).toHaveLength(3)
+    for (const { near } of [quick, lacks]) near.abort(new Error('done'))
+  })
+
+  test('is not sent before a quorum has it, nor from a slot that is about to be free, nor when no slot holds it', async () => {
+    const streams = await Promise.all(PEERS.map((peer) => connect(peer)))
+    expect(dissemination.heal(DIGEST)).toBe('not-held')
+    seal(1)
+    stored(1)
+    expect(dissemination.heal(DIGEST)).toBe(0)
+    for (const peer of PEERS) ack(peer, 1)
+    certified(1)
+    expect(said('release')).toHaveLength(1)
+    expect(dissemination.heal(DIGEST)).toBe('leaving')
+    released(1)
+    expect(dissemination.heal(DIGEST)).toBe('not-held')
+    for (const { near } of streams) near.abort(new Error('done'))
+  })
+
+  test('one that was lost with the stream is sent on the next, and its answer is still not for the tally', async () => {
+    const lacks = await connect(2)
+    seal(1)
+    stored(1)
+    ack(2, 1)
+    verdict(2, 1, 'counted')
+    certified(1)
+    dissemination.heal(DIGEST)
+    await lacks.far.framesCame(2)
+    lacks.near.abort(new Error('lost'))
+    const next = await connect(2)
+    await next.far.framesCame(1)
+    expect(ack(2, 1)).toBeUndefined()
+    expect(said('ack')).toHaveLength(1)
+    next.near.abort(new Error('done'))
+  })
+
+  test('many go beside fresh ones: neither ahead of all of them nor behind', async () => {
+    const { near } = await connect(2)
+    const heal = (sequence: number): void =>
+      dissemination.resend({
+        slot: OWN_SLOTS + (sequence % RESEND_SLOTS),
+        sequence: BigInt(sequence),
+        byteLength: 500,
+        transactions: 1,
+        transactionBytes: 400,
+        digest: DIGEST,
+        report: false,
+      })
+    // Fresh batches fill the window, and more of them wait.
+    for (let sequence = 100; sequence < 100 + OWN_SLOTS; sequence += 1) seal(sequence)
+    for (let sequence = 1; sequence <= RESEND_SLOTS; sequence += 1) heal(sequence)
+    const sent = (): string[] =>
+      log.filter((line) => line.endsWith(' to 2') && line.startsWith('sent')).map((line) => line.split(' ')[1]!)
+    // One of those goes beside the window, and no second while it is unanswered, however old their sequences are.
+    expect(sent()).toEqual(['1008', '1008', '1008', '508'])
+    ack(2, 1)
+    expect(sent().filter((size) => size === '508')).toHaveLength(1)
+    for (const sequence of [100, 101, 102, 103]) ack(2, sequence)
+    // After fresh ones of seven times its bytes the next may go, though fresh ones still wait.
+    expect(dissemination.senders.get(2)!.queued).toBeGreaterThan(0)
+    expect(sent().filter((size) => size === '508').length).toBe(2)
+    near.abort(new Error('done'))
+  })
+})
+
 describe('ACKs', () => {
   test('for what was not handed over whole are early, end the stream, and are not judged', () => {
     seal(1)

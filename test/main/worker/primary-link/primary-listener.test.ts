@@ -1,7 +1,12 @@
 import { connect, createServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { PrimaryInbox } from '../../../../src/main/worker/primary-link/primary-inbox.js'
+import {
+  OWN_PRIMARY_CONNECTIONS_MAX,
+  SOURCE_CONNECTIONS_MAX,
+  STRANGER_SYNCHRONIZE_PER_SECOND,
+} from '../../../../src/main/worker/primary-link/limits.js'
+import { PrimaryInbox, type PrimarySender } from '../../../../src/main/worker/primary-link/primary-inbox.js'
 import {
   PrimaryListener,
   type PrimaryListenerOptions,
@@ -12,7 +17,6 @@ import { localCommittee } from '../../../../src/shared/config/committee-file.js'
 import {
   FOREIGN_PRIMARY_FRAME_BYTES_MAX,
   FOREIGN_SYNCHRONIZE_PER_SECOND,
-  PRIMARY_CONNECTIONS_MAX,
   PUSH_AGAIN_QUEUE_MAX,
   REFERENCE_FRAME_BYTES_MAX,
   SYNC_PENDING_MAX,
@@ -30,6 +34,9 @@ const STRANGER = '127.0.0.2'
 const key = (index: number): Uint8Array => committee.authority(index).publicKey
 const digest = (byte: number): Uint8Array => new Uint8Array(32).fill(byte)
 
+const OURS: PrimarySender = { from: 'test', source: 'ours', isOwnPrimary: true, isStranger: false }
+const stranger = (source: string): PrimarySender => ({ from: 'test', source, isOwnPrimary: false, isStranger: true })
+
 const until = (condition: () => boolean): Promise<void> =>
   vi.waitFor(() => expect(condition()).toBe(true), { timeout: 30_000, interval: 5 })
 
@@ -39,7 +46,7 @@ const synchronize = (digests: readonly Uint8Array[], target: Uint8Array): Uint8A
   frameOf({ type: 'Synchronize', digests, target })
 
 interface Recorder {
-  readonly synchronized: { digests: string[]; target: number; fromOwnPrimary: boolean }[]
+  readonly synchronized: { digests: string[]; target: number; source: string }[]
   readonly rounds: bigint[]
   readonly refused: { reason: PrimaryRefusal; from: string; detail: string }[]
 }
@@ -49,8 +56,8 @@ function recorder() {
   return {
     ...record,
     handlers: {
-      onSynchronize: (digests: readonly Uint8Array[], target: number, fromOwnPrimary: boolean) =>
-        void record.synchronized.push({ digests: digests.map(toHex), target, fromOwnPrimary }),
+      onSynchronize: (digests: readonly Uint8Array[], target: number, source: string) =>
+        void record.synchronized.push({ digests: digests.map(toHex), target, source }),
       onCleanup: (round: bigint) => void record.rounds.push(round),
       onRefused: (reason: PrimaryRefusal, from: string, detail: string) =>
         void record.refused.push({ reason, from, detail }),
@@ -105,7 +112,7 @@ test('the messages of the reference are understood byte for byte', async () => {
   await until(() => rounds.length === 1)
   expect(rounds).toEqual([BigInt(vector.cleanup.round)])
   const target = committee.indexOf(fromHex(vectors.keys[vector.synchronize.target]!.public))
-  expect(synchronized).toEqual([{ digests: vector.synchronize.digests, target, fromOwnPrimary: true }])
+  expect(synchronized).toEqual([{ digests: vector.synchronize.digests, target, source: '127.0.0.1' }])
   expect(refused).toEqual([])
   expect(closed()).toBe(false)
   expect(answered()).toBe(0)
@@ -131,7 +138,7 @@ test('digests named twice are handed on once, an empty Synchronize not at all', 
   socket.write(synchronize([digest(2), digest(1), digest(2), digest(2)], key(OWN)))
   socket.write(cleanup(1n))
   await until(() => rounds.length === 1)
-  expect(synchronized).toEqual([{ digests: [digest(2), digest(1)].map(toHex), target: OWN, fromOwnPrimary: true }])
+  expect(synchronized).toEqual([{ digests: [digest(2), digest(1)].map(toHex), target: OWN, source: '127.0.0.1' }])
 })
 
 test('digests are copies: what comes later on the connection does not change them', async () => {
@@ -148,7 +155,7 @@ test('digests are copies: what comes later on the connection does not change the
   const payload = Buffer.from(
     encodePrimaryWorkerMessage({ type: 'Synchronize', digests: [digest(5)], target: key(OTHER) }),
   )
-  expect(inbox.takeFrame(payload, { from: 'test', isOwnPrimary: true })).toBe('keep')
+  expect(inbox.takeFrame(payload, OURS)).toBe('taken')
   payload.fill(0xff)
   expect(kept).toEqual([digest(5)])
 })
@@ -267,18 +274,22 @@ test('a Synchronize for our own key is taken from anybody, at a limited rate', a
     first.socket.write(synchronize([digest(index)], key(OWN)))
   }
   await until(() => synchronized.length === FOREIGN_SYNCHRONIZE_PER_SECOND)
-  expect(synchronized[0]).toEqual({ digests: [toHex(digest(0))], target: OWN, fromOwnPrimary: false })
-  // The limit is one for all strangers; the connections stay: the reference's primaries ask again.
-  second.socket.write(synchronize([digest(1)], key(OWN)))
+  expect(synchronized[0]).toEqual({ digests: [toHex(digest(0))], target: OWN, source: STRANGER })
+  // The connection stays: the reference's primaries ask again.
+  first.socket.write(synchronize([digest(1)], key(OWN)))
   await until(() => reasons().length === 1)
   expect(reasons()).toEqual(['synchronize-rate'])
-  expect(second.closed()).toBe(false)
+  expect(first.closed()).toBe(false)
+  // Another source has a rate of its own.
+  second.socket.write(synchronize([digest(1)], key(OWN)))
+  await until(() => synchronized.length === FOREIGN_SYNCHRONIZE_PER_SECOND + 1)
+  expect(synchronized.at(-1)).toMatchObject({ source: '127.0.0.3' })
   // Our own primary is not limited by what strangers do.
   const own = await dial(listener)
   own.socket.write(Buffer.concat([synchronize([digest(7)], key(OWN)), cleanup(1n)]))
   await until(() => rounds.length === 1)
-  expect(synchronized.at(-1)).toEqual({ digests: [toHex(digest(7))], target: OWN, fromOwnPrimary: true })
-  expect(synchronized).toHaveLength(FOREIGN_SYNCHRONIZE_PER_SECOND + 1)
+  expect(synchronized.at(-1)).toEqual({ digests: [toHex(digest(7))], target: OWN, source: '127.0.0.1' })
+  expect(synchronized).toHaveLength(FOREIGN_SYNCHRONIZE_PER_SECOND + 2)
 })
 
 test('the rate of strangers recovers with time', () => {
@@ -286,7 +297,7 @@ test('the rate of strangers recovers with time', () => {
   let nowMs = 0
   const inbox = new PrimaryInbox({ committee, ownIndex: OWN }, { nowMs: () => nowMs }, record.handlers)
   const payload = encodePrimaryWorkerMessage({ type: 'Synchronize', digests: [digest(1)], target: key(OWN) })
-  const ask = (): void => void inbox.takeFrame(payload, { from: 'test', isOwnPrimary: false })
+  const ask = (): void => void inbox.takeFrame(payload, stranger('10.0.0.1'))
   for (let count = 0; count < FOREIGN_SYNCHRONIZE_PER_SECOND + 5; count += 1) ask()
   expect(record.synchronized).toHaveLength(FOREIGN_SYNCHRONIZE_PER_SECOND)
   expect(record.refused).toHaveLength(5)
@@ -294,6 +305,26 @@ test('the rate of strangers recovers with time', () => {
   ask()
   ask()
   expect(record.synchronized).toHaveLength(FOREIGN_SYNCHRONIZE_PER_SECOND + 1)
+})
+
+test('strangers from many addresses have one more rate together, which takes nothing from the primaries', () => {
+  const record = recorder()
+  const inbox = new PrimaryInbox({ committee, ownIndex: OWN }, { nowMs: () => 0 }, record.handlers)
+  const payload = encodePrimaryWorkerMessage({ type: 'Synchronize', digests: [digest(1)], target: key(OWN) })
+  for (let address = 0; address < 5_000; address += 1) inbox.takeFrame(payload, stranger(`address ${address}`))
+  expect(record.synchronized).toHaveLength(STRANGER_SYNCHRONIZE_PER_SECOND)
+  const primary = { ...stranger('10.0.0.2'), isStranger: false }
+  expect(inbox.takeFrame(payload, primary)).toBe('taken')
+})
+
+test('a message for many digests costs as much as many messages', () => {
+  const record = recorder()
+  const inbox = new PrimaryInbox({ committee, ownIndex: OWN }, { nowMs: () => 0 }, record.handlers)
+  const digests = Array.from({ length: PUSH_AGAIN_QUEUE_MAX }, () => digest(1))
+  const payload = encodePrimaryWorkerMessage({ type: 'Synchronize', digests, target: key(OWN) })
+  expect(inbox.takeFrame(payload, stranger('a'))).toBe('taken')
+  expect(inbox.takeFrame(payload, stranger('a'))).toBe('keep')
+  expect(record.refused.map(({ reason }) => reason)).toEqual(['synchronize-rate'])
 })
 
 test("a Synchronize for another authority that is not our primary's is refused, its connection closed", async () => {
@@ -316,7 +347,7 @@ test('an unknown target and too many digests are refused, and our primary stays 
   await until(() => rounds.length === 1)
   expect(reasons()).toEqual(['synchronize-unknown-target', 'synchronize-too-many'])
   expect(refused[1]!.detail).toContain(`${SYNC_PENDING_MAX + 1} batches, at most ${SYNC_PENDING_MAX}`)
-  expect(synchronized).toEqual([{ digests: [toHex(digest(1))], target: OTHER, fromOwnPrimary: true }])
+  expect(synchronized).toEqual([{ digests: [toHex(digest(1))], target: OTHER, source: '127.0.0.1' }])
   expect(closed()).toBe(false)
 })
 
@@ -341,35 +372,40 @@ test('an 8 MiB Synchronize is refused by its count, before anything is made of i
     target: key(OTHER),
   })
   const subarray = vi.spyOn(payload, 'subarray')
-  expect(inbox.takeFrame(payload, { from: 'test', isOwnPrimary: true })).toBe('keep')
+  expect(inbox.takeFrame(payload, OURS)).toBe('keep')
   expect(record.refused.map(({ reason }) => reason)).toEqual(['synchronize-too-many'])
   expect(subarray.mock.calls.length).toBeLessThan(10)
 })
 
-test('strangers have a limit of connections, and cannot keep our primary out', async () => {
-  const { listener, reasons, rounds } = await listen()
-  const strangers = await Promise.all(Array.from({ length: PRIMARY_CONNECTIONS_MAX }, () => dial(listener, STRANGER)))
-  await until(() => listener.connectionCount === PRIMARY_CONNECTIONS_MAX)
+test('one source cannot keep another out, nor our primary: its own oldest leave for its newest', async () => {
+  const { listener, reasons, refused, rounds, synchronized } = await listen()
+  const own = await dial(listener)
+  const hoard = await Promise.all(Array.from({ length: SOURCE_CONNECTIONS_MAX }, () => dial(listener, STRANGER)))
+  await until(() => listener.connectionCount === SOURCE_CONNECTIONS_MAX + 1)
   const excess = await dial(listener, STRANGER)
-  await until(excess.closed)
+  await until(() => hoard.some(({ closed }) => closed()))
   expect(reasons()).toEqual(['too-many-connections'])
+  expect(refused[0]!.from).toMatch(/^127\.0\.0\.2:/)
+  expect(excess.closed()).toBe(false)
+  const honest = await dial(listener, '127.0.0.3')
+  honest.socket.write(synchronize([digest(1)], key(OWN)))
+  own.socket.write(cleanup(1n))
+  await until(() => rounds.length === 1 && synchronized.length === 1)
+  expect(listener.connectionCount).toBe(SOURCE_CONNECTIONS_MAX + 2)
+})
+
+test('our primary keeps its place, whatever else is opened from its address', async () => {
+  const { listener, reasons, rounds } = await listen()
   const own = await dial(listener)
   own.socket.write(cleanup(1n))
   await until(() => rounds.length === 1)
-  strangers[0]!.socket.end()
-  await until(() => listener.connectionCount === PRIMARY_CONNECTIONS_MAX)
-  const next = await dial(listener, STRANGER)
-  await until(() => listener.connectionCount === PRIMARY_CONNECTIONS_MAX + 1)
-  expect(next.closed()).toBe(false)
-  expect(reasons()).toHaveLength(1)
-})
-
-test("our primary's address has a limit of connections too", async () => {
-  const { listener, reasons } = await listen()
-  await Promise.all(Array.from({ length: PRIMARY_CONNECTIONS_MAX }, () => dial(listener)))
-  const excess = await dial(listener)
-  await until(excess.closed)
-  expect(reasons()).toEqual(['too-many-connections'])
+  const others = await Promise.all(Array.from({ length: OWN_PRIMARY_CONNECTIONS_MAX + 20 }, () => dial(listener)))
+  await until(() => others.filter(({ closed }) => closed()).length === 21)
+  expect(reasons()).toHaveLength(21)
+  expect(new Set(reasons())).toEqual(new Set(['too-many-connections']))
+  own.socket.write(cleanup(2n))
+  await until(() => rounds.length === 2)
+  expect(own.closed()).toBe(false)
 })
 
 test('a port in use is refused with what to do, and close ends connections and the port', async () => {

@@ -1,0 +1,94 @@
+import { expect, test } from 'vitest'
+import { HealQueue } from '../../../../src/main/worker/dissemination/heal-queue.js'
+import { HealShare } from '../../../../src/main/worker/dissemination/heal-share.js'
+import {
+  HEAL_LINK_SHARE,
+  HEALED_REMEMBERED_MAX,
+  HEALS_WAITING_MAX,
+} from '../../../../src/main/worker/dissemination/limits.js'
+import { PUSH_AGAIN_INTERVAL_MS, PUSH_AGAIN_QUEUE_MAX } from '../../../../src/shared/constants.js'
+
+function digestOf(number: number): Uint8Array {
+  const digest = Buffer.alloc(32)
+  digest.writeUInt32BE(number)
+  return digest
+}
+const numberOf = (digest: Uint8Array | undefined): number | undefined =>
+  digest === undefined ? undefined : Buffer.from(digest).readUInt32BE()
+const digests = (from: number, to: number): Uint8Array[] =>
+  Array.from({ length: to - from }, (_, index) => digestOf(from + index))
+
+test('sources take turns: who asks for one waits for no one who asks for thousands', () => {
+  const queue = new HealQueue()
+  queue.add(digests(0, 4_000), 'a', 0)
+  queue.add(digests(10_000, 10_002), 'b', 0)
+  queue.add(digests(20_000, 20_001), 'c', 0)
+  expect(Array.from({ length: 6 }, () => numberOf(queue.next(0)))).toEqual([0, 10_000, 20_000, 1, 10_001, 2])
+})
+
+test('a digest waits once whoever asks, and is healed once in the interval, however many others are', () => {
+  const queue = new HealQueue()
+  queue.add([digestOf(1), digestOf(1)], 'a', 0)
+  queue.add([digestOf(1)], 'b', 0)
+  expect(queue.size).toBe(1)
+  expect(numberOf(queue.next(0))).toBe(1)
+  queue.healed(digestOf(1), 0)
+  for (let number = 2; number < HEALED_REMEMBERED_MAX; number += 1) queue.healed(digestOf(number), 1)
+  queue.add([digestOf(1)], 'a', PUSH_AGAIN_INTERVAL_MS - 1)
+  expect(queue.size).toBe(0)
+  queue.add([digestOf(1)], 'a', PUSH_AGAIN_INTERVAL_MS)
+  expect(numberOf(queue.next(PUSH_AGAIN_INTERVAL_MS))).toBe(1)
+})
+
+test('when no more can be remembered nothing is healed until the oldest may be forgotten', () => {
+  const queue = new HealQueue()
+  for (let number = 0; number < HEALED_REMEMBERED_MAX; number += 1) queue.healed(digestOf(number), number === 0 ? 0 : 5)
+  queue.add([digestOf(99_999)], 'a', 5)
+  expect(queue.next(PUSH_AGAIN_INTERVAL_MS - 1)).toBeUndefined()
+  expect(numberOf(queue.next(PUSH_AGAIN_INTERVAL_MS))).toBe(99_999)
+})
+
+test('what was looked for and not found may be asked for again at once', () => {
+  const queue = new HealQueue()
+  queue.add([digestOf(1)], 'a', 0)
+  queue.next(0)
+  queue.add([digestOf(1)], 'a', 0)
+  expect(queue.size).toBe(1)
+})
+
+test('each source has its places, all have theirs, and the longest line makes way for the others', () => {
+  const queue = new HealQueue()
+  expect(queue.add(digests(0, PUSH_AGAIN_QUEUE_MAX + 7), 'a', 0)).toBe(7)
+  for (let source = 1; source < HEALS_WAITING_MAX / PUSH_AGAIN_QUEUE_MAX; source += 1) {
+    const from = source * 100_000
+    expect(queue.add(digests(from, from + PUSH_AGAIN_QUEUE_MAX), `hoarder ${source}`, 0)).toBe(0)
+  }
+  expect(queue.size).toBe(HEALS_WAITING_MAX)
+  expect(queue.add(digests(900_000, 900_010), 'honest', 0)).toBe(10)
+  expect(queue.size).toBe(HEALS_WAITING_MAX)
+  const taken = Array.from({ length: 5 }, () => numberOf(queue.next(0)))
+  expect(taken).toContain(900_000)
+})
+
+test('a link gives healing its share beside fresh batches, all of it without them, and saves nothing up', () => {
+  const share = new HealShare()
+  const bytes = 1_000
+  let [fresh, heals] = [0, 0]
+  for (let step = 0; step < 800; step += 1) {
+    if (share.allows(true)) {
+      share.startedHeal(bytes)
+      heals += 1
+    } else {
+      share.startedFresh(bytes)
+      fresh += 1
+    }
+  }
+  expect(heals / (heals + fresh)).toBeCloseTo(HEAL_LINK_SHARE, 2)
+  share.startedHeal(bytes)
+  expect(share.allows(true)).toBe(false)
+  expect(share.allows(false)).toBe(true)
+  for (let step = 0; step < 1_000; step += 1) share.startedFresh(bytes)
+  expect(share.allows(true)).toBe(true)
+  share.startedHeal(bytes)
+  expect(share.allows(true)).toBe(false)
+})
