@@ -2,7 +2,7 @@
  * Every limit of narval that is not a parameter, with its unit and its reason. Relations between limits are asserted
  * below, when the module loads.
  */
-import assert from 'node:assert'
+import { assert } from './assert.js'
 
 // --- Identity -------------------------------------------------------------------------------------------------------
 

@@ -75,7 +75,7 @@ describe('the packed package', () => {
     'has types that are complete, checked without skipLibCheck for %s',
     async (module) => {
       const source = readFileSync(join(app, 'node_modules/narval-node/examples/worker.ts'), 'utf8')
-      writeFileSync(join(app, 'typed.mts'), source)
+      writeFileSync(join(app, 'typed.mts'), `import type {} from 'narval-node/verify'\n${source}`)
       const program = ts.createProgram([join(app, 'typed.mts')], {
         strict: true,
         noEmit: true,
@@ -93,6 +93,16 @@ describe('the packed package', () => {
       expect(problems).toEqual([])
     },
   )
+
+  it('has narval-node/verify, with types', async () => {
+    const { stdout } = await node(
+      '--input-type=module',
+      '-e',
+      `import * as verify from 'narval-node/verify'
+      console.log(Object.keys(verify).sort().join())`,
+    )
+    expect(stdout.trim()).toBe('decodeProof,encodeProof,verifyTransaction')
+  })
 
   it('has the command narval', async () => {
     const { stdout } = await execute(join(app, 'node_modules/.bin/narval'), ['--help'], { cwd: app })

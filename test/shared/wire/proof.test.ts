@@ -1,9 +1,13 @@
+import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { encodeBatch, NO_FRAME } from '../../../src/shared/wire/batch.js'
 import { BatchDigester, frameOffsetsOf } from '../../../src/shared/wire/digest.js'
-import { proveTransaction, type TransactionProof, verifyTransaction } from '../../../src/shared/wire/proof.js'
+import { proveTransaction } from '../../../src/shared/wire/proof.js'
+import { decodeProof, encodeProof } from '../../../src/shared/wire/proof-format.js'
+import { type TransactionProof, verifyTransaction } from '../../../src/shared/wire/verify.js'
 
 const CHUNK = 16_384
 const author = new Uint8Array(32).fill(7)
@@ -259,12 +263,130 @@ describe('a proof of any shape from anybody', () => {
     }
   })
 
-  it('is refused for a digest, an author or a transaction of another length', () => {
-    const { content, bytes, digest } = sample(10)
-    const proof = proveTransaction(bytes, 0)
-    expect(verifyTransaction(digest.subarray(1), author, content[0]!, proof)).toBe(false)
-    expect(verifyTransaction(digest, author.subarray(1), content[0]!, proof)).toBe(false)
-    expect(verifyTransaction(digest, author, new Uint8Array(), proof)).toBe(false)
+  it('is refused for a transaction of no bytes', () => {
+    const { bytes, digest } = sample(10)
+    expect(verifyTransaction(digest, author, new Uint8Array(), proveTransaction(bytes, 0))).toBe(false)
+  })
+})
+
+describe('the arguments', () => {
+  const { content, bytes, digest } = sample(10)
+  const proof = proveTransaction(bytes, 0)
+  const wrong = [
+    undefined,
+    null,
+    'hello',
+    7,
+    2n,
+    [1, 2],
+    { length: 32 },
+    new Uint16Array(32),
+    new DataView(bytes.buffer),
+  ]
+  const throwsNaming = (type: typeof TypeError | typeof RangeError, name: string, call: () => unknown): void => {
+    expect(call).toThrow(type)
+    expect(call).toThrow(new RegExp(`^${name}: `))
+  }
+
+  it('of another type are refused by name', () => {
+    for (const value of wrong as never[]) {
+      throwsNaming(TypeError, 'digest', () => verifyTransaction(value, author, content[0]!, proof))
+      throwsNaming(TypeError, 'author', () => verifyTransaction(digest, value, content[0]!, proof))
+      throwsNaming(TypeError, 'transaction', () => verifyTransaction(digest, author, value, proof))
+      throwsNaming(TypeError, 'bytes', () => proveTransaction(value, 0))
+      throwsNaming(TypeError, 'bytes', () => decodeProof(value))
+    }
+    for (const index of [undefined, null, '0', 0n, {}] as never[]) {
+      throwsNaming(TypeError, 'index', () => proveTransaction(bytes, index))
+    }
+    for (const value of [undefined, null, 7, 'proof', [], {}, { ...proof, path: undefined }] as never[]) {
+      expect(() => encodeProof(value)).toThrow(TypeError)
+      expect(() => encodeProof(value)).toThrow(/^proof/)
+    }
+  })
+
+  it('of another length are refused by name', () => {
+    throwsNaming(RangeError, 'digest', () => verifyTransaction(digest.subarray(1), author, content[0]!, proof))
+    throwsNaming(RangeError, 'author', () => verifyTransaction(digest, author.subarray(1), content[0]!, proof))
+    throwsNaming(RangeError, 'bytes', () => proveTransaction(new Uint8Array(64), 0))
+  })
+})
+
+describe('the binary form of a proof', () => {
+  it('of any transaction of any batch is read back as it was, and is verified as it is', () => {
+    fc.assert(
+      fc.property(lengths, fc.nat(), (sizes, which) => {
+        const { content, bytes, digest } = sample(...sizes)
+        const index = which % content.length
+        const proof = proveTransaction(bytes, index)
+        const encoded = encodeProof(proof)
+        expect(isSame(decodeProof(encoded), proof)).toBe(true)
+        expect(verifyTransaction(digest, author, content[index]!, encoded)).toBe(true)
+        // Sixteen bytes and the nodes beside the chunks: nothing that the verifier knows.
+        const chunkBytes = proof.chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+        expect(encoded.length).toBe(16 + 4 * proof.chunks.length + 32 * proof.path.length + chunkBytes)
+      }),
+      { numRuns: 40 },
+    )
+  })
+
+  it('with any bit flipped, cut or continued proves nothing, and is never thrown at', () => {
+    const { content, bytes, digest } = sample(100, 20_000, 300)
+    const encoded = encodeProof(proveTransaction(bytes, 2))
+    expect(verifyTransaction(digest, author, content[2]!, encoded)).toBe(true)
+    fc.assert(
+      fc.property(fc.nat(8 * encoded.length - 1), (bit) => {
+        expect(verifyTransaction(digest, author, content[2]!, flipped(encoded, bit))).toBe(false)
+      }),
+      { numRuns: 200 },
+    )
+    for (let bit = 0; bit < 8 * 64; bit += 1) {
+      expect(verifyTransaction(digest, author, content[2]!, flipped(encoded, bit)), `bit ${bit}`).toBe(false)
+    }
+    for (let length = 0; length < encoded.length; length += 97) {
+      expect(verifyTransaction(digest, author, content[2]!, encoded.subarray(0, length))).toBe(false)
+    }
+    expect(verifyTransaction(digest, author, content[2]!, Buffer.concat([encoded, Uint8Array.of(0)]))).toBe(false)
+  })
+
+  it.each([
+    [new Uint8Array(0), '0 bytes'],
+    [new Uint8Array(16), 'version 0'],
+    [Uint8Array.of(1, 255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255), 'at most 8388608'],
+    [Uint8Array.of(1, 70, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0), 'the batch has 1'],
+    [Uint8Array.of(1, 70, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), 'the batch has 1'],
+    [Uint8Array.of(1, 70, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0), 'expected 90'],
+  ])('that says what cannot be is refused with ERR_CODEC', (bytes, about) => {
+    expect(() => decodeProof(bytes)).toThrow(
+      expect.objectContaining({ code: 'ERR_CODEC', message: expect.stringContaining(about) }),
+    )
+  })
+})
+
+describe('narval-node/verify', () => {
+  it('verifies without anything of Node: no built-in module, no Buffer, no process', async () => {
+    const { content, bytes, digest } = sample(100, 20_000, 300)
+    const given = [digest, author, content[2]!, encodeProof(proveTransaction(bytes, 2))].map((each) => [...each])
+    const hook = `export async function resolve(specifier, context, next) {
+      const resolved = await next(specifier, context)
+      if (resolved.url.startsWith('node:')) throw new Error(resolved.url + ' is imported by ' + context.parentURL)
+      return resolved
+    }`
+    const program = `
+      import { register } from 'node:module'
+      register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(hook)}))
+      const say = console.log
+      delete globalThis.Buffer
+      delete globalThis.process
+      const { verifyTransaction } = await import(${JSON.stringify(new URL('../../../dist/verify.js', import.meta.url).href)})
+      const given = ${JSON.stringify(given)}.map((each) => Uint8Array.from(each))
+      const right = verifyTransaction(...given)
+      given[2][0] ^= 1
+      say(right, verifyTransaction(...given))
+      // The hook does what it says.
+      await import('node:fs').then(() => say('node:fs'), () => say('refused'))`
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program])
+    expect(stdout).toBe('true false\nrefused\n')
   })
 })
 
