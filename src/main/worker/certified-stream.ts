@@ -5,6 +5,8 @@ import { Deque } from '../lib/deque.js'
 
 /** A batch of ours that a quorum of the committee has stored. */
 export interface CertifiedBatch {
+  /** Its author, ours: the public key that `verifyTransaction` wants beside the digest. 32 bytes. */
+  readonly author: Uint8Array
   /** 32 bytes. */
   readonly digest: Uint8Array
   /** Rises with each batch; batches are certified out of order. */
@@ -71,9 +73,18 @@ class Reader implements AsyncIterator<CertifiedBatch> {
 export class CertifiedStream implements AsyncIterable<CertifiedBatch> {
   private readonly readers = new Set<Reader>()
   private closed = false
+  private readonly author: Uint8Array
 
-  push(batch: CertifiedBatch): void {
-    for (const reader of this.readers) reader.push(batch)
+  /** @param author the public key of our authority */
+  constructor(author: Uint8Array) {
+    this.author = author
+  }
+
+  push(batch: Omit<CertifiedBatch, 'author'>): void {
+    // Each reader has bytes of its own: what one does with them is its affair.
+    for (const reader of this.readers) {
+      reader.push({ ...batch, author: new Uint8Array(this.author), digest: new Uint8Array(batch.digest) })
+    }
   }
 
   close(): void {

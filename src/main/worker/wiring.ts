@@ -69,7 +69,7 @@ export interface WiringHandlers {
 }
 
 export class Wiring {
-  readonly certified = new CertifiedStream()
+  readonly certified: CertifiedStream
   readonly metrics: WorkerMetrics
   readonly rings: MainRings
   readonly peers: PeerTable
@@ -103,6 +103,7 @@ export class Wiring {
     const { committee, layout, ownIndex, parameters, workerId } = options
     this.options = options
     this.handlers = handlers
+    this.certified = new CertifiedStream(options.keys.publicKey)
     this.own = new Arena(layout.own)
     this.foreign = new Arena(layout.inbound)
     this.rings = new MainRings(layout)

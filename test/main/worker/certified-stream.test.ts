@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { type CertifiedBatch, CertifiedStream } from '../../../src/main/worker/certified-stream.js'
 import { CERTIFIED_UNREAD_MAX } from '../../../src/shared/constants.js'
 
-const batch = (sequence: number): CertifiedBatch => ({
+const author = new Uint8Array(32).fill(7)
+
+const batch = (sequence: number): Omit<CertifiedBatch, 'author'> => ({
   digest: new Uint8Array(32).fill(sequence),
   sequence: BigInt(sequence),
   transactions: 1,
@@ -17,7 +19,7 @@ async function take(iterator: AsyncIterator<CertifiedBatch>, count: number): Pro
 
 describe('a reader of certified batches', () => {
   test('gets each from the moment it begins, in order, whether it waits or they do', async () => {
-    const stream = new CertifiedStream()
+    const stream = new CertifiedStream(author)
     stream.push(batch(1))
     const reader = stream[Symbol.asyncIterator]()
     stream.push(batch(2))
@@ -29,7 +31,7 @@ describe('a reader of certified batches', () => {
   })
 
   test('has its own place: others read at their own pace', async () => {
-    const stream = new CertifiedStream()
+    const stream = new CertifiedStream(author)
     const [first, second] = [stream[Symbol.asyncIterator](), stream[Symbol.asyncIterator]()]
     stream.push(batch(1))
     stream.push(batch(2))
@@ -40,7 +42,7 @@ describe('a reader of certified batches', () => {
   })
 
   test('reads what is left when the stream is closed, and then ends', async () => {
-    const stream = new CertifiedStream()
+    const stream = new CertifiedStream(author)
     const sequences: bigint[] = []
     const reading = (async () => {
       for await (const { sequence } of stream) sequences.push(sequence)
@@ -54,15 +56,28 @@ describe('a reader of certified batches', () => {
   })
 
   test('ends at once when the stream is closed already', async () => {
-    const stream = new CertifiedStream()
+    const stream = new CertifiedStream(author)
     stream.close()
     stream.push(batch(1))
     const reader = stream[Symbol.asyncIterator]()
     expect(await reader.next()).toEqual({ done: true, value: undefined })
   })
 
+  test('is told the author, and has bytes of its own', async () => {
+    const stream = new CertifiedStream(author)
+    const [one, other] = [stream[Symbol.asyncIterator](), stream[Symbol.asyncIterator]()]
+    const pushed = batch(5)
+    stream.push(pushed)
+    const { value } = (await one.next()) as { value: CertifiedBatch }
+    value.digest.fill(0)
+    value.author.fill(0)
+    expect((await other.next()).value).toEqual({ ...batch(5), author: new Uint8Array(32).fill(7) })
+    expect(pushed).toEqual(batch(5))
+    expect(author).toEqual(new Uint8Array(32).fill(7))
+  })
+
   test('that stops reading is sent no more', async () => {
-    const stream = new CertifiedStream()
+    const stream = new CertifiedStream(author)
     for (let i = 0; i < 3; i += 1) stream.push(batch(i))
     const reader = stream[Symbol.asyncIterator]()
     stream.push(batch(1))
@@ -72,7 +87,7 @@ describe('a reader of certified batches', () => {
   })
 
   test('that leaves too many unread is told so after those, and does not disturb the others', async () => {
-    const stream = new CertifiedStream()
+    const stream = new CertifiedStream(author)
     const [slow, quick] = [stream[Symbol.asyncIterator](), stream[Symbol.asyncIterator]()]
     const one = batch(1)
     for (let i = 0; i < CERTIFIED_UNREAD_MAX; i += 1) {
