@@ -27,7 +27,7 @@ describe('a reader of certified batches', () => {
     expect(await take(reader, 2)).toEqual([2, 3])
     const waiting = reader.next()
     stream.push(batch(4))
-    expect((await waiting).value).toEqual(batch(4))
+    expect((await waiting).value).toEqual({ ...batch(4), author })
   })
 
   test('has its own place: others read at their own pace', async () => {
