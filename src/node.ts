@@ -1,6 +1,11 @@
 #!/usr/bin/env node
-// libp2p calls Promise.withResolvers, which Node 20 lacks: before everything else.
-import 'core-js/actual/promise/with-resolvers.js'
-import { main } from './main/cli/program.js'
+// Whatever is loaded before this decision stays in memory beside a node that runs in a child.
+import { flagsToAdd, relaunch } from './main/cli/relaunch.js'
 
-await main(process.argv.slice(2))
+const args = process.argv.slice(2)
+const flags = flagsToAdd(args)
+if (flags.length > 0) relaunch(flags)
+else {
+  const { main } = await import('./main/cli/program.js')
+  await main(args)
+}

@@ -136,8 +136,6 @@ export const LOCAL_DRAIN_DEADLINE_MS = 10_000
 export const LOCAL_INTERRUPTED_DRAIN_DEADLINE_MS = 2_000
 /** A process that was told to stop has this long before it is killed. */
 export const LOCAL_STOP_DEADLINE_MS = 15_000
-/** Two signals closer than this are one: a terminal and npm both pass on the same Ctrl-C. */
-export const LOCAL_SIGNAL_REPEAT_MS = 250
 /** When a process fails because another died, the other's end is seen within this. */
 export const LOCAL_BLAME_MS = 300
 /** One round of the primary's stand-in: the reference's `max_header_delay`, and time for its votes and certificates. */

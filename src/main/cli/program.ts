@@ -4,6 +4,8 @@
  *
  * Exit codes: 0, 1 after an error (one line on stderr), 2 after a usage error, 130 interrupted before there was a result.
  */
+// libp2p calls Promise.withResolvers, which Node 20 lacks: before everything else.
+import 'core-js/actual/promise/with-resolvers.js'
 import { Command, CommanderError, Option } from 'commander'
 import { BATCH_SIZE_MAX, COMMITTEE_SIZE_MAX, WORKER_ID_MAX, WORKERS_PER_AUTHORITY_MAX } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
@@ -68,7 +70,9 @@ type RunFlags = Omit<RunOptions, 'logLevel' | 'benchmark' | 'mdns'> & {
 /** @param onDone takes the exit code of the command that ran */
 function createProgram(onDone: (code: number) => void): Command {
   const program = new Command('narval')
-    .description('A Narwhal node: batches of transactions, spread, proven available by stake, stored, ordered.')
+    .description(
+      'A Narwhal worker: batches of transactions, spread over libp2p, proven available by stake, and stored.',
+    )
     .version(`narval ${VERSION}`, '-V, --version')
     .option(
       '-v, --verbose',
@@ -117,7 +121,11 @@ function addRun(program: Command, onDone: (code: number) => void): void {
     .addOption(ackLevelOption('what an ACK promises, before ack_level of the parameter file'))
     .option('--benchmark', 'log the lines that benchmark scripts read')
     .option('--metrics <addr>', 'serve /metrics and /health on this ip:port', metricsAddress)
-    .option('--bind <ip>', 'the address that listeners bind (default: 0.0.0.0)', ipAddress)
+    .option(
+      '--bind <ip>',
+      'the address that listeners bind (default: 0.0.0.0, or :: where the committee knows this worker by IPv6)',
+      ipAddress,
+    )
     .option('--mdns', 'look for the addresses of peers by mDNS too')
     .helpCommand(false)
   run

@@ -16,7 +16,7 @@ export interface RunOptions {
   readonly benchmark: boolean
   /** Where metrics and health are served; without it they are not. */
   readonly metrics?: { readonly host: string; readonly port: number }
-  /** The address that listeners bind instead of `0.0.0.0`. */
+  /** The address that listeners bind instead of every one. */
   readonly bind?: string
   /** Looks for peers' addresses by mDNS too. */
   readonly mdns: boolean

@@ -1,50 +1,66 @@
 /**
- * `run … worker`: reads the files, starts the worker, and ends it at SIGINT or SIGTERM; a second signal ends at once.
- *
- * V8's flags matter so much that a process without them starts itself again with them, once, and then only passes on
- * signals and the exit code.
+ * `run … worker`: reads the files, starts the worker, and ends it in order at SIGINT, SIGTERM or SIGHUP, also while it
+ * starts; a second signal ends it at once.
  */
-import { spawn } from 'node:child_process'
-import { readCommittee } from '../../shared/config/committee.js'
-import { readKeys } from '../../shared/config/keys.js'
+import { type Committee, readCommittee } from '../../shared/config/committee.js'
+import { type Keys, readKeys } from '../../shared/config/keys.js'
 import { defaultParameters, readParameters } from '../../shared/config/parameters.js'
+import { NarvalError } from '../../shared/errors.js'
 import { MAIN_FULL_COLLECTION_MS, startFullCollections } from '../../shared/runtime/garbage-collector.js'
-import { missingV8Flags } from '../../shared/runtime/v8-flags.js'
 import { createLogger, type Logger } from '../lib/log.js'
 import { watchParent } from '../lib/parent.js'
+import { watchSignals } from '../lib/signals.js'
 import { startWorker, type Worker } from '../worker/worker.js'
+import { everyAddressFor } from '../worker/worker-options.js'
 import { EXIT_FAILURE } from './exit-codes.js'
 import type { RunOptions } from './run-options.js'
 
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const
-/** A terminal or a supervisor signals all processes of a group, and our parent passes its signal on: that is one. */
-const SAME_SIGNAL_MS = 300
-
 export async function run(options: RunOptions): Promise<number> {
-  const missing = missingV8Flags(process.versions.node, process.execArgv)
-  if (missing.length > 0) return runAgainWith(missing)
-  const stopping = new Stopping()
+  const interrupt = watchSignals(() => process.exit(EXIT_FAILURE))
+  watchParent(() => interrupt.stop('the parent process is gone'))
   const keys = readKeys(options.keys)
   const committee = readCommittee(options.committee)
   const fromFile = options.parameters === undefined ? defaultParameters() : readParameters(options.parameters)
   const parameters = { ...fromFile, ...(options.ackLevel !== undefined && { ackLevel: options.ackLevel }) }
   const log = createLogger('narval::worker', options.logLevel)
-  const worker = await startWorker({
+  const { signal } = interrupt
+  signal.addEventListener('abort', () => log.info(`${signal.reason}: closing; once more ends at once`))
+  const starting = startWorker({
     keys,
     committee,
     parameters,
     log,
+    signal,
     workerId: options.id,
     store: options.store,
     benchmark: options.benchmark,
-    bind: options.bind ?? '0.0.0.0',
+    bind: options.bind ?? everyAddressOf(committee, keys, options.id),
     clients: true,
     ...(options.metrics && { metrics: options.metrics }),
     ...(options.mdns && { peerDiscovery: [(await import('@libp2p/mdns')).mdns()] }),
   })
-  stopping.of(worker, log)
-  // The process is the worker's own: in somebody else's, as a library, nobody knows how large the heap is.
-  startFullCollections(MAIN_FULL_COLLECTION_MS)
+  try {
+    const worker = await starting
+    // The process is the worker's own: in somebody else's, as a library, nobody knows how large the heap is.
+    startFullCollections(MAIN_FULL_COLLECTION_MS)
+    return await ended(worker, log)
+  } catch (error) {
+    // A signal came while it started.
+    const isInOrder = signal.aborted && error instanceof NarvalError && error.code === 'ERR_CLOSED'
+    if (!isInOrder) throw error
+    log.info('Closed')
+    return 0
+  }
+}
+
+/** Every interface, in the family of the address at which the committee knows this worker. */
+function everyAddressOf(committee: Committee, keys: Keys, workerId: number): string {
+  const index = committee.indexOf(keys.publicKey)
+  return everyAddressFor(index === -1 ? '0.0.0.0' : committee.worker(index, workerId).workerToWorker.host)
+}
+
+/** Waits for the end of the worker. The exit code. */
+async function ended(worker: Worker, log: Logger): Promise<number> {
   try {
     await worker.stopped
     log.info('Closed')
@@ -53,44 +69,4 @@ export async function run(options: RunOptions): Promise<number> {
     log.error(String(error))
     return EXIT_FAILURE
   }
-}
-
-/** What ends the worker: a signal, or the end of the process that started us. Before it runs, either ends us at once. */
-class Stopping {
-  private stop: (why: string) => void = () => process.exit(EXIT_FAILURE)
-
-  constructor() {
-    for (const signal of SIGNALS) process.on(signal, () => this.stop(signal))
-    watchParent(() => this.stop('the parent process is gone'))
-  }
-
-  of(worker: Worker, log: Logger): void {
-    let askedMs: number | undefined
-    this.stop = (why) => {
-      const nowMs = performance.now()
-      if (askedMs === undefined) {
-        askedMs = nowMs
-        log.info(`${why}: closing; once more ends at once`)
-        void worker.close()
-      } else if (nowMs - askedMs > SAME_SIGNAL_MS) process.exit(EXIT_FAILURE)
-    }
-  }
-}
-
-/** Runs the same command with V8's flags, and ends as it ends. */
-function runAgainWith(flags: readonly string[]): Promise<number> {
-  const args = [...process.execArgv, ...flags, ...process.argv.slice(1)]
-  const child = spawn(process.execPath, args, {
-    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
-    env: { ...process.env, NARVAL_CHILD: '1' },
-  })
-  for (const signal of SIGNALS) process.on(signal, () => child.kill(signal))
-  watchParent(() => child.kill('SIGTERM'))
-  return new Promise((resolve, reject) => {
-    child.once('error', reject)
-    child.once('exit', (code, signal) => {
-      if (signal !== null) process.kill(process.pid, signal)
-      resolve(code ?? EXIT_FAILURE)
-    })
-  })
 }

@@ -5,12 +5,14 @@
  * [2024-05-01T12:00:00.123Z INFO  narval::worker] Worker 0 successfully booted on 127.0.0.1
  * ```
  *
- * Writes are synchronous, so that the last line before a crash is there to be read. Nothing is logged per transaction.
+ * A line is written before the call returns, so that the last line before a crash is there to be read, unless the reader
+ * has stopped reading (log-destination.ts). Nothing is logged per transaction.
  */
 
 import { pino } from 'pino'
 import { choiceArgument, functionArgument, textArgument } from '../../shared/arguments.js'
 import { LOG_LEVELS, type LogLevel } from '../../shared/runtime/log-level.js'
+import { stderrDestination } from './log-destination.js'
 
 export { LOG_LEVELS, type LogLevel }
 
@@ -63,13 +65,6 @@ function escapeControls(text: string): string {
 function quiet(text: string): string {
   if (text.startsWith('Batch ')) return text
   return text.replaceAll('Error', 'error').replaceAll('panic', 'Panic')
-}
-
-/** Where lines go: stderr. A reader that has gone away is no reason to die. */
-function stderrDestination(): ReturnType<typeof pino.destination> {
-  const destination = pino.destination({ dest: 2, sync: true })
-  destination.on('error', () => {})
-  return destination
 }
 
 /**

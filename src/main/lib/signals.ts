@@ -1,12 +1,18 @@
-/** Ctrl-C and SIGTERM: the first asks for an orderly end, the second ends at once. */
-import { LOCAL_SIGNAL_REPEAT_MS } from '../../shared/constants.js'
+/** Ctrl-C, SIGTERM and SIGHUP: the first asks for an orderly end, another one ends at once. */
 
 /** The exit code of a process that a Ctrl-C ended: 128 and the number of SIGINT. */
 export const EXIT_INTERRUPTED = 130
 
+/** Signals closer together than this are one: a terminal or a supervisor signals all processes of a group, and a parent passes its own on. ms */
+const SAME_SIGNAL_MS = 300
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
 export interface Interrupt {
-  /** Aborted by the first signal. */
+  /** Aborted by the first signal; its reason is a text, the signal's name. */
   readonly signal: AbortSignal
+  /** Asks for the orderly end as a signal does, for another reason. */
+  stop(why: string): void
   /** Lets go of the signals. */
   dispose(): void
 }
@@ -15,24 +21,19 @@ export interface Interrupt {
 export function watchSignals(atOnce: () => void): Interrupt {
   const controller = new AbortController()
   let firstMs: number | undefined
-  const onSignal = (): void => {
+  const stop = (why: string): void => {
     const nowMs = performance.now()
     if (firstMs === undefined) {
       firstMs = nowMs
-      controller.abort()
-    } else if (nowMs - firstMs > LOCAL_SIGNAL_REPEAT_MS) {
-      atOnce()
-    }
+      controller.abort(why)
+    } else if (nowMs - firstMs > SAME_SIGNAL_MS) atOnce()
   }
-  process.on('SIGINT', onSignal)
-  process.on('SIGTERM', onSignal)
-  process.on('SIGHUP', onSignal)
+  for (const signal of SIGNALS) process.on(signal, stop)
   return {
     signal: controller.signal,
-    dispose() {
-      process.off('SIGINT', onSignal)
-      process.off('SIGTERM', onSignal)
-      process.off('SIGHUP', onSignal)
+    stop,
+    dispose: () => {
+      for (const signal of SIGNALS) process.off(signal, stop)
     },
   }
 }

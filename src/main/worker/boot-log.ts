@@ -13,15 +13,18 @@ export interface BootLogOptions {
   readonly parameters: Parameters
   readonly store: string
   readonly peerId: string
+  /** The address that listeners bind. */
+  readonly bind: string
   /** Whether clients may connect. */
   readonly clients: boolean
   readonly layout: Layout
 }
 
 export function bootLines(options: BootLogOptions): readonly string[] {
-  const { clients, committee, layout, ownIndex, parameters, peerId, store, workerId } = options
+  const { bind, clients, committee, layout, ownIndex, parameters, peerId, store, workerId } = options
   const own = committee.worker(ownIndex, workerId)
   const peers = committee.size - 1
+  const at = (port: number): string => formatTcpAddress({ host: bind, port })
   const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`
   return [
     `${NODE_VERSION}, protocol ${PROTOCOL_VERSION}, Node ${process.versions.node}, authority ${committee.authorities[ownIndex]!.name}, peer id ${peerId}`,
@@ -32,7 +35,8 @@ export function bootLines(options: BootLogOptions): readonly string[] {
     `Batch size set to ${parameters.batchBytesMax} B`,
     `Max batch delay set to ${parameters.maxBatchDelayMs} ms`,
     `ACK level set to ${parameters.ackLevel}, store ${store}`,
-    `Listening for ${clients ? `transactions on ${formatTcpAddress(own.transactions)}, for ` : ''}workers on ${own.workerToWorker.multiaddr}/p2p/${peerId}, for the primary on ${formatTcpAddress(own.primaryToWorker)}`,
+    clients ? `Listening for transactions on ${at(own.transactions.port)}` : 'Not listening for transactions',
+    `Listening for workers on ${at(own.workerToWorker.port)}; others know it as ${own.workerToWorker.multiaddr}/p2p/${peerId}`,
     `Worker ${workerId} successfully booted on ${own.transactions.host}`,
   ]
 }

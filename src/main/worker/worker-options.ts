@@ -63,6 +63,8 @@ export interface WorkerOptions {
   readonly benchmark?: boolean
   /** Default: the reference's format, on stderr, from `info` on. */
   readonly log?: Logger
+  /** Closes the worker in order when it is aborted, also while it starts; `startWorker` rejects with `ERR_CLOSED` then. */
+  readonly signal?: AbortSignal
   /** For tests: fill freed slots with rubbish, so that one that is used after it was freed is seen. */
   readonly poisonFreedSlots?: boolean
 }
@@ -71,7 +73,7 @@ export interface WorkerOptions {
 export type CheckedOptions = Required<Omit<WorkerOptions, OptionalName>> &
   Pick<WorkerOptions, OptionalName> & { readonly parameters: Parameters }
 
-type OptionalName = 'networkKeySeed' | 'bind' | 'metrics' | 'peerDiscovery' | 'primary'
+type OptionalName = 'networkKeySeed' | 'bind' | 'metrics' | 'peerDiscovery' | 'primary' | 'signal'
 
 const NAMES = [
   'keys',
@@ -87,6 +89,7 @@ const NAMES = [
   'primary',
   'benchmark',
   'log',
+  'signal',
   'poisonFreedSlots',
 ] as const satisfies readonly (keyof WorkerOptions)[]
 
@@ -114,8 +117,14 @@ export function checkWorkerOptions(options: unknown): CheckedOptions {
     ...only('bind', optional('bind', ipArgument)),
     ...only('metrics', optional('metrics', addressArgument)),
     ...only('peerDiscovery', optional('peerDiscovery', discoveryArgument)),
+    ...only('signal', optional('signal', signalArgument)),
     ...only('primary', optional('primary', functionArgument<NonNullable<WorkerOptions['primary']>>)),
   }
+}
+
+/** Every interface, in the family of the address at which the committee knows this worker. */
+export function everyAddressFor(host: string): string {
+  return isIPv6(host) ? '::' : '0.0.0.0'
 }
 
 /** Where listeners bind that were given no address: this machine alone reaches them. */
@@ -166,6 +175,11 @@ function addressArgument(name: string, value: unknown): TcpAddress {
 function discoveryArgument(name: string, value: unknown): PeerDiscovery {
   const modules = arrayArgument(name, value, PEER_DISCOVERY_MAX)
   return modules.map((module, index) => functionArgument(`${name}[${index}]`, module)) as PeerDiscovery
+}
+
+function signalArgument(name: string, value: unknown): AbortSignal {
+  if (value instanceof AbortSignal) return value
+  throw wrongType(name, 'an AbortSignal', value)
 }
 
 function loggerArgument(name: string, value: unknown): Logger {

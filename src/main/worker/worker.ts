@@ -93,8 +93,16 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       return inProcess.open({ committee, ownIndex, workerId }, handlers)
     },
   })
+  const close = (): void => void node.close().catch(() => {})
+  checked.signal?.addEventListener('abort', close, { once: true })
+  if (checked.signal?.aborted) close()
   const http =
     checked.metrics && new MetricsServer(checked.metrics, { metrics: node.metrics, health: () => node.health() })
+  // After a failure it goes on, to say so.
+  void node.stopped.then(
+    () => http?.close(),
+    () => {},
+  )
   await http?.listen()
   try {
     await node.start()
@@ -144,7 +152,9 @@ function ownHost({ committee, keys, workerId }: CheckedOptions): string {
 function warnOfFlags(log: Logger): void {
   const missing = missingV8Flags(process.versions.node, process.execArgv)
   if (missing.length === 0) return
-  log.warn(`Node was started without ${missing.join(' ')}: garbage collection will take up to half of the throughput`)
+  log.warn(
+    `Node was started without ${missing.join(' ')}: garbage collection will take up to a third of its CPU under load`,
+  )
 }
 
 function warnOfLoopback(options: CheckedOptions, bind: string, log: Logger): void {

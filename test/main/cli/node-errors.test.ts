@@ -282,6 +282,20 @@ describe('signals', () => {
     },
   )
 
+  it('SIGTERM while it starts ends it in order: exit code 0, nothing left open, and it starts again', async () => {
+    const starting = new Run(argsOf({}))
+    const lock = join(directory, '.db-0-0', 'data.mdb')
+    await until('its store is being opened', () => existsSync(lock))
+    starting.child.kill('SIGTERM')
+    expect(await starting.ended).toMatchObject({ code: 0, signal: null })
+    expect(starting.stderr).toMatch(/Closed\n$/)
+    for (const port of ownPorts()) await (await listen(port)).close()
+    const again = new Run(argsOf({}))
+    await again.booted()
+    again.child.kill('SIGTERM')
+    expect(await again.ended).toMatchObject({ code: 0 })
+  })
+
   it('a second signal ends it at once, whatever is in flight', async () => {
     // Alone in a committee of two it has batches that nobody certifies, and would wait for them.
     const two = await testCommittee({ nodes: 2 })
@@ -316,8 +330,11 @@ describe('signals', () => {
     if (v8FlagsFor(process.versions.node).length === 0) return test.skip('this version of Node needs no flags')
     const run = new Run(argsOf({}), [])
     await run.booted()
-    const [inner, ...more] = childrenOf(run.child.pid!)
-    expect(more).toEqual([])
+    // Where Node can, it replaces itself; elsewhere it stays as the parent of the one that runs.
+    const replaced = 'execve' in process
+    const children = childrenOf(run.child.pid!)
+    expect(children).toHaveLength(replaced ? 0 : 1)
+    const inner = replaced ? run.child.pid! : children[0]!
     expect(readFileSync(`/proc/${inner}/cmdline`, 'utf8')).toContain(v8FlagsFor(process.versions.node)[0])
     run.child.kill('SIGTERM')
     expect(await run.ended).toMatchObject({ code: 0, signal: null })
@@ -325,7 +342,7 @@ describe('signals', () => {
 
     const killed = new Run(argsOf({}), [])
     await killed.booted()
-    const [orphan] = childrenOf(killed.child.pid!)
+    const [orphan = killed.child.pid!] = childrenOf(killed.child.pid!)
     killed.child.kill('SIGKILL')
     await until('the inner process notices, and ends', () => !existsSync(`/proc/${orphan}`))
     for (const port of ownPorts()) await (await listen(port)).close()

@@ -1,5 +1,6 @@
 /** Both directions of the link to a primary in a process of its own. */
 import assert from 'node:assert'
+import { formatTcpAddress } from '../../../shared/config/address.js'
 import type { Committee } from '../../../shared/config/committee.js'
 import type { Logger } from '../../lib/log.js'
 import { PrimaryConnector } from './primary-connector.js'
@@ -32,6 +33,9 @@ export async function openTcpPrimary(
   const listener = new PrimaryListener({ committee, ownIndex, address: { host: bind, port } }, {}, handlers)
   await listener.listen()
   const address = committee.primary(ownIndex).workerToPrimary
+  log.info(
+    `Listening for the primary on ${formatTcpAddress({ host: bind, port })}; reports go to ${formatTcpAddress(address)}`,
+  )
   const connector = new PrimaryConnector({ address, workerId }, { logger: log }, handlers)
   connector.start()
   return new TcpPrimary(connector, listener)
