@@ -16,6 +16,9 @@ export class Lifecycle {
   /** Resolves once all is closed; rejects with the failure that ended it. */
   readonly stopped: Promise<void>
   private readonly list: Opened[] = []
+  /** What is being opened now, or was last. Never rejects. */
+  private opening: Promise<unknown> = Promise.resolve()
+  private hasEnded = false
   private failure: Error | undefined
   private closing: Promise<void> | undefined
   private settle!: { resolve: () => void; reject: (error: Error) => void }
@@ -39,8 +42,9 @@ export class Lifecycle {
   }
 
   /**
-   * Opens something, and remembers how it is closed: before all that was opened earlier. If the end was asked for
-   * meanwhile it is closed at once, and this rejects.
+   * Opens something, and remembers how it is closed: before all that was opened earlier. If the end is asked for
+   * meanwhile, what was opened is closed with the rest, and this rejects. An orderly end waits for what is being opened, since that may need
+   * what was opened earlier; a failed one does not.
    */
   async open<T>(
     name: string,
@@ -48,12 +52,10 @@ export class Lifecycle {
     close: (opened: T, ending: Ending) => void | Promise<void>,
   ): Promise<T> {
     this.check()
-    const opened = await open()
-    if (!this.isOpen) {
-      await close(opened, this.failure === undefined ? 'in-order' : 'failed')
-      this.check()
-    }
-    this.list.push({ name, close: (ending) => close(opened, ending) })
+    const opening = this.openOne(name, open, close)
+    this.opening = opening.catch(() => {})
+    const opened = await opening
+    this.check()
     return opened
   }
 
@@ -74,9 +76,21 @@ export class Lifecycle {
     throw this.failure ?? new NarvalError('ERR_CLOSED', 'the worker was closed while it started')
   }
 
+  private async openOne<T>(
+    name: string,
+    open: () => T | Promise<T>,
+    close: (opened: T, ending: Ending) => void | Promise<void>,
+  ): Promise<T> {
+    const opened = await open()
+    if (this.hasEnded) await close(opened, 'failed')
+    else this.list.push({ name, close: (ending) => close(opened, ending) })
+    return opened
+  }
+
   private async closeFromEnd(): Promise<void> {
     // Whoever called is not to be closed under its own feet.
     await Promise.resolve()
+    if (this.failure === undefined) await this.opening
     for (let last = this.list.pop(); last !== undefined; last = this.list.pop()) {
       try {
         await last.close(this.failure === undefined ? 'in-order' : 'failed')
@@ -84,6 +98,7 @@ export class Lifecycle {
         this.failure ??= error as Error
       }
     }
+    this.hasEnded = true
     if (this.failure === undefined) {
       this.settle.resolve()
       return
