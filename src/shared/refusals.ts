@@ -62,6 +62,16 @@ export type PeerRefusal =
   | 'evicted-hello'
   /** It ended before its hello: it was left, or its handshake failed. */
   | 'left-before-hello'
+  /** It has cost more frames, answers or bytes than a hello takes. */
+  | 'too-much-before-hello'
+  /** More small frames than an authority may cost us: it is read more slowly. */
+  | 'frame-flood'
+  /** More proposals of protocols on one stream than a node has reason for. */
+  | 'negotiation-flood'
+  /** One frame of the muxer that is larger than any window. */
+  | 'muxer-frame-too-large'
+  /** It does not read what we answer, and more waits for its socket than may. */
+  | 'socket-unread'
   /** A second hello on a connection, or one from the side that did not dial. */
   | 'hello-unexpected'
   /** A reason of hello-check.ts, of the hello's frames, or `out-of-turn`. */

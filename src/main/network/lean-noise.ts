@@ -13,8 +13,16 @@
  */
 import { Socket } from 'node:net'
 import { noise } from '@chainsafe/libp2p-noise'
-import type { ConnectionEncrypter, MessageStream, SecureConnectionOptions } from '@libp2p/interface'
+import type {
+  ConnectionEncrypter,
+  MessageStream,
+  MultiaddrConnection,
+  SecureConnectionOptions,
+} from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
+import type { SecuredStream } from './connection-guard.js'
+import type { ConnectionGuards } from './connection-guards.js'
+import { workOfPiece } from './work-budget.js'
 
 type Bytes = Uint8Array | Uint8ArrayList
 
@@ -38,19 +46,34 @@ const TAG_BYTES = 16
 /** Less than this is cheaper to join than to describe to the kernel piece by piece: ACKs, window updates. */
 const SMALL_BYTES = 4096
 
+/** Says how many messages may be taken: each costs a cipher call, however short it is. */
+export interface MessageGate {
+  readonly isOpen: boolean
+  spend(work: number): void
+}
+
 /** Cuts a stream of bytes into noise messages: u16 BE length, ciphertext and tag. */
 export class MessageCutter {
   /** What has come of the next message; at most one message and what came with its end. */
   readonly buffer = new Uint8ArrayList()
+  private readonly gate: MessageGate | undefined
 
-  /** The messages that are complete with `data`, without copies; what remains waits for more. */
+  constructor(gate?: MessageGate) {
+    this.gate = gate
+  }
+
+  /**
+   * The messages that are complete with `data`, without copies, as long as the gate is open; what remains waits for
+   * the next call.
+   */
   decode(data: Bytes): Uint8ArrayList[] {
     const { buffer } = this
     buffer.append(data)
     const messages: Uint8ArrayList[] = []
     while (buffer.byteLength >= LENGTH_BYTES) {
       const end = LENGTH_BYTES + ((buffer.get(0) << 8) | buffer.get(1))
-      if (buffer.byteLength < end) break
+      if (buffer.byteLength < end || this.gate?.isOpen === false) break
+      this.gate?.spend(workOfPiece(end))
       if (end > LENGTH_BYTES) messages.push(buffer.sublist(LENGTH_BYTES, end))
       buffer.consume(end)
     }
@@ -62,16 +85,22 @@ export class MessageCutter {
  * A factory for libp2p's `connectionEncrypters`.
  *
  * @param onAsShipped the installed packages are not those that we know: a connection stays as it was shipped
+ * @param guards of the connections: what comes through is paid for
  */
-export function leanNoise(onAsShipped: () => void): (components: NoiseComponents) => ConnectionEncrypter {
+export function leanNoise(
+  onAsShipped: () => void,
+  guards?: ConnectionGuards,
+): (components: NoiseComponents) => ConnectionEncrypter {
   return (components) => {
     const inner = noise()(components)
     const lean =
       (secure: ConnectionEncrypter['secureInbound']) =>
       async (stream: MessageStream, options?: SecureConnectionOptions) => {
         const isLean = gatherWrites(stream)
+        const guard = guards?.open(stream as MultiaddrConnection)
         const secured = await secure(stream, options)
-        if (!leanReads(secured.connection) || !isLean) onAsShipped()
+        if (!leanReads(secured.connection, guard) || !isLean) onAsShipped()
+        if (guard !== undefined) guards?.secure(guard, secured.connection as MessageStream & SecuredStream)
         return secured
       }
     return {
@@ -83,12 +112,12 @@ export function leanNoise(onAsShipped: () => void): (components: NoiseComponents
 }
 
 /** Reads without the error and the copy; says whether it could. */
-export function leanReads(connection: MessageStream): boolean {
+export function leanReads(connection: MessageStream, gate?: MessageGate): boolean {
   const secured = connection as unknown as Partial<SecuredConnection>
   const { decoder, handshake } = secured
   if (typeof secured.decrypt !== 'function' || typeof handshake?.decrypt !== 'function') return false
   if (typeof decoder?.decode !== 'function' || typeof decoder.buffer?.byteLength !== 'number') return false
-  const cutter = new MessageCutter()
+  const cutter = new MessageCutter(gate)
   // A peer may have sent on before the end of the handshake was noticed here.
   cutter.buffer.append(decoder.buffer)
   secured.decoder = cutter

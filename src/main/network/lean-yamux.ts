@@ -16,6 +16,9 @@
 import { yamux } from '@chainsafe/libp2p-yamux'
 import type { Stream } from '@libp2p/interface'
 import { STREAM_WINDOW_BYTES, STREAM_WINDOW_INITIAL_BYTES } from '../../shared/constants.js'
+import type { SecuredStream } from './connection-guard.js'
+import type { ConnectionGuards } from './connection-guards.js'
+import { guardMuxer } from './muxer-guard.js'
 
 type Yamux = ReturnType<ReturnType<typeof yamux>>
 
@@ -50,8 +53,9 @@ const STREAM_OPTIONS = {
  *
  * @param streamsMax inbound streams of a connection, and as many outbound ones
  * @param onAsShipped the installed package is not the one that we know: a stream stays as it was shipped
+ * @param guards of the connections: what comes through is paid for
  */
-export function leanYamux(streamsMax: number, onAsShipped: () => void): () => Yamux {
+export function leanYamux(streamsMax: number, onAsShipped: () => void, guards?: ConnectionGuards): () => Yamux {
   return () => {
     const factory = yamux({
       maxInboundStreams: streamsMax,
@@ -71,6 +75,9 @@ export function leanYamux(streamsMax: number, onAsShipped: () => void): () => Ya
           return stream
         }
       }
+      const guard = guards?.of(connection)
+      const secured = connection as typeof connection & SecuredStream
+      if (guard !== undefined && !guardMuxer(muxer, secured, guard)) onAsShipped()
       return muxer
     }
     return factory

@@ -9,6 +9,7 @@ import { type TCPSocketOptions, tcp } from '@libp2p/tcp'
 import { createLibp2p, type Libp2pOptions } from 'libp2p'
 import type { TcpAddress } from '../../shared/config/address.js'
 import { DIAL_TIMEOUT_MS, HELLO_TIMEOUT_MS, SOCKET_BUFFER_BYTES } from '../../shared/constants.js'
+import type { ConnectionGuards } from './connection-guards.js'
 import type { Gate } from './gate.js'
 import { leanNoise } from './lean-noise.js'
 import { leanYamux } from './lean-yamux.js'
@@ -25,6 +26,8 @@ export interface Libp2pNodeOptions {
   readonly admits: (peerId: PeerId) => boolean
   /** The door for connections that come in; without it, all may. */
   readonly gate?: Gate
+  /** What each connection may cost; without it, anything. */
+  readonly guards?: ConnectionGuards
   /** The installed noise or yamux is not the one that is known here: it works, and costs more. Called once. */
   readonly onAsShipped?: () => void
 }
@@ -57,14 +60,19 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
       listen: [`/${isIPv6(options.listen.host) ? 'ip6' : 'ip4'}/${options.listen.host}/tcp/${options.listen.port}`],
     },
     transports: [gate === undefined ? transport : gate.guard(transport)],
-    connectionEncrypters: [leanNoise(onAsShipped)],
-    streamMuxers: [leanYamux(STREAMS_PER_CONNECTION_MAX, onAsShipped)],
+    connectionEncrypters: [leanNoise(onAsShipped, options.guards)],
+    streamMuxers: [leanYamux(STREAMS_PER_CONNECTION_MAX, onAsShipped, options.guards)],
     ...(options.peerDiscovery && {
       peerDiscovery: [...options.peerDiscovery] as NonNullable<Libp2pOptions['peerDiscovery']>,
     }),
     connectionGater: {
       // Committee addresses are private ones as often as not.
       denyDialMultiaddr: () => false,
+      // The earliest that is heard of a connection: the guard sees all that comes from it.
+      denyInboundConnection: (connection) => {
+        options.guards?.open(connection)
+        return false
+      },
       denyInboundEncryptedConnection: (peerId, connection) => {
         const admitted = options.admits(peerId)
         if (admitted) gate?.onProved(connection, peerId)

@@ -1,6 +1,12 @@
-/** Limits of the network alone: which connections may come in, and whom it dials. */
+/** Limits of the network alone: which connections may come in, what each may cost, and whom it dials. */
 import assert from 'node:assert'
-import { CONNECTIONS_PER_AUTHORITY_MAX, DIAL_BACKOFF_MAX_MS } from '../../shared/constants.js'
+import {
+  CONNECTIONS_PER_AUTHORITY_MAX,
+  DIAL_BACKOFF_MAX_MS,
+  SLICE_BYTES,
+  SOCKET_BUFFER_BYTES,
+  STREAM_WINDOW_BYTES,
+} from '../../shared/constants.js'
 
 // --- Connections that came in and are without a hello ---------------------------------------------------------------
 
@@ -39,3 +45,52 @@ assert(STABLE_CONNECTION_MS > DIAL_BACKOFF_MAX_MS)
 export const PEER_LINES_BURST = 6
 /** After those, lines about it are counted, and said in one line each time so many ms have passed. */
 export const PEER_LINES_INTERVAL_MS = 10_000
+
+// --- What a connection may cost -------------------------------------------------------------------------------------
+
+// Work is counted in units. One unit is what a piece costs that carries next to nothing: a read of the socket, a noise
+// message, a yamux frame, a write. That is 5 to 30 µs of this thread, and more than it costs the sender.
+
+/** Bytes from which on a piece costs its sender as much as us, so that it is free. Smaller pieces cost in proportion. */
+export const WORK_FREE_BYTES = 8 * 1024
+/** Bytes that cost one unit where nobody wants them: those of data frames for streams that are not there. */
+export const WORK_UNWANTED_BYTES = 4 * 1024
+/** Units of a ping: we encipher and write an answer. */
+export const WORK_OF_PING = 4
+/** Units of a stream that is opened: a negotiation, its timer, its events, and a reset at the end. */
+export const WORK_OF_STREAM = 32
+
+/**
+ * Units that a connection may cost before its hello is over. The hello of a narval node costs 65; that of a node
+ * which opens a few streams of other protocols beside it, such as identify, costs three times as much.
+ */
+export const STRANGER_WORK_MAX = 256
+/** Bytes that a connection may send before its hello is over: under a thousand for narval's, with 4,096 for
+ * the largest hello. */
+export const STRANGER_BYTES_MAX = 16 * 1024
+
+/**
+ * Units per second that all connections of one authority may cost together: a thousand small frames with their
+ * messages, or ten full slices' worth of this thread in a hundred. A peer that costs more is read more slowly.
+ */
+export const PEER_WORK_PER_SECOND = 2_000
+/** Units that an authority may save up: the frames of a second. */
+export const PEER_WORK_BURST = 2_000
+/** A peer that has used its work up is not read for at least this long, in ms: pausing costs something too. */
+export const WORK_PAUSE_MS = 50
+
+/** Answers of multistream's negotiation on one stream: a node may propose a few versions of a protocol. */
+export const NEGOTIATION_ANSWERS_MAX = 16
+/** Bytes of one yamux frame that came in: no window is larger. */
+export const MUXER_FRAME_BYTES_MAX = STREAM_WINDOW_BYTES
+/** Pieces in which a frame may wait for its end; they are joined when there are more. Each costs memory of its own. */
+export const MUXER_FRAME_PIECES_MAX = 1_024
+/**
+ * Bytes that may wait for one connection's socket, with QUEUED_FRAME_BYTES for each frame beside its bytes. Streams
+ * stop when the socket's buffer is full and one slice waits; what goes on are answers, such as pongs and resets.
+ */
+export const SOCKET_QUEUE_BYTES_MAX = 2 * 1024 * 1024
+/** Bytes of memory that a frame takes beside its own while it waits. */
+export const QUEUED_FRAME_BYTES = 256
+
+assert(SOCKET_QUEUE_BYTES_MAX >= 2 * (SOCKET_BUFFER_BYTES + SLICE_BYTES))

@@ -14,6 +14,7 @@ import type { AckLevelCode } from '../../shared/wire/ack.js'
 import type { HelloVerdict } from '../../shared/wire/hello-check.js'
 import type { Logger } from '../lib/log.js'
 import { type Supervisor, unsupervised } from '../lib/supervisor.js'
+import type { ConnectionGuards } from './connection-guards.js'
 import { dialableOfHello, hostOf, isDialableDiscovery } from './dialable.js'
 import { Dialer } from './dialer.js'
 import { DiscoveredAddresses } from './discovered-addresses.js'
@@ -45,6 +46,8 @@ export interface NetworkDependencies {
   readonly checkHello: (hello: Uint8Array, connectionPeerId: string) => HelloVerdict
   /** The door of the node's listener. */
   readonly gate: Gate
+  /** Those of the node: told when a hello is over. */
+  readonly guards?: ConnectionGuards
 }
 
 export interface NetworkHandlers {
@@ -255,6 +258,7 @@ export class Network {
       peerId: record.peerId,
     })
     peers.add(peer, connection)
+    this.dependencies.guards?.verified(connection, peer)
     this.settle(connection, true)
     if (older.length === 0) {
       this.peerLog.say('info', peer, `Connected to ${shortName(peer.name)} (${record.nodeVersion}, ${record.peerId})`)

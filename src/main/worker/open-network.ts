@@ -11,6 +11,7 @@ import { checkHello } from '../../shared/wire/hello-check.js'
 import type { Logger } from '../lib/log.js'
 import type { Supervisor } from '../lib/supervisor.js'
 import { NODE_VERSION } from '../lib/version.js'
+import { ConnectionGuards } from '../network/connection-guards.js'
 import { Gate } from '../network/gate.js'
 import { createLibp2pNode } from '../network/libp2p-node.js'
 import { Network, type NetworkHandlers } from '../network/network.js'
@@ -49,7 +50,9 @@ export async function openNetwork(
   const digest = committeeDigest(committee)
   const sign = signer(keys.seed)
   const gate = Gate.of(peers, handlers)
+  const guards = new ConnectionGuards(handlers)
   const node = await createLibp2pNode({
+    guards,
     networkKeySeed,
     gate,
     listen,
@@ -103,7 +106,19 @@ export async function openNetwork(
       },
     })
   const network = new Network(
-    { supervisor, node, gate, listen, peers, log, ownKey: keys.publicKey, ackLevel, ownHello, checkHello: check },
+    {
+      supervisor,
+      node,
+      gate,
+      guards,
+      listen,
+      peers,
+      log,
+      ownKey: keys.publicKey,
+      ackLevel,
+      ownHello,
+      checkHello: check,
+    },
     handlers,
   )
   await network.start()

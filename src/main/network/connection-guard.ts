@@ -1,0 +1,172 @@
+/**
+ * Keeps one connection within its budget of work, and what waits for its socket within bounds:
+ *
+ * ```
+ *  socket ──read──▶ noise: messages ──▶ yamux: frames ──▶ streams
+ *     ▲     paid         paid               paid             │ answers of the negotiation: counted
+ *     └────────────── what waits to be written: bounded ◀────┘
+ * ```
+ *
+ * Before the hello, a connection that spent its sum is closed. After it, nothing more is taken from it for a while: its
+ * socket is paused, and what was already read waits where it is, at most what one read brought.
+ */
+import type { MultiaddrConnection } from '@libp2p/interface'
+import { StreamMessageEvent } from '@libp2p/interface'
+import { Uint8ArrayList } from 'uint8arraylist'
+import type { PeerRefusal } from '../../shared/refusals.js'
+import type { TokenBucket } from '../lib/token-bucket.js'
+import { QUEUED_FRAME_BYTES, SOCKET_QUEUE_BYTES_MAX, WORK_PAUSE_MS } from './limits.js'
+import { WorkBudget } from './work-budget.js'
+
+export interface ConnectionGuardHandlers {
+  /** `from` is the address before the hello, and the authority's name after it. */
+  readonly onRefused: (reason: PeerRefusal, from: string, detail: string) => void
+}
+
+/** What we know of @libp2p/tcp's connection beside its interface. */
+interface SocketConnection {
+  onData?: (data: Uint8Array) => void
+  readonly socket?: { readonly writableLength: number }
+  readonly readStatus?: string
+}
+
+/** What lies on the connection: noise's stream, which yamux reads. */
+export interface SecuredStream {
+  readonly writableNeedsDrain: boolean
+  readonly writeBufferLength: number
+  dispatchEvent(event: Event): boolean
+}
+
+export class ConnectionGuard {
+  private readonly connection: MultiaddrConnection
+  private readonly handlers: ConnectionGuardHandlers
+  private readonly nowMs: () => number
+  private readonly budget = new WorkBudget()
+  private from: string
+  private secured: SecuredStream | undefined
+  private refused = false
+  private timer: NodeJS.Timeout | undefined
+  /** Frames that were queued since the socket was last ready for more. */
+  private queuedFrames = 0
+
+  constructor(connection: MultiaddrConnection, handlers: ConnectionGuardHandlers, nowMs: () => number) {
+    this.connection = connection
+    this.handlers = handlers
+    this.nowMs = nowMs
+    this.from = connection.remoteAddr.toString()
+    this.watchReads()
+    this.watchWrites()
+    connection.addEventListener('close', () => this.close())
+  }
+
+  /** Whether more may be taken of what has come. */
+  get isOpen(): boolean {
+    return this.timer === undefined && !this.refused
+  }
+
+  /** Noise's handshake is over: this is what yamux reads. */
+  secure(secured: SecuredStream): void {
+    this.secured = secured
+  }
+
+  /** The hello is over. */
+  verified(name: string, bucket: TokenBucket): void {
+    this.from = name
+    this.budget.verified(bucket)
+    // Answers are paid for with what they answer; what else we write is our own.
+    delete (this.connection as Partial<MultiaddrConnection>).send
+  }
+
+  /** Work that was done, or is about to be. Look at `isOpen` before the next. */
+  spend(work: number): void {
+    if (!this.refused) this.after(this.budget.spend(work, this.nowMs))
+  }
+
+  /** A frame is to be sent: whether it may still wait for the socket. */
+  mayQueue(bytes: number): boolean {
+    const { secured } = this
+    if (this.refused || secured === undefined) return !this.refused
+    if (!secured.writableNeedsDrain) {
+      this.queuedFrames = 0
+      return true
+    }
+    this.queuedFrames += 1
+    const { socket } = this.connection as SocketConnection
+    const queued = secured.writeBufferLength + this.connection.writeBufferLength + (socket?.writableLength ?? 0)
+    if (queued + bytes + this.queuedFrames * QUEUED_FRAME_BYTES <= SOCKET_QUEUE_BYTES_MAX) return true
+    this.refuse('socket-unread', `${queued} bytes in ${this.queuedFrames} frames wait for it to read`)
+    return false
+  }
+
+  /** Counts it, and closes the connection as soon as what runs now is over. */
+  refuse(reason: PeerRefusal, detail: string): void {
+    if (this.refused) return
+    this.refused = true
+    this.handlers.onRefused(reason, this.from, detail)
+    queueMicrotask(() => this.connection.abort(new Error(`${reason}: ${detail}`)))
+  }
+
+  /** Counts it; the connection stays. */
+  report(reason: PeerRefusal, detail: string): void {
+    this.handlers.onRefused(reason, this.from, detail)
+  }
+
+  /** The peer has said that it opens and takes no more streams, so the connection is of no more use. */
+  onGoAway(): void {
+    this.connection.close({ signal: AbortSignal.timeout(WORK_PAUSE_MS) }).catch((error: Error) => {
+      this.connection.abort(error)
+    })
+  }
+
+  private get readStatus(): string | undefined {
+    return (this.connection as SocketConnection).readStatus
+  }
+
+  private watchReads(): void {
+    const connection = this.connection as SocketConnection
+    const onData = connection.onData?.bind(connection)
+    if (onData === undefined) return
+    connection.onData = (data) => {
+      if (this.refused) return
+      this.after(this.budget.receive(data.byteLength, this.nowMs))
+      if (!this.refused) onData(data)
+    }
+  }
+
+  /** Before the hello, all that we write is an answer. */
+  private watchWrites(): void {
+    const { connection } = this
+    const send = connection.send.bind(connection)
+    connection.send = (data) => {
+      this.spend(1)
+      return this.refused ? false : send(data)
+    }
+  }
+
+  private after(waitMs: number): void {
+    if (waitMs === 0) return
+    if (this.budget.isVerified) this.pause(waitMs)
+    else this.refuse('too-much-before-hello', 'more frames, answers or bytes than a hello takes')
+  }
+
+  private pause(ms: number): void {
+    if (this.timer !== undefined) return
+    this.report('frame-flood', 'it sends more small frames than we serve in a second: it is read more slowly')
+    if (this.readStatus === 'readable') this.connection.pause()
+    this.timer = setTimeout(() => this.goOn(), Math.max(ms, WORK_PAUSE_MS))
+  }
+
+  /** Takes what was left lying, the oldest first: frames of what was deciphered, messages, then the socket again. */
+  private goOn(): void {
+    this.timer = undefined
+    this.secured?.dispatchEvent(new StreamMessageEvent(new Uint8ArrayList()))
+    if (this.isOpen) this.connection.dispatchEvent(new StreamMessageEvent(new Uint8ArrayList()))
+    if (this.isOpen && this.readStatus === 'paused') this.connection.resume()
+  }
+
+  private close(): void {
+    clearTimeout(this.timer)
+    this.timer = undefined
+    this.refused = true
+  }
+}

@@ -1,0 +1,51 @@
+/** The guards of a node's connections, found by any layer of a connection, and what each authority may cost. */
+import type { Connection, MultiaddrConnection } from '@libp2p/interface'
+import type { TokenBucket } from '../lib/token-bucket.js'
+import { ConnectionGuard, type ConnectionGuardHandlers, type SecuredStream } from './connection-guard.js'
+import type { Peer } from './peer-table.js'
+import { peerBucket } from './work-budget.js'
+
+export class ConnectionGuards {
+  private readonly handlers: ConnectionGuardHandlers
+  private readonly nowMs: () => number
+  /** By the socket's connection, and by noise's on top of it. */
+  private readonly guards = new WeakMap<object, ConnectionGuard>()
+  /** By index of the authority: at most as many as there are. */
+  private readonly buckets = new Map<number, TokenBucket>()
+
+  constructor(handlers: ConnectionGuardHandlers, nowMs: () => number = () => performance.now()) {
+    this.handlers = handlers
+    this.nowMs = nowMs
+  }
+
+  /** A socket is connected: its guard, now or from before. */
+  open(connection: MultiaddrConnection): ConnectionGuard {
+    let guard = this.guards.get(connection)
+    if (guard === undefined) {
+      guard = new ConnectionGuard(connection, this.handlers, this.nowMs)
+      this.guards.set(connection, guard)
+    }
+    return guard
+  }
+
+  secure(guard: ConnectionGuard, secured: SecuredStream): void {
+    guard.secure(secured)
+    this.guards.set(secured, guard)
+  }
+
+  /** The guard of the connection that this layer belongs to. */
+  of(layer: object): ConnectionGuard | undefined {
+    return this.guards.get(layer)
+  }
+
+  /** The hello is over. */
+  verified(connection: Connection, peer: Peer): void {
+    const { maConn } = connection as unknown as { maConn?: object }
+    let bucket = this.buckets.get(peer.index)
+    if (bucket === undefined) {
+      bucket = peerBucket()
+      this.buckets.set(peer.index, bucket)
+    }
+    if (maConn !== undefined) this.guards.get(maConn)?.verified(peer.name, bucket)
+  }
+}

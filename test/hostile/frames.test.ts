@@ -1,0 +1,266 @@
+/** Frames, messages and answers that cost the worker more than who sends them, against a real worker. */
+import { connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Connection } from '@libp2p/interface'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { MUXER_FRAME_BYTES_MAX, NEGOTIATION_ANSWERS_MAX, PEER_WORK_BURST } from '../../src/main/network/limits.js'
+import type { Libp2pPeer } from '../support/libp2p-peer.js'
+import {
+  FLAGS,
+  frames,
+  header,
+  isOpen,
+  proposal,
+  sendMessages,
+  sendToMuxer,
+  stopReading,
+  TYPES,
+} from '../support/raw-muxer.js'
+import { until } from '../support/until.js'
+import { WorkerUnderTest } from '../support/worker-under-test.js'
+
+let node: WorkerUnderTest
+let mallory: Libp2pPeer
+
+beforeAll(async () => {
+  node = await WorkerUnderTest.start()
+  await node.honest(1, 2)
+  mallory = await node.peer(3)
+  await node.certifiesOne()
+})
+afterAll(() => node.close())
+
+const MULTISTREAM = proposal('/multistream/1.0.0')
+const NOTHING = new Uint8Array(0)
+
+/** What a stranger or a peer can have us work on: units of work of each, and many of them. */
+const floods: readonly (readonly [string, number, (connection: Connection, count: number) => void])[] = [
+  ['pings', 4, (it, count) => sendToMuxer(it, frames(count, ping))],
+  [
+    'pings in messages of their own',
+    5,
+    (it, count) =>
+      sendMessages(
+        it,
+        Array.from({ length: count }, (_, i) => ping(i)),
+      ),
+  ],
+  [
+    'window updates of nothing',
+    1,
+    (it, count) =>
+      sendToMuxer(
+        it,
+        frames(count, () => header(TYPES.windowUpdate, 0, 1, 0)),
+      ),
+  ],
+  [
+    'window updates with unknown flags',
+    1,
+    (it, count) =>
+      sendToMuxer(
+        it,
+        frames(count, () => header(1, 0xfff0, 1, 1)),
+      ),
+  ],
+  [
+    'empty data frames for no stream',
+    1,
+    (it, count) =>
+      sendToMuxer(
+        it,
+        frames(count, () => header(TYPES.data, 0, 4001, 0)),
+      ),
+  ],
+  ['streams that are opened and reset', 16, (it, count) => sendToMuxer(it, frames(count, openOrReset))],
+  [
+    'streams beyond all limits',
+    32,
+    (it, count) =>
+      sendToMuxer(
+        it,
+        frames(count, (i) => header(TYPES.data, FLAGS.syn, 4001 + 2 * i, 0)),
+      ),
+  ],
+  ['empty noise messages', 1, (it, count) => sendMessages(it, Array(count).fill(NOTHING))],
+  [
+    'frames in pieces of one byte',
+    1,
+    (it, count) => {
+      const bytes = frames(count / 10, () => header(TYPES.data, 0, 4001, 0))
+      sendMessages(
+        it,
+        Array.from(bytes, (byte) => Uint8Array.of(byte)),
+      )
+    },
+  ],
+]
+
+function ping(id: number): Buffer {
+  return header(TYPES.ping, FLAGS.syn, 0, id)
+}
+
+function openOrReset(index: number): Buffer {
+  return header(TYPES.windowUpdate, index % 2 === 0 ? FLAGS.syn : FLAGS.rst, 4001 + 2 * (index >> 1), 0)
+}
+
+describe('before its hello', () => {
+  test.each(floods)('a connection that sends %s is closed', async (_what, _work, flood) => {
+    const connection = await mallory.dial(node.address)
+    await node.counts('peer', 'too-much-before-hello', async () => flood(connection, 1000), 1)
+    await until('it is closed', () => !isOpen(connection))
+    await node.certifiesOne()
+  })
+
+  test('a connection that proposes protocols without end is closed', async () => {
+    const connection = await mallory.dial(node.address)
+    await node.counts('peer', 'negotiation-flood', async () => {
+      sendToMuxer(
+        connection,
+        stream(
+          4001,
+          frames(1000, () => proposal('x')),
+        ),
+      )
+    })
+    // On one stream after the other.
+    await node.counts('peer', 'too-much-before-hello', async () => {
+      for (let id = 4003; id < 4100; id += 2) {
+        sendToMuxer(
+          connection,
+          stream(
+            id,
+            frames(NEGOTIATION_ANSWERS_MAX - 1, () => proposal('ls')),
+          ),
+        )
+      }
+    })
+    await until('it is closed', () => !isOpen(connection))
+  })
+
+  test.each([
+    ['proposals', proposal('x')],
+    ['questions for protocols', proposal('ls')],
+    ['greetings', MULTISTREAM],
+  ])('a socket that says nothing but %s, before any handshake, is closed', async (_what, bytes) => {
+    const socket = await tcp()
+    socket.write(MULTISTREAM)
+    await node.counts('peer', 'too-much-before-hello', async () => void socket.write(frames(600, () => bytes)), 1)
+    await until('it is closed', () => socket.closed)
+  })
+
+  test('a connection that sends more bytes than a hello has is closed', async () => {
+    const connection = await mallory.dial(node.address)
+    const bytes = Buffer.concat([header(TYPES.data, 0, 4001, 60_000), Buffer.alloc(60_000)])
+    await node.counts('peer', 'too-much-before-hello', async () => sendToMuxer(connection, bytes), 1)
+    await until('it is closed', () => !isOpen(connection))
+  })
+
+  test('a hello goes through beside a few pings and streams of other protocols', async () => {
+    const connection = await mallory.dial(node.address)
+    sendToMuxer(
+      connection,
+      frames(5, (i) => header(TYPES.ping, FLAGS.syn, 0, i)),
+    )
+    for (const id of [4001, 4003]) sendToMuxer(connection, stream(id, proposal('/ipfs/id/1.0.0')))
+    await mallory.verify(connection)
+    expect(isOpen(connection)).toBe(true)
+    await node.accepts(await mallory.openBatches(connection))
+    await connection.close()
+  })
+})
+
+describe('after its hello', () => {
+  let connection: Connection
+  beforeAll(async () => {
+    connection = await mallory.connect(node.address)
+  })
+
+  test.each(floods)(
+    'a peer that sends %s is read more slowly, and is served when it is over',
+    async (_what, work, flood) => {
+      await node.counts('peer', 'frame-flood', async () => flood(connection, Math.ceil((1.5 * PEER_WORK_BURST) / work)))
+      await node.certifiesOne()
+      expect(isOpen(connection)).toBe(true)
+      const stream = await mallory.openBatches(connection)
+      await node.accepts(stream)
+      stream.abort()
+    },
+  )
+
+  test('a stream on which protocols are proposed without end is reset, and the connection stays', async () => {
+    await node.counts('peer', 'negotiation-flood', async () => {
+      sendToMuxer(
+        connection,
+        stream(
+          9001,
+          frames(20_000, () => proposal('x')),
+        ),
+      )
+    })
+    const batches = await mallory.openBatches(connection)
+    await node.accepts(batches)
+    batches.abort()
+  })
+
+  test('a peer that asks, and reads no answers, is closed before they fill our memory', async () => {
+    const other = await mallory.connect(node.address)
+    stopReading(other)
+    const before = process.memoryUsage().rss
+    const flood = frames(5000, (i) => header(TYPES.ping, FLAGS.syn, 0, i))
+    await node.counts(
+      'peer',
+      'socket-unread',
+      async () => {
+        for (let i = 0; i < 20 && isOpen(other); i += 1) {
+          sendToMuxer(other, flood)
+          await sleep(20)
+        }
+      },
+      1,
+    )
+    expect(process.memoryUsage().rss - before).toBeLessThan(200 * 1024 * 1024)
+  })
+
+  test('a frame of the muxer that is larger than any window closes the connection before it is kept', async () => {
+    const other = await mallory.connect(node.address)
+    const slice = Buffer.alloc(256 * 1024)
+    await node.counts(
+      'peer',
+      'muxer-frame-too-large',
+      async () => {
+        sendToMuxer(other, header(TYPES.data, 0, 4001, 0xffffffff))
+        for (let sent = 0; sent <= MUXER_FRAME_BYTES_MAX + slice.length && isOpen(other); sent += slice.length) {
+          sendToMuxer(other, slice)
+          await sleep(5)
+        }
+      },
+      1,
+    )
+    await until('it is closed', () => !isOpen(other))
+  })
+
+  test.each([0, 1, 2])(
+    'a peer that says go-away (%i) is gone, and does not stay as one that takes no stream',
+    async (code) => {
+      const other = await mallory.connect(node.address)
+      sendToMuxer(other, header(TYPES.goAway, 0, 0, code))
+      await until('it is closed', () => !isOpen(other))
+    },
+  )
+})
+
+/** A stream that is opened with a greeting and these bytes. */
+function stream(id: number, bytes: Uint8Array): Buffer {
+  const payload = Buffer.concat([MULTISTREAM, bytes])
+  return Buffer.concat([header(TYPES.data, FLAGS.syn, id, payload.length), payload])
+}
+
+async function tcp(): Promise<Socket> {
+  const [, , host, , port] = node.address.split('/')
+  const socket = connect({ host: host!, port: Number(port) })
+  socket.on('error', () => {})
+  socket.resume()
+  await new Promise((resolve) => socket.once('connect', resolve))
+  return socket
+}
