@@ -29,12 +29,14 @@ interface Layers {
   readonly maConn: Socketed
 }
 interface Secured {
+  readonly writeBufferLength: number
   send(data: Uint8Array): boolean
   readonly status: string
   readonly handshake: { encrypt(data: Uint8Array): Uint8Array }
 }
 interface Socketed {
-  readonly socket: { write(data: Uint8Array): boolean; pause(): void; readonly writableLength: number }
+  readonly writeBufferLength: number
+  readonly socket: { readonly writableLength: number }
   readonly status: string
   send(data: Uint8Array): boolean
   pause(): void
@@ -70,4 +72,10 @@ export function stopReading(connection: Connection): void {
 /** Whether the connection is still there, as this side sees it. */
 export function isOpen(connection: Connection): boolean {
   return (connection as unknown as Layers).maConn.status === 'open'
+}
+
+/** Bytes that this side has for the socket and the kernel has not taken, as they are or as ciphertext. */
+export function queuedBytes(connection: Connection): number {
+  const { muxer, maConn } = connection as unknown as Layers
+  return muxer.maConn.writeBufferLength + maConn.writeBufferLength + maConn.socket.writableLength
 }

@@ -1,0 +1,109 @@
+/** A guarded connection between two real nodes: what waits for a socket that nobody reads. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Connection, Libp2p, Stream } from '@libp2p/interface'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { TokenBucket } from '../../../src/main/lib/token-bucket.js'
+import type { ConnectionGuard } from '../../../src/main/network/connection-guard.js'
+import { ConnectionGuards } from '../../../src/main/network/connection-guards.js'
+import { createLibp2pNode } from '../../../src/main/network/libp2p-node.js'
+import { SOCKET_QUEUE_BYTES_MAX } from '../../../src/main/network/limits.js'
+import { guardMuxer } from '../../../src/main/network/muxer-guard.js'
+import { SLICE_BYTES, SOCKET_BUFFER_BYTES } from '../../../src/shared/constants.js'
+import { FLAGS, frames, header, isOpen, queuedBytes, sendToMuxer, stopReading, TYPES } from '../../support/raw-muxer.js'
+import { until, within } from '../../support/until.js'
+
+const PROTOCOL = '/test/1'
+
+let nodes: Libp2p[]
+/** The two ends of one connection; the far one is guarded. */
+let near: Connection
+let far: Connection
+let refusals: string[]
+let farStreams: Stream[]
+
+beforeEach(async () => {
+  refusals = []
+  farStreams = []
+  const guards = new ConnectionGuards({ onRefused: (reason) => void refusals.push(reason) })
+  const node = (byte: number, guarded: boolean): Promise<Libp2p> =>
+    createLibp2pNode({
+      networkKeySeed: new Uint8Array(32).fill(byte),
+      listen: { host: '127.0.0.1', port: 0 },
+      authorities: 4,
+      admits: () => true,
+      ...(guarded && { guards }),
+    })
+  nodes = [await node(1, false), await node(2, true)]
+  const [dialler, listener] = nodes as [Libp2p, Libp2p]
+  await listener.handle(PROTOCOL, (stream) => void farStreams.push(stream))
+  await Promise.all(nodes.map((each) => each.start()))
+  const opened = new Promise<Connection>((resolve) => {
+    listener.addEventListener('connection:open', ({ detail }) => resolve(detail), { once: true })
+  })
+  near = await dialler.dial(listener.getMultiaddrs())
+  far = await within('the connection is there', opened)
+  // A peer whose frames are never too many: what is queued has to be bounded for it as well.
+  const guard = guards.of((far as unknown as { maConn: object }).maConn) as ConnectionGuard
+  guard.verified('peer', new TokenBucket(1e12, 1e12))
+})
+afterEach(() => Promise.all(nodes.map((node) => node.stop())))
+
+test.each([
+  ['pings', (i: number) => header(TYPES.ping, FLAGS.syn, 0, i)],
+  // Of the 32 that are allowed, and all beyond: each is answered by a reset.
+  ['streams beyond the limit', (i: number) => header(TYPES.windowUpdate, FLAGS.syn, 4001 + 2 * i, 0)],
+])(
+  'a peer that sends %s and reads no answer is cut off at a bounded queue',
+  async (_what, frame) => {
+    await until('streams of the negotiation are over', () => far.streams.length === 0)
+    stopReading(near)
+    let most = 0
+    let sent = 0
+    while (isOpen(far) && sent < 2_000_000) {
+      const from = sent
+      sendToMuxer(
+        near,
+        frames(5_000, (i) => frame(from + i)),
+      )
+      sent += 5_000
+      await sleep(1)
+      if (isOpen(far)) most = Math.max(most, queuedBytes(far))
+    }
+    expect(refusals).toEqual(['socket-unread'])
+    expect(most).toBeGreaterThan(SOCKET_BUFFER_BYTES / 2)
+    expect(most).toBeLessThanOrEqual(SOCKET_QUEUE_BYTES_MAX)
+  },
+  60_000,
+)
+
+test('window updates do not make a stream hand more to a full muxer', async () => {
+  const stream = await near.newStream([PROTOCOL])
+  await until('it is there', () => farStreams.length === 1)
+  stopReading(near)
+  // A sender that goes on whenever it is told that there is room.
+  const slice = new Uint8Array(SLICE_BYTES)
+  const [sender] = farStreams as [Stream]
+  let sent = 0
+  const pump = (): void => {
+    while (sent < 100 && !sender.writableNeedsDrain) {
+      sent += 1
+      sender.send(slice)
+    }
+  }
+  sender.addEventListener('drain', pump)
+  pump()
+  let most = 0
+  for (let i = 0; i < 200; i += 1) {
+    sendToMuxer(near, header(TYPES.windowUpdate, 0, Number(stream.id), SLICE_BYTES / 2))
+    await sleep(1)
+    most = Math.max(most, queuedBytes(far))
+  }
+  expect(isOpen(far)).toBe(true)
+  expect(sent).toBe(100)
+  expect(most).toBeLessThanOrEqual(SOCKET_BUFFER_BYTES + 2 * SLICE_BYTES)
+})
+
+test('a muxer with other internals is left as it is, and it is said', () => {
+  expect(guardMuxer({}, {} as never, {} as never)).toBe(false)
+  expect(guardMuxer({ decoder: { readFrame() {} }, send() {}, streams: [] }, {} as never, {} as never)).toBe(false)
+})
