@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection } from '@libp2p/interface'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { MUXER_FRAME_BYTES_MAX, NEGOTIATION_ANSWERS_MAX, PEER_WORK_BURST } from '../../src/main/network/limits.js'
+import { FRAME_TYPES } from '../../src/shared/wire/frames.js'
 import type { Libp2pPeer } from '../support/libp2p-peer.js'
 import { FLAGS, frames, header, isOpen, proposal, sendMessages, sendToMuxer, TYPES } from '../support/raw-muxer.js'
 import { until } from '../support/until.js'
@@ -174,6 +175,21 @@ describe('after its hello', () => {
       await other.close()
     },
   )
+
+  test('a peer that is read more slowly is not cut off for all that it sent meanwhile', async () => {
+    const connection = await mallory.connect(node.address)
+    const batches = await mallory.openBatches(connection)
+    await node.accepts(batches)
+    // Every read, message and frame of these costs: three units for 20 bytes, then a batch that costs nothing.
+    const before = await node.refusals('peer', 'frame-flood')
+    sendMessages(connection, Array(3 * PEER_WORK_BURST).fill(header(TYPES.windowUpdate, 0, 4001, 0)))
+    const count = 12
+    for (let i = 0; i < count; i += 1) void batches.sendFrame(FRAME_TYPES.batch, node.batch(499_000)).catch(() => {})
+    await until('all batches are acknowledged', () => batches.acks.length === count + 1)
+    expect(await node.refusals('peer', 'frame-flood')).toBeGreaterThan(before)
+    expect(isOpen(connection)).toBe(true)
+    await connection.close()
+  })
 
   test('a stream on which protocols are proposed without end is reset, and the connection stays', async () => {
     const connection = await mallory.connect(node.address)

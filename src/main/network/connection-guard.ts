@@ -46,6 +46,7 @@ export class ConnectionGuard {
   private secured: SecuredStream | undefined
   private refused = false
   private timer: NodeJS.Timeout | undefined
+  private resuming = false
   /** Frames that were queued since the socket was last ready for more. */
   private queuedFrames = 0
 
@@ -152,7 +153,7 @@ export class ConnectionGuard {
   private pause(ms: number): void {
     if (this.timer !== undefined) return
     this.report('frame-flood', 'it sends more small frames than we serve in a second: it is read more slowly')
-    if (this.readStatus === 'readable') this.connection.pause()
+    if (!this.resuming) this.pauseSocket()
     this.timer = setTimeout(() => this.goOn(), Math.max(ms, WORK_PAUSE_MS))
   }
 
@@ -161,7 +162,20 @@ export class ConnectionGuard {
     this.timer = undefined
     this.secured?.dispatchEvent(new StreamMessageEvent(new Uint8ArrayList()))
     if (this.isOpen) this.connection.dispatchEvent(new StreamMessageEvent(new Uint8ArrayList()))
-    if (this.isOpen && this.readStatus === 'paused') this.connection.resume()
+    if (this.isOpen) this.resumeSocket()
+  }
+
+  private pauseSocket(): void {
+    if (this.readStatus === 'readable') this.connection.pause()
+  }
+
+  /** A pause within `resume`, which hands over what came meanwhile, would be undone by the end of `resume`. */
+  private resumeSocket(): void {
+    if (this.readStatus !== 'paused') return
+    this.resuming = true
+    this.connection.resume()
+    this.resuming = false
+    if (this.timer !== undefined) this.pauseSocket()
   }
 
   private close(): void {

@@ -9,14 +9,30 @@ import { createLibp2pNode } from '../../../src/main/network/libp2p-node.js'
 import { SOCKET_QUEUE_BYTES_MAX } from '../../../src/main/network/limits.js'
 import { guardMuxer } from '../../../src/main/network/muxer-guard.js'
 import { SLICE_BYTES, SOCKET_BUFFER_BYTES } from '../../../src/shared/constants.js'
-import { FLAGS, frames, header, isOpen, queuedBytes, sendToMuxer, stopReading, TYPES } from '../../support/raw-muxer.js'
+import {
+  FLAGS,
+  frames,
+  header,
+  isOpen,
+  queuedBytes,
+  sendMessages,
+  sendToMuxer,
+  stopReading,
+  TYPES,
+} from '../../support/raw-muxer.js'
 import { until, within } from '../../support/until.js'
 
 const PROTOCOL = '/test/1'
 
+interface Guarded {
+  readonly readBufferLength: number
+  readonly socket: { isPaused(): boolean }
+}
+
 let nodes: Libp2p[]
 /** The two ends of one connection; the far one is guarded. */
 let near: Connection
+let guard: ConnectionGuard
 let far: Connection
 let refusals: string[]
 let farStreams: Stream[]
@@ -43,7 +59,7 @@ beforeEach(async () => {
   near = await dialler.dial(listener.getMultiaddrs())
   far = await within('the connection is there', opened)
   // A peer whose frames are never too many: what is queued has to be bounded for it as well.
-  const guard = guards.of((far as unknown as { maConn: object }).maConn) as ConnectionGuard
+  guard = guards.of((far as unknown as { maConn: object }).maConn) as ConnectionGuard
   guard.verified('peer', new TokenBucket(1e12, 1e12))
 })
 afterEach(() => Promise.all(nodes.map((node) => node.stop())))
@@ -75,6 +91,26 @@ test.each([
   },
   60_000,
 )
+
+test('the socket of a peer that has spent its work rests until there is more, again and again', async () => {
+  guard.verified('peer', new TokenBucket(20, 20))
+  const { maConn } = far as unknown as { maConn: Guarded }
+  const small = header(TYPES.windowUpdate, 0, 4001, 0)
+  sendMessages(near, Array(20).fill(small))
+  await until('it has spent its work', () => !guard.isOpen)
+  let most = 0
+  let running = 0
+  for (let i = 0; i < 200; i += 1) {
+    sendMessages(near, [small])
+    await sleep(3)
+    most = Math.max(most, maConn.readBufferLength)
+    if (!guard.isOpen && !maConn.socket.isPaused()) running += 1
+  }
+  expect(running).toBe(0)
+  expect(most).toBeLessThanOrEqual(64 * 1024)
+  expect(isOpen(far)).toBe(true)
+  expect(new Set(refusals)).toEqual(new Set(['frame-flood']))
+})
 
 test('window updates do not make a stream hand more to a full muxer', async () => {
   const stream = await near.newStream([PROTOCOL])
