@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { NarvalError } from '../errors.js'
 import { currentSnapshot, type MetaPage, machineBootId, readMetaPages, type TreeRoot } from './meta-page.js'
 import {
+  damaged,
   findEntry,
   type LeafEntry,
   type PageFile,
@@ -118,9 +119,15 @@ export class StoreSnapshot {
     return found
   }
 
-  /** Reads every page of every tree, and throws at the first that is not what it should be. Large values are not read. */
+  /** Reads every page of every tree, and throws at the first that is not what it should be. Batches are not read. */
   inspect(): void {
-    walkTree(this.file, this.meta.free, () => false)
+    walkTree(this.file, this.meta.free, (entry) => {
+      // A list of free pages begins with their count. LMDB copies so many, whatever the value's length.
+      const value = readValue(this.file, entry)
+      const isList = value.length >= 8 && value.readBigUInt64LE(0) < BigInt(Math.floor(value.length / 8))
+      if (!isList) throw damaged(this.file, 'a list of free pages has another length than it says')
+      return false
+    })
     walkTree(this.file, this.meta.main, (entry) => {
       walkTree(this.file, treeRootOf(this.file, entry), () => false)
       return false

@@ -93,6 +93,17 @@ it('a page of a tree that is zeros is refused at the start, whichever it is', as
   expect(refused).toBeGreaterThan(5)
 })
 
+it('a list of free pages that is longer than its value is refused', async () => {
+  const directory = temporaryDirectory()
+  await fillStore(directory, sequences(1, 20))
+  const whole = readFileSync(dataFile(directory))
+  const free = Number(whole.readBigUInt64LE(2_048 + 48 + 40))
+  // The newest commit's; the value of its first node.
+  const node = free * 4_096 + 24 + whole.readUInt16LE(free * 4_096 + 24)
+  writeAt(directory, node + 8 + 8, Uint8Array.of(0xff, 0xff, 0, 0, 0, 0, 0, 0))
+  expect(() => openStore(directory)).toThrow(expect.objectContaining({ code: 'ERR_STORE_DAMAGED' }))
+})
+
 describe('after a power cut', () => {
   it.each([
     ['with a reader that has the store open', true],
