@@ -153,7 +153,10 @@ describe('batch_reply', () => {
     committee = await TestCommittee.make()
     await committee.start(0, 1, 2)
     const { keys, workerPort: port } = committee.node(3)
-    peer = await Libp2pPeer.start({ keys, committee: committee.committee, port }, committee.node(0).keys.publicKey)
+    peer = await Libp2pPeer.start(
+      { keys, committee: committee.committee, port, batchBytesMax: 50_000 },
+      committee.node(0).keys.publicKey,
+    )
   })
   afterAll(async () => {
     await peer?.stop()
