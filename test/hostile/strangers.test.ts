@@ -1,0 +1,159 @@
+/** Strangers who fill the worker's port with connections, against a real worker: peers get in all the same. */
+import { connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, onTestFinished, test } from 'vitest'
+import { STAGES } from '../../src/main/network/admission.js'
+import { MEMBER_PLACES, SOURCE_PLACES_MAX } from '../../src/main/network/limits.js'
+import { deriveNetworkKeySeed } from '../../src/shared/config/network-key.js'
+import { peerIdOfSeed } from '../support/libp2p-peer.js'
+import { until } from '../support/until.js'
+import { WorkerUnderTest } from '../support/worker-under-test.js'
+
+const CONNECTS_PER_S = 500
+const ATTACK_S = 6
+const TICKS_PER_S = 20
+
+const MULTISTREAM = Buffer.concat([Buffer.from([19]), Buffer.from('/multistream/1.0.0\n')])
+
+/** What a stranger says on its connections. */
+const HABITS: Readonly<Record<string, (socket: Socket) => void>> = {
+  'say nothing': () => {},
+  'say one byte': (socket) => void socket.write(MULTISTREAM.subarray(0, 1)),
+  'begin a handshake': (socket) => {
+    socket.write(Buffer.concat([MULTISTREAM, Buffer.from([7]), Buffer.from('/noise\n')]))
+  },
+  'trickle a handshake': (socket) => {
+    let at = 0
+    const timer = setInterval(() => {
+      if (at < MULTISTREAM.length) socket.write(MULTISTREAM.subarray(at, ++at))
+    }, 50)
+    socket.on('close', () => clearInterval(timer))
+  },
+}
+
+/** Connects at a rate until it is over; each connection is kept for as long as the worker keeps it. */
+class Attack {
+  readonly open = new Set<Socket>()
+  made = 0
+  private readonly timer: NodeJS.Timeout
+
+  constructor(port: number, options: { readonly from?: () => string; readonly habit: (socket: Socket) => void }) {
+    this.timer = setInterval(() => {
+      for (let i = 0; i < CONNECTS_PER_S / TICKS_PER_S; i += 1) {
+        const localAddress = options.from?.()
+        const socket = connect({ host: '127.0.0.1', port, ...(localAddress !== undefined && { localAddress }) })
+        this.made += 1
+        this.open.add(socket)
+        socket.on('error', () => {})
+        socket.on('close', () => this.open.delete(socket))
+        socket.on('connect', () => options.habit(socket))
+        socket.resume()
+      }
+    }, 1000 / TICKS_PER_S)
+    setTimeout(() => clearInterval(this.timer), ATTACK_S * 1000).unref()
+  }
+
+  get isOver(): boolean {
+    return this.made >= CONNECTS_PER_S * ATTACK_S * 0.9
+  }
+
+  end(): void {
+    clearInterval(this.timer)
+    for (const socket of this.open) socket.destroy()
+  }
+}
+
+const portOf = (node: WorkerUnderTest): number => Number(node.address.split('/').at(-1))
+
+async function namedCommittee(): Promise<WorkerUnderTest> {
+  return WorkerUnderTest.start({
+    committee: async (file, keys) => {
+      const entries = await Promise.all(
+        Object.entries(file.authorities).map(async ([name, authority]) => {
+          const { seed } = keys.find((it) => it.name === name)!
+          const peer_id = await peerIdOfSeed(deriveNetworkKeySeed(seed, 0))
+          return [name, { ...authority, workers: { 0: { ...authority.workers[0]!, peer_id } } }] as const
+        }),
+      )
+      return { authorities: Object.fromEntries(entries) }
+    },
+  })
+}
+
+/** Connections that lost their places to newer ones. */
+async function evicted(node: WorkerUnderTest): Promise<number> {
+  let count = 0
+  for (const reason of ['evicted-silent', 'evicted-handshake', 'evicted-hello']) {
+    count += await node.refusals('peer', reason)
+  }
+  return count
+}
+
+/** Every connection that came in and did not become a peer's, by reason. */
+async function strangersCounted(node: WorkerUnderTest): Promise<number> {
+  const others = ['hello-timeout', 'left-before-hello'].map((reason) => node.refusals('peer', reason))
+  return (await evicted(node)) + (await Promise.all(others)).reduce((sum, count) => sum + count, 0)
+}
+
+test.each(Object.keys(HABITS))(
+  'under 500 connections a second of its own address that %s, a peer that restarts is back, and each is counted',
+  async (habit) => {
+    const node = await WorkerUnderTest.start()
+    onTestFinished(() => node.close())
+    const [, restarted] = await node.honest(1, 2)
+    const attack = new Attack(portOf(node), { habit: HABITS[habit]! })
+    onTestFinished(() => attack.end())
+    await sleep(1_000)
+    await node.dismiss(restarted!)
+    await until('it is lost', async () => (await node.metric('narval_peer_connected')) === 1)
+    const again = await node.peer(2)
+    await until('it is back', async () => {
+      const connection = await again.connect(node.address).catch(() => undefined)
+      return connection !== undefined
+    })
+    // Which is under attack still.
+    expect(attack.isOver).toBe(false)
+    await until('the attack is at its end', () => attack.isOver)
+    // Those that have a place now are few, in whichever stage: all others lost theirs to newer ones.
+    const places = STAGES.length * (SOURCE_PLACES_MAX + 3 * MEMBER_PLACES)
+    await until('all others are gone', async () => (await evicted(node)) >= CONNECTS_PER_S * ATTACK_S * 0.9 - places)
+    await node.certifiesOne()
+    expect(await node.metric('narval_peer_connected')).toBe(2)
+    attack.end()
+    await until(
+      () => 'each is counted',
+      async () => (await strangersCounted(node)) >= attack.made * 0.99,
+    )
+    expect(node.lines.filter((line) => line.includes('evicted-')).length).toBeLessThan(12)
+  },
+)
+
+test('strangers of many addresses have the strangers’ places only, and those of the committee’s address stay free', async () => {
+  const node = await namedCommittee()
+  onTestFinished(() => node.close())
+  await node.honest(1, 2)
+  let next = 0
+  const attack = new Attack(portOf(node), {
+    from: () => `127.0.0.${2 + (next++ % 250)}`,
+    habit: HABITS['begin a handshake']!,
+  })
+  onTestFinished(() => attack.end())
+  await until('the places are all taken', async () => (await node.refusals('peer', 'evicted-handshake')) > 0)
+  const again = await node.peer(3)
+  await again.connect(node.address)
+  expect(await node.metric('narval_peer_connected')).toBe(3)
+  await until('the attack is at its end', () => attack.isOver)
+  await node.certifiesOne()
+})
+
+test('a connection that trickles its handshake has the time of a hello, and no longer', async () => {
+  const node = await WorkerUnderTest.start()
+  onTestFinished(() => node.close())
+  const socket = connect({ host: '127.0.0.1', port: portOf(node) })
+  const timer = setInterval(() => socket.write(Buffer.from([0x80])), 200)
+  onTestFinished(() => clearInterval(timer))
+  socket.on('error', () => {})
+  socket.resume()
+  await until('it is closed', () => socket.closed)
+  await until('it is counted', async () => (await strangersCounted(node)) === 1)
+})
