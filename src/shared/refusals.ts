@@ -48,6 +48,8 @@ export type PeerRefusal =
   | 'request-malformed'
   | 'request-too-many-digests'
   | 'request-rate'
+  /** A stream for a request, and no request on it in time. */
+  | 'request-late'
   /** What it asked for is sent, and it does not take it. */
   | 'reply-unread'
   | 'reply-malformed'

@@ -307,6 +307,7 @@ export class Wiring {
         toProcessor: this.rings.toProcessorInbound,
         indexOf: (publicKey) => committee.indexOf(publicKey),
         openStream: async (peer) => this.peers.at(peer)!.connections.at(-1)?.newStream([SYNC_PROTOCOL]),
+        mayStore: () => this.processorCounters.get('storeFull') === 0,
         nowMs,
         random: Math.random,
       },

@@ -2,8 +2,9 @@
  * Helper: answers the batch requests of other workers from the store, and says which batches it does not have.
  *
  * Each peer may have a few requests open, of a few digests each, and gets so many bytes a second; the rest of its
- * requests wait their turn on its own streams. Of each reply one batch is in memory, however slowly the peer reads, and
- * one slice of it in the stream.
+ * requests wait their turn on its own streams. Of each reply one batch is in memory, and one slice of it in the stream;
+ * of all replies together there are REPLY_BYTES_MAX. A request keeps its place, and its share of that memory, until the
+ * memory is free again, also when its stream is reset long before.
  *
  * Source: asonnino/narwhal worker/src/helper.rs.
  */
@@ -25,16 +26,22 @@ import { encodeFrameOf, FRAME_TYPES, writeFrameHeader } from '../../../shared/wi
 import { decodeDigests, encodeDigests } from '../../../shared/wire/sync-messages.js'
 import { type Supervisor, unsupervised } from '../../lib/supervisor.js'
 import { TokenBucket } from '../../lib/token-bucket.js'
-import { collect, type FrameStream, type Refused } from '../../network/frame-stream.js'
+import { collect, type FrameSink, type FrameStream, type Refused } from '../../network/frame-stream.js'
 import { handOver, PeerStalledError } from '../../network/hand-over.js'
 import type { SessionOf } from '../../network/router.js'
 import type { ProcessorClient } from '../../thread-host/processor-client.js'
+import { LOOKUP_BYTES, REPLY_BYTES_MAX, REPLY_BYTES_PER_S_MIN, REPLY_HELD_MS, REQUEST_WHOLE_MS } from './limits.js'
+import { ReplyMemory } from './reply-memory.js'
 
 export interface HelperOptions {
   /** Larger batches, of an earlier setting, are said to be missing: who asks has no room for them. */
   readonly batchBytesMax: number
   /** A slice of a reply must be taken within this; FRAME_STALL_MS unless given. */
   readonly stallMs?: number
+  /** A request must be there whole within this; REQUEST_WHOLE_MS unless given. */
+  readonly requestMs?: number
+  /** How long a reply may hold a batch while others wait; of REPLY_HELD_MS and REPLY_BYTES_PER_S_MIN unless given. */
+  readonly heldMs?: number
 }
 
 export interface HelperDependencies {
@@ -48,21 +55,43 @@ export interface HelperHandlers {
   readonly onRefused: (peer: number, refusal: PeerRefusal, detail: string) => void
 }
 
+interface Reply {
+  readonly peer: number
+  readonly frames: FrameStream
+  /** Aborted when the stream is gone. */
+  readonly gone: AbortController
+  /** Until the request is whole, and after the reply until the peer has ended its side. */
+  timer: NodeJS.Timeout | undefined
+  /** The stream, and the serving of the request: when both are over, so is the reply. */
+  parts: number
+  onGranted: (() => void) | undefined
+}
+
 const BURST_SECONDS = 10
+/** How often to look, while replies wait for memory, whether another has held its part for too long. */
+const OVERDUE_CHECKS = 5
 
 export class Helper {
-  private readonly batchBytesMax: number
-  private readonly stallMs: number
+  private readonly options: Required<HelperOptions>
   private readonly dependencies: HelperDependencies
   private readonly handlers: HelperHandlers
+  private readonly memory: ReplyMemory<Reply>
   private readonly open = new Map<number, number>()
   private readonly buckets = new Map<number, TokenBucket>()
+  private overdueTimer: NodeJS.Timeout | undefined
 
   constructor(options: HelperOptions, dependencies: HelperDependencies, handlers: HelperHandlers) {
-    this.batchBytesMax = options.batchBytesMax
-    this.stallMs = options.stallMs ?? FRAME_STALL_MS
+    const heldMs = REPLY_HELD_MS + (options.batchBytesMax / REPLY_BYTES_PER_S_MIN) * 1000
+    this.options = { stallMs: FRAME_STALL_MS, requestMs: REQUEST_WHOLE_MS, heldMs, ...options }
     this.dependencies = dependencies
     this.handlers = handlers
+    const batchesMax = Math.max(1, Math.floor(REPLY_BYTES_MAX / options.batchBytesMax))
+    this.memory = new ReplyMemory({ batchesMax, heldMs: this.options.heldMs }, (reply) => reply.onGranted?.())
+  }
+
+  /** Batches that are in memory for replies. */
+  get batchesHeld(): number {
+    return this.memory.held
   }
 
   /** A verified peer opened a sync stream: one request, one reply. */
@@ -74,50 +103,83 @@ export class Helper {
       return undefined
     }
     this.open.set(peer, openNow)
-    let asked = false
-    const takeRequest = (payloadBytes: number): ReturnType<typeof collect> | Refused => {
-      if (asked) return { refused: 'request-rate', detail: 'one request for each stream' }
-      asked = true
-      if (payloadBytes > REQUEST_BYTES_MAX) {
-        return { refused: 'request-too-many-digests', detail: `${payloadBytes} bytes, at most ${REQUEST_BYTES_MAX}` }
-      }
-      return collect(payloadBytes, (payload) => {
-        try {
-          const digests = decodeDigests(payload)
-          const { supervisor = unsupervised } = this.dependencies
-          supervisor.watch('a reply', this.serve(peer, frames, digests))
-          return undefined
-        } catch (error) {
-          if (!(error instanceof NarvalError)) throw error
-          const refused = error.code === 'ERR_TOO_MANY_DIGESTS' ? 'request-too-many-digests' : 'request-malformed'
-          return { refused, detail: error.message }
-        }
-      })
+    const { requestMs } = this.options
+    const reply: Reply = {
+      peer,
+      frames,
+      gone: new AbortController(),
+      timer: setTimeout(() => this.giveUp(reply, 'request-late', `no request within ${requestMs} ms`), requestMs),
+      parts: 1,
+      onGranted: undefined,
     }
+    let asked = false
     return {
       stream: 'their-request',
-      request: takeRequest,
-      onClosed: () => void this.open.set(peer, this.open.get(peer)! - 1),
+      request: (payloadBytes) => {
+        if (asked) return { refused: 'request-rate', detail: 'one request for each stream' }
+        asked = true
+        return this.takeRequest(reply, payloadBytes)
+      },
+      onClosed: () => {
+        clearTimeout(reply.timer)
+        reply.gone.abort()
+        this.partOver(reply)
+      },
     }
   }
 
-  private async serve(peer: number, frames: FrameStream, digests: readonly Uint8Array[]): Promise<void> {
+  private takeRequest(reply: Reply, payloadBytes: number): FrameSink | Refused {
+    if (payloadBytes > REQUEST_BYTES_MAX) {
+      return { refused: 'request-too-many-digests', detail: `${payloadBytes} bytes, at most ${REQUEST_BYTES_MAX}` }
+    }
+    return collect(payloadBytes, (payload) => {
+      try {
+        const digests = decodeDigests(payload)
+        clearTimeout(reply.timer)
+        reply.parts += 1
+        const { supervisor = unsupervised } = this.dependencies
+        supervisor.watch(
+          'a reply',
+          this.serve(reply, digests).finally(() => this.partOver(reply)),
+        )
+        return undefined
+      } catch (error) {
+        if (!(error instanceof NarvalError)) throw error
+        const refused = error.code === 'ERR_TOO_MANY_DIGESTS' ? 'request-too-many-digests' : 'request-malformed'
+        return { refused, detail: error.message }
+      }
+    })
+  }
+
+  private partOver(reply: Reply): void {
+    reply.parts -= 1
+    if (reply.parts > 0) return
+    const left = this.open.get(reply.peer)! - 1
+    if (left === 0) this.open.delete(reply.peer)
+    else this.open.set(reply.peer, left)
+  }
+
+  private giveUp({ frames, peer }: Reply, refusal: PeerRefusal, detail: string): void {
+    if (frames.isClosed) return
+    this.handlers.onRefused(peer, refusal, detail)
+    frames.abort(`${refusal}: ${detail}`)
+  }
+
+  private async serve(reply: Reply, digests: readonly Uint8Array[]): Promise<void> {
+    const { frames, peer } = reply
     const { stream } = frames
+    const { stallMs } = this.options
     const missing: Uint8Array[] = []
     try {
       for (const digest of digests) {
-        const stored = await this.dependencies.processor.ask({ type: 'get', digest })
-        if (frames.isClosed) return
-        if (stored === undefined || stored.bytes.length > this.batchBytesMax) {
-          missing.push(digest)
-          continue
-        }
-        await this.pace(peer, stored.bytes.length)
-        await this.sendFound(stream, digest, stored.author, stored.bytes)
+        await this.pace(reply)
+        if (!(await this.sendBatch(reply, digest))) missing.push(digest)
       }
-      await handOver(stream, encodeFrameOf('missing', encodeDigests(missing)), this.stallMs)
-      await stream.close({ signal: AbortSignal.timeout(this.stallMs) })
+      await handOver(stream, encodeFrameOf('missing', encodeDigests(missing)), stallMs)
+      await stream.close({ signal: AbortSignal.timeout(stallMs) })
       this.handlers.onServed(peer, digests.length - missing.length, missing.length)
+      // A peer that does not end its side is not waited for.
+      if (!frames.isClosed) reply.timer = setTimeout(() => frames.abort('the reply is over'), stallMs)
     } catch (error) {
       // The peer went away, or takes nothing, or we are closing: it asks again, here or elsewhere.
       const { message } = error as Error
@@ -126,24 +188,79 @@ export class Helper {
     }
   }
 
+  /** Sends a batch if it is here. It is in memory while this runs, and no longer. */
+  private async sendBatch(reply: Reply, digest: Uint8Array): Promise<boolean> {
+    await this.takeMemory(reply)
+    try {
+      const stored = await this.dependencies.processor.ask({ type: 'get', digest })
+      // What was read is paid for, whether or not anybody still waits for it.
+      this.bucketOf(reply.peer).take(stored?.bytes.length ?? LOOKUP_BYTES, performance.now())
+      reply.gone.signal.throwIfAborted()
+      if (stored === undefined || stored.bytes.length > this.options.batchBytesMax) return false
+      await this.sendFound(reply.frames.stream, digest, stored.author, stored.bytes)
+      return true
+    } finally {
+      this.memory.give(reply, performance.now())
+    }
+  }
+
+  private async takeMemory(reply: Reply): Promise<void> {
+    reply.gone.signal.throwIfAborted()
+    if (this.memory.take(reply, reply.peer, performance.now())) return
+    this.watchOverdue()
+    await new Promise<void>((resolve, reject) => {
+      const onGone = (): void => {
+        this.memory.give(reply, performance.now())
+        reject(new Error('the stream is gone'))
+      }
+      reply.onGranted = () => {
+        reply.gone.signal.removeEventListener('abort', onGone)
+        resolve()
+      }
+      reply.gone.signal.addEventListener('abort', onGone)
+    })
+  }
+
+  /** While somebody waits, those that have held a batch for too long give way. */
+  private watchOverdue(): void {
+    if (this.overdueTimer !== undefined) return
+    this.overdueTimer = setInterval(() => {
+      const { heldMs } = this.options
+      const reply = this.memory.overdue(performance.now())
+      if (reply !== undefined) {
+        this.giveUp(reply, 'reply-unread', `a batch was not taken within ${heldMs} ms, and others wait for its memory`)
+      } else if (this.memory.waits === 0) {
+        clearInterval(this.overdueTimer)
+        this.overdueTimer = undefined
+      }
+    }, this.options.heldMs / OVERDUE_CHECKS)
+    this.overdueTimer.unref()
+  }
+
   private async sendFound(stream: Stream, digest: Uint8Array, author: Uint8Array, bytes: Uint8Array): Promise<void> {
+    const { stallMs } = this.options
     const head = new Uint8Array(BATCH_FRAME_HEADER_BYTES + DIGEST_BYTES + PUBLIC_KEY_BYTES)
     writeFrameHeader(head, 0, FRAME_TYPES.found, DIGEST_BYTES + PUBLIC_KEY_BYTES + bytes.length)
     head.set(digest, BATCH_FRAME_HEADER_BYTES)
     head.set(author, BATCH_FRAME_HEADER_BYTES + DIGEST_BYTES)
-    await handOver(stream, head, this.stallMs)
+    await handOver(stream, head, stallMs)
     for (let at = 0; at < bytes.length; at += SLICE_BYTES) {
-      await handOver(stream, bytes.subarray(at, at + SLICE_BYTES), this.stallMs)
+      await handOver(stream, bytes.subarray(at, at + SLICE_BYTES), stallMs)
     }
   }
 
-  private async pace(peer: number, bytes: number): Promise<void> {
+  /** Waits until what the peer was sent before is within its rate: before a batch is read, so that none waits in memory. */
+  private async pace({ gone, peer }: Reply): Promise<void> {
+    const waitMs = this.bucketOf(peer).take(0, performance.now())
+    if (waitMs > 0) await sleep(waitMs, undefined, { signal: gone.signal })
+  }
+
+  private bucketOf(peer: number): TokenBucket {
     let bucket = this.buckets.get(peer)
     if (bucket === undefined) {
       bucket = new TokenBucket(HELPER_BYTES_PER_SECOND, HELPER_BYTES_PER_SECOND * BURST_SECONDS)
       this.buckets.set(peer, bucket)
     }
-    const waitMs = bucket.take(bytes, performance.now())
-    if (waitMs > 0) await sleep(waitMs)
+    return bucket
   }
 }

@@ -55,13 +55,15 @@ export interface SynchronizerDependencies {
   /** Takes what a timer or a request that nobody waits for throws. */
   readonly supervisor?: Supervisor
   readonly arena: Arena
-  readonly processor: ProcessorClient
-  readonly router: Router
+  readonly processor: Pick<ProcessorClient, 'ask'>
+  readonly router: Pick<Router, 'open'>
   readonly toProcessor: (work: InboundWork) => void
   /** The authority index of a public key; -1 for none. */
   readonly indexOf: (publicKey: Uint8Array) => number
   /** Opens a sync stream to a peer; undefined if it is not connected. */
   readonly openStream: (peer: number) => Promise<Stream | undefined>
+  /** False while the store takes no batches: what came would be thrown away, and asked for again. */
+  readonly mayStore: () => boolean
   readonly nowMs: () => number
   /** A number in [0, 1). */
   readonly random: () => number
@@ -176,7 +178,8 @@ export class Synchronizer {
   }
 
   private tick(): void {
-    const { nowMs } = this.dependencies
+    const { mayStore, nowMs } = this.dependencies
+    if (!mayStore()) return
     const { first, again } = this.pending.takeDue(nowMs(), this.options.syncRetryDelayMs)
     for (const entry of first) this.want(entry.target, entry)
     for (const entry of again) {
@@ -215,7 +218,7 @@ export class Synchronizer {
   }
 
   private next(peer: number): void {
-    while ((this.open.get(peer) ?? 0) < REQUESTS_OPEN_MAX) {
+    while ((this.open.get(peer) ?? 0) < REQUESTS_OPEN_MAX && this.dependencies.mayStore()) {
       const digests = this.takeRequest(peer)
       if (digests.length === 0) return
       this.open.set(peer, (this.open.get(peer) ?? 0) + 1)

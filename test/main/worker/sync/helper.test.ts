@@ -1,13 +1,21 @@
 /** Helper over real libp2p streams, with a store of one batch: peers that ask and read slowly, or not at all. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Stream } from '@libp2p/interface'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { SYNC_PROTOCOL } from '../../../../src/main/network/protocols.js'
 import { Router } from '../../../../src/main/network/router.js'
-import { Helper } from '../../../../src/main/worker/sync/helper.js'
-import { REQUEST_DIGESTS_MAX, SLICE_BYTES, STREAM_WINDOW_BYTES } from '../../../../src/shared/constants.js'
+import { Helper, type HelperOptions } from '../../../../src/main/worker/sync/helper.js'
+import { REPLY_BYTES_MAX } from '../../../../src/main/worker/sync/limits.js'
+import {
+  HELPER_BYTES_PER_SECOND,
+  REQUEST_DIGESTS_MAX,
+  REQUESTS_OPEN_MAX,
+  SLICE_BYTES,
+  STREAM_WINDOW_BYTES,
+} from '../../../../src/shared/constants.js'
 import { FRAME_TYPES } from '../../../../src/shared/wire/frames.js'
 import { encodeDigests } from '../../../../src/shared/wire/sync-messages.js'
-import { RawStream } from '../../../support/raw-stream.js'
+import { frame, RawStream } from '../../../support/raw-stream.js'
 import { StreamPairs } from '../../../support/stream-pair.js'
 import { until } from '../../../support/until.js'
 import { fillMuxer, openWindow } from '../../../support/yamux.js'
@@ -30,30 +38,38 @@ beforeEach(() => {
   refused = []
 })
 
-/** A request for as many batches as may be; the reply is on its way. */
-async function request(stallMs?: number): Promise<{ asker: RawStream; answerer: Stream }> {
-  const processor = {
-    ask: async () => {
-      reads += 1
-      return { author, bytes }
-    },
+type Ask = () => Promise<{ author: Uint8Array; bytes: Uint8Array } | undefined>
+type Opened = { asker: RawStream; answerer: Stream }
+
+/** A helper with a store of one batch, or of what `ask` gives; opens a sync stream to it as any peer. */
+function startHelper(options: Partial<HelperOptions> = {}, ask?: Ask): (peer: number) => Promise<Opened> {
+  const read = async (): ReturnType<Ask> => {
+    reads += 1
+    return ask === undefined ? { author, bytes } : ask()
   }
   const helper = new Helper(
-    { batchBytesMax: 8_388_608, ...(stallMs !== undefined && { stallMs }) },
-    { processor: processor as unknown as ConstructorParameters<typeof Helper>[1]['processor'] },
+    { batchBytesMax: bytes.length, ...options },
+    { processor: { ask: read } as unknown as ConstructorParameters<typeof Helper>[1]['processor'] },
     { onServed() {}, onRefused: (peer, refusal) => refused.push(`${peer} ${refusal}`) },
   )
   const router = new Router(
     () => ({ helper, inbound: { accept: () => expect.unreachable('no batch stream is opened') } }),
     (peer, refusal) => refused.push(`${peer} ${refusal}`),
   )
-  const { near, far } = await pairs.open((stream) => {
-    router.accept(SYNC_PROTOCOL, PEER, stream)
-    return stream
-  })
-  const asker = new RawStream(near)
-  await asker.sendFrame(FRAME_TYPES.request, encodeDigests(digests))
-  return { asker, answerer: far }
+  return async (peer) => {
+    const { near, far } = await pairs.open((stream) => {
+      router.accept(SYNC_PROTOCOL, peer, stream)
+      return stream
+    })
+    return { asker: new RawStream(near), answerer: far }
+  }
+}
+
+/** A request for as many batches as may be; the reply is on its way. */
+async function request(stallMs?: number): Promise<Opened> {
+  const opened = await startHelper(stallMs === undefined ? {} : { stallMs })(PEER)
+  await opened.asker.sendFrame(FRAME_TYPES.request, encodeDigests(digests))
+  return opened
 }
 
 /** The asker reads no more; as much of the reply has been sent as its window lets through. */
@@ -121,4 +137,118 @@ test('a peer that takes nothing of its reply is refused, and its place is free a
   await until('it is refused', () => refused.length > 0)
   expect(refused).toEqual([`${PEER} reply-unread`])
   await until('the stream is gone', () => answerer.status === 'aborted')
+})
+
+const one = encodeDigests(digests.slice(0, 1))
+
+test('a request whose stream is reset keeps its place until the batch that is read for it is there', async () => {
+  const read: (() => void)[] = []
+  const open = startHelper({}, () => new Promise((resolve) => read.push(() => resolve({ author, bytes }))))
+  for (let i = 0; i < REQUESTS_OPEN_MAX; i += 1) {
+    const { asker, answerer } = await open(PEER)
+    await asker.sendFrame(FRAME_TYPES.request, encodeDigests(digests))
+    await until('it is read', () => reads === i + 1)
+    asker.abort()
+    await until('the stream is gone', () => answerer.status !== 'open')
+  }
+  const more = await open(PEER)
+  await until('it is refused', () => refused.length > 0)
+  expect(refused).toEqual([`${PEER} request-rate`])
+  await until('it is closed', () => more.answerer.status === 'aborted')
+  for (const done of read) done()
+  const { asker } = await open(PEER)
+  await asker.sendFrame(FRAME_TYPES.request, one)
+  await until('it is read', () => reads === REQUESTS_OPEN_MAX + 1)
+  // Of those that were reset nothing more was read.
+  read.at(-1)!()
+  await asker.framesCame(2)
+  expect(reads).toBe(REQUESTS_OPEN_MAX + 1)
+})
+
+test('of replies to all peers so many batches are in memory as the limit says; the others wait their turn', async () => {
+  const batchesMax = 4
+  const read: (() => void)[] = []
+  const open = startHelper(
+    { batchBytesMax: REPLY_BYTES_MAX / batchesMax },
+    () => new Promise((resolve) => read.push(() => resolve({ author, bytes }))),
+  )
+  const streams = await Promise.all([1, 1, 2, 2, 3, 3, 4, 4].map((peer) => open(peer)))
+  for (const { asker } of streams) await asker.sendFrame(FRAME_TYPES.request, one)
+  await until('as many as may be are read', () => reads === batchesMax)
+  // Who is gone does not wait any more.
+  streams[7]!.asker.abort()
+  await until('it is gone', () => streams[7]!.answerer.status !== 'open')
+  expect(reads).toBe(batchesMax)
+  for (let done = 0; done < 7; done += 1) {
+    await until('one more is read', () => read.length > done)
+    expect(read.length - done).toBeLessThanOrEqual(batchesMax)
+    read[done]!()
+  }
+  for (const { asker } of streams.slice(0, 7)) await asker.framesCame(2)
+  expect(reads).toBe(7)
+  expect(refused).toEqual([])
+})
+
+test('while others wait for memory, a peer that does not take what it asked for gives way', async () => {
+  const open = startHelper({ batchBytesMax: REPLY_BYTES_MAX / 2, heldMs: 300 })
+  const slow = await Promise.all([open(1), open(1)])
+  for (const { asker, answerer } of slow) {
+    await asker.sendFrame(FRAME_TYPES.request, encodeDigests(digests))
+    await windowFull(asker, answerer)
+  }
+  const { asker } = await open(2)
+  await asker.sendFrame(FRAME_TYPES.request, one)
+  await asker.framesCame(2)
+  expect(refused[0]).toBe('1 reply-unread')
+  expect(refused).not.toContain('2 reply-unread')
+  for (const { asker: reader } of slow) reader.abort()
+})
+
+test.each(['nothing', 'half a request', 'a byte now and then'])('a stream that brings %s is closed', async (what) => {
+  const open = startHelper({ requestMs: 300 })
+  const silent = await Promise.all([open(PEER), open(PEER)])
+  const wanted = frame(FRAME_TYPES.request, one)
+  let sent = 0
+  const trickle = setInterval(() => {
+    if (what !== 'a byte now and then') return
+    for (const { asker } of silent) void asker.send(wanted.subarray(sent, sent + 1)).catch(() => {})
+    sent += 1
+  }, 50)
+  if (what === 'half a request') for (const { asker } of silent) await asker.send(wanted.subarray(0, 20))
+  for (const { answerer } of silent) await until('it is closed', () => answerer.status === 'aborted')
+  clearInterval(trickle)
+  expect(refused).toEqual([`${PEER} request-late`, `${PEER} request-late`])
+  const { asker } = await open(PEER)
+  await asker.sendFrame(FRAME_TYPES.request, one)
+  await asker.framesCame(2)
+})
+
+test('a request that is served for long is not late, and a peer that does not end its side is not waited for', async () => {
+  const open = startHelper({ requestMs: 100, stallMs: 400 }, async () => {
+    await sleep(200)
+    return { author, bytes }
+  })
+  const { asker, answerer } = await open(PEER)
+  await asker.sendFrame(FRAME_TYPES.request, encodeDigests(digests.slice(0, 3)))
+  await asker.framesCame(4)
+  await until('its stream is over', () => answerer.status === 'aborted')
+  expect(refused).toEqual([])
+})
+
+test('a peer that has had its bytes waits with no batch in memory, and a reset ends the wait', async () => {
+  const large = { author, bytes: new Uint8Array(11 * HELPER_BYTES_PER_SECOND) }
+  const open = startHelper({ batchBytesMax: large.bytes.length }, async () => large)
+  const first = await open(PEER)
+  await first.asker.sendFrame(FRAME_TYPES.request, one)
+  await windowFull(first.asker, first.answerer)
+  first.asker.abort()
+  for (let i = 0; i < 2 * REQUESTS_OPEN_MAX; i += 1) {
+    const { asker, answerer } = await open(PEER)
+    await asker.sendFrame(FRAME_TYPES.request, one)
+    await sleep(50)
+    expect(reads).toBe(1)
+    asker.abort()
+    await until('it is gone', () => answerer.status !== 'open')
+  }
+  expect(refused).toEqual([])
 })
