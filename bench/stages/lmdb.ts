@@ -52,7 +52,7 @@ async function withStore<T>(
   failed.catch(() => {})
   const store = new Store(
     { directory, authority: AUTHOR, workerId: 0, level, retentionRounds: 0 },
-    { onFatal, onNotice: () => {}, onDeleted: () => {}, onDamaged: () => {} },
+    { onFatal, onNotice: () => {}, onDeleted: () => {}, onDamaged: () => {}, onBytes: () => {} },
   )
   try {
     await Promise.race([store.open(), failed])

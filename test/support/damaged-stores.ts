@@ -22,6 +22,7 @@ export function openStore(directory: string, events: Partial<StoreEvents> = {}):
       onNotice: () => {},
       onDeleted: () => {},
       onDamaged: () => {},
+      onBytes: () => {},
       ...events,
     },
   )

@@ -38,6 +38,10 @@ export function sources(overrides: Partial<MetricsSources> = {}): MetricsSources
       { name: PEER_A, connected: true, queued: 1, inFlight: 2, windowLimit: 3 },
       { name: PEER_B, connected: false, queued: 6, inFlight: 0, windowLimit: 4 },
     ],
+    authors: () => [
+      { name: PEER_A, storedBytes: 315, shareBytes: 1_000 },
+      { name: PEER_B, storedBytes: 0, shareBytes: 2_000 },
+    ],
     primary: () => ({ queued: 9, dropped: 8, connected: true }),
     health: () => healthOf(HEALTHY),
     ...overrides,

@@ -5,7 +5,7 @@ import { shortName } from '../../shared/config/short-name.js'
 import { PROTOCOL_VERSION } from '../../shared/constants.js'
 import type { RingName } from '../../shared/memory/layout.js'
 import { addGauge, addLevel, addSum } from './families.js'
-import type { MetricsSources, PeerSource } from './sources.js'
+import type { AuthorSource, MetricsSources, PeerSource } from './sources.js'
 
 const RING_LABELS: Readonly<Record<RingName, string>> = {
   batchMakerToMain: 'batch-maker-to-main',
@@ -21,6 +21,7 @@ const RINGS = Object.entries(RING_LABELS) as readonly [RingName, string][]
 export function addNodeMetrics(registry: Registry, sources: MetricsSources, version: string): void {
   addMemory(registry, sources)
   addPeers(registry, sources)
+  addAuthors(registry, sources)
   addState(registry, sources)
   addProcess(registry)
   addGauge(registry, {
@@ -60,6 +61,19 @@ function addPeers(registry: Registry, sources: MetricsSources): void {
   add('narval_peer_window', 'Batches that may be in flight to the peer.', (peer) => peer.windowLimit)
   add('narval_peer_queue', 'Batches that wait to be sent to the peer.', (peer) => peer.queued)
   add('narval_peer_in_flight', 'Batches sent to the peer without an ACK yet.', (peer) => peer.inFlight)
+}
+
+function addAuthors(registry: Registry, sources: MetricsSources): void {
+  const add = (name: string, help: string, value: (author: AuthorSource) => number): void =>
+    addGauge(registry, {
+      name,
+      help,
+      labels: ['author'],
+      read: () =>
+        Array.from(sources.authors(), (author) => [{ author: shortName(author.name) }, value(author)] as const),
+    })
+  add('narval_store_author_bytes', "Bytes of the store's file that the author's batches take.", (it) => it.storedBytes)
+  add('narval_store_author_share_bytes', 'Bytes beyond which the author is answered `quota`.', (it) => it.shareBytes)
 }
 
 function addState(registry: Registry, sources: MetricsSources): void {

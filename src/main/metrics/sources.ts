@@ -13,6 +13,8 @@ export interface MetricsSources {
   batchesInFlight(): number
   /** One for each peer, connected or not. */
   peers(): Iterable<PeerSource>
+  /** One for each authority, ourselves included. */
+  authors(): Iterable<AuthorSource>
   primary(): PrimarySource
   health(): Health
 }
@@ -36,6 +38,14 @@ export interface PeerSource {
   readonly inFlight: number
   /** Batches that may be in flight to it. */
   readonly windowLimit: number
+}
+
+export interface AuthorSource {
+  /** The authority's name, in base64. */
+  readonly name: string
+  /** Bytes that its batches take of the store. */
+  readonly storedBytes: number
+  readonly shareBytes: number
 }
 
 export interface PrimarySource {

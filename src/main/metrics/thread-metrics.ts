@@ -87,7 +87,7 @@ function addProcessor(registry: Registry, row: Counters<'processor'>): void {
     row.get('storeFileBytes'),
   )
   addLevel(registry, 'narval_store_bytes', 'Bytes of the store.', () => row.get('storeBytes'))
-  addLevel(registry, 'narval_store_full', '1 while the store is at store_bytes_max and takes no batches.', () =>
+  addLevel(registry, 'narval_store_full', '1 while our share of the store, or all of it, is full.', () =>
     row.get('storeFull'),
   )
   addSum(

@@ -1,4 +1,5 @@
 /** Where a worker's metrics are read from. */
+import { AuthorBytes } from '../../shared/memory/author-bytes.js'
 import { Counters } from '../../shared/memory/counters.js'
 import type { Layout } from '../../shared/memory/layout.js'
 import type { Health } from '../metrics/health.js'
@@ -12,6 +13,8 @@ import type { Synchronizer } from './sync/synchronizer.js'
 
 export interface MetricStages {
   readonly layout: Layout
+  /** Names of the authorities, by their index. */
+  readonly authorities: readonly string[]
   readonly rings: MainRings
   readonly peers: PeerTable
   readonly dissemination: Dissemination
@@ -23,7 +26,9 @@ export interface MetricStages {
 
 export function metricSources(stages: MetricStages): MetricsSources {
   const { dissemination, inbound, peers, reports, rings, synchronizer } = stages
+  const { authorities } = stages
   const { counters } = stages.layout
+  const authorBytes = new AuthorBytes(stages.layout.authorBytes)
   return {
     counters: {
       main: new Counters(counters.main, 'main'),
@@ -49,6 +54,12 @@ export function metricSources(stages: MetricStages): MetricsSources {
           windowLimit: sender.window.limit,
         }
       }),
+    authors: () =>
+      authorities.map((name, index) => ({
+        name,
+        storedBytes: authorBytes.stored(index),
+        shareBytes: authorBytes.share(index),
+      })),
     primary: () => ({ queued: reports.queued, dropped: reports.dropped, connected: reports.isConnected }),
     health: stages.health,
   }

@@ -158,7 +158,12 @@ export class Wiring {
     this.metrics = new WorkerMetrics({
       version: options.version,
       peers: this.peers.peers.map(({ name }) => name),
-      sources: metricSources({ ...this, layout, health: () => this.health() }),
+      sources: metricSources({
+        ...this,
+        layout,
+        authorities: committee.authorities.map(({ name }) => name),
+        health: () => this.health(),
+      }),
     })
   }
 

@@ -195,6 +195,7 @@ export class WorkerNode {
         workerId,
         batchBytesMax: parameters.batchBytesMax,
         authorities: committee.authorities.map(({ publicKey }) => publicKey),
+        stakes: committee.authorities.map(({ stake }) => stake),
         ownIndex: this.ownIndex,
         storeBytesMax: parameters.storeBytesMax,
         benchmark: this.options.benchmark,

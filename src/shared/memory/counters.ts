@@ -32,8 +32,10 @@ const PROCESSOR = [
   'inboundAgain',
   'inboundRefused',
   'storeBytes',
-  /** 1 while the store takes no batches of others and clients are paused. */
+  /** 1 while our share of the store, or all of it, is full: clients are paused. */
   'storeFull',
+  /** Bytes that batches which were asked for by digest may still take. */
+  'storeRoomBytes',
   'commits',
   /** Sum over the batches of the ms from the start of their processing to their commit. */
   'commitMs',

@@ -10,6 +10,7 @@
  */
 
 import { RESEND_SLOTS, SUBMIT_RING_BYTES_MIN, SYNC_SLOTS_PER_PEER, TRANSACTION_PREFIX_BYTES } from '../constants.js'
+import { type AuthorBytesRegion, authorBytesBytes } from './author-bytes.js'
 import { type ByteRingRegion, byteRingBytes } from './byte-ring.js'
 import { COUNTERS_BYTES, type CountersRegion, THREAD_NAMES, type ThreadName } from './counters.js'
 import { DOORBELL_BYTES, type DoorbellRegion } from './doorbell.js'
@@ -32,6 +33,7 @@ export interface Layout {
   readonly rings: Readonly<Record<RingName, RingRegion>>
   readonly doorbells: Readonly<Record<ThreadName, DoorbellRegion>>
   readonly counters: Readonly<Record<ThreadName, CountersRegion>>
+  readonly authorBytes: AuthorBytesRegion
   /** Bytes of all of it. */
   readonly bytes: number
 }
@@ -96,6 +98,7 @@ export function createLayout(options: LayoutOptions): Layout {
     const capacity = capacityFor(credits[name])
     return [name, capacity, place(ringBytes(capacity))] as const
   })
+  const authorBytesOffset = place(authorBytesBytes(options.authorities))
   const submitOffset = place(byteRingBytes(submitBytes))
 
   const buffer = new SharedArrayBuffer(controlBytes)
@@ -122,6 +125,7 @@ export function createLayout(options: LayoutOptions): Layout {
       ThreadName,
       CountersRegion
     >,
+    authorBytes: { buffer, byteOffset: authorBytesOffset, authorities: options.authorities },
     bytes: controlBytes + own.buffer.byteLength + inbound.buffer.byteLength,
   }
 }

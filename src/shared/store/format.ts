@@ -20,9 +20,6 @@ import { DIGEST_BYTES, PUBLIC_KEY_BYTES } from '../constants.js'
 import { NarvalError } from '../errors.js'
 
 export const STORE_FORMAT = 2
-/** Bytes of LMDB's page: a value of a batch takes whole pages. */
-export const PAGE_BYTES = 4096
-const PAGE_HEADER_BYTES = 16
 
 const STAMP_BYTES = 8
 const PLACED_AT = STAMP_BYTES
@@ -51,11 +48,6 @@ export interface IndexEntry {
   /** The author's public key. */
   readonly author: Uint8Array
   readonly byteLength: number
-}
-
-/** Bytes of the file that a stored batch takes: its pages, and the entries that lead to it. */
-export function storedBytes(byteLength: number): number {
-  return Math.ceil((byteLength + PAGE_HEADER_BYTES) / PAGE_BYTES) * PAGE_BYTES + 256
 }
 
 /** A key of `batches` or of `stamps`. */

@@ -9,3 +9,11 @@ export const DAMAGED_REMEMBERED_MAX = 65_536
 export const STORE_LOOK_MS = 1_000
 /** Between two looks for readers that died: each keeps the pages of its snapshot from being used again. */
 export const DEAD_READERS_MS = 10_000
+
+/**
+ * Of the store without the reserve for own batches under way, this part belongs to no author: it is for batches that were
+ * asked for by digest, so that full shares never keep us from catching up. One of so many.
+ */
+export const FETCH_PART = 8
+/** Batches of the largest size that every author has room for, however little stake: one being stored, one to follow. */
+export const SHARE_BATCHES_MIN = 2

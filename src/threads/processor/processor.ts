@@ -18,18 +18,20 @@ import type {
   ProcessorToMain,
 } from '../../shared/memory/dialogue/processor.js'
 import type { Arena } from '../../shared/memory/slots.js'
-import { storedBytes } from '../../shared/store/format.js'
+import { storedBytes } from '../../shared/store/stored-bytes.js'
 import { checkBatch, chunkCount, frameEnd, readBatchHeader } from '../../shared/wire/batch.js'
 import { sampleNumber } from '../../shared/wire/client-transaction.js'
 import { BatchDigester } from '../../shared/wire/digest.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import { OwnedBuffers } from './owned-buffers.js'
+import type { Shares } from './shares.js'
 import type { Store } from './store.js'
 
 export interface ProcessorDependencies {
   readonly own: Arena
   readonly inbound: Arena
   readonly store: Store
+  readonly shares: Shares
   readonly counters: Counters<'processor'>
   /** Publishes to main and rings. */
   readonly send: (message: ProcessorToMain) => void
@@ -52,8 +54,6 @@ export class Processor {
   private readonly storing = new Map<string, Promise<void>>()
   private putBytes = 0
   private readonly author: Uint8Array
-  /** Kept free for the own batches that are under way, one per slot: others' are refused below it. */
-  private readonly storeBytesReserved: number
 
   constructor(options: ProcessorOptions, dependencies: ProcessorDependencies) {
     this.options = options
@@ -62,12 +62,6 @@ export class Processor {
     this.frameOffsets = new Uint32Array(chunkCount(options.batchBytesMax))
     this.buffers = new OwnedBuffers(options.batchBytesMax)
     this.author = options.authorities[options.ownIndex]!
-    this.storeBytesReserved = dependencies.own.slots * storedBytes(options.batchBytesMax)
-  }
-
-  /** True while the store takes no batches of others, and clients are to wait. */
-  get isFull(): boolean {
-    return this.dependencies.store.bytes + this.storeBytesReserved >= this.options.storeBytesMax
   }
 
   /** True while as much waits for LMDB, or is being written, as fits in the cache: more work is to wait in its ring. */
@@ -82,9 +76,10 @@ export class Processor {
 
   /** Tells main how full the store is; after every change of that. */
   showStore(): void {
-    const { counters, store } = this.dependencies
-    counters.set('storeBytes', store.bytes)
-    counters.set('storeFull', this.isFull ? 1 : 0)
+    const { counters, shares } = this.dependencies
+    counters.set('storeBytes', shares.total)
+    counters.set('storeFull', shares.isFullForOwn ? 1 : 0)
+    counters.set('storeRoomBytes', shares.room)
   }
 
   own(work: OwnWork): void {
@@ -101,7 +96,7 @@ export class Processor {
   }
 
   foreign(work: InboundWork): void {
-    const { counters, inbound, store } = this.dependencies
+    const { counters, inbound, shares, store } = this.dependencies
     const bytes = inbound.batch(work.slot, work.byteLength)
     const check = checkBatch(bytes, this.options, this.frameOffsets)
     if (!check.ok) {
@@ -117,11 +112,17 @@ export class Processor {
     }
     const storing = this.storing.get(digestKey(digest))
     const again = storing !== undefined || store.holds(digest, bytes)
-    if (!again && this.isFull) {
-      this.refuse(work, check.sequence, digest, 'store-full', `${store.bytes} bytes are stored`)
+    const admission = again ? 'ok' : shares.admit(work.author, storedBytes(bytes.length), work.expected !== null)
+    if (admission !== 'ok') {
+      const [used, limit] =
+        admission === 'quota'
+          ? [shares.of(work.author), shares.shares[work.author]]
+          : [shares.total, this.options.storeBytesMax]
+      this.refuse(work, check.sequence, digest, admission, `${used} of ${limit} bytes are stored`)
       return
     }
-    const stored = storing ?? (again ? Promise.resolve() : this.store(digest, author, bytes, false))
+    // A copy that is acknowledged again is kept from now on as long as one that is new: its author counts on it.
+    const stored = storing ?? (again ? store.touch(digest) : this.store(digest, author, bytes, false))
     void stored.then(() => {
       counters.add(again ? 'inboundAgain' : 'inboundStored')
       this.dependencies.send({
@@ -163,7 +164,7 @@ export class Processor {
   }
 
   private store(digest: Uint8Array, author: Uint8Array, bytes: Uint8Array, own: boolean): Promise<void> {
-    const { counters, store } = this.dependencies
+    const { counters, shares, store } = this.dependencies
     const startMs = performance.now()
     const owned = this.buffers.copy(bytes)
     this.putBytes += owned.length
@@ -179,7 +180,7 @@ export class Processor {
     })
     this.storing.set(key, stored)
     this.showStore()
-    assert(store.bytes <= this.options.storeBytesMax + storedBytes(this.options.batchBytesMax))
+    assert(shares.total <= this.options.storeBytesMax + storedBytes(this.options.batchBytesMax))
     return stored
   }
 

@@ -21,11 +21,11 @@ import {
   roundKey,
   STORE_FORMAT,
   type StoreDatabases,
-  storedBytes,
 } from '../../shared/store/format.js'
 import { prepareFile } from '../../shared/store/prepare-file.js'
 import { checkFreeSpace, storeError } from '../../shared/store/store-error.js'
 import { StoreFile } from '../../shared/store/store-snapshot.js'
+import { storedBytes } from '../../shared/store/stored-bytes.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import { Expiry } from './expiry.js'
 import {
@@ -50,6 +50,8 @@ export interface StoreEvents {
   readonly onDeleted: (count: number) => void
   /** A stored batch is not what its digest names. An own one that was not reported cannot be sent again. */
   readonly onDamaged: (damage: Damage, isUnreported: boolean) => void
+  /** Batches of this author take so many bytes more of the file, or less: for what the store had when it was opened, too. */
+  readonly onBytes: (author: Uint8Array, bytes: number) => void
 }
 
 const EMPTY = new Uint8Array(0)
@@ -101,7 +103,8 @@ export class Store {
       remove: (keys) => this.remove(keys),
     })
     for (const { value } of this.databases.index.getRange({})) {
-      this.liveBytes += storedBytes(decodeIndexEntry(value).byteLength)
+      const { author, byteLength } = decodeIndexEntry(value)
+      this.account(author, storedBytes(byteLength))
     }
   }
 
@@ -162,10 +165,10 @@ export class Store {
   async put(digest: Uint8Array, author: Uint8Array, bytes: Uint8Array, own: boolean): Promise<void> {
     assert(bytes.buffer instanceof ArrayBuffer, 'LMDB is given memory of its own')
     assert(digest.length === DIGEST_BYTES)
-    this.liveBytes += storedBytes(bytes.length)
+    this.account(author, storedBytes(bytes.length))
     this.expiry.putBegins()
     const replaced = this.reads.isDamaged(digest) ? this.entryOf(digest) : undefined
-    if (replaced !== undefined) this.liveBytes -= storedBytes(replaced.byteLength)
+    if (replaced !== undefined) this.account(replaced.author, -storedBytes(replaced.byteLength))
     const put = (): Put => {
       const { batches, index, stamps, unreported } = this.databases
       const stamp = this.round
@@ -193,10 +196,18 @@ export class Store {
   /** The primary has been told of these own batches. */
   async markReported(digests: readonly Uint8Array[]): Promise<void> {
     if (digests.length === 0) return
+    // From now on retention counts: from the report, not from when the batch was stored, perhaps long ago.
+    await Promise.all(digests.filter((digest) => this.isAging(digest)).map((digest) => this.touch(digest)))
     await this.writes.write(() => {
       for (const digest of digests.slice(1)) void this.databases.unreported.remove(digest)
       return this.databases.unreported.remove(digests[0]!)
     }, 'stored')
+  }
+
+  /** A quarter of the retention has passed since its stamp: less than that is not worth a write. */
+  private isAging(digest: Uint8Array): boolean {
+    const entry = this.find(digest)
+    return entry !== undefined && (this.round - entry.stamp) * 4n > BigInt(this.options.retentionRounds)
   }
 
   isReported(digest: Uint8Array): boolean {
@@ -323,6 +334,12 @@ export class Store {
     )
   }
 
+  /** Batches of this author take so many bytes more, or less. */
+  private account(author: Uint8Array, bytes: number): void {
+    this.liveBytes += bytes
+    this.events.onBytes(author, bytes)
+  }
+
   /** Deletes batches by their keys in `stamps`, without those that are in use. */
   private remove(keys: readonly Uint8Array[]): { count: number; committed: Promise<void> } {
     const { batches, index, stamps } = this.databases
@@ -336,7 +353,7 @@ export class Store {
       void stamps.remove(key)
       void index.remove(digest)
       put = batches.remove(roundKey(entry.placed, digest))
-      this.liveBytes -= storedBytes(entry.byteLength)
+      this.account(entry.author, -storedBytes(entry.byteLength))
       this.reads.forget(digest)
       this.deleting.add(name)
       removed.push(name)

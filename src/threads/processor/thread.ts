@@ -6,6 +6,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import { encodeBase64 } from '../../shared/crypto/public-key.js'
 import type { NarvalError } from '../../shared/errors.js'
+import { AuthorBytes } from '../../shared/memory/author-bytes.js'
 import { Counters } from '../../shared/memory/counters.js'
 import {
   type InboundWork,
@@ -24,8 +25,10 @@ import { startFullCollections } from '../../shared/runtime/garbage-collector.js'
 import { LogLimiter, report, reportFailure } from '../../shared/runtime/thread-control.js'
 import { startThreadStats } from '../../shared/runtime/thread-stats.js'
 import { lockStore } from '../../shared/store/lock.js'
+import { storedBytes } from '../../shared/store/stored-bytes.js'
 import { answerRequest } from './control.js'
 import { Processor } from './processor.js'
+import { Shares } from './shares.js'
 import { Store } from './store.js'
 import { StoreWatch } from './store-watch.js'
 import type { Damage } from './verified-reads.js'
@@ -44,6 +47,16 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
 
   const limiter = new LogLimiter()
   let store: Store | undefined
+  const shares = new Shares({
+    stakes: task.processor.stakes,
+    ownIndex: task.processor.ownIndex,
+    storeBytesMax: task.processor.storeBytesMax,
+    reserveBytes: layout.own.slots * storedBytes(task.processor.batchBytesMax),
+    batchStoredBytesMax: storedBytes(task.processor.batchBytesMax),
+  })
+  const authorBytes = new AuthorBytes(layout.authorBytes)
+  for (const [author, share] of shares.shares.entries()) authorBytes.set(author, 0, share)
+  const indices = new Map(task.processor.authorities.map((key, index) => [encodeBase64(key), index]))
   let lock: { release(): void }
   try {
     lock = lockStore(task.store.directory)
@@ -67,6 +80,11 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
       onDamaged: (damage, isUnreported) => {
         counters.add('damagedBatches')
         reportDamage(port, limiter, damage, isUnreported)
+      },
+      onBytes: (key, bytes) => {
+        const author = indices.get(encodeBase64(key)) ?? -1
+        shares.add(author, bytes)
+        if (author !== -1) authorBytes.set(author, shares.of(author), shares.shares[author]!)
       },
     })
     store.checkSettings(task.processor)
@@ -92,6 +110,7 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
     own: new Arena(layout.own),
     inbound: new Arena(layout.inbound),
     store,
+    shares,
     counters,
     send: (message) => {
       outgoing.push(message)
@@ -133,6 +152,7 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
   }
 
   processor.showStore()
+  if (shares.problem !== undefined) report(port, { type: 'log', level: 'warn', text: shares.problem })
   const stopStats = startThreadStats(counters)
   startFullCollections()
   report(port, { type: 'ready' })

@@ -2,6 +2,7 @@
 
 import { MessageChannel } from 'node:worker_threads'
 import { ProcessorClient } from '../../../src/main/thread-host/processor-client.js'
+import { AuthorBytes } from '../../../src/shared/memory/author-bytes.js'
 import { Counters } from '../../../src/shared/memory/counters.js'
 import type { ProcessorTask, ProcessorToMain } from '../../../src/shared/memory/dialogue/processor.js'
 import { Arena } from '../../../src/shared/memory/slots.js'
@@ -22,6 +23,8 @@ export interface ProcessorTestOptions {
   readonly ownSlots?: number
   readonly level?: 'stored' | 'durable'
   readonly storeBytesMax?: number
+  /** 1 each, unless given. */
+  readonly stakes?: readonly number[]
   readonly retentionRounds?: number
   readonly benchmark?: boolean
   readonly authority?: Uint8Array
@@ -41,6 +44,7 @@ export interface Foreign {
 export interface ProcessorUnderTest extends MainSide {
   readonly client: ProcessorClient
   readonly counters: Counters<'processor'>
+  readonly authorBytes: AuthorBytes
   /** Stores a batch of ours; resolves with the answer. Waits for a slot if there is none. */
   readonly own: (bytes: Uint8Array, sequence: bigint) => Promise<OwnStored>
   /** Hands over a batch of another authority's. */
@@ -74,6 +78,7 @@ export async function startProcessor(options: ProcessorTestOptions): Promise<Pro
         workerId,
         batchBytesMax,
         authorities: AUTHORITIES,
+        stakes: options.stakes ?? AUTHORITIES.map(() => 1),
         ownIndex: OWN_INDEX,
         storeBytesMax: options.storeBytesMax ?? 2 ** 40,
         benchmark: options.benchmark ?? false,
@@ -93,6 +98,7 @@ export async function startProcessor(options: ProcessorTestOptions): Promise<Pro
   return {
     ...main,
     client,
+    authorBytes: new AuthorBytes(main.layout.authorBytes),
     counters: new Counters(main.layout.counters.processor, 'processor'),
     own: async (bytes, sequence) => {
       const slot = await ownSlots.fill(bytes)

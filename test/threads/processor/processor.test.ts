@@ -14,8 +14,9 @@ import {
 import { encodeBase64 } from '../../../src/shared/crypto/public-key.js'
 import type { StoreOptions } from '../../../src/shared/memory/dialogue/processor.js'
 import { checkStore } from '../../../src/shared/store/check-store.js'
-import { openDatabases, storedBytes } from '../../../src/shared/store/format.js'
+import { openDatabases } from '../../../src/shared/store/format.js'
 import { openStoreReader } from '../../../src/shared/store/store-reader.js'
+import { storedBytes } from '../../../src/shared/store/stored-bytes.js'
 import { checkBatch, encodeBatch } from '../../../src/shared/wire/batch.js'
 import { Store } from '../../../src/threads/processor/store.js'
 import { seeded } from '../../support/random.js'
@@ -32,7 +33,13 @@ import {
 } from '../../support/threads/processor-under-test.js'
 import { until } from '../../support/until.js'
 
-const SILENT = { onFatal: () => {}, onNotice: () => {}, onDeleted: () => {}, onDamaged: () => {} }
+const SILENT = {
+  onFatal: () => {},
+  onNotice: () => {},
+  onDeleted: () => {},
+  onDamaged: () => {},
+  onBytes: () => {},
+}
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 
 function storeOptions(directory: string, options: Partial<StoreOptions> = {}): StoreOptions {
@@ -44,7 +51,8 @@ function openStore(
   directory: string,
   options: Partial<StoreOptions> = {},
   onDeleted: (count: number) => void = () => {},
-): Store {
+): Store & { readonly bytes: number } {
+  let bytes = 0
   const store = new Store(storeOptions(directory, options), {
     onFatal: (error) => {
       throw error
@@ -52,9 +60,12 @@ function openStore(
     onNotice: () => {},
     onDeleted,
     onDamaged: () => {},
+    onBytes: (_, change) => {
+      bytes += change
+    },
   })
   onTestFinished(() => store.close())
-  return store
+  return Object.defineProperty(store, 'bytes', { get: () => bytes }) as Store & { readonly bytes: number }
 }
 
 describe.each(['stored', 'durable'] as const)('at level %s', (level) => {
@@ -154,6 +165,31 @@ describe('a batch that comes again', () => {
     expect(processor.counters.get('inboundAgain')).toBe(1)
   })
 
+  it('is kept from then on as long as a new one, before it is acknowledged', async () => {
+    const processor = await startProcessor({ directory: temporaryDirectory(), retentionRounds: 100 })
+    const [kept, left] = [batchOf(1n, 10_000), batchOf(2n, 300)]
+    const { digest } = await processor.foreign({ bytes: kept })
+    const other = await processor.foreign({ bytes: left })
+    await processor.client.ask({ type: 'cleanup', round: 60n })
+    expect(await processor.foreign({ bytes: kept })).toMatchObject({ status: 'ok', again: true })
+    await processor.client.ask({ type: 'cleanup', round: 150n })
+    const digests = [digest, other.digest]
+    expect((await processor.client.ask({ type: 'find', digests, touch: false })).map(Boolean)).toEqual([true, false])
+    await processor.client.ask({ type: 'cleanup', round: 161n })
+    expect(await processor.client.ask({ type: 'find', digests, touch: false })).toEqual([undefined, undefined])
+  })
+
+  it('an own batch that is reported late is kept for the retention after its report', async () => {
+    const processor = await startProcessor({ directory: temporaryDirectory(), retentionRounds: 100 })
+    const { digest } = await processor.own(batchOf(1n, 10_000), 1n)
+    await processor.client.ask({ type: 'cleanup', round: 150n })
+    await processor.client.ask({ type: 'reported', digests: [digest] })
+    await processor.client.ask({ type: 'cleanup', round: 250n })
+    expect(await processor.client.ask({ type: 'get', digest })).toBeDefined()
+    await processor.client.ask({ type: 'cleanup', round: 251n })
+    expect(await processor.client.ask({ type: 'get', digest })).toBeUndefined()
+  })
+
   it('while its first copy is being stored waits for that one', async () => {
     const processor = await startProcessor({ directory: temporaryDirectory(), level: 'durable' })
     const bytes = batchOf(1n, 10_000)
@@ -232,44 +268,118 @@ describe('a batch that is refused', () => {
 describe('a full store', () => {
   // 8 own slots and 4 for sending again.
   const batchBytesMax = 10_000
-  const reserve = 12 * storedBytes(batchBytesMax)
+  const each = storedBytes(batchBytesMax)
+  /** Shares of so many batches for each of the four, and a seventh of their sum for what is asked for. */
+  const storeOf = (batches: number): number => 12 * each + Math.ceil((4 * batches * each * 8) / 7) + 8
 
-  it('takes no batches of others, answers what it has again, reads on, and goes on when there is room', async () => {
-    const storeBytesMax = reserve + 3 * storedBytes(batchBytesMax)
+  it('takes no more of an author whose share is full, answers what it has again, and goes on with all others', async () => {
     const processor = await startProcessor({
       directory: temporaryDirectory(),
       batchBytesMax,
-      storeBytesMax,
+      storeBytesMax: storeOf(3),
       retentionRounds: 2,
     })
     const done = []
-    for (let n = 0n; n < 3n; n += 1n) done.push(await processor.foreign({ bytes: batchOf(n, batchBytesMax) }))
+    for (let n = 0n; n < 3n; n += 1n) done.push(await processor.foreign({ bytes: batchOf(n, batchBytesMax), peer: 2 }))
     expect(done.map(({ status }) => status)).toEqual(['ok', 'ok', 'ok'])
-    expect(processor.counters.get('storeFull')).toBe(1)
-    expect(await processor.foreign({ bytes: batchOf(9n, batchBytesMax) })).toMatchObject({ status: 'store-full' })
-    expect(await processor.foreign({ bytes: batchOf(1n, batchBytesMax) })).toMatchObject({ status: 'ok', again: true })
-    expect((await processor.client.ask({ type: 'get', digest: done[2]!.digest }))!.bytes.length).toBe(batchBytesMax)
-    expect(await processor.client.ask({ type: 'cleanup', round: 100n })).toEqual({ deleted: 3 })
+    expect(await processor.foreign({ bytes: batchOf(9n, batchBytesMax), peer: 2 })).toMatchObject({ status: 'quota' })
+    expect(await processor.foreign({ bytes: batchOf(1n, batchBytesMax), peer: 2 })).toMatchObject({
+      status: 'ok',
+      again: true,
+    })
     expect(processor.counters.get('storeFull')).toBe(0)
-    expect(processor.counters.get('storeBytes')).toBe(0)
-    expect(await processor.foreign({ bytes: batchOf(9n, batchBytesMax) })).toMatchObject({ status: 'ok' })
+    expect([0, 1, 2, 3].map((author) => processor.authorBytes.stored(author))).toEqual([0, 0, 3 * each, 0])
+    expect(processor.authorBytes.share(2)).toBeGreaterThanOrEqual(3 * each)
+    expect(processor.authorBytes.share(2)).toBeLessThan(4 * each)
+    // The others, and ourselves.
+    for (const peer of [0, 3]) {
+      for (let n = 0n; n < 3n; n += 1n) {
+        expect(await processor.foreign({ bytes: batchOf(n, batchBytesMax), peer })).toMatchObject({ status: 'ok' })
+      }
+    }
+    for (let n = 0n; n < 3n; n += 1n) await processor.own(batchOf(n, batchBytesMax), n)
+    expect((await processor.client.ask({ type: 'get', digest: done[2]!.digest }))!.bytes.length).toBe(batchBytesMax)
+    await processor.client.ask({ type: 'cleanup', round: 100n })
+    expect(processor.authorBytes.stored(2)).toBe(0)
+    expect(await processor.foreign({ bytes: batchOf(9n, batchBytesMax), peer: 2 })).toMatchObject({ status: 'ok' })
   })
 
-  it.each([1_132, 4_080, 4_081, 10_000])(
-    'has room for the own batches that are under way, of %i bytes each',
+  it('shares by stake', async () => {
+    const stakes = [1, 1, 5, 1]
+    const processor = await startProcessor({
+      directory: temporaryDirectory(),
+      batchBytesMax,
+      storeBytesMax: storeOf(6),
+      stakes,
+    })
+    const taken = async (peer: number): Promise<number> => {
+      for (let n = 0; ; n += 1) {
+        const { status } = await processor.foreign({ bytes: batchOf(BigInt(n), batchBytesMax), peer })
+        if (status === 'quota') return n
+      }
+    }
+    expect([await taken(0), await taken(2), await taken(3)]).toEqual([3, 15, 3])
+  })
+
+  it('is counted as it was after kill -9: what the file holds is walked at the next start', async () => {
+    const directory = temporaryDirectory()
+    const options = { directory, batchBytesMax, storeBytesMax: storeOf(3) }
+    const processor = await startProcessor(options)
+    for (let n = 0n; n < 2n; n += 1n) await processor.foreign({ bytes: batchOf(n, batchBytesMax), peer: 2 })
+    await processor.own(batchOf(7n, 2_000), 7n)
+    await processor.close()
+    const again = await startProcessor(options)
+    expect([0, 1, 2, 3].map((author) => again.authorBytes.stored(author))).toEqual([0, storedBytes(2_000), 2 * each, 0])
+    expect(again.counters.get('storeBytes')).toBe(2 * each + storedBytes(2_000))
+    expect(await again.foreign({ bytes: batchOf(3n, batchBytesMax), peer: 2 })).toMatchObject({ status: 'ok' })
+    expect(await again.foreign({ bytes: batchOf(4n, batchBytesMax), peer: 2 })).toMatchObject({ status: 'quota' })
+  })
+
+  it('takes what was asked for by digest beyond the share, from whomever, up to the whole', async () => {
+    const processor = await startProcessor({
+      directory: temporaryDirectory(),
+      batchBytesMax,
+      storeBytesMax: storeOf(3),
+    })
+    const asked = (n: bigint): ReturnType<typeof processor.foreign> => {
+      const bytes = batchOf(n, batchBytesMax)
+      return processor.foreign({ bytes, peer: 0, author: 2, expected: digestOf(bytes, AUTHORITIES[2]!) })
+    }
+    for (let n = 0n; n < 3n; n += 1n) await processor.foreign({ bytes: batchOf(n, batchBytesMax), peer: 2 })
+    let taken = 3
+    for (; (await asked(BigInt(taken))).status === 'ok'; taken += 1);
+    // All shares but our reserve: nobody else has used theirs yet.
+    expect(taken).toBe(13)
+    expect(await asked(100n)).toMatchObject({ status: 'store-full' })
+    expect(processor.counters.get('storeRoomBytes')).toBeLessThan(each)
+    expect(await processor.foreign({ bytes: batchOf(1n, batchBytesMax), peer: 3 })).toMatchObject({
+      status: 'store-full',
+    })
+  })
+
+  it.each([1_132, 4_072, 4_073, 10_000])(
+    'has room for the own batches that are under way, of %i bytes each, when all else is full',
     async (bytes) => {
-      // Batches of others filled it to the last byte but one before it is full.
-      const limit = 12 * storedBytes(bytes)
+      const stored = storedBytes(bytes)
       const processor = await startProcessor({
         directory: temporaryDirectory(),
         batchBytesMax: bytes,
-        storeBytesMax: limit + storedBytes(bytes) + 1,
+        storeBytesMax: 12 * stored + Math.ceil((4 * 2 * stored * 8) / 7) + 8,
       })
-      expect(await processor.foreign({ bytes: batchOf(100n, bytes) })).toMatchObject({ status: 'ok' })
-      expect(await processor.foreign({ bytes: batchOf(101n, bytes) })).toMatchObject({ status: 'ok' })
-      expect(await processor.foreign({ bytes: batchOf(102n, bytes) })).toMatchObject({ status: 'store-full' })
-      await Promise.all(Array.from({ length: 12 }, (_, n) => processor.own(batchOf(BigInt(n), bytes), BigInt(n))))
-      expect(processor.counters.get('ownStored')).toBe(12)
+      for (const peer of [0, 2, 3]) {
+        for (let n = 0n; n < 2n; n += 1n) {
+          expect(await processor.foreign({ bytes: batchOf(100n + n, bytes), peer })).toMatchObject({ status: 'ok' })
+        }
+        expect(await processor.foreign({ bytes: batchOf(200n, bytes), peer })).toMatchObject({ status: 'quota' })
+      }
+      for (let n = 0; n < 2; n += 1) {
+        expect(processor.counters.get('storeFull')).toBe(0)
+        await processor.own(batchOf(BigInt(n), bytes), BigInt(n))
+      }
+      // Our share is full: clients wait. What they had sealed by then has room.
+      expect(processor.counters.get('storeFull')).toBe(1)
+      await Promise.all(Array.from({ length: 12 }, (_, n) => processor.own(batchOf(BigInt(10 + n), bytes), BigInt(n))))
+      expect(processor.counters.get('ownStored')).toBe(14)
       expect(processor.died).toEqual([])
     },
   )

@@ -25,6 +25,8 @@ export interface ProcessorOptions {
   readonly batchBytesMax: number
   /** Public keys by authority index. */
   readonly authorities: readonly Uint8Array[]
+  /** Stakes by authority index. */
+  readonly stakes: readonly number[]
   readonly ownIndex: number
   /** Bytes that stored batches may take, those included that are kept free for own batches under way. */
   readonly storeBytesMax: number

@@ -1,0 +1,58 @@
+/** What a batch is counted with is what the file grows by: a real store, written by its own writer. */
+import { randomBytes } from 'node:crypto'
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { storedBytes } from '../../../src/shared/store/stored-bytes.js'
+import { Store } from '../../../src/threads/processor/store.js'
+import { temporaryDirectory } from '../../support/temporary-directory.js'
+
+/** Batches of each size: enough that pages which only the first and last batches need do not count. */
+test.each([
+  [69, 8_000],
+  [340, 8_000],
+  [1_000, 4_000],
+  [1_986, 4_000],
+  [1_987, 4_000],
+  [4_072, 2_000],
+  [4_096, 2_000],
+  [20_000, 400],
+  [500_000, 80],
+])(
+  'batches of %i bytes',
+  async (byteLength, count) => {
+    const directory = temporaryDirectory()
+    const author = new Uint8Array(32).fill(1)
+    let counted = 0
+    const store = new Store(
+      { directory, authority: author, workerId: 0, level: 'stored', retentionRounds: 0 },
+      {
+        onFatal: (error) => {
+          throw error
+        },
+        onNotice: () => {},
+        onDeleted: () => {},
+        onDamaged: () => {},
+        onBytes: (_, bytes) => {
+          counted += bytes
+        },
+      },
+    )
+    const size = (): number => statSync(join(directory, 'data.mdb')).size
+    const bytes = new Uint8Array(byteLength).fill(7)
+    const put = async (from: number, to: number): Promise<void> => {
+      for (let n = from; n < to; n += 20) {
+        await Promise.all(Array.from({ length: 20 }, () => store.put(randomBytes(32), author, bytes, false)))
+      }
+    }
+    await put(0, count / 4)
+    const [grownFrom, countedFrom] = [size(), counted]
+    await put(count / 4, count)
+    const grown = size() - grownFrom
+    expect(counted - countedFrom).toBe((count - count / 4) * storedBytes(byteLength))
+    await store.close()
+    // The file grows in steps of some pages.
+    expect(Math.abs(grown / (counted - countedFrom) - 1)).toBeLessThan(0.06)
+  },
+  120_000,
+)
