@@ -145,7 +145,7 @@ describe('metrics', () => {
     expect(sumOf(first, 'narval_primary_connected')).toBe(1)
     expect(sumOf(first, 'narval_healthy')).toBe(1)
     expect(first.get('narval_build_info')).toEqual([
-      { labels: { version: '1.2.3', protocol: '1', node: process.versions.node }, value: 1 },
+      { labels: { version: '1.2.3', protocol: '2', node: process.versions.node }, value: 1 },
     ])
     free = 0
     expect(byLabel(await read(metrics), 'narval_slots_free', 'arena').get('own')).toBe(0)
