@@ -227,6 +227,7 @@ export class Wiring {
       {
         arena: this.own,
         nowMs,
+        supervisor: this.handlers.supervisor,
         toQuorumWaiter: this.rings.toQuorumWaiter,
         toProcessor: this.rings.toProcessorOwn,
       },
@@ -269,7 +270,11 @@ export class Wiring {
         peers: this.peerIndices(),
         slotsPerPeer: parameters.inboundSlotsPerPeer,
       },
-      { arena: this.foreign, toProcessor: this.rings.toProcessorInbound },
+      {
+        arena: this.foreign,
+        supervisor: this.handlers.supervisor,
+        toProcessor: this.rings.toProcessorInbound,
+      },
       {
         onReceived: (peer, bytes) => this.traffic(peer, 'in', bytes),
         onRefused: this.onPeerRefused,

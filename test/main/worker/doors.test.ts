@@ -326,6 +326,24 @@ describe('a worker that was not told where to listen', () => {
   })
 })
 
+it('a worker whose committee is on other machines, and that was told no address, warns that they do not reach it', async () => {
+  const [own, other] = [narval.generateKeys(), narval.generateKeys()]
+  const file = localCommittee([own.name, other.name], 1, await freePorts(10))
+  const elsewhere = JSON.parse(JSON.stringify(file).replaceAll('127.0.0.1', '10.0.0.7')) as unknown
+  const warnings: string[] = []
+  const alone = await narval.startWorker({
+    ...options,
+    keys: own,
+    committee: narval.parseCommittee(elsewhere),
+    store: join(directory, 'elsewhere'),
+    log: { ...silent, warn: (text) => void warnings.push(text) },
+  })
+  await alone.close()
+  expect(warnings.filter((line) => line.includes('10.0.0.7'))).toEqual([
+    'Listening on 127.0.0.1 alone, since no `bind` was given: other machines do not reach this worker at 10.0.0.7',
+  ])
+})
+
 it('a worker that was told so listens for clients, where it was told', async () => {
   const others = narval.generateKeys()
   const committee = narval.parseCommittee(localCommittee([others.name], 1, await freePorts(5)))

@@ -20,6 +20,7 @@ import type {
 import type { Arena } from '../../../shared/memory/slots.js'
 import { ACK_STATUSES, type Ack, peerMask } from '../../../shared/wire/ack.js'
 import { FRAME_TYPES, writeFrameHeader } from '../../../shared/wire/frames.js'
+import type { Supervisor } from '../../lib/supervisor.js'
 import type { Refused } from '../../network/frame-stream.js'
 import { OwnBatch, PEER_STATE } from './own-batch.js'
 import { PeerSender } from './peer-sender.js'
@@ -38,6 +39,8 @@ export interface DisseminationDependencies {
   readonly toQuorumWaiter: (message: MainToQuorumWaiter) => void
   readonly toProcessor: (work: OwnWork) => void
   readonly nowMs: () => number
+  /** Takes what the senders' timers and streams throw. */
+  readonly supervisor?: Supervisor
 }
 
 export interface DisseminationHandlers {
@@ -93,7 +96,13 @@ export class Dissemination {
       options.peers.map((peer) => [
         peer,
         new PeerSender(
-          { peer, arena: dependencies.arena, inFlightMax, nowMs: dependencies.nowMs },
+          {
+            peer,
+            arena: dependencies.arena,
+            inFlightMax,
+            nowMs: dependencies.nowMs,
+            supervisor: dependencies.supervisor,
+          },
           {
             onSent: (bytes) => handlers.onSent(peer, bytes),
             onAckLatency: (ms) => handlers.onAckLatency(peer, ms),

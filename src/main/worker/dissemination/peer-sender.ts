@@ -18,10 +18,12 @@
  *
  * Queue and heals are bounded by the own slots: each entry holds one.
  */
+
 import assert from 'node:assert'
 import type { Stream } from '@libp2p/interface'
 import { DRAIN_WATCHDOG_MS, SLICE_BYTES } from '../../../shared/constants.js'
 import type { Arena } from '../../../shared/memory/slots.js'
+import { type Supervisor, unsupervised } from '../../lib/supervisor.js'
 import { HealShare } from './heal-share.js'
 import { InFlightWindow } from './in-flight-window.js'
 import { type OwnBatch, PEER_STATE } from './own-batch.js'
@@ -34,6 +36,8 @@ export interface PeerSenderDependencies {
   /** Batches in flight at most, however long the link: each holds a slot. */
   readonly inFlightMax: number
   readonly nowMs: () => number
+  /** Takes what its timers and the stream's events throw. */
+  readonly supervisor?: Supervisor | undefined
 }
 
 export interface PeerSenderHandlers {
@@ -161,12 +165,15 @@ export class PeerSender {
     this.stream = stream
     this.lastProgressMs = this.dependencies.nowMs()
     this.backoff.reset()
-    stream.addEventListener('drain', () => {
+    const { guard } = this.dependencies.supervisor ?? unsupervised
+    const onDrain = guard('sending', () => {
       if (this.stream === stream) this.pump()
     })
-    this.watchdog = setInterval(() => {
+    stream.addEventListener('drain', onDrain)
+    const onSilence = guard('sending', () => {
       if (!stream.writableNeedsDrain) this.pump()
-    }, DRAIN_WATCHDOG_MS)
+    })
+    this.watchdog = setInterval(onSilence, DRAIN_WATCHDOG_MS)
     this.pump()
   }
 
@@ -249,10 +256,12 @@ export class PeerSender {
       this.pump()
       return
     }
-    this.resumption = setTimeout(() => {
+    const { guard } = this.dependencies.supervisor ?? unsupervised
+    const resume = guard('sending after a pause', () => {
       this.resumption = undefined
       this.resumeLater()
-    }, Math.ceil(waitMs))
+    })
+    this.resumption = setTimeout(resume, Math.ceil(waitMs))
   }
 
   private start(): boolean {

@@ -19,6 +19,7 @@ import type { PeerRefusal } from '../../../shared/refusals.js'
 import { ACK_LEVELS, ACK_STATUSES, type AckLevel, writeAck } from '../../../shared/wire/ack.js'
 import { FRAME_TYPES, writeFrameHeader } from '../../../shared/wire/frames.js'
 import { SlotPool } from '../../lib/slot-pool.js'
+import { type Supervisor, unsupervised } from '../../lib/supervisor.js'
 import type { FrameSink, FrameStream, Refused } from '../../network/frame-stream.js'
 import { takesMore } from '../../network/hand-over.js'
 import { widenWindow } from '../../network/lean-yamux.js'
@@ -37,6 +38,8 @@ export interface InboundBatchesOptions {
 }
 
 export interface InboundBatchesDependencies {
+  /** Takes what the streams' events throw. */
+  readonly supervisor?: Supervisor
   readonly arena: Arena
   readonly toProcessor: (work: InboundWork) => void
 }
@@ -102,8 +105,10 @@ export class InboundBatches {
       if (inbound.acks.length > 0) queueMicrotask(() => this.sendAcks(inbound))
     }
     widenWindow(stream)
-    stream.addEventListener('drain', onRoom)
-    stream.addEventListener('idle', onRoom)
+    const { supervisor = unsupervised } = this.dependencies
+    const guarded = supervisor.guard('acknowledging', onRoom)
+    stream.addEventListener('drain', () => guarded())
+    stream.addEventListener('idle', () => guarded())
     return {
       stream: 'their-batches',
       stallMs: this.options.frameStallMs ?? FRAME_STALL_MS,
