@@ -27,7 +27,8 @@ interface Insides {
     readonly inbound: { flush: () => void }
     readonly refusals: { refused(kind: 'peer', reason: 'hello-timeout', from: string, detail: string): void }
     readonly synchronizer: { tick: () => void }
-    readonly resender: { drain: () => Promise<void>; pushAgain(digests: Uint8Array[]): void }
+    readonly reports: { onDelivered(digests: Uint8Array[]): void }
+    readonly processor: { ask: () => Promise<void> }
   }
   readonly network: {
     onConnection: () => void
@@ -125,10 +126,10 @@ describe('a bug of ours ends the worker with a reason, and not the process', () 
     ],
     [
       'a promise that nobody waits for',
-      'sending again',
+      'marking what was reported',
       ({ wiring }) => {
-        wiring.resender.drain = async () => bug()
-        wiring.resender.pushAgain([new Uint8Array(32)])
+        wiring.processor.ask = async () => bug()
+        wiring.reports.onDelivered([new Uint8Array(32)])
       },
     ],
     [
