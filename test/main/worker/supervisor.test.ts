@@ -28,7 +28,7 @@ interface Insides {
     readonly refusals: { refused(kind: 'peer', reason: 'hello-timeout', from: string, detail: string): void }
     readonly synchronizer: { tick: () => void }
     readonly reports: { onDelivered(digests: Uint8Array[]): void }
-    readonly processor: { ask: () => Promise<void> }
+    readonly processor: { ask: (request: { readonly type: string }) => Promise<unknown> }
   }
   readonly network: {
     onConnection: () => void
@@ -128,7 +128,8 @@ describe('a bug of ours ends the worker with a reason, and not the process', () 
       'a promise that nobody waits for',
       'marking what was reported',
       ({ wiring }) => {
-        wiring.processor.ask = async () => bug()
+        const ask = wiring.processor.ask.bind(wiring.processor)
+        wiring.processor.ask = async (request) => (request.type === 'reported' ? bug() : ask(request))
         wiring.reports.onDelivered([new Uint8Array(32)])
       },
     ],
