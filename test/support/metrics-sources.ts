@@ -12,6 +12,8 @@ export const HEALTHY: HealthState = {
   ownStake: 1,
   connectedStake: 2,
   peerProblems: [],
+  streamProblems: [],
+  uncertifiedMs: 0,
   quorumThreshold: 3,
   storeOpen: true,
   storeFull: false,

@@ -1,5 +1,10 @@
 /**
- * Serves `GET /metrics` (Prometheus' text format) and `GET /health` (JSON; 200 or 503), and nothing else.
+ * Serves `GET /metrics` (Prometheus' text format), `/livez`, `/readyz` and `/health`, and nothing else.
+ *
+ * - `/livez` answers 200 while the worker runs, and 503 once it has failed and is to be started again.
+ * - `/readyz` answers 200 while it does what it is there for. A 503 says that it cannot now, for want of a quorum or of room:
+ *   to start it again would not help.
+ * - `/health` is `/readyz` under its former name.
  *
  * It has no authentication, and answers on the main thread: bind it where only those who watch the node can reach it.
  * One request for each connection, so that one who asks for much at once waits for it.
@@ -25,6 +30,7 @@ export interface MetricsServerOptions {
 export interface MetricsServerDependencies {
   readonly metrics: { readonly contentType: string; text(): Promise<string> }
   readonly health: () => Health
+  readonly isAlive: () => boolean
 }
 
 interface Answer {
@@ -32,6 +38,8 @@ interface Answer {
   readonly contentType: string
   readonly body: string
 }
+
+const PATHS = ['/metrics', '/livez', '/readyz', '/health']
 
 export class MetricsServer {
   private readonly options: MetricsServerOptions
@@ -97,13 +105,14 @@ export class MetricsServer {
   private async answer(request: IncomingMessage): Promise<Answer> {
     const { method, headers } = request
     const path = request.url?.split('?', 1)[0]
-    if (path !== '/metrics' && path !== '/health') return plain(404, 'There is /metrics and /health.')
+    if (path === undefined || !PATHS.includes(path)) return plain(404, `There is ${PATHS.join(', ')}.`)
     if (method !== 'GET') return plain(405, `${path} is there to GET.`)
     if (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0) {
       return plain(413, 'A request here has no body.')
     }
     try {
-      return path === '/metrics' ? await this.metrics() : this.health()
+      if (path === '/metrics') return await this.metrics()
+      return path === '/livez' ? this.liveness() : this.health()
     } catch (error) {
       // Our own bug; it must not take down a node that does its work.
       return plain(500, `Cannot read the node's state: ${(error as Error).message}`)
@@ -113,6 +122,10 @@ export class MetricsServer {
   private async metrics(): Promise<Answer> {
     const { metrics } = this.dependencies
     return { status: 200, contentType: metrics.contentType, body: await metrics.text() }
+  }
+
+  private liveness(): Answer {
+    return this.dependencies.isAlive() ? plain(200, 'ok') : plain(503, 'The worker has failed: its log says why.')
   }
 
   private health(): Answer {

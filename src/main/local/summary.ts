@@ -3,7 +3,7 @@
  * at consensus, which a committee of workers alone does not have, so what was certified takes its place.
  */
 import type { Parameters } from '../../shared/config/parameters.js'
-import type { LocalOptions } from './options.js'
+import { canCertify, type LocalOptions, quorumThreshold } from './options.js'
 import type { Result } from './result.js'
 import { formatBytes } from './table.js'
 
@@ -42,7 +42,10 @@ export function summary(options: LocalOptions, parameters: Parameters, result: R
     '',
     ` Sent: ${number(result.sent_transactions)} tx`,
     ` Certified: ${number(certified.transactions)} tx in ${number(certified.batches)} batches`,
-    ` Lost: ${number(result.lost_transactions)} tx`,
+    // Nothing can be lost that could not be certified.
+    canCertify(options)
+      ? ` Lost: ${number(result.lost_transactions)} tx`
+      : ` Uncertified: ${number(result.lost_transactions)} tx, for want of a quorum: ${options.nodes - options.faults} of ${options.nodes} authorities run, and ${quorumThreshold(options.nodes)} are needed`,
     ` CPU of the nodes: ${(cpu.user_s + cpu.system_s).toFixed(1)} s${
       cpu.ns_per_transaction_byte === null ? '' : ` (${cpu.ns_per_transaction_byte.toFixed(1)} ns per transaction byte)`
     }`,

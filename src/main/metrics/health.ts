@@ -6,6 +6,10 @@ export interface HealthState {
   readonly connectedStake: number
   /** What keeps a peer's ACKs from counting, where settings of it or of ours are the cause; for people. */
   readonly peerProblems: readonly string[]
+  /** Connected peers that take no batches of ours; for people. */
+  readonly streamProblems: readonly string[]
+  /** How long the oldest own batch has waited for a quorum, ms; 0 if none does. */
+  readonly uncertifiedMs: number
   /** The committee's: `2 · total / 3 + 1`. */
   readonly quorumThreshold: number
   /** The store is open, and no write has failed: false while the node starts or closes. */
@@ -16,10 +20,12 @@ export interface HealthState {
 }
 
 export interface Health {
-  /** A quorum is connected and the store takes writes. */
+  /** A quorum is connected, what we seal is certified, and the store takes writes. */
   readonly ok: boolean
   /** Our stake and that of the connected peers whose ACKs count reach the quorum threshold. */
   readonly quorumConnected: boolean
+  /** No own batch has waited for its quorum for long. */
+  readonly certifying: boolean
   readonly storeWritable: boolean
   readonly storeFull: boolean
   readonly primaryConnected: boolean
@@ -27,10 +33,14 @@ export interface Health {
   readonly problems: readonly string[]
 }
 
+/** A batch that has waited this long for its quorum has more than a slow peer to wait for, ms. */
+export const UNCERTIFIED_MS_MAX = 10_000
+
 export function healthOf(state: HealthState): Health {
   const stake = state.ownStake + state.connectedStake
   const quorumConnected = stake >= state.quorumThreshold
   const storeWritable = state.storeOpen && !state.storeFull
+  const certifying = state.uncertifiedMs <= UNCERTIFIED_MS_MAX
   const problems: string[] = []
   if (!quorumConnected) {
     problems.push(
@@ -38,13 +48,19 @@ export function healthOf(state: HealthState): Health {
         'check that the other workers run, and their addresses in the committee file',
     )
   }
-  problems.push(...state.peerProblems)
+  if (!certifying) {
+    problems.push(
+      `the oldest batch has waited ${Math.round(state.uncertifiedMs / 1000)} s for a quorum: look at what the others refuse, in narval_refused_total and in their logs`,
+    )
+  }
+  problems.push(...state.peerProblems, ...state.streamProblems)
   if (!state.storeOpen) problems.push('the store takes no writes: the node is starting, closing, or a write has failed')
   if (state.storeFull) problems.push('the store is full: raise store_bytes_max or lower retention_rounds')
   if (!state.primaryConnected) problems.push('the primary is not connected: what it is to be told waits')
   return {
-    ok: quorumConnected && storeWritable,
+    ok: quorumConnected && certifying && storeWritable,
     quorumConnected,
+    certifying,
     storeWritable,
     storeFull: state.storeFull,
     primaryConnected: state.primaryConnected,
@@ -57,6 +73,7 @@ export function healthJson(health: Health): string {
   const json = {
     ok: health.ok,
     quorum_connected: health.quorumConnected,
+    certifying: health.certifying,
     store_writable: health.storeWritable,
     store_full: health.storeFull,
     primary_connected: health.primaryConnected,

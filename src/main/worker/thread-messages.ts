@@ -32,10 +32,11 @@ export class ThreadMessages {
 
   /** A batch of ours has a quorum. */
   onCertified(batch: OwnBatch): void {
-    const { certified, gate, metrics, reports } = this.stages
+    const { activity, certified, gate, metrics, reports } = this.stages
     const digest = batch.digest!
     if (batch.slot < this.ownSlots) gate.onCertified()
     metrics.certified(batch.transactions, batch.transactionBytes, performance.now() - batch.takenMs)
+    activity.certified(digest, batch.transactions, batch.transactionBytes)
     if (!batch.report) return
     reports.report('OurBatch', digest)
     const { sequence, transactions, transactionBytes } = batch
@@ -43,8 +44,9 @@ export class ThreadMessages {
   }
 
   private onBatchMaker(message: BatchMakerToMain): void {
-    const { dissemination, metrics, processor, rings } = this.stages
+    const { activity, dissemination, metrics, processor, rings } = this.stages
     if (message.kind === 'sealed') {
+      activity.sealed()
       metrics.sealed(message.transactions, message.byteLength)
       dissemination.onSealed(message)
       return

@@ -27,6 +27,7 @@ import { SYNC_PROTOCOL } from '../network/protocols.js'
 import { Router } from '../network/router.js'
 import { MainRings } from '../thread-host/main-rings.js'
 import { ProcessorClient } from '../thread-host/processor-client.js'
+import { ActivityLog } from './activity-log.js'
 import { CertifiedStream } from './certified-stream.js'
 import { BatchStreams } from './dissemination/batch-streams.js'
 import { Dissemination } from './dissemination/dissemination.js'
@@ -90,6 +91,7 @@ export class Wiring {
   readonly repeatedReports = new RepeatedReports()
   readonly cleanups: Cleanups
   readonly refusals: RefusalReporter
+  readonly activity: ActivityLog
   readonly threadMessages: ThreadMessages
 
   private readonly options: WiringOptions
@@ -113,6 +115,7 @@ export class Wiring {
     this.processorPort = port2
     this.processorCounters = new Counters(layout.counters.processor, 'processor')
     const names = new Set(committee.authorities.map(({ name }) => name))
+    this.activity = new ActivityLog(options.log)
     this.refusals = new RefusalReporter({
       log: options.log,
       count: (kind, reason) => this.metrics.refused(kind, reason),
@@ -182,10 +185,19 @@ export class Wiring {
       ownStake: committee.stakeOf(ownIndex),
       connectedStake: this.peers.connectedStake(ackLevel),
       peerProblems: this.peers.problems(ackLevel),
+      uncertifiedMs: this.dissemination.oldestUncertifiedMs,
+      streamProblems: this.streamProblems(),
       storeFull: this.processorCounters.get('storeFull') === 1,
       storeOpen: this.handlers.isOpen(),
       primaryConnected: this.reports.isConnected,
     })
+  }
+
+  /** Peers that are connected and take no batches of ours; for people. */
+  private streamProblems(): string[] {
+    return this.peers.peers
+      .filter(({ connections, index }) => connections.length > 0 && !this.dissemination.senders.get(index)!.isOpen)
+      .map(({ name }) => `${shortName(name)} is connected and has no stream for our batches: look at its log`)
   }
 
   /** What the network hands over. */

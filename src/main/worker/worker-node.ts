@@ -24,6 +24,7 @@ import type { WorkerMetrics } from '../metrics/metrics.js'
 import type { Network } from '../network/network.js'
 import type { PeerDiscovery } from '../network/peer-discovery.js'
 import { Threads } from '../thread-host/threads.js'
+import { ACTIVITY_LOG_MS } from './activity-log.js'
 import { bootLines } from './boot-log.js'
 import type { CertifiedStream } from './certified-stream.js'
 import { openNetwork } from './open-network.js'
@@ -141,6 +142,11 @@ export class WorkerNode {
   /** A stored batch, ours or another's. */
   async read(digest: Uint8Array): Promise<{ author: Uint8Array; bytes: Uint8Array } | undefined> {
     return this.wiring.processor.ask({ type: 'get', digest })
+  }
+
+  /** Whether it runs, or is on its way to: a failed worker does not come back by itself. */
+  isAlive(): boolean {
+    return this.lifecycle.error === undefined
   }
 
   health(): Health {
@@ -293,6 +299,14 @@ export class WorkerNode {
         ),
       (timer) => clearInterval(timer),
     )
+    // With the lines of the benchmark, each batch has its own.
+    if (!this.options.benchmark) {
+      await this.lifecycle.open(
+        'activity log',
+        () => setInterval(() => this.wiring.activity.tick(), ACTIVITY_LOG_MS),
+        (timer) => clearInterval(timer),
+      )
+    }
     return peerId
   }
 

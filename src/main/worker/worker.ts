@@ -97,7 +97,12 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   checked.signal?.addEventListener('abort', close, { once: true })
   if (checked.signal?.aborted) close()
   const http =
-    checked.metrics && new MetricsServer(checked.metrics, { metrics: node.metrics, health: () => node.health() })
+    checked.metrics &&
+    new MetricsServer(checked.metrics, {
+      metrics: node.metrics,
+      health: () => node.health(),
+      isAlive: () => node.isAlive(),
+    })
   // After a failure it goes on, to say so.
   void node.stopped.then(
     () => http?.close(),

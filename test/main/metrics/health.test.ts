@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { healthJson, healthOf } from '../../../src/main/metrics/health.js'
+import { healthJson, healthOf, UNCERTIFIED_MS_MAX } from '../../../src/main/metrics/health.js'
 import { HEALTHY } from '../../support/metrics-sources.js'
 
 describe('health', () => {
@@ -7,6 +7,7 @@ describe('health', () => {
     expect(healthOf(HEALTHY)).toEqual({
       ok: true,
       quorumConnected: true,
+      certifying: true,
       storeWritable: true,
       storeFull: false,
       primaryConnected: true,
@@ -24,6 +25,17 @@ describe('health', () => {
   it('what keeps peers from counting is named, and does not make a quorum of the others unfit', () => {
     const health = healthOf({ ...HEALTHY, peerProblems: ['one', 'two'] })
     expect(health).toMatchObject({ ok: true, problems: ['one', 'two'] })
+  })
+
+  it('a batch that waits for its quorum for long makes it unfit, and the problem says how long', () => {
+    expect(healthOf({ ...HEALTHY, uncertifiedMs: UNCERTIFIED_MS_MAX })).toMatchObject({ ok: true, certifying: true })
+    const health = healthOf({ ...HEALTHY, uncertifiedMs: UNCERTIFIED_MS_MAX + 2_000 })
+    expect(health).toMatchObject({ ok: false, certifying: false, quorumConnected: true })
+    expect(health.problems).toEqual([expect.stringContaining('waited 12 s')])
+  })
+
+  it('a peer without a stream for our batches is named, and does not make a quorum of the others unfit', () => {
+    expect(healthOf({ ...HEALTHY, streamProblems: ['one'] })).toMatchObject({ ok: true, problems: ['one'] })
   })
 
   it('a committee of one is ok alone', () => {
@@ -59,6 +71,7 @@ describe('health', () => {
     expect(JSON.parse(text)).toEqual({
       ok: false,
       quorum_connected: true,
+      certifying: true,
       store_writable: false,
       store_full: true,
       primary_connected: true,

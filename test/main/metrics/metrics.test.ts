@@ -12,7 +12,7 @@ import { healthOf } from '../../../src/main/metrics/health.js'
 import { WorkerMetrics } from '../../../src/main/metrics/metrics.js'
 import type { MetricsSources } from '../../../src/main/metrics/sources.js'
 import type { TcpAddress } from '../../../src/shared/config/address.js'
-import { METRICS_CONNECTIONS_MAX, REFUSAL_REASONS_MAX } from '../../../src/shared/constants.js'
+import { METRICS_CONNECTIONS_MAX, PROTOCOL_VERSION, REFUSAL_REASONS_MAX } from '../../../src/shared/constants.js'
 import type { NarvalError } from '../../../src/shared/errors.js'
 import { THREAD_NAMES } from '../../../src/shared/memory/counters.js'
 import { CLIENT_REFUSALS, type PeerRefusal } from '../../../src/shared/refusals.js'
@@ -32,10 +32,11 @@ async function serve(
   metrics: { readonly contentType: string; text(): Promise<string> } = create(),
   state = HEALTHY,
   options: Partial<MetricsServerOptions> = {},
+  isAlive = () => true,
 ): Promise<TcpAddress> {
   const server = new MetricsServer(
     { host: '127.0.0.1', port: 0, ...options },
-    { metrics, health: () => healthOf(state) },
+    { metrics, isAlive, health: () => healthOf(state) },
   )
   servers.push(server)
   await server.listen()
@@ -145,7 +146,7 @@ describe('metrics', () => {
     expect(sumOf(first, 'narval_primary_connected')).toBe(1)
     expect(sumOf(first, 'narval_healthy')).toBe(1)
     expect(first.get('narval_build_info')).toEqual([
-      { labels: { version: '1.2.3', protocol: '2', node: process.versions.node }, value: 1 },
+      { labels: { version: '1.2.3', protocol: String(PROTOCOL_VERSION), node: process.versions.node }, value: 1 },
     ])
     free = 0
     expect(byLabel(await read(metrics), 'narval_slots_free', 'arena').get('own')).toBe(0)
@@ -353,6 +354,17 @@ describe('the server of metrics and health', () => {
     expect(answer.status).toBe(200)
     expect(answer.headers['content-type']).toContain('text/plain; version=0.0.4')
     expect(answer.body).toContain('# TYPE narval_batches_certified_total counter\n')
+  })
+
+  it('answers /livez with 503 only when the worker has failed, and /readyz as /health', async () => {
+    const full = await serve(create(), { ...HEALTHY, storeFull: true })
+    expect((await ask(full, 'GET', '/livez')).status).toBe(200)
+    const ready = await ask(full, 'GET', '/readyz')
+    expect(ready.status).toBe(503)
+    expect(ready.body).toBe((await ask(full, 'GET', '/health')).body)
+    const failed = await serve(create(), HEALTHY, {}, () => false)
+    expect((await ask(failed, 'GET', '/livez')).status).toBe(503)
+    expect((await ask(await serve(), 'GET', '/readyz')).status).toBe(200)
   })
 
   it('answers /health with 200 while the node is ok, and with 503 and the problems while it is not', async () => {

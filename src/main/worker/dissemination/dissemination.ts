@@ -119,6 +119,13 @@ export class Dissemination {
     return count
   }
 
+  /** How long the oldest batch that is not certified has waited, ms; 0 if there is none. */
+  get oldestUncertifiedMs(): number {
+    let oldest = Number.POSITIVE_INFINITY
+    for (const batch of this.batches.values()) if (!batch.certified) oldest = Math.min(oldest, batch.takenMs)
+    return oldest === Number.POSITIVE_INFINITY ? 0 : this.dependencies.nowMs() - oldest
+  }
+
   /** Of the batch-maker's slots, those that no batch holds. */
   get slotsFree(): number {
     return this.options.ownSlots - this.makerSlotsHeld
