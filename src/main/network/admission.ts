@@ -14,8 +14,8 @@
  * member's key is not in anybody's way, and loses its place only to newer connections of the same member.
  */
 import { HELLO_TIMEOUT_MS } from '../../shared/constants.js'
+import { sourceOf } from '../../shared/wire/source-address.js'
 import { MEMBER_PLACES, MEMBER_SOURCES_MAX, SOURCE_PLACES_MAX, STRANGER_PLACES_MAX } from './limits.js'
-import { sourceOf } from './source.js'
 
 export const STAGES = ['silent', 'handshake', 'hello'] as const
 export type Stage = (typeof STAGES)[number]

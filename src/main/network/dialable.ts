@@ -4,8 +4,9 @@
  * at a cloud's metadata. Pure.
  */
 import { parseLibp2pAddress } from '../../shared/config/address.js'
+import { plainHost } from '../../shared/wire/source-address.js'
 import { PEER_ADDRESSES_MAX } from './limits.js'
-import { isSpecialHost, plainHost } from './source.js'
+import { isSpecialHost } from './special-hosts.js'
 
 /** Where a hello came from. */
 export interface HelloOrigin {

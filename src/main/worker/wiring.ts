@@ -49,6 +49,8 @@ import { Synchronizer } from './sync/synchronizer.js'
 import { ThreadMessages } from './thread-messages.js'
 import type { WorkerNodeOptions } from './worker-node.js'
 
+/** A peer that has been connected for this long has had the time to open a stream, or to refuse it, ms. */
+const STREAM_MISSING_MS = 5_000
 const nowMs = (): number => performance.now()
 
 export interface WiringOptions extends WorkerNodeOptions {
@@ -195,8 +197,13 @@ export class Wiring {
 
   /** Peers that are connected and take no batches of ours; for people. */
   private streamProblems(): string[] {
+    const sinceMs = Date.now() - STREAM_MISSING_MS
     return this.peers.peers
-      .filter(({ connections, index }) => connections.length > 0 && !this.dissemination.senders.get(index)!.isOpen)
+      .filter(({ connections, index }) => {
+        const [oldest] = connections
+        if (oldest === undefined || oldest.timeline.open > sinceMs) return false
+        return !this.dissemination.senders.get(index)!.isOpen
+      })
       .map(({ name }) => `${shortName(name)} is connected and has no stream for our batches: look at its log`)
   }
 

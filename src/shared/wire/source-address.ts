@@ -1,30 +1,47 @@
 /**
- * Whose address a connection comes from, for shares: places and bytes that strangers use are divided by source.
+ * Whose address a connection comes from, for shares: places and bytes that strangers use are divided by source. Pure.
  *
  * A host on IPv6 commonly has a whole /64 to choose its addresses from, so the /64 is one source. An IPv4 address that
  * a socket of both families shows as `::ffff:a.b.c.d` is that IPv4 address.
  */
-
-const GROUPS = 8
-/** The groups of 16 bits in the first 64 bits. */
-const GROUPS_OF_SOURCE = 4
+import { isIP, isIPv4 } from 'node:net'
 
 /** The source of a `remoteAddress`. One that is not known any more, because the socket is gone, is a source as well. */
 export function sourceOf(address: string | undefined): string {
   if (address === undefined) return 'unknown'
-  if (!address.includes(':')) return address
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
-  if (mapped !== null) return mapped[1]!
-  const [plain = ''] = address.split('%')
-  const groups = groupsOf(plain).slice(0, GROUPS_OF_SOURCE)
-  return `${groups.map((group) => Number.parseInt(group, 16).toString(16)).join(':')}::/64`
+  const plain = plainHost(address)
+  if (isIP(plain) !== 6) return plain
+  return `${groupsOf(plain)
+    .slice(0, 4)
+    .map((group) => group.toString(16))
+    .join(':')}::/64`
 }
 
-/** All eight groups of an IPv6 address. Where it ends like an IPv4 address, its last two are not those of the address. */
-function groupsOf(address: string): string[] {
-  const [head = '', tail] = address.replace(/\d+\.\d+\.\d+\.\d+$/, '0:0').split('::')
-  const before = head === '' ? [] : head.split(':')
-  if (tail === undefined) return before
-  const after = tail === '' ? [] : tail.split(':')
-  return [...before, ...Array<string>(Math.max(0, GROUPS - before.length - after.length)).fill('0'), ...after]
+/** One text per host: without a zone, in small letters, and IPv4 where an IPv6 address stands for it. */
+export function plainHost(host: string): string {
+  const [address] = host.split('%') as [string]
+  if (isIP(address) !== 6) return address.toLowerCase()
+  const groups = groupsOf(address)
+  const mapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff
+  if (!mapped) return groups.map((group) => group.toString(16)).join(':')
+  return groups
+    .slice(6)
+    .flatMap((group) => [group >> 8, group & 0xff])
+    .join('.')
+}
+
+/** The eight groups of an IPv6 address. */
+export function groupsOf(address: string): number[] {
+  const tail = address.slice(address.lastIndexOf(':') + 1)
+  let text = address
+  if (isIPv4(tail)) {
+    const [a, b, c, d] = tail.split('.').map(Number) as [number, number, number, number]
+    const pair = [(a << 8) | b, (c << 8) | d].map((group) => group.toString(16)).join(':')
+    text = `${address.slice(0, -tail.length)}${pair}`
+  }
+  const [head, rest] = text.split('::') as [string, string | undefined]
+  const left = head === '' ? [] : head.split(':')
+  const right = rest === undefined || rest === '' ? [] : rest.split(':')
+  const zeros = rest === undefined ? 0 : 8 - left.length - right.length
+  return [...left, ...Array<string>(zeros).fill('0'), ...right].map((group) => Number.parseInt(group, 16))
 }

@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import { Admission, type Stage, type Ticket } from '../../../src/main/network/admission.js'
 import { MEMBER_PLACES, MEMBER_SOURCES_MAX } from '../../../src/main/network/limits.js'
-import { isSpecialHost, sourceOf } from '../../../src/main/network/source.js'
+import { isSpecialHost } from '../../../src/main/network/special-hosts.js'
+import { sourceOf } from '../../../src/shared/wire/source-address.js'
 import { seeded } from '../../support/random.js'
 
 const MEMBER = '10.0.0.1'
