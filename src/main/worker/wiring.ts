@@ -15,13 +15,10 @@ import { Counters } from '../../shared/memory/counters.js'
 import { type Layout, ownSlotsTotal } from '../../shared/memory/layout.js'
 import { Arena } from '../../shared/memory/slots.js'
 import type { PeerRefusal } from '../../shared/refusals.js'
-import { ACK_LEVELS } from '../../shared/wire/ack.js'
 import { transactionBytesMax } from '../../shared/wire/batch.js'
 import { SlotPool } from '../lib/slot-pool.js'
 import type { Supervisor } from '../lib/supervisor.js'
-import { type Health, healthOf } from '../metrics/health.js'
 import { WorkerMetrics } from '../metrics/metrics.js'
-import type { NetworkHandlers } from '../network/network.js'
 import { PeerTable } from '../network/peer-table.js'
 import { SYNC_PROTOCOL } from '../network/protocols.js'
 import { Router } from '../network/router.js'
@@ -36,9 +33,8 @@ import { Resender } from './dissemination/resender.js'
 import { GcRelief } from './gc-relief.js'
 import { InboundBatches } from './inbound/inbound-batches.js'
 import { metricSources } from './metric-sources.js'
+import { OutsideMessages } from './outside-messages.js'
 import { Cleanups } from './primary-link/cleanups.js'
-import type { PrimaryHandlers } from './primary-link/primary-inbox.js'
-import type { PrimaryLinkHandlers } from './primary-link/primary-link.js'
 import { RepeatedReports } from './primary-link/repeated-reports.js'
 import { PrimaryReports } from './primary-reports.js'
 import { RefusalReporter } from './refusal-reporter.js'
@@ -47,10 +43,9 @@ import { SubmitQueue } from './submit-queue.js'
 import { Helper } from './sync/helper.js'
 import { Synchronizer } from './sync/synchronizer.js'
 import { ThreadMessages } from './thread-messages.js'
+import { WorkerHealth } from './worker-health.js'
 import type { WorkerNodeOptions } from './worker-node.js'
 
-/** A peer that has been connected for this long has had the time to open a stream, or to refuse it, ms. */
-const STREAM_MISSING_MS = 5_000
 const nowMs = (): number => performance.now()
 
 export interface WiringOptions extends WorkerNodeOptions {
@@ -95,11 +90,13 @@ export class Wiring {
   readonly refusals: RefusalReporter
   readonly activity: ActivityLog
   readonly threadMessages: ThreadMessages
+  readonly outside: OutsideMessages
+  readonly health: WorkerHealth
 
   private readonly options: WiringOptions
   private readonly handlers: WiringHandlers
   private readonly gcRelief = new GcRelief()
-  private readonly processorCounters: Counters<'processor'>
+  readonly processorCounters: Counters<'processor'>
   private readonly own: Arena
   private readonly foreign: Arena
 
@@ -160,6 +157,8 @@ export class Wiring {
       },
     )
     this.threadMessages = new ThreadMessages(this, parameters.ownSlots, handlers.supervisor)
+    this.outside = new OutsideMessages(this, ownIndex, handlers)
+    this.health = new WorkerHealth({ committee, ownIndex, ackLevel: parameters.ackLevel }, this, handlers.isOpen)
     this.metrics = new WorkerMetrics({
       version: options.version,
       peers: this.peers.peers.map(({ name }) => name),
@@ -167,70 +166,8 @@ export class Wiring {
         ...this,
         layout,
         authorities: committee.authorities.map(({ name }) => name),
-        health: () => this.health(),
+        health: () => this.health.now(),
       }),
-    })
-  }
-
-  /** Looks for what no message tells: silent peers, a store that is full or is not any more. */
-  tick(): void {
-    this.dissemination.tick()
-    this.gate.recheck()
-    this.reports.tick()
-  }
-
-  health(): Health {
-    const { committee, ownIndex, parameters } = this.options
-    const ackLevel = ACK_LEVELS[parameters.ackLevel]
-    return healthOf({
-      quorumThreshold: committee.quorumThreshold,
-      ownStake: committee.stakeOf(ownIndex),
-      connectedStake: this.peers.connectedStake(ackLevel),
-      peerProblems: this.peers.problems(ackLevel),
-      uncertifiedMs: this.dissemination.oldestUncertifiedMs,
-      streamProblems: this.streamProblems(),
-      storeFull: this.processorCounters.get('storeFull') === 1,
-      storeOpen: this.handlers.isOpen(),
-      primaryConnected: this.reports.isConnected,
-    })
-  }
-
-  /** Peers that are connected and take no batches of ours; for people. */
-  private streamProblems(): string[] {
-    const sinceMs = Date.now() - STREAM_MISSING_MS
-    return this.peers.peers
-      .filter(({ connections, index }) => {
-        const [oldest] = connections
-        if (oldest === undefined || oldest.timeline.open > sinceMs) return false
-        return !this.dissemination.senders.get(index)!.isOpen
-      })
-      .map(({ name }) => `${shortName(name)} is connected and has no stream for our batches: look at its log`)
-  }
-
-  /** What the network hands over. */
-  networkHandlers(): NetworkHandlers {
-    return this.handlers.supervisor.guardAll('the network', {
-      onPeerConnected: (peer) => this.batchStreams.onPeerConnected(peer),
-      onPeerLost: () => {},
-      onStream: (protocol, peer, stream) => this.router.accept(protocol, peer.index, stream),
-      onRefused: (reason, from, detail) => this.refusals.refused('peer', reason, from, detail),
-    })
-  }
-
-  /** What the link to the primary hands over. */
-  primaryHandlers(): PrimaryLinkHandlers & PrimaryHandlers {
-    const { ownIndex } = this.options
-    const { supervisor } = this.handlers
-    return supervisor.guardAll('the link to the primary', {
-      onReported: (digests) => this.reports.onDelivered(digests),
-      onRoom: () => this.gate.recheck(),
-      onFailed: (error) => this.handlers.onFailed(error),
-      onSynchronize: (digests, target, source) => {
-        if (target === ownIndex) this.healer.ask(digests, source)
-        else supervisor.watch('a Synchronize', this.synchronizer.synchronize(digests, target))
-      },
-      onCleanup: (round) => this.cleanups.take(round),
-      onRefused: (reason, from, detail) => this.refusals.refused('primary', reason, from, detail),
     })
   }
 

@@ -150,7 +150,7 @@ export class WorkerNode {
   }
 
   health(): Health {
-    return this.wiring.health()
+    return this.wiring.health.now()
   }
 
   /**
@@ -257,7 +257,7 @@ export class WorkerNode {
     await cleanups.open()
     const link = await this.lifecycle.open(
       'primary link',
-      () => this.options.openPrimary(this.ownIndex, this.wiring.primaryHandlers()),
+      () => this.options.openPrimary(this.ownIndex, this.wiring.outside.ofPrimary()),
       async (opened) => {
         await opened.close()
         // What it took until its end is marked in the store.
@@ -275,7 +275,7 @@ export class WorkerNode {
         openNetwork(
           { ...this.options, ownIndex: this.ownIndex },
           { peers, log: this.log, supervisor: this.supervisor },
-          this.wiring.networkHandlers(),
+          this.wiring.outside.ofNetwork(),
         ),
       (opened) => opened.network.close(),
     )
@@ -294,7 +294,7 @@ export class WorkerNode {
       'ticks',
       () =>
         setInterval(
-          this.supervisor.guard('a tick', () => this.wiring.tick()),
+          this.supervisor.guard('a tick', () => this.tick()),
           TICK_MS,
         ),
       (timer) => clearInterval(timer),
@@ -340,6 +340,14 @@ export class WorkerNode {
         await this.closeBatchMaker(ending)
       },
     )
+  }
+
+  /** Looks for what no message tells: silent peers, a store that is full or is not any more. */
+  private tick(): void {
+    const { dissemination, gate, reports } = this.wiring
+    dissemination.tick()
+    gate.recheck()
+    reports.tick()
   }
 
   /** What it has is sealed, stored, and certified within the grace period, or stays in the store. */
