@@ -50,7 +50,7 @@ export function healthOf(state: HealthState): Health {
   }
   if (!certifying) {
     problems.push(
-      `the oldest batch has waited ${Math.round(state.uncertifiedMs / 1000)} s for a quorum: look at what the others refuse, in narval_refused_total and in their logs`,
+      `the oldest batch has waited ${Math.round(state.uncertifiedMs / 1000)} s for a quorum: look at what the others refuse, in narval_refusals_total and in their logs`,
     )
   }
   problems.push(...state.peerProblems, ...state.streamProblems)

@@ -24,7 +24,15 @@ const client = new ProcessorClient(port1)
 const task = {
   layout,
   control: port2,
-  processor: { workerId, batchBytesMax, authorities: keys, ownIndex, storeBytesMax: 2 ** 40, benchmark: false },
+  processor: {
+    workerId,
+    batchBytesMax,
+    authorities: keys,
+    stakes: keys.map(() => 1),
+    ownIndex,
+    storeBytesMax: 2 ** 40,
+    benchmark: false,
+  },
   store: { directory, authority: keys[ownIndex], workerId, level, retentionRounds: cleanups?.retentionRounds ?? 0 },
 }
 await threads.start('processor', task, [port2])
