@@ -183,17 +183,18 @@ export const STORE_FREE_BYTES_MIN = 1024 * 1024
  */
 export const PUT_BYTES_MAX = 3_900_000
 /**
- * At least, between the beginnings of two commit groups (transactions of LMDB), unless enough batches wait: then three or four of
- * them share what a group costs on a busy node, for half of that as an additional latency.
+ * The beginnings of two commit groups (transactions of LMDB) are at least this far apart, in ms, unless enough batches
+ * wait. On a busy node three or four batches then share what a group costs, and each waits half of this time longer on
+ * average.
  */
 export const COMMIT_GROUP_INTERVAL_MS = 20
-/** Enough batches not to wait any longer; slots are few, and batches may be small. */
+/** When so many batches wait, a group begins at once: slots are few, and batches may be small. */
 export const COMMIT_GROUP_BATCHES = 4
-/** Enough bytes: half of PUT_BYTES_MAX, so that the next group fills while one is written. */
+/** The same for bytes: half of PUT_BYTES_MAX, so that the next group fills while one is written. */
 export const COMMIT_GROUP_BYTES = PUT_BYTES_MAX / 2
-/** Batches deleted for each one stored, in the same commit groups: more than one, so that a deletion comes to its end. */
+/** Batches deleted for each one stored, in the same commit groups: more than one, or a deletion would never end. */
 export const DELETES_PER_PUT = 2
-/** Batches deleted in one commit group of a node that has stored none for a while; one that comes then waits for it. */
+/** Batches deleted in one commit group while no batches are stored. A batch that comes then waits for that group. */
 export const DELETES_WHEN_IDLE = 64
 /** Digests in one answer of a walk over the store (recovery at boot). */
 export const WALK_CHUNK = 256

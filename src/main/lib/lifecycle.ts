@@ -43,8 +43,8 @@ export class Lifecycle {
 
   /**
    * Opens something, and remembers how it is closed: before all that was opened earlier. If the end is asked for
-   * meanwhile, what was opened is closed with the rest, and this rejects. An orderly end waits for what is being opened, since that may need
-   * what was opened earlier; a failed one does not.
+   * meanwhile, what was opened is closed with the rest, and this rejects. An orderly end waits for what is being
+   * opened, since that may need what was opened earlier; a failed one does not.
    */
   async open<T>(
     name: string,

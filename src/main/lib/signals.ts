@@ -3,7 +3,10 @@
 /** The exit code of a process that a Ctrl-C ended: 128 and the number of SIGINT. */
 export const EXIT_INTERRUPTED = 130
 
-/** Signals closer together than this are one: a terminal or a supervisor signals all processes of a group, and a parent passes its own on. ms */
+/**
+ * Signals closer together than this, in ms, count as one: a terminal or a supervisor signals all processes of a group,
+ * and a parent passes its own signal on.
+ */
 const SAME_SIGNAL_MS = 300
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const

@@ -127,7 +127,7 @@ export class Nodes {
   /** What each process has used since its start. @throws NarvalError ERR_UNREACHABLE */
   async use(): Promise<ProcessUse[]> {
     const scrapes = await this.scrape()
-    // One that does not answer may be dead, which says more.
+    // A node that does not answer may be dead. That it died is the better message.
     if (scrapes.includes(undefined)) await sleep(LOCAL_BLAME_MS)
     return scrapes.map((found, index) => {
       if (found !== undefined) return processUse(found.metrics)

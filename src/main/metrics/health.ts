@@ -33,7 +33,7 @@ export interface Health {
   readonly problems: readonly string[]
 }
 
-/** A batch that has waited this long for its quorum has more than a slow peer to wait for, ms. */
+/** A batch that has waited for its quorum for so long, in ms, does not wait for a slow peer: something is wrong. */
 export const UNCERTIFIED_MS_MAX = 10_000
 
 export function healthOf(state: HealthState): Health {

@@ -7,11 +7,12 @@
  *                                          └─ by a known member's key: member ─┘
  * ```
  *
- * Each stage has its places, so that those who say nothing take none from those who go on. A newcomer always gets a
- * place: where there is none, the oldest of the source that holds most beyond its due loses its own. A source at which
- * the committee has members has places that are not counted against the strangers', so nobody elsewhere can take them.
- * Where strangers and members share an address, those who go on outlive those who do not. What has proved a known
- * member's key is not in anybody's way, and loses its place only to newer connections of the same member.
+ * Each stage has places of its own, so that connections that say nothing take none from those that go on. A newcomer
+ * always gets a place. If none is free, one source loses its oldest connection: the source that holds the most places,
+ * without those that are its due. A source at which the committee has members has such places. They do not count as the
+ * strangers' places, so nobody elsewhere can take them. Where strangers and members share an address, connections that
+ * go on to the next stage outlive those that do not. A connection that has proved a known member's key takes no place
+ * of these, and loses its own only to newer connections of the same member.
  */
 import { HELLO_TIMEOUT_MS } from '../../shared/constants.js'
 import { sourceOf } from '../../shared/wire/source-address.js'

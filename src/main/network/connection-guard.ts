@@ -157,7 +157,10 @@ export class ConnectionGuard {
     this.timer = setTimeout(() => this.goOn(), Math.max(ms, WORK_PAUSE_MS))
   }
 
-  /** Takes what was left lying, the oldest first: frames of what was deciphered, messages, then the socket again. */
+  /**
+   * Takes what has waited, the oldest first: the frames of what was deciphered, then the messages, then the socket
+   * again.
+   */
   private goOn(): void {
     this.timer = undefined
     this.secured?.dispatchEvent(new StreamMessageEvent(new Uint8ArrayList()))
@@ -169,7 +172,10 @@ export class ConnectionGuard {
     if (this.readStatus === 'readable') this.connection.pause()
   }
 
-  /** A pause within `resume`, which hands over what came meanwhile, would be undone by the end of `resume`. */
+  /**
+   * `resume` hands over what came meanwhile. If a handler paused the socket then, the end of `resume` would undo the
+   * pause: so the pause waits until `resume` is over.
+   */
   private resumeSocket(): void {
     if (this.readStatus !== 'paused') return
     this.resuming = true

@@ -1,7 +1,7 @@
 /**
- * Which addresses this node dials at others' word. Whoever is in the committee, or only near us on the network, may name
- * any address; without these rules it could have us knock at ports of third parties, at services of our own machine, or
- * at a cloud's metadata. Pure.
+ * Which addresses this node dials because others name them. A member of the committee, or anybody near us on the
+ * network, may name any address. Without these rules they could make us knock at ports of third parties, at services of
+ * our own machine, or at a cloud's metadata. Pure.
  */
 import { parseLibp2pAddress } from '../../shared/config/address.js'
 import { plainHost } from '../../shared/wire/source-address.js'

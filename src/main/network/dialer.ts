@@ -2,8 +2,9 @@
  * Keeps every peer dialled, for ever: its addresses in turn, with a pause between attempts that grows to a few seconds.
  * The pause is short again after a connection that lasted, not after one that a peer took and closed at once.
  *
- * Of the addresses in the peer's own hello, and of those that discovery has told of, which may be anybody's and lead
- * nowhere, a few are tried in each attempt: the committee file's is not to wait for all of them.
+ * The committee file's address is tried in each attempt. Of the addresses in the peer's own hello and of those that
+ * discovery has told of, only a few are tried in each attempt: they may be anybody's and lead nowhere, and the
+ * committee file's address should not wait for all of them.
  */
 
 import {

@@ -71,7 +71,7 @@ export class FrameStream {
     stream.addEventListener('end', () => this.run(() => this.onRemoteEnd()))
     stream.addEventListener('close', () => this.run(() => this.onClosed()))
     this.expect(options)
-    // A peer can end or reset a stream before it is handed over: its events have been by then.
+    // A peer can end or reset a stream before it is handed over. The events that say so are in the past then.
     if (stream.readableEnded) queueMicrotask(() => this.run(() => this.onRemoteEnd()))
     if (stream.status !== 'open') queueMicrotask(() => this.run(() => this.onClosed()))
   }
@@ -105,8 +105,9 @@ export class FrameStream {
       }
     }
     this.lastByteMs = Date.now()
-    // A pause within `resume` would be undone by the end of `resume` (yamux sends its window update then): if the
-    // data that `resume` dispatches makes us wait again, the stream is paused once it is over.
+    // `resume` dispatches what came meanwhile, and at its end sends yamux's window update. If a handler paused the
+    // stream in between, that would undo the pause. So if we have to wait again, the stream is paused once `resume` is
+    // over.
     this.resuming = true
     if (this.stream.readStatus === 'paused') this.stream.resume()
     this.resuming = false

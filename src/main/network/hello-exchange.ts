@@ -79,7 +79,10 @@ export function exchangeHello(stream: Stream, options: HelloExchangeOptions): Pr
       isGood = true
       resolve({ type: 'good', hello: peerHello! })
     }
-    /** Who has not spoken may say hello; then only the dialler is left to say something, and the listener to refuse. */
+    /**
+     * Whether this frame of the peer's may come now. First comes its hello; a listener may refuse ours instead. After
+     * the hello comes ok or a refusal.
+     */
     const isDue = (name: FrameName): boolean => {
       if (saidOk) return false
       if (peerHello === undefined) return name === 'hello' || (name === 'helloRefused' && role === 'dialler')

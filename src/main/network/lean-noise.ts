@@ -8,8 +8,8 @@
  * - As shipped, a slice goes to the socket in sixteen pieces: a length, a header, a ciphertext and a tag for every
  *   64 KiB, each a system call and a wake-up of the peer. Here they are one system call, without a copy.
  *
- * These are the package's internals, so they are looked at before they are touched: where they are others than we know,
- * a connection stays as it was shipped, and whoever asked is told. docs/performance.md has the figures.
+ * These are the package's internals, so they are looked at before they are touched. If they differ from those that are
+ * known here, a connection stays as it was shipped, and `onAsShipped` is called. docs/performance.md has the figures.
  */
 import { Socket } from 'node:net'
 import { noise } from '@chainsafe/libp2p-noise'

@@ -10,8 +10,8 @@
  * call and a wake-up on both sides for each slice of a batch. Here it answers when half of the window is used up, as
  * other implementations do. The sender is never stopped by it: it has the other half.
  *
- * Both need what is internal to the package: where it is not what we know, a stream stays as it was shipped, and whoever
- * asked is told.
+ * Both touch the package's internals. If these differ from those that are known here, a stream stays as it was shipped,
+ * and `onAsShipped` is called.
  */
 import { yamux } from '@chainsafe/libp2p-yamux'
 import type { Stream } from '@libp2p/interface'

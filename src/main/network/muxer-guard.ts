@@ -3,8 +3,8 @@
  * fast as they come, answers pings and opens whatever the peer leaves unread, and keeps a data frame of any size until
  * it is complete.
  *
- * These are the package's internals: where they are others than we know, the muxer stays as it was shipped, and whoever
- * asked is told.
+ * These are the package's internals. If they differ from those that are known here, the muxer stays as it was shipped,
+ * and the caller is told.
  */
 import type { Uint8ArrayList } from 'uint8arraylist'
 import { SLICE_BYTES } from '../../shared/constants.js'

@@ -177,7 +177,7 @@ export class Network {
       this.unverified.set(connection.id, { connection, helloBegun: false, settle: () => {} })
       return
     }
-    // Our own dials are as many as we have peers, and are counted nowhere: strangers cannot keep us from them.
+    // Our own dials are as many as our peers. They are not counted among the places, so strangers cannot take them.
     const timer = setTimeout(() => {
       this.refuse(connection, 'hello-timeout', `no hello within ${HELLO_TIMEOUT_MS} ms`)
     }, HELLO_TIMEOUT_MS)
@@ -276,8 +276,9 @@ export class Network {
   }
 
   /**
-   * A peer has a newer connection. Whoever dials has lost what it had: an older connection that the same side dialled is
-   * over. When both have dialled at once, either may be the one that the other side holds on to: it stays if it lives.
+   * A peer has a newer connection. A side dials only when it has lost what it had, so an older connection that the same
+   * side dialled is over. When both sides have dialled at once, the other side may hold on to either connection, so the
+   * older one stays if it still answers.
    */
   private supersede(old: Connection, newer: Connection): void {
     if (old.status !== 'open') return

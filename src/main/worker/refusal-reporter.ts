@@ -28,7 +28,7 @@ export class RefusalReporter {
     const { count, isAuthority, log } = this.dependencies
     count(kind, reason)
     const known = isAuthority(from)
-    // All strangers share one key: with a key for each they could fill the memory of what was logged.
+    // All strangers share one key. If each had one of its own, they could fill the memory of what was logged.
     const suppressed = this.limiter.admit(`${kind} ${reason} ${known ? from : ''}`, Date.now())
     if (suppressed === null) return
     const more = suppressed > 0 ? ` (and ${suppressed} more like it)` : ''

@@ -278,7 +278,8 @@ export class Wiring {
         random: Math.random,
       },
       {
-        // Also of a batch of ours: that it is stored is what the primary asked, and `OurBatch` says certified.
+        // A batch of ours that the primary asks for is reported as `OthersBatch` too: this says that it is stored.
+        // `OurBatch` would say that it is certified.
         onStored: (digest) => this.reports.report('OthersBatch', digest),
         onRefused: this.onPeerRefused,
         onReceived: (peer, bytes) => this.traffic(peer, 'in', bytes),

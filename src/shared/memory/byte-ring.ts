@@ -8,9 +8,10 @@
  *   consumer producer
  * ```
  *
- * Head and tail are positions in the data, multiples of nothing; they are equal when the ring is empty, and one byte
- * always stays free. A frame never wraps: where the rest of the data is too short for it, the producer writes the
- * length `0xffffffff` (or nothing, if not even four bytes are left) and goes on at the start.
+ * Head and tail are byte positions in the data, and may stand at any byte. They are equal when the ring is empty; one
+ * byte always stays free, so that a full ring does not look empty. A frame never wraps: where the rest of the data is
+ * too short for it, the producer writes the length `0xffffffff` (or nothing, if not even four bytes are left) and goes
+ * on at the start.
  */
 
 import assert from 'node:assert'

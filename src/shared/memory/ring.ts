@@ -56,7 +56,9 @@ class RingSide {
     this.mask = region.capacity - 1
   }
 
-  /** Messages in the ring now: exact for neither side, true within what the other side is doing meanwhile. */
+  /**
+   * Messages in the ring now. The other side may be moving its end meanwhile, so the number may be out of date at once.
+   */
   get depth(): number {
     return (Atomics.load(this.words, TAIL) - Atomics.load(this.words, HEAD)) | 0
   }

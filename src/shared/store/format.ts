@@ -9,10 +9,10 @@
  *  meta        name                           →  format, owner, reserved sequence, stamp, the primary's round
  * ```
  *
- * The stamp is the age that the primary's Cleanup rounds had told when the batch was stored, or when a Synchronize last
- * named it: the last round, as long as rounds never began anew. A new stamp moves none of the batch's bytes. `placed` is
- * the stamp when it was stored, and stays. So what is written together lies together and is mostly freed together, and the
- * file's free space stays in long runs.
+ * The stamp is the age of a batch, counted in the primary's Cleanup rounds. A batch gets the newest stamp when it is
+ * stored, and again when a Synchronize names it. As long as the rounds never began anew, the stamp is the last round. A
+ * new stamp moves none of the batch's bytes: they lie at `placed`, which is the first stamp and stays. So batches that
+ * are written together lie together and are mostly freed together, and the file's free space stays in long runs.
  */
 
 import { type Database, open, type RootDatabase } from 'lmdb'

@@ -19,7 +19,7 @@ const UPPER_AT = 22
 const NODE_HEADER_BYTES = 8
 const LARGE_BYTES = 24
 const TREE_ROOT_BYTES = 48
-/** Of a page: what it is. The other flags are of a transaction that is over. */
+/** Flags of a page: what kind it is. LMDB's other flags mean something only during a transaction. */
 const KIND_MASK = 0x7f
 const BRANCH = 0x01
 const LEAF = 0x02

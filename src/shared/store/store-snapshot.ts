@@ -122,7 +122,8 @@ export class StoreSnapshot {
   /** Reads every page of every tree, and throws at the first that is not what it should be. Batches are not read. */
   inspect(): void {
     walkTree(this.file, this.meta.free, (entry) => {
-      // A list of free pages begins with their count. LMDB copies so many, whatever the value's length.
+      // A list of free pages begins with its count. LMDB copies as many entries as the count says, even beyond the
+      // value's end.
       const value = readValue(this.file, entry)
       const isList = value.length >= 8 && value.readBigUInt64LE(0) < BigInt(Math.floor(value.length / 8))
       if (!isList) throw damaged(this.file, 'a list of free pages has another length than it says')

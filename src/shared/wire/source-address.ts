@@ -6,7 +6,9 @@
  */
 import { isIP, isIPv4 } from 'node:net'
 
-/** The source of a `remoteAddress`. One that is not known any more, because the socket is gone, is a source as well. */
+/**
+ * The source of a `remoteAddress`. A socket that is gone has no address any more: all such sockets count as one source.
+ */
 export function sourceOf(address: string | undefined): string {
   if (address === undefined) return 'unknown'
   const plain = plainHost(address)

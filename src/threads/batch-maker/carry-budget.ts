@@ -100,7 +100,7 @@ export class CarryBudget<C> {
   progress(client: C, received: number, nowMs: number): void {
     const half = this.halves.get(client)
     if (half === undefined) return
-    // What came quickly once is not to hide that it comes slowly now.
+    // The measurement begins anew, so that a frame that came quickly once cannot lag unnoticed later.
     if (nowMs - half.sinceMs > 2 * this.options.laggingAfterMs) this.judgeFrom(half, nowMs)
     half.received = received
     half.lastMs = nowMs

@@ -46,7 +46,7 @@ export class ClientConnection {
   private socketGone = false
   private closed = false
   private lastByteMs: number
-  /** Since when the rest of a frame is waited for, and how much of it there was then. */
+  /** When we began to wait for the rest of the frame, and how many bytes of the frame there were then. */
   private frameSinceMs = 0
   private frameSinceBytes = 0
 

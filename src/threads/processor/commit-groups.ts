@@ -3,7 +3,8 @@
  * What a commit group costs beside its batches (pages of the index, free lists, a meta page, a flush, the writer's wake-up)
  * is then shared by several of them.
  *
- * A write that comes after a quiet interval waits for nothing but the end of the callback that it comes in.
+ * A write that comes after a quiet interval does not wait for others: its group begins when the callback that called is
+ * over.
  */
 import { COMMIT_GROUP_BATCHES, COMMIT_GROUP_BYTES, COMMIT_GROUP_INTERVAL_MS } from '../../shared/constants.js'
 
@@ -49,7 +50,7 @@ export class CommitGroups {
       return
     }
     this.isDue = true
-    // What else this callback writes belongs to it.
+    // What the same callback writes after this joins the group too.
     queueMicrotask(() => {
       if (this.isDue) this.begin()
     })

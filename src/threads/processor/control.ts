@@ -17,9 +17,9 @@ export async function answerRequest(request: ProcessorRequest, store: Store, pro
       return { answer, transfer: answer === undefined ? [] : [answer.bytes.buffer] }
     }
     case 'find': {
-      // What is being stored now would be asked of a peer otherwise.
+      // A batch that is being stored now is waited for: otherwise it would be asked of a peer.
       await processor.settled(request.digests)
-      // What is damaged is not there from then on.
+      // A damaged batch counts as one that is not there.
       for (const digest of request.digests) await store.verified(digest)
       if (request.touch) await Promise.all(request.digests.map((digest) => store.touch(digest)))
       return { answer: request.digests.map((digest) => store.find(digest)?.author), transfer: [] }

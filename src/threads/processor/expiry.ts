@@ -1,6 +1,6 @@
 /**
- * Deletes what is beyond retention, little by little, in the transactions of what is stored meanwhile: the pages that a
- * transaction frees are about those that the next ones need, and LMDB's list of free pages, which it writes anew in each
+ * Deletes what is beyond retention, little by little, in the same transactions that store new batches. A transaction
+ * then frees about as many pages as the next ones need. So LMDB's list of free pages, which it writes anew in each
  * transaction, stays short.
  */
 import { COMMIT_GROUP_INTERVAL_MS, DELETES_PER_PUT, DELETES_WHEN_IDLE } from '../../shared/constants.js'
@@ -10,16 +10,19 @@ export interface ExpiryDependencies {
   readonly writes: StoreWrites
   /** Stamps below this one are beyond retention now. */
   readonly firstKept: () => bigint
-  /** The first keys of batches below a stamp, from the one after `after`. */
+  /** The keys of the first batches whose stamp is below `stamp`, from the one after `after`. */
   readonly expired: (stamp: bigint, after: Uint8Array | undefined, limit: number) => Uint8Array[]
   /** Deletes batches, without those that are in use: how many, and when they are gone. */
   readonly remove: (keys: readonly Uint8Array[]) => { count: number; committed: Promise<void> }
 }
 
-/** No batch was stored for this long: one that comes now may wait for a deletion. */
+/** No batch was stored for this long, so the node is idle: a batch that comes now may wait for a deletion. */
 const IDLE_MS = 5 * COMMIT_GROUP_INTERVAL_MS
 
-/** A step of a deletion: the last key it came to, undefined if there are no more; how many were deleted. */
+/**
+ * A step of a deletion. `last` is the last key that it came to, undefined if there are no more; `count` is how many
+ * batches it deleted.
+ */
 type DeletionStep =
   | 'not-now'
   | { readonly last: Uint8Array | undefined; readonly count: number; readonly committed: Promise<void> }
@@ -30,7 +33,7 @@ export class Expiry {
   private deletion: Promise<number> = Promise.resolve(0)
   private isDeleting = false
   private isStopping = false
-  /** Batches in the transactions since something was deleted last. */
+  /** Batches that were stored since the last step of a deletion. */
   private putsSinceDeletion = 0
   private putsOutstanding = 0
   private lastPutMs = Number.NEGATIVE_INFINITY
@@ -39,7 +42,7 @@ export class Expiry {
     this.dependencies = dependencies
   }
 
-  /** A batch is about to be stored, and its write is in a transaction, and it is stored. */
+  /** A batch is about to be stored; `putWritten` says that it is in a transaction, `putEnds` that it is stored. */
   putBegins(): void {
     this.putsOutstanding += 1
   }
@@ -54,8 +57,8 @@ export class Expiry {
   }
 
   /**
-   * Something went beyond retention. Resolves to how many batches were deleted, once they are gone; to 0 if those of an
-   * earlier call are still being deleted: the deletion goes on with these.
+   * Something went beyond retention. Resolves to how many batches were deleted, once they are gone. If an earlier
+   * deletion is still under way, it resolves to 0, and that deletion goes on with the new ones.
    */
   begin(): Promise<number> {
     if (this.isDeleting) return Promise.resolve(0)
@@ -87,7 +90,10 @@ export class Expiry {
     return deleted
   }
 
-  /** One pass over what has a stamp below this one. Each step waits for the last: LMDB joins what is queued behind it. */
+  /**
+   * One pass over the batches whose stamp is below this one. Each step waits until the last one is committed, since
+   * LMDB would join all steps that are queued into one transaction.
+   */
   private async deleteBefore(stamp: bigint): Promise<number> {
     let deleted = 0
     for (let start: Uint8Array | undefined; !this.isStopping; ) {

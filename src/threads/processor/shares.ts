@@ -11,7 +11,7 @@
  * shares, however many names they go by. Nothing can be taken back from an author before Cleanup, so no share is lent.
  *
  * - A batch that its author sends is refused with `quota` beyond the author's share.
- * - A batch that was asked for by digest passes the shares by: somebody else's header names it.
+ * - A batch that was asked for by digest is taken beyond all shares: the header of another authority names it.
  * - Our own share decides when clients wait. Own batches that are under way then go into the reserve.
  *
  * Pure: it counts what it is told of (`add`), at boot from a walk over the store's index and then with every write and

@@ -18,7 +18,10 @@ export const META_ROUND = Buffer.from('cleanup-round')
 /** Missing where it is the same as the stamp. */
 export const META_PRIMARY_ROUND = Buffer.from('primary-round')
 const META_OWNER = Buffer.from('owner')
-/** Index entries of format 1 that one transaction rewrites; each takes the one before it in once more, which is as it was. */
+/**
+ * Index entries of format 1 that one transaction rewrites. Each transaction begins with the last entry of the one
+ * before, which it leaves as it is.
+ */
 const UPGRADE_CHUNK = 4096
 
 /**
@@ -59,8 +62,8 @@ function describeOwner(owner: Uint8Array): string {
 }
 
 /**
- * From format 1, where a batch lay at its stamp. A part at a time, each whole or not at all: an entry that is done is one
- * of this format, and the format is written last.
+ * Rewrites a store of format 1, where a batch lay at its stamp, part by part. Each part is one transaction. An entry
+ * that is done is one of this format, and the format is written last, so a rewriting that was cut off begins again.
  */
 function addStamps({ index, meta, root, stamps }: StoreDatabases): void {
   for (let after: Uint8Array | undefined; ; ) {

@@ -1,6 +1,6 @@
 /**
- * How the store's writes come true: each joins the next commit group, and its promise resolves at the level that it asks
- * for. A promise of a write is kept when it resolves, never before; a write that fails ends the node.
+ * The store's writes. Each joins the next commit group, and its promise resolves when the write has reached the level
+ * that it asks for: committed, or flushed. A write that fails ends the node.
  */
 import assert from 'node:assert'
 import { FLUSH_DEADLINE_MS } from '../../shared/constants.js'

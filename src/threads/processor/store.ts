@@ -50,7 +50,10 @@ export interface StoreEvents {
   readonly onDeleted: (count: number) => void
   /** A stored batch is not what its digest names. An own one that was not reported cannot be sent again. */
   readonly onDamaged: (damage: Damage, isUnreported: boolean) => void
-  /** Batches of this author take so many bytes more of the file, or less: for what the store had when it was opened, too. */
+  /**
+   * The batches of this author take so many bytes more of the file, or less if negative. When the store is opened, it
+   * is called for each batch that is there.
+   */
   readonly onBytes: (author: Uint8Array, bytes: number) => void
 }
 
@@ -69,8 +72,8 @@ export class Store {
   primaryRound: bigint
   private liveBytes = 0
   /**
-   * Digests with a deletion, and with a new stamp, that is written and not committed: reads do not see it yet. What is
-   * being deleted is gone for everybody; what is being touched is not deleted.
+   * Digests whose deletion, or whose new stamp, is written and not committed: reads of LMDB do not see it yet. A batch
+   * that is being deleted counts as gone. A batch that is getting a new stamp is not deleted.
    */
   private readonly deleting = new Set<string>()
   private readonly touching = new Map<string, Promise<void>>()
@@ -109,8 +112,9 @@ export class Store {
   }
 
   /**
-   * Makes what an earlier run had committed as true as this one's level says: one that was killed may not have flushed
-   * it, and it is acknowledged again without a write.
+   * Brings what an earlier run had committed to this store's level. A run that was killed may have committed batches
+   * and not flushed them. They are acknowledged again without a new write, so with the level `durable` they are flushed
+   * here.
    */
   async open(): Promise<void> {
     await this.writes.write(
@@ -129,7 +133,7 @@ export class Store {
     return this.round
   }
 
-  /** What says of a batch, unless it is being deleted or was found damaged. */
+  /** The index entry of a batch; undefined if it is not stored, is being deleted, or was found damaged. */
   find(digest: Uint8Array): IndexEntry | undefined {
     return this.reads.isDamaged(digest) ? undefined : this.entryOf(digest)
   }
@@ -260,8 +264,9 @@ export class Store {
   }
 
   /**
-   * Takes note of a Cleanup, and has deleted what it puts beyond retention. Resolves to how many batches that were, once
-   * they are gone; to 0 if those of an earlier Cleanup are still being deleted: the deletion goes on with these.
+   * Takes note of a Cleanup, and deletes what is beyond retention now. Resolves to how many batches that were, once
+   * they are gone. If the deletion of an earlier Cleanup is still under way, it resolves to 0, and that deletion goes
+   * on with the new ones.
    */
   async cleanup(round: bigint, primaryRound = round): Promise<number> {
     if (round <= this.round) return 0
@@ -277,8 +282,9 @@ export class Store {
   }
 
   /**
-   * Reserves sequences that were never used before and never will be again, and resolves when that is on the disk:
-   * not after a crash (the reserved end is kept), not with a new store (the clock is far ahead of any counter).
+   * Reserves sequences that were never used before and never will be again, and resolves when that is on the disk. A
+   * crash does not repeat one, since the end of the range is kept. A new store does not either, since ranges begin at
+   * the clock, which is far ahead of any counter.
    */
   async reserveSequences(nowMs: number): Promise<{ start: bigint; end: bigint }> {
     const reserved = readNumber(this.databases.meta, META_RESERVED)

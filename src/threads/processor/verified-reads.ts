@@ -1,6 +1,7 @@
 /**
- * Reads of stored batches, by position and not through LMDB's map, and each checked by its digest: what a disk has changed is never served, shown or reported. A batch
- * that is found damaged counts as one that is not there, so that it is fetched or taken again, and replaced.
+ * Reads of stored batches, by position and not through LMDB's map. Each batch is checked by its digest, so that what a
+ * disk has changed is never served, shown or reported. A batch that is found damaged counts as one that is not there:
+ * it is fetched or taken again, and replaced.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { BATCH_SIZE_MAX } from '../../shared/constants.js'

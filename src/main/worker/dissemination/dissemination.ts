@@ -165,14 +165,15 @@ export class Dissemination {
   }
 
   /**
-   * Somebody lacks this batch. If its slot is still held it goes again to every connected peer that is not being sent it:
-   * returns its bytes then, and 0 if it is on its way to all of them. 'leaving' if its slot is about to be free.
+   * Somebody lacks this batch. If its slot is still held, the batch goes again to every connected peer to which it is
+   * not on its way. Returns its bytes if it goes to any, 0 if it is on its way to all of them, 'leaving' if its slot is
+   * about to be free, and 'not-held' if no slot holds it.
    */
   heal(digest: Uint8Array): number | 'leaving' | 'not-held' {
     const batch = this.find(digest)
     if (batch === undefined) return 'not-held'
     if (batch.releasing) return 'leaving'
-    // What a quorum lacks is on its way to everybody, and no primary can know of it.
+    // A batch without a quorum is on its way to every peer already. No primary can have heard of it yet.
     if (!batch.certified) return 0
     let isSent = false
     for (const [peer, sender] of this.senders) {
@@ -201,7 +202,8 @@ export class Dissemination {
       return { refused: 'ack-early', detail: `an ACK for batch ${ack.sequence}, which was not sent whole` }
     }
     if (due === 'due' && batch!.isHeard(peer)) {
-      // The answer to a sending that heals: of its first one the tally knows.
+      // The batch was sent to this peer once more because somebody lacks it. The tally has the answer to the first
+      // sending.
       if (ack.status === ACK_STATUSES.ok) sender.onAccepted()
     } else {
       this.ackCredits[peer]! -= 1
@@ -329,7 +331,8 @@ export class Dissemination {
   private makeRoom(): void {
     const { ownSlots } = this.options
     const resendSlots = this.dependencies.arena.slots - ownSlots
-    // A batch that is pushed again is for the very peers that lag behind: only one that is away does without.
+    // A batch that is sent again because somebody lacks it is for the very peers that lag behind. So it is dropped only
+    // for a peer that is not connected.
     this.makeRoomIn(
       resendSlots,
       resendSlots - this.resendSlotsHeld,

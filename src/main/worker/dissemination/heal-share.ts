@@ -1,8 +1,8 @@
 /**
  * How much of one link batches get that are sent again because somebody lacks them. Pure.
  *
- * While fresh batches wait for the link, of so many bytes that go out a share of HEAL_LINK_SHARE is theirs: each is
- * followed by so many bytes of fresh ones before the next may go. While none wait, they go at once.
+ * While fresh batches wait for the link, batches that are sent again get HEAL_LINK_SHARE of its bytes: after each of
+ * them so many bytes of fresh batches go out before the next one may. While no fresh batch waits, they go at once.
  */
 import { HEAL_LINK_SHARE } from './limits.js'
 

@@ -61,7 +61,8 @@ export class Healer {
     if (this.draining) return
     this.draining = true
     try {
-      // A batch that is to be reported could be on its way otherwise as one that is not.
+      // Batches that an earlier run left unreported come first. One of them that is healed before would go out as one
+      // that is not to be reported.
       await this.dependencies.resender.recovered
       while (this.queue.size > 0) await this.healNext()
     } finally {

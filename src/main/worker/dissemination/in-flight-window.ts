@@ -47,7 +47,7 @@ export class InFlightWindow {
     this.leastOfPeriodMs = Math.min(this.leastOfPeriodMs, latencyMs)
     this.leastMs = Math.min(this.leastMs, latencyMs)
     this.acksSinceChange += 1
-    // One step per window's worth of ACKs: the effect of a step shows only then.
+    // One step for each window's worth of ACKs: the effect of a step shows only after that.
     if (this.acksSinceChange < this.size) return
     if (latencyMs > this.leastMs * RISEN_FACTOR + RISEN_SLACK_MS) this.resize(this.size - 1)
     else if (wasFull && latencyMs < this.leastMs * FLAT_FACTOR + FLAT_SLACK_MS) this.resize(this.size + 1)

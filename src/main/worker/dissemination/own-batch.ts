@@ -37,7 +37,10 @@ export class OwnBatch {
   /** Peers that hold the slot: those queued, sending, sent, or queued again. */
   holders = 0
   private readonly states: Uint8Array
-  /** By peer, whether its answer to the last sending that counts was handed to the quorum-waiter. */
+  /**
+   * By peer: 1 when the peer's answer was handed to the quorum-waiter; 0 again when a refused batch is sent anew, since
+   * then another answer counts.
+   */
   private readonly heard: Uint8Array
 
   constructor(init: {
@@ -70,7 +73,10 @@ export class OwnBatch {
     this.states[peer] = state
   }
 
-  /** The quorum-waiter has this peer's answer: another one, to a sending that heals, is not for the tally. */
+  /**
+   * The quorum-waiter has this peer's answer. If the batch is sent to the peer once more because somebody lacks it, the
+   * second answer does not go to the tally.
+   */
   isHeard(peer: number): boolean {
     return this.heard[peer] === 1
   }

@@ -9,8 +9,8 @@
  *  heals: those that somebody lacks ──▶ beside the others, one in flight
  * ```
  *
- * What somebody lacks goes beside the fresh batches, with a share of the link of its own (`heal-share.ts`): neither waits
- * for all of the other.
+ * Batches that somebody lacks go beside the fresh ones and have a share of the link of their own (`heal-share.ts`). So
+ * neither kind has to wait until the other is through.
  *
  * After a refusal the peer gets nothing for a while, then one batch at a time until it accepts again
  * (`refusal-backoff.ts`). A refused batch goes behind the others: one that is too large for the room that the peer has
@@ -87,7 +87,7 @@ export class PeerSender {
     return this.queue.length + this.heals.length
   }
 
-  /** Certified batches in the queue that may be dropped: what it could do without. */
+  /** Certified batches that wait for this peer and may be dropped for it. */
   certifiedQueued(mayDrop: (batch: OwnBatch) => boolean): number {
     let count = 0
     for (const batch of this.queue) if (batch.certified && mayDrop(batch)) count += 1
@@ -105,7 +105,7 @@ export class PeerSender {
     return this.dependencies.nowMs() - this.lastProgressMs
   }
 
-  /** The peer has refused for long: what a quorum has is not kept for it. */
+  /** The peer has refused for long. Batches that a quorum has are no longer kept for it. */
   get isRefusing(): boolean {
     return this.backoff.isLong
   }
@@ -139,7 +139,7 @@ export class PeerSender {
     this.pump()
   }
 
-  /** A quorum has it: if the peer has refused it once, it is not bothered with it again. */
+  /** A quorum has the batch. If the peer has refused it once, it is not sent to the peer again. */
   onCertified(batch: OwnBatch): void {
     if (batch.state(this.dependencies.peer) !== PEER_STATE.queuedAgain) return
     this.queue.splice(this.queue.indexOf(batch), 1)
@@ -209,20 +209,20 @@ export class PeerSender {
     const now = nowMs()
     this.lastProgressMs = now
     if (accepted && entry!.isHeal) {
-      // The peer may have it: then its answer needs no commit, and says nothing of how long those take.
+      // The peer may have the batch already. Its answer then comes without a commit, and its latency says nothing.
     } else if (accepted) {
       const latencyMs = now - entry!.startedMs
       this.window.onAck(latencyMs, entry!.windowWasFull, now)
       this.handlers.onAckLatency(latencyMs)
     } else {
-      // A refusal comes sooner than a commit, and says nothing of how long those take.
+      // A refusal comes without a commit, and its latency says nothing.
       this.onRefused()
     }
     batch.setState(peer, PEER_STATE.answered)
     return 'due'
   }
 
-  /** Takes the oldest of them out of the queue; undefined if there is none. */
+  /** Takes the oldest batch that is certified and may be dropped out of the queue; undefined if there is none. */
   dropOldestCertified(mayDrop: (batch: OwnBatch) => boolean): OwnBatch | undefined {
     const isDue = (batch: OwnBatch): boolean => batch.certified && mayDrop(batch)
     const from = this.queue.some(isDue) ? this.queue : this.heals

@@ -100,7 +100,8 @@ export class InboundBatches {
     const { stream } = frames
     const inbound: InboundStream = { peer, acks: [], owed: 0, ended: false, frames }
     this.streams.set(peer, inbound)
-    // `idle` comes in the middle of the stream's own sending, which would leave what is sent now lying.
+    // The stream dispatches `idle` in the middle of its own sending. What is sent at that moment would stay in the
+    // stream, so the ACKs are sent in a microtask.
     const onRoom = (): void => {
       if (inbound.acks.length > 0) queueMicrotask(() => this.sendAcks(inbound))
     }

@@ -73,7 +73,10 @@ export class CleanupClock {
     return { kind, state: this.state, was }
   }
 
-  /** By how many rounds a primary can have gone on since it was last followed; while we were away, nobody counts. */
+  /**
+   * By how many rounds a primary can have gone on since its round was last followed. The time in which this worker did
+   * not run does not count.
+   */
   private plausible(nowMs: number): bigint {
     const seconds = Math.max(0, nowMs - this.lastMs) / 1000
     return BigInt(CLEANUP_JUMP_MAX + Math.floor(seconds * CLEANUP_ROUNDS_PER_SECOND))

@@ -196,7 +196,8 @@ export class PrimaryConnector implements PrimaryLink {
     clearTimeout(this.pollTimer)
     this.pollTimer = undefined
     this.queue.settle(this.inFlight)
-    // An end that we made ourselves came after the primary's side had acknowledged, or its grace was over.
+    // We close the connection only when the primary's side has acknowledged all, or when its grace is over: then
+    // nothing is sent again.
     const sent = this.closed ? [] : this.sent.takeAll(this.nowMs())
     this.queue.restore([...sent, ...this.inFlight])
     this.inFlight = []
@@ -257,7 +258,8 @@ export class PrimaryConnector implements PrimaryLink {
     const { socket } = this
     if (socket === undefined || !this.connected || this.isPolling) return
     this.isPolling = true
-    // Of what is being written now the kernel may have taken a part; it counts as unread, and here as not sent.
+    // The kernel may have taken a part of what is being written now. That part is in its count of unread bytes and not
+    // in ours of bytes sent, so at worst we take too little for acknowledged.
     const taken = this.sent.bytesTaken
     const startMs = performance.now()
     void this.unreadOf(socket).then((unread) => {
@@ -271,7 +273,8 @@ export class PrimaryConnector implements PrimaryLink {
 
   private onUnread(socket: Socket, taken: number, unread: Unread | undefined): void {
     const nowMs = this.nowMs()
-    // A kernel that has said it once and does not now has lost the connection: its end is on its way to us.
+    // If the kernel has told it before and does not tell it now, the connection is lost, and its `close` event is on
+    // its way.
     this.isAckKnown ??= unread !== undefined
     if (unread !== undefined) this.onAcknowledged(this.sent.acknowledge(taken - unread.bytes, nowMs))
     else if (!this.isAckKnown) this.onAcknowledged(this.sent.acknowledgeOld(nowMs))

@@ -72,8 +72,8 @@ export function otherPrimaryHosts(committee: Committee, ownIndex: number): Reado
 }
 
 /**
- * One text per IP address: an IPv4 peer of an IPv6 socket is `::ffff:a.b.c.d`, which a committee file may also say, in
- * hexadecimal by then; a link-local address has a zone.
+ * One text per IP address. An IPv4 peer of an IPv6 socket is `::ffff:a.b.c.d`; a committee file may name such an
+ * address too, and then its last part is hexadecimal. A link-local address has a zone, which is left out.
  */
 export function normalHost(host: string): string {
   const bare = host.replace(/%.*$/, '').toLowerCase()

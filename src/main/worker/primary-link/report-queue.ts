@@ -46,7 +46,7 @@ export class ReportQueue {
     return this.waiting + this.inFlight
   }
 
-  /** As many own reports are here as may be: no more of them should come about. */
+  /** There are as many own reports as there may be: sealing should pause. */
   get isFull(): boolean {
     return this.own.size + this.ownInFlight >= this.max
   }

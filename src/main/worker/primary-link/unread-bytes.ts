@@ -28,8 +28,8 @@ export const unreadOf: UnreadProbe = async (socket) => {
   const remote = { host: remoteAddress, port: remotePort }
   const ours = findTcpRow(await read(near), local, remote)
   if (ours === undefined) return undefined
-  // Only now the other end's row, where that is on this machine too: what is acknowledged in between is counted twice.
-  // The other way round it could be counted in neither row.
+  // If the other end is on this machine too, its row is read after ours. Bytes that are acknowledged in between are
+  // then counted twice. In the opposite order they could be counted in neither row.
   const theirs = findTcpRow(await read(near), remote, local) ?? findTcpRow(await read(far), remote, local)
   return { bytes: ours.unacknowledged + (theirs?.unread ?? 0), unanswered: ours.unanswered }
 }

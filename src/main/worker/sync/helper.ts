@@ -193,7 +193,7 @@ export class Helper {
     await this.takeMemory(reply)
     try {
       const stored = await this.dependencies.processor.ask({ type: 'get', digest })
-      // What was read is paid for, whether or not anybody still waits for it.
+      // What was read counts in the peer's rate, even if the peer is gone meanwhile.
       this.bucketOf(reply.peer).take(stored?.bytes.length ?? LOOKUP_BYTES, performance.now())
       reply.gone.signal.throwIfAborted()
       if (stored === undefined || stored.bytes.length > this.options.batchBytesMax) return false
