@@ -7,7 +7,7 @@
  * - `/health` is `/readyz` under its former name.
  *
  * It has no authentication, and answers on the main thread: bind it where only those who watch the node can reach it.
- * One request for each connection, so that one who asks for much at once waits for it.
+ * Each connection takes one request, so a client that wants many has to connect for each.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -96,7 +96,8 @@ export class MetricsServer {
   private async onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { status, contentType, body } = await this.answer(request)
     if (status === 405) response.setHeader('allow', 'GET')
-    // Said by us, it makes us close; `maxRequestsPerSocket` alone would leave that to the other side.
+    // With this header Node closes the connection itself; with `maxRequestsPerSocket` alone it waits for the other
+    // side.
     response.setHeader('connection', 'close')
     response.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(body) })
     response.end(body)

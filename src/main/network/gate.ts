@@ -180,7 +180,7 @@ export class Gate {
   }
 }
 
-/** The host at the other end of a connection; undefined if it is none of IP. */
+/** The host at the other end of a connection; undefined if its address is not an IP address. */
 export function remoteHostOf(connection: Connection | MultiaddrConnection): string | undefined {
   return connection.remoteAddr.getComponents().find(({ name }) => name === 'ip4' || name === 'ip6')?.value
 }

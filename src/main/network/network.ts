@@ -25,7 +25,7 @@ import { PeerLog } from './peer-log.js'
 import type { Peer, PeerTable } from './peer-table.js'
 import { HELLO_PROTOCOL, PEER_PROTOCOLS, type PeerProtocol } from './protocols.js'
 
-/** Nobody speaks it: that a peer says so shows that its connection is alive. */
+/** A protocol that nobody speaks. When a peer answers that it does not speak it, the connection is alive. */
 const PROBE_PROTOCOL = '/narval/probe/1'
 
 export interface NetworkDependencies {

@@ -1,7 +1,7 @@
 /**
- * A worker's network key: the Ed25519 seed that its libp2p PeerId comes from. It is derived from the authority's secret,
- * so that a worker has the same PeerId after every start, or read from a file, so that the machine that talks to the
- * network can do without the network identity being tied to the authority's key.
+ * A worker's network key: the Ed25519 seed that its libp2p PeerId comes from. It is derived from the authority's
+ * secret, so that a worker has the same PeerId after every start. Or it is read from a file, so that the network
+ * identity is not tied to the authority's key.
  */
 import { hkdfSync } from 'node:crypto'
 import { z } from 'zod'

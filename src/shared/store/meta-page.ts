@@ -109,8 +109,8 @@ export function currentSnapshot({ commits, flushed }: MetaPages, bootId: bigint 
 }
 
 /**
- * Makes a snapshot the newest commit, on the disk: both commits' pages are written over with it. LMDB does the same when
- * it opens a file that nobody else has open, and leaves it when a reader does.
+ * Makes a snapshot the newest commit, on the disk: the meta pages of both commits are written over with it. LMDB does
+ * the same when it opens a file that nobody else has open, but not while a reader has it open.
  */
 export function writeSnapshot(fd: number, meta: MetaPage, flush: (fd: number) => void): void {
   const place = (txnid: number): number => (txnid % 2) * meta.pageBytes + MAP_BYTES_AT

@@ -63,7 +63,10 @@ export type Visit = (entry: LeafEntry) => boolean
 export interface WalkOptions {
   /** Entries behind this key only. */
   readonly after?: Uint8Array | undefined
-  /** Is told of each part that cannot be read, and the walk goes on behind it. Without it the walk throws. */
+  /**
+   * Takes the error of each part that cannot be read; the walk then goes on behind that part. Without it the walk
+   * throws.
+   */
   readonly onDamage?: ((error: NarvalError) => void) | undefined
 }
 

@@ -155,7 +155,10 @@ export class ClientConnection {
     this.chunk = EMPTY
   }
 
-  /** Completes the frame in `carry` from the chunk and hands it on; false if that did not come to an end. */
+  /**
+   * Completes the frame in `carry` from the chunk and hands it on; false if more bytes, memory or a slot are needed
+   * first.
+   */
   private finishCarry(): boolean {
     const { batchMaker } = this.dependencies
     if (this.carryLength < TRANSACTION_PREFIX_BYTES) {

@@ -175,7 +175,7 @@ export class ClientListener {
   private tick(): void {
     const now = nowMs()
     for (const connection of this.connections) connection.checkProgress(now, this.options.idleTimeoutMs)
-    // Time makes a frame lag, which nothing else tells.
+    // A frame lags when time passes, and no event says so: hence a timer.
     if (this.withoutMemory.length > 0) this.proceedWithMemory()
   }
 

@@ -200,7 +200,7 @@ export class Store {
   /** The primary has been told of these own batches. */
   async markReported(digests: readonly Uint8Array[]): Promise<void> {
     if (digests.length === 0) return
-    // From now on retention counts: from the report, not from when the batch was stored, perhaps long ago.
+    // Retention counts from the report on. The batch may have been stored long before.
     await Promise.all(digests.filter((digest) => this.isAging(digest)).map((digest) => this.touch(digest)))
     await this.writes.write(() => {
       for (const digest of digests.slice(1)) void this.databases.unreported.remove(digest)
@@ -208,7 +208,7 @@ export class Store {
     }, 'stored')
   }
 
-  /** A quarter of the retention has passed since its stamp: less than that is not worth a write. */
+  /** Whether a quarter of the retention has passed since its stamp. Before that, a new stamp is not worth a write. */
   private isAging(digest: Uint8Array): boolean {
     const entry = this.find(digest)
     return entry !== undefined && (this.round - entry.stamp) * 4n > BigInt(this.options.retentionRounds)

@@ -191,8 +191,8 @@ function reportDamage(port: MessagePort, limiter: LogLimiter, { digest }: Damage
 }
 
 /**
- * A commit that fails rejects the promise of each write in it, and one of lmdb-js's own that nobody can handle. The one
- * that the store waits for says what went wrong.
+ * When a commit fails, the promise of each write in it rejects, and so does one inside lmdb-js that nobody can handle.
+ * What went wrong is reported by the promise that the store waits for.
  */
 function ignoreFailedCommit(error: unknown): void {
   if (!(error instanceof Error && 'commitError' in error)) throw error

@@ -13,9 +13,9 @@
  *    as it was given                           as plausible
  * ```
  *
- * So one absurd round changes nothing, a message that was overtaken changes nothing, and a primary that begins again, with
- * a new store or after an error of its own, is followed from its second message on: nothing is deleted for it early, and
- * retention goes on.
+ * So one absurd round changes nothing, and neither does a message that was overtaken by a later one. A primary that
+ * begins again, with a new store or after an error of its own, is followed from its second message on: no batch is
+ * deleted early for it, and retention goes on.
  */
 import { CLEANUP_JUMP_MAX, CLEANUP_ROUNDS_PER_SECOND } from './limits.js'
 

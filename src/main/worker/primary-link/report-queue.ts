@@ -8,12 +8,12 @@
  *            ▼ oldest, when full    └─────── restore ───────┘
  * ```
  *
- * Own and others' reports wait in a deque each, so that the oldest of others is found at once; numbers given at `push`
- * merge them. `size` is at most `max`, and what was taken in beyond it: own reports, bounded by the own slots, and what
- * was restored, bounded by PRIMARY_IN_FLIGHT_MAX and PRIMARY_RESEND_MAX.
+ * Own and others' reports wait in a deque each, so that the oldest report of others is found at once. Each report gets
+ * a number at `push`, by which the two are merged. `size` may exceed `max` only by what cannot be refused: own reports,
+ * bounded by the own slots, and restored ones, bounded by PRIMARY_IN_FLIGHT_MAX and PRIMARY_RESEND_MAX.
  *
- * Own reports are never dropped, so it is full when `max` of them are here. Others' fill what room those leave, and make
- * way, the oldest first: what others send must not be able to stop us from sealing.
+ * Own reports are never dropped, so the queue is full when `max` of them are here. Others' reports fill the room that
+ * is left, and the oldest are dropped when an own one needs it: others must not be able to stop us from sealing.
  */
 import assert from 'node:assert'
 import { Deque } from '../../lib/deque.js'

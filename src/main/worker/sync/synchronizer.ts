@@ -5,8 +5,8 @@
  * not is requested from the target, and after `sync_retry_delay` from `sync_retry_nodes` others at random, until it
  * comes or is older than `gc_depth` rounds. What comes is stored only if it has the digest that was asked for.
  *
- * Replies of each peer have slots of their own: one that sends a byte now and then holds up its own replies, and what it
- * was asked for comes from others.
+ * Replies of each peer have slots of their own. A peer that sends a byte now and then holds up its own replies only;
+ * the batches that it was asked for come from others.
  *
  * Source: asonnino/narwhal worker/src/synchronizer.rs.
  */
@@ -147,7 +147,8 @@ export class Synchronizer {
   cleanup(round: bigint): void {
     if (round > this.round) this.round = round
     this.pending.cleanup(this.round, BigInt(this.options.gcDepthRounds))
-    // Requests that wait are looked through when their turn comes; those of a peer that is away must not pile up.
+    // Digests that are no longer looked for are skipped when a request is made. That may be long after, so they are also
+    // removed here: they must not pile up.
     for (const queue of this.queues.values()) {
       for (const [key, digest] of queue) if (this.pending.get(digest) === undefined) queue.delete(key)
     }
