@@ -23,7 +23,7 @@ const silent: Logger = { error() {}, warn() {}, info() {}, debug() {}, trace() {
 interface Insides {
   readonly wiring: {
     readonly threadMessages: { poll: () => number }
-    tick: () => void
+    readonly gate: { recheck: () => void }
     readonly inbound: { flush: () => void }
     readonly refusals: { refused(kind: 'peer', reason: 'hello-timeout', from: string, detail: string): void }
     readonly synchronizer: { tick: () => void }
@@ -114,7 +114,7 @@ describe('a bug of ours ends the worker with a reason, and not the process', () 
       'the tick',
       'a tick',
       ({ wiring }) => {
-        wiring.tick = bug
+        wiring.gate.recheck = bug
       },
     ],
     [
