@@ -18,7 +18,7 @@ it('a peer that never ACKs does not delay a quorum of the others, and is dialled
   const committee = await testCommittee({ parameters: { ownSlots: OWN_SLOTS, ackTimeoutMs: ACK_TIMEOUT_MS } })
   const { keys, workerPort: port } = committee.node(3)
   const silent = await Libp2pPeer.start(
-    { keys, committee: committee.committee, port },
+    { keys, committee: committee.committee, port, batchBytesMax: 50_000 },
     committee.node(0).keys.publicKey,
   )
   onTestFinished(() => silent.stop())
