@@ -62,7 +62,8 @@ describe('places', () => {
     const hex = (n: number): string => n.toString(16).toUpperCase().padStart(4, '0')
     const line = readFileSync('/proc/net/tcp', 'utf8')
       .split('\n')
-      .find((row) => row.includes(`:${hex(maker.port)} `) && row.includes(`:${hex(client.localPort!)} 01`))
+      // Our end: the port of clients is the local one, 01 is ESTABLISHED.
+      .find((row) => new RegExp(`:${hex(maker.port)} \\w+:${hex(client.localPort!)} 01 `).test(row))
     // The fifth field is the timer of the connection: 02 is the one of keep-alive, then its time in hundredths.
     const [timer, when] = line!.trim().split(/\s+/)[5]!.split(':')
     expect(timer).toBe('02')
