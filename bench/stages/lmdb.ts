@@ -2,8 +2,10 @@
  * The store: batches put at both ACK levels through the product's Store, with one outstanding and with several, as a
  * busy processor has them; and read back. Each case writes to a directory of its own, on the disk that the suite is on.
  */
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { DIGEST_BYTES, PUBLIC_KEY_BYTES } from '../../src/shared/constants.js'
+import { BATCH_SEQUENCE_AT } from '../../src/shared/wire/batch.js'
+import { BatchDigester, frameOffsetsOf } from '../../src/shared/wire/digest.js'
 import { Store } from '../../src/threads/processor/store.js'
 import { measure } from '../lib/measure.js'
 import { type Row, rateRow } from '../lib/row.js'
@@ -96,11 +98,18 @@ async function put(
 
 async function get(store: Store, failed: Promise<never>, { timeMs }: StageContext): Promise<Row[]> {
   const batch = Uint8Array.from(sharedBatch(512, BATCH_BYTES))
-  const digests = Array.from(
-    { length: GET_BATCHES },
-    (_, n) => new Uint8Array(createHash('sha256').update(`${n}`).digest()),
-  )
-  const put = Promise.all(digests.map((digest) => store.put(digest, AUTHOR, batch, false)))
+  const offsets = frameOffsetsOf(batch)
+  const digester = new BatchDigester(batch.length)
+  // What is read is checked: each batch has a sequence, and so a digest, of its own.
+  const stored = Array.from({ length: GET_BATCHES }, (_, n) => {
+    const bytes = batch.slice()
+    new DataView(bytes.buffer).setBigUint64(BATCH_SEQUENCE_AT, BigInt(n), true)
+    const digest = new Uint8Array(DIGEST_BYTES)
+    digester.digest(bytes, offsets, AUTHOR, digest)
+    return { digest, bytes }
+  })
+  const digests = stored.map(({ digest }) => digest)
+  const put = Promise.all(stored.map(({ bytes, digest }) => store.put(digest, AUTHOR, bytes, false)))
   await Promise.race([put, failed])
   const missing = new Uint8Array(randomBytes(DIGEST_BYTES))
   let next = 0
