@@ -64,6 +64,12 @@ export class NarvalError extends Error {
   }
 }
 
+const LISTEN_PROBLEMS: Readonly<Record<string, string>> = {
+  EADDRNOTAVAIL: 'it is no address of this machine; bind one that is, or 0.0.0.0 for all',
+  EACCES: 'this user may not listen on that port; choose one from 1024 on',
+  EAFNOSUPPORT: 'this machine has no IPv6; bind 0.0.0.0',
+}
+
 /** What a failed `listen` means to a user. `what` is received there: "the clients' transactions". */
 export function listenError(
   error: unknown,
@@ -72,7 +78,7 @@ export function listenError(
   remedy = 'change the committee file',
 ): NarvalError {
   const code = (error as NodeJS.ErrnoException).code
-  const at = `${address.host}:${address.port}`
+  const at = address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`
   if (code === 'EADDRINUSE') {
     return new NarvalError(
       'ERR_ADDRESS_IN_USE',
@@ -80,7 +86,6 @@ export function listenError(
       { cause: error },
     )
   }
-  return new NarvalError('ERR_ADDRESS_UNAVAILABLE', `cannot listen on ${at} for ${what}: ${(error as Error).message}`, {
-    cause: error,
-  })
+  const why = LISTEN_PROBLEMS[code ?? ''] ?? (error as Error).message
+  return new NarvalError('ERR_ADDRESS_UNAVAILABLE', `cannot listen on ${at} for ${what}: ${why}`, { cause: error })
 }

@@ -14,7 +14,7 @@ import { levelOfVerbosity } from '../lib/log.js'
 import { VERSION } from '../lib/version.js'
 import { EXIT_FAILURE, EXIT_USAGE } from './exit-codes.js'
 import type { RunOptions } from './run-options.js'
-import { digest, increase, integer, ipAddress, metricsAddress, tcpAddress, tcpAddresses } from './values.js'
+import { digest, host, increase, integer, metricsAddress, tcpAddress, tcpAddresses } from './values.js'
 
 const RATE_MAX = 100_000_000
 const DURATION_S_MAX = 7 * 24 * 3600
@@ -120,11 +120,11 @@ function addRun(program: Command, onDone: (code: number) => void): void {
     .option('--parameters <file>', 'the parameter file (default: the defaults of all parameters)')
     .addOption(ackLevelOption('what an ACK promises, before ack_level of the parameter file'))
     .option('--benchmark', 'log the lines that benchmark scripts read')
-    .option('--metrics <addr>', 'serve /metrics and /health on this ip:port', metricsAddress)
+    .option('--metrics <addr>', 'serve /metrics and /health on this host:port', metricsAddress)
     .option(
-      '--bind <ip>',
+      '--bind <host>',
       'the address that listeners bind (default: 0.0.0.0, or :: where the committee knows this worker by IPv6)',
-      ipAddress,
+      host,
     )
     .option('--mdns', 'look for the addresses of peers by mDNS too')
     .helpCommand(false)
@@ -154,7 +154,7 @@ function addClient(program: Command, onDone: (code: number) => void): void {
   program
     .command('client')
     .description("send transactions to a worker at a steady rate, as the reference's benchmark client does")
-    .argument('<addr>', "the worker's transactions address, ip:port", tcpAddress)
+    .argument('<addr>', "the worker's transactions address, host:port", tcpAddress)
     .requiredOption('--size <n>', 'bytes of a transaction', integer(CLIENT_TRANSACTION_BYTES_MIN, BATCH_SIZE_MAX))
     .requiredOption('--rate <n>', 'transactions a second', integer(1, RATE_MAX))
     .option('--nodes <addr...>', 'wait until each of these accepts connections', tcpAddresses)

@@ -10,8 +10,8 @@ import { MAIN_FULL_COLLECTION_MS, startFullCollections } from '../../shared/runt
 import { createLogger, type Logger } from '../lib/log.js'
 import { watchParent } from '../lib/parent.js'
 import { watchSignals } from '../lib/signals.js'
+import { everyAddressFor } from '../names/own-address.js'
 import { startWorker, type Worker } from '../worker/worker.js'
-import { everyAddressFor } from '../worker/worker-options.js'
 import { EXIT_FAILURE } from './exit-codes.js'
 import type { RunOptions } from './run-options.js'
 
@@ -34,7 +34,7 @@ export async function run(options: RunOptions): Promise<number> {
     workerId: options.id,
     store: options.store,
     benchmark: options.benchmark,
-    bind: options.bind ?? everyAddressOf(committee, keys, options.id),
+    bind: options.bind ?? (await everyAddressOf(committee, keys, options.id)),
     clients: true,
     ...(options.metrics && { metrics: options.metrics }),
     ...(options.mdns && { peerDiscovery: [(await import('@libp2p/mdns')).mdns()] }),
@@ -54,7 +54,7 @@ export async function run(options: RunOptions): Promise<number> {
 }
 
 /** Every interface, in the family of the address at which the committee knows this worker. */
-function everyAddressOf(committee: Committee, keys: Keys, workerId: number): string {
+async function everyAddressOf(committee: Committee, keys: Keys, workerId: number): Promise<string> {
   const index = committee.indexOf(keys.publicKey)
   return everyAddressFor(index === -1 ? '0.0.0.0' : committee.worker(index, workerId).workerToWorker.host)
 }

@@ -1,7 +1,12 @@
 /** Reads the values of flags. What is wrong is a usage error, with the form that is expected. */
-import { isIP } from 'node:net'
 import { InvalidArgumentError } from 'commander'
-import { parseTcpAddress, TCP_ADDRESS_FORM, type TcpAddress } from '../../shared/config/address.js'
+import {
+  HOST_FORM,
+  parseHostText,
+  parseTcpAddress,
+  TCP_ADDRESS_FORM,
+  type TcpAddress,
+} from '../../shared/config/address.js'
 import { DIGEST_BYTES } from '../../shared/constants.js'
 import { decodeBase64 } from '../../shared/crypto/public-key.js'
 import { METRICS_ADDRESS_FORM, parseMetricsAddress } from '../http/http-address.js'
@@ -32,9 +37,10 @@ export function tcpAddresses(text: string, previous: readonly TcpAddress[] = [])
   return [...previous, tcpAddress(text)]
 }
 
-export function ipAddress(text: string): string {
-  if (isIP(text) !== 0) return text
-  throw new InvalidArgumentError('Expected an IP address, as 127.0.0.1 or ::1.')
+export function host(text: string): string {
+  const parsed = parseHostText(text)
+  if (parsed !== undefined) return parsed
+  throw new InvalidArgumentError(`Expected ${HOST_FORM}.`)
 }
 
 /** A digest as logs show it, in base64, or in hex. */

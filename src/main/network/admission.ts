@@ -14,6 +14,7 @@
  * go on to the next stage outlive those that do not. A connection that has proved a known member's key takes no place
  * of these, and loses its own only to newer connections of the same member.
  */
+import { isIP } from 'node:net'
 import { HELLO_TIMEOUT_MS } from '../../shared/constants.js'
 import { sourceOf } from '../../shared/wire/source-address.js'
 import { MEMBER_PLACES, MEMBER_SOURCES_MAX, SOURCE_PLACES_MAX, STRANGER_PLACES_MAX } from './limits.js'
@@ -36,7 +37,7 @@ export interface Evicted {
 }
 
 export interface AdmissionOptions {
-  /** Hosts of the committee file, each with the index of its authority. */
+  /** Hosts of the committee file, each with the index of its authority; of a name nothing is known before `relist`. */
   readonly members: readonly { readonly index: number; readonly host: string }[]
   readonly strangerPlaces?: number
   readonly sourcePlaces?: number
@@ -60,7 +61,7 @@ export class Admission {
   /** All that have a place, the oldest first. */
   private readonly all = new Set<Ticket>()
   /** Sources of each member: the committee file's, and those where it was verified, the newest last. */
-  private readonly sources = new Map<number, { readonly listed: string; readonly learned: string[] }>()
+  private readonly sources = new Map<number, { listed: readonly string[]; readonly learned: string[] }>()
   /** Places that a source has for its members, in each stage. */
   private kept = new Map<string, number>()
 
@@ -68,7 +69,14 @@ export class Admission {
     this.strangerPlaces = options.strangerPlaces ?? STRANGER_PLACES_MAX
     this.sourcePlaces = options.sourcePlaces ?? SOURCE_PLACES_MAX
     this.timeoutMs = options.timeoutMs ?? HELLO_TIMEOUT_MS
-    for (const { host, index } of options.members) this.sources.set(index, { listed: sourceOf(host), learned: [] })
+    for (const { host, index } of options.members) this.sources.set(index, { listed: listed([host]), learned: [] })
+    this.countKept()
+  }
+
+  /** The host that the committee file has for a member is a name, and these are its addresses now. */
+  relist(member: number, hosts: readonly string[]): void {
+    const sources = this.sources.get(member)
+    if (sources !== undefined) sources.listed = listed(hosts)
     this.countKept()
   }
 
@@ -104,7 +112,8 @@ export class Admission {
   verify(ticket: Ticket, member: number): void {
     this.leave(ticket)
     const sources = this.sources.get(member)
-    if (sources === undefined || sources.listed === ticket.source || sources.learned.at(-1) === ticket.source) return
+    if (sources === undefined || sources.listed.includes(ticket.source) || sources.learned.at(-1) === ticket.source)
+      return
     const { learned } = sources
     const at = learned.indexOf(ticket.source)
     if (at !== -1) learned.splice(at, 1)
@@ -182,11 +191,16 @@ export class Admission {
   private countKept(): void {
     this.kept = new Map()
     for (const { learned, listed } of this.sources.values()) {
-      for (const source of [listed, ...learned]) {
+      for (const source of new Set([...listed, ...learned])) {
         this.kept.set(source, (this.kept.get(source) ?? 0) + MEMBER_PLACES)
       }
     }
   }
+}
+
+/** The sources of these hosts. A name is none. */
+function listed(hosts: readonly string[]): string[] {
+  return [...new Set(hosts.filter((host) => isIP(host) !== 0).map(sourceOf))]
 }
 
 function oldest(tickets: ReadonlySet<Ticket>): Ticket {

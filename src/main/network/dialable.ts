@@ -3,7 +3,8 @@
  * network, may name any address. Without these rules they could make us knock at ports of third parties, at services of
  * our own machine, or at a cloud's metadata. Pure.
  */
-import { parseLibp2pAddress } from '../../shared/config/address.js'
+import { isIP } from 'node:net'
+import { parseLibp2pAddress, protocolOf } from '../../shared/config/address.js'
 import { plainHost } from '../../shared/wire/source-address.js'
 import { PEER_ADDRESSES_MAX } from './limits.js'
 import { isSpecialHost } from './special-hosts.js'
@@ -48,6 +49,21 @@ export function isDialableDiscovery(text: string, committeeHosts: ReadonlySet<st
   const host = plainHost(address.host)
   if (committeeHosts.has(host)) return true
   return /^\/ip[46]\//.test(address.multiaddr) && !isSpecialHost(host)
+}
+
+/**
+ * The numeric addresses of one with a name, of which `hosts` are what the name stands for. The committee file's own address
+ * leads wherever the name does. For another port, which a peer has named, a name that its owner lets point at this
+ * machine or its link counts for nothing.
+ */
+export function numericAddresses(address: string, hosts: readonly string[], isCommittees: boolean): string[] {
+  const [, protocol, name, rest] = /^\/(dns[46]?)\/([^/]+)(\/.*)$/.exec(address) ?? []
+  if (protocol === undefined || name === undefined || rest === undefined) return [address]
+  const family = protocol === 'dns4' ? 4 : protocol === 'dns6' ? 6 : undefined
+  return hosts
+    .filter((host) => family === undefined || isIP(host) === family)
+    .filter((host) => isCommittees || !isSpecialHost(host) || isSpecialHost(name))
+    .map((host) => `/${protocolOf(host)}/${host}${rest}`)
 }
 
 /** The host of a multiaddr, in one spelling. */

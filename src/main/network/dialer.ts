@@ -2,7 +2,7 @@
  * Keeps every peer dialled, for ever: its addresses in turn, with a pause between attempts that grows to a few seconds.
  * The pause is short again after a connection that lasted, not after one that a peer took and closed at once.
  *
- * The committee file's address is tried in each attempt. Of the addresses in the peer's own hello and of those that
+ * The committee file's address is tried in each attempt; a name in it is asked about anew, and each of its addresses tried. Of the addresses in the peer's own hello and of those that
  * discovery has told of, only a few are tried in each attempt: they may be anybody's and lead nowhere, and the
  * committee file's address should not wait for all of them.
  */
@@ -11,15 +11,19 @@ import {
   DIAL_BACKOFF_MAX_MS,
   DIAL_BACKOFF_MIN_MS,
   DIAL_DEFERENCE_MS,
+  DIAL_TIMEOUT_MS,
   DISCOVERED_PER_ATTEMPT,
 } from '../../shared/constants.js'
 import { unsupervised } from '../lib/supervisor.js'
+import { NAME_ADDRESSES_PER_ATTEMPT } from '../names/limits.js'
 import { PEER_ADDRESSES_PER_ATTEMPT, STABLE_CONNECTION_MS } from './limits.js'
 import type { Peer } from './peer-table.js'
 
 export interface DialerDependencies {
-  /** Dials an address and says whether that led to a good hello from this peer. Never rejects. */
-  readonly dial: (peer: Peer, address: string) => Promise<boolean>
+  /** Dials an address and says within this time whether that led to a good hello from this peer. Never rejects. */
+  readonly dial: (peer: Peer, address: string, timeoutMs: number) => Promise<boolean>
+  /** The numeric addresses of one that may have a name in it; itself if not given. Never rejects. */
+  readonly resolve?: (peer: Peer, address: string) => Promise<readonly string[]>
   /** Whether we leave the first attempt to the peer, so that there is one connection and not two. */
   readonly defersTo: (peer: Peer) => boolean
   /** So many addresses from peer discovery at which this peer may be; others the next time. */
@@ -88,12 +92,17 @@ export class Dialer {
   }
 
   private async attempt(peer: Peer, turn: number): Promise<void> {
-    const { dial, discovered } = this.dependencies
+    const { dial, discovered, resolve } = this.dependencies
     const own = inTurn(peer.learnedAddresses, PEER_ADDRESSES_PER_ATTEMPT, turn)
     const some = discovered(peer, DISCOVERED_PER_ATTEMPT)
     for (const address of [peer.address, ...own, ...some]) {
-      if (this.closing.signal.aborted || peer.connections.length > 0) return
-      if (await dial(peer, address)) return
+      const resolved = resolve === undefined ? [address] : await resolve(peer, address)
+      const places = inTurn(resolved, NAME_ADDRESSES_PER_ATTEMPT, turn)
+      for (const place of places) {
+        if (this.closing.signal.aborted || peer.connections.length > 0) return
+        // A name's addresses share the time of one: an address that leads nowhere must not keep the others waiting.
+        if (await dial(peer, place, Math.ceil(DIAL_TIMEOUT_MS / places.length))) return
+      }
     }
   }
 }

@@ -8,6 +8,7 @@
  */
 import type { Connection, Listener, MultiaddrConnection, PeerId, Transport, Upgrader } from '@libp2p/interface'
 import type { PeerRefusal } from '../../shared/refusals.js'
+import type { HostNames } from '../names/host-names.js'
 import { Admission, type Evicted, type Stage, type Ticket } from './admission.js'
 import { hostOf } from './dialable.js'
 import { ADMISSION_SWEEP_MS } from './limits.js'
@@ -59,14 +60,18 @@ export class Gate {
     this.handlers = handlers
   }
 
-  /** The gate of a worker with these peers. */
-  static of(peers: PeerTable, handlers: GateHandlers): Gate {
+  /** The gate of a worker with these peers; where the committee file has names, places go to what they stand for. */
+  static of(peers: PeerTable, handlers: GateHandlers, names: HostNames): Gate {
     const members = peers.peers.flatMap(({ address, index }) => {
       const host = hostOf(address)
       return host === undefined ? [] : [{ index, host }]
     })
     const memberOf = (peerId: string): number | undefined => peers.known(peerId)?.index
-    return new Gate({ admission: new Admission({ members }), nowMs: () => performance.now(), memberOf }, handlers)
+    const admission = new Admission({ members })
+    for (const { host, index } of members) {
+      names.watch([host], () => admission.relist(index, names.trusted(host)))
+    }
+    return new Gate({ admission, nowMs: () => performance.now(), memberOf }, handlers)
   }
 
   /** The transport, with this gate in front of its listeners. */

@@ -7,15 +7,16 @@ import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { TcpAddress } from '../../shared/config/address.js'
 import { shortName } from '../../shared/config/short-name.js'
-import { CONNECTIONS_PER_AUTHORITY_MAX, DIAL_TIMEOUT_MS, HELLO_TIMEOUT_MS } from '../../shared/constants.js'
+import { CONNECTIONS_PER_AUTHORITY_MAX, HELLO_TIMEOUT_MS } from '../../shared/constants.js'
 import { listenError } from '../../shared/errors.js'
 import type { PeerRefusal } from '../../shared/refusals.js'
 import type { AckLevelCode } from '../../shared/wire/ack.js'
 import type { HelloVerdict } from '../../shared/wire/hello-check.js'
 import type { Logger } from '../lib/log.js'
 import { type Supervisor, unsupervised } from '../lib/supervisor.js'
+import type { HostNames } from '../names/host-names.js'
 import type { ConnectionGuards } from './connection-guards.js'
-import { dialableOfHello, hostOf, isDialableDiscovery } from './dialable.js'
+import { dialableOfHello, hostOf, isDialableDiscovery, numericAddresses } from './dialable.js'
 import { Dialer } from './dialer.js'
 import { DiscoveredAddresses } from './discovered-addresses.js'
 import { type Gate, remoteHostOf } from './gate.js'
@@ -35,6 +36,7 @@ export interface NetworkDependencies {
   /** Where it listens, for messages. */
   readonly listen: TcpAddress
   readonly peers: PeerTable
+  readonly names: HostNames
   readonly log: Logger
   /** Our public key, to decide who dials first. */
   readonly ownKey: Uint8Array
@@ -87,7 +89,8 @@ export class Network {
     this.supervisor = dependencies.supervisor ?? unsupervised
     this.peerLog = new PeerLog({ log: dependencies.log, nowMs: () => performance.now() })
     this.dialer = new Dialer({
-      dial: (peer, address) => this.dial(peer, address),
+      dial: (peer, address, timeoutMs) => this.dial(peer, address, timeoutMs),
+      resolve: (peer, address) => this.resolve(peer, address),
       defersTo: (peer) => Buffer.compare(dependencies.ownKey, peer.publicKey) > 0,
       discovered: (peer, count) => this.discovered.next(count, (peerId) => dependencies.peers.mayBe(peer, peerId)),
       random: Math.random,
@@ -145,13 +148,19 @@ export class Network {
     await this.dependencies.node.stop()
   }
 
-  private async dial(peer: Peer, address: string): Promise<boolean> {
+  private async resolve(peer: Peer, address: string): Promise<readonly string[]> {
+    const host = hostOf(address)
+    if (host === undefined) return [address]
+    return numericAddresses(address, await this.dependencies.names.resolve(host), address === peer.address)
+  }
+
+  private async dial(peer: Peer, address: string, timeoutMs: number): Promise<boolean> {
     const { node, log } = this.dependencies
     try {
       // Where the committee file names the PeerId, noise proves it before anything else is said.
       const named = peer.namedPeerId === undefined || address.includes('/p2p/') ? '' : `/p2p/${peer.namedPeerId}`
       const connection = await node.dial(multiaddr(`${address}${named}`), {
-        signal: AbortSignal.timeout(DIAL_TIMEOUT_MS),
+        signal: AbortSignal.timeout(timeoutMs),
       })
       const pending = this.unverified.get(connection.id)
       if (pending === undefined) return peer.connections.includes(connection)
@@ -302,9 +311,13 @@ export class Network {
 
   /** Says that we were refused: of a peer that does it often, or of strangers, not each time. */
   private sayRefusedUs({ remoteAddr, remotePeer }: Connection, detail: string): void {
-    const { log, peers } = this.dependencies
+    const { log, names, peers } = this.dependencies
     const address = remoteAddr.toString()
-    const peer = peers.known(remotePeer.toString()) ?? peers.peers.find((it) => address.startsWith(`${it.address}/`))
+    const isAt = (peer: Peer): boolean =>
+      numericAddresses(peer.address, names.known(hostOf(peer.address) ?? ''), true).some((one) =>
+        address.startsWith(`${one}/`),
+      )
+    const peer = peers.known(remotePeer.toString()) ?? peers.peers.find(isAt)
     const text = `${address} refuses our hello: ${detail}`
     if (peer === undefined) log.debug(text)
     else this.peerLog.say('warn', peer, text)

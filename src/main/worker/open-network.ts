@@ -11,6 +11,7 @@ import { checkHello } from '../../shared/wire/hello-check.js'
 import type { Logger } from '../lib/log.js'
 import type { Supervisor } from '../lib/supervisor.js'
 import { NODE_VERSION } from '../lib/version.js'
+import type { HostNames } from '../names/host-names.js'
 import { ConnectionGuards } from '../network/connection-guards.js'
 import { Gate } from '../network/gate.js'
 import { createLibp2pNode } from '../network/libp2p-node.js'
@@ -34,12 +35,13 @@ export interface OpenNetworkOptions {
 export interface OpenNetworkDependencies {
   readonly peers: PeerTable
   readonly log: Logger
+  readonly names: HostNames
   readonly supervisor: Supervisor
 }
 
 export async function openNetwork(
   options: OpenNetworkOptions,
-  { log, peers, supervisor }: OpenNetworkDependencies,
+  { log, names, peers, supervisor }: OpenNetworkDependencies,
   handlers: NetworkHandlers,
 ): Promise<{ readonly network: Network; readonly peerId: string }> {
   const { bind, committee, keys, networkKeySeed, ownIndex, parameters, peerDiscovery, workerId } = options
@@ -49,7 +51,7 @@ export async function openNetwork(
   const listen = { host: bind, port: own.port }
   const digest = committeeDigest(committee)
   const sign = signer(keys.seed)
-  const gate = Gate.of(peers, handlers)
+  const gate = Gate.of(peers, handlers, names)
   const guards = new ConnectionGuards(handlers)
   const node = await createLibp2pNode({
     guards,
@@ -112,6 +114,7 @@ export async function openNetwork(
       gate,
       guards,
       listen,
+      names,
       peers,
       log,
       ownKey: keys.publicKey,

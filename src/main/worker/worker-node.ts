@@ -21,6 +21,7 @@ import { Supervisor } from '../lib/supervisor.js'
 import { VERSION } from '../lib/version.js'
 import type { Health } from '../metrics/health.js'
 import type { WorkerMetrics } from '../metrics/metrics.js'
+import { HostNames } from '../names/host-names.js'
 import type { Network } from '../network/network.js'
 import type { PeerDiscovery } from '../network/peer-discovery.js'
 import { Threads } from '../thread-host/threads.js'
@@ -67,6 +68,8 @@ export class WorkerNode {
 
   /** The logger, which does not throw. */
   readonly log: Logger
+  /** What the names of the committee file stand for. */
+  readonly names: HostNames
 
   private readonly options: WorkerNodeOptions
   private readonly ownIndex: number
@@ -81,6 +84,7 @@ export class WorkerNode {
     const { committee, keys, parameters, workerId } = options
     this.log = this.supervisor.guardLogger(options.log)
     this.options = { ...options, log: this.log }
+    this.names = new HostNames({ log: this.log, watch: this.supervisor.watch })
     this.ownIndex = committee.indexOf(keys.publicKey)
     if (this.ownIndex === -1) {
       throw new NarvalError(
@@ -173,6 +177,11 @@ export class WorkerNode {
       'statistics',
       () => startThreadStats(new Counters(this.layout.counters.main, 'main')),
       (stop) => stop(),
+    )
+    await this.lifecycle.open(
+      'names',
+      () => {},
+      () => this.names.close(),
     )
     let serving = true
     await this.lifecycle.open(
@@ -274,7 +283,7 @@ export class WorkerNode {
       () =>
         openNetwork(
           { ...this.options, ownIndex: this.ownIndex },
-          { peers, log: this.log, supervisor: this.supervisor },
+          { peers, log: this.log, names: this.names, supervisor: this.supervisor },
           this.wiring.outside.ofNetwork(),
         ),
       (opened) => opened.network.close(),

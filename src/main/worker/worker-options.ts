@@ -1,5 +1,4 @@
 /** The door of `startWorker`: its options, checked one by one, with their defaults. */
-import { isIP, isIPv6 } from 'node:net'
 import {
   arrayArgument,
   booleanArgument,
@@ -12,7 +11,7 @@ import {
   textArgument,
   wrongType,
 } from '../../shared/arguments.js'
-import type { TcpAddress } from '../../shared/config/address.js'
+import { HOST_FORM, parseHostText, type TcpAddress } from '../../shared/config/address.js'
 import { type Committee, parseCommittee } from '../../shared/config/committee.js'
 import { committeeFileOf } from '../../shared/config/committee-file.js'
 import { type Keys, keysArgument } from '../../shared/config/keys.js'
@@ -38,7 +37,7 @@ export interface WorkerOptions {
   /** Seed of the worker's libp2p key, 32 bytes. Default: `networkKeyPath` of the parameters, else derived from the keys. */
   readonly networkKeySeed?: Uint8Array
   /**
-   * The IP address that listeners bind, for other workers, clients and a primary elsewhere. Default: loopback. Workers on
+   * The address that listeners bind, or a name of it, for other workers, clients and a primary elsewhere. Default: loopback. Workers on
    * other machines need another one: `0.0.0.0` is every interface.
    */
   readonly bind?: string
@@ -114,22 +113,12 @@ export function checkWorkerOptions(options: unknown): CheckedOptions {
     poisonFreedSlots: optional('poisonFreedSlots', booleanArgument) ?? false,
     log: optional('log', loggerArgument) ?? createLogger('narval::worker', 'info'),
     ...only('networkKeySeed', optional('networkKeySeed', copiedSeed)),
-    ...only('bind', optional('bind', ipArgument)),
+    ...only('bind', optional('bind', hostArgument)),
     ...only('metrics', optional('metrics', addressArgument)),
     ...only('peerDiscovery', optional('peerDiscovery', discoveryArgument)),
     ...only('signal', optional('signal', signalArgument)),
     ...only('primary', optional('primary', functionArgument<NonNullable<WorkerOptions['primary']>>)),
   }
-}
-
-/** Every interface, in the family of the address at which the committee knows this worker. */
-export function everyAddressFor(host: string): string {
-  return isIPv6(host) ? '::' : '0.0.0.0'
-}
-
-/** Where listeners bind that were given no address: this machine alone reaches them. */
-export function loopbackFor(host: string): string {
-  return isIPv6(host) ? '::1' : '127.0.0.1'
 }
 
 /** Whether an address of the committee file is one that only this machine has. */
@@ -157,9 +146,9 @@ function copiedSeed(name: string, value: unknown): Uint8Array {
   return new Uint8Array(bytesArgument(name, value, SEED_BYTES))
 }
 
-function ipArgument(name: string, value: unknown): string {
-  const host = textArgument(name, value)
-  if (isIP(host) === 0) throw new RangeError(`${name}: expected an IPv4 or IPv6 address, without brackets and port`)
+function hostArgument(name: string, value: unknown): string {
+  const host = parseHostText(textArgument(name, value))
+  if (host === undefined) throw new RangeError(`${name}: expected ${HOST_FORM}, without brackets and port`)
   return host
 }
 
@@ -167,7 +156,7 @@ function addressArgument(name: string, value: unknown): TcpAddress {
   const address = objectArgument(name, value, '{ host, port }')
   refuseUnknownKeys(name, address, ['host', 'port'])
   return {
-    host: ipArgument(`${name}.host`, address.host),
+    host: hostArgument(`${name}.host`, address.host),
     port: integerArgument(`${name}.port`, address.port, 1, 65_535),
   }
 }

@@ -11,17 +11,12 @@ import { type PrimaryWorkerMessage, primaryWorkerMessageArgument } from '../../s
 import { MetricsServer } from '../http/http-server.js'
 import type { Logger } from '../lib/log.js'
 import type { Health } from '../metrics/health.js'
+import { addressToBind, loopbackFor } from '../names/own-address.js'
 import type { CertifiedBatch } from './certified-stream.js'
 import { InProcessPrimaryLink } from './primary-link/in-process-primary-link.js'
 import { openTcpPrimary } from './primary-link/open-tcp-primary.js'
 import { WorkerNode } from './worker-node.js'
-import {
-  type CheckedOptions,
-  checkWorkerOptions,
-  isLoopback,
-  loopbackFor,
-  type WorkerOptions,
-} from './worker-options.js'
+import { type CheckedOptions, checkWorkerOptions, isLoopback, type WorkerOptions } from './worker-options.js'
 
 export type { WorkerOptions } from './worker-options.js'
 
@@ -71,7 +66,8 @@ export interface Worker {
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const checked = checkWorkerOptions(options)
   const { committee, keys, log, parameters, primary, store, workerId } = checked
-  const bind = checked.bind ?? loopbackFor(ownHost(checked))
+  const bind = await bindOf(checked)
+  const metricsHost = checked.metrics && (await addressToBind('metrics', checked.metrics.host))
   warnOfFlags(log)
   let inProcess: InProcessPrimaryLink | undefined
   const node: WorkerNode = new WorkerNode({
@@ -88,7 +84,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     poisonFreedSlots: checked.poisonFreedSlots,
     ...(checked.peerDiscovery && { peerDiscovery: checked.peerDiscovery }),
     openPrimary: async (ownIndex, handlers) => {
-      if (primary === undefined) return openTcpPrimary({ bind, committee, keys, workerId, log: node.log }, handlers)
+      if (primary === undefined)
+        return openTcpPrimary({ bind, committee, keys, workerId }, { log: node.log, names: node.names }, handlers)
       inProcess = new InProcessPrimaryLink({ onMessage: primary })
       return inProcess.open({ committee, ownIndex, workerId }, handlers)
     },
@@ -98,11 +95,14 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   if (checked.signal?.aborted) close()
   const http =
     checked.metrics &&
-    new MetricsServer(checked.metrics, {
-      metrics: node.metrics,
-      health: () => node.health(),
-      isAlive: () => node.isAlive(),
-    })
+    new MetricsServer(
+      { ...checked.metrics, host: metricsHost! },
+      {
+        metrics: node.metrics,
+        health: () => node.health(),
+        isAlive: () => node.isAlive(),
+      },
+    )
   // After a failure it goes on, to say so.
   void node.stopped.then(
     () => http?.close(),
@@ -142,6 +142,11 @@ function networkKeySeedOf({ keys, networkKeySeed, parameters, workerId }: Checke
   if (networkKeySeed !== undefined) return networkKeySeed
   if (parameters.networkKeyPath === undefined) return deriveNetworkKeySeed(keys.seed, workerId)
   return readNetworkKeySeed(parameters.networkKeyPath)
+}
+
+async function bindOf(options: CheckedOptions): Promise<string> {
+  const known = ownHost(options)
+  return options.bind === undefined ? loopbackFor(known) : addressToBind('bind', options.bind, known)
 }
 
 /** The host at which the committee knows this worker. Errors: `ERR_NOT_IN_COMMITTEE`. */

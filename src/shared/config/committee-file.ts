@@ -52,7 +52,7 @@ export function committeeFileOf(committee: Committee): CommitteeFile {
       const entry = {
         primary_to_worker: formatTcpAddress(worker.primaryToWorker),
         transactions: formatTcpAddress(worker.transactions),
-        worker_to_worker: multiaddr.startsWith('/ip') ? formatTcpAddress(worker.workerToWorker) : multiaddr,
+        worker_to_worker: /^\/(?:ip[46]|dns)\//.test(multiaddr) ? formatTcpAddress(worker.workerToWorker) : multiaddr,
       }
       return [String(id), peerId === undefined ? entry : { ...entry, peer_id: peerId }]
     })

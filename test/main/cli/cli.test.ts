@@ -49,7 +49,7 @@ describe('command line', () => {
     [['local', '--ack-level', 'maybe']],
     [['local', 'extra']],
     [['client', '127.0.0.1:4003', '--size', '512']],
-    [['client', 'localhost:4003', '--size', '512', '--rate', '10']],
+    [['client', '10.0.0.256:4003', '--size', '512', '--rate', '10']],
     [['client', '127.0.0.1:4003', '--size', '8', '--rate', '10']],
     [['client', '127.0.0.1:4003', '--size', '8000000', '--rate', '100000000']],
     [['generate_keys']],
@@ -57,7 +57,7 @@ describe('command line', () => {
     [['run', '--committee', 'c', '--store', 's', 'worker', '--id', '0']],
     [['run', '--keys', 'k', '--committee', 'c', '--store', 's', 'worker']],
     [['run', '--keys', 'k', '--committee', 'c', '--store', 's', 'worker', '--id', '-1']],
-    [['run', '--keys', 'k', '--committee', 'c', '--store', 's', '--bind', 'example.org', 'worker', '--id', '0']],
+    [['run', '--keys', 'k', '--committee', 'c', '--store', 's', '--bind', 'example.org:4000', 'worker', '--id', '0']],
     [['run', '--keys', 'k', '--committee', 'c', '--store', 's', 'primary']],
   ])('a usage error is one line and exit code 2, and makes nothing: %j', (args) => {
     expectError(narval(...args), 2, 'ERR_USAGE')

@@ -20,6 +20,24 @@ function arrive(door: Admission, host: string, count: number, stage: Stage = 'si
 }
 const kept = (tickets: readonly Ticket[]): Ticket[] => tickets.filter(({ stage }) => stage !== 'left')
 
+describe('a member whose host is a name', () => {
+  const named = (): Admission =>
+    new Admission({ members: [{ index: 1, host: 'worker-1' }], strangerPlaces: 16, sourcePlaces: 8, timeoutMs: 5_000 })
+
+  test('has its places at the addresses of the name, and none at those that were its before', () => {
+    const door = named()
+    door.relist(1, ['10.0.0.1', 'fd00::1'])
+    const [first] = arrive(door, '10.0.0.1', 1)
+    const [second] = arrive(door, 'fd00::1', 1)
+    for (let i = 0; i < 40; i += 1) arrive(door, `192.0.2.${i}`, 1)
+    expect([first!.stage, second!.stage]).toEqual(['silent', 'silent'])
+    door.relist(1, ['10.0.0.2'])
+    const [moved] = arrive(door, '10.0.0.2', 1)
+    for (let i = 0; i < 40; i += 1) arrive(door, `198.51.100.${i}`, 1)
+    expect([first!.stage, second!.stage, moved!.stage]).toEqual(['left', 'left', 'silent'])
+  })
+})
+
 describe('places', () => {
   test.each<Stage>(['silent', 'handshake', 'hello'])(
     'of one source are its share, its newest connections: %s',

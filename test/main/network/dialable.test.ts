@@ -1,7 +1,8 @@
 /** Whom others can have us dial: a member by its hello, anybody near by an announcement. */
 import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { dialableOfHello, isDialableDiscovery } from '../../../src/main/network/dialable.js'
+import { NAME_ADDRESSES_PER_ATTEMPT } from '../../../src/main/names/limits.js'
+import { dialableOfHello, isDialableDiscovery, numericAddresses } from '../../../src/main/network/dialable.js'
 import { Dialer } from '../../../src/main/network/dialer.js'
 import {
   PEER_ADDRESSES_MAX,
@@ -12,7 +13,7 @@ import { PeerTable } from '../../../src/main/network/peer-table.js'
 import { parseCommittee } from '../../../src/shared/config/committee.js'
 import { localCommittee } from '../../../src/shared/config/committee-file.js'
 import { keysOf } from '../../../src/shared/config/keys.js'
-import { DIAL_BACKOFF_MAX_MS } from '../../../src/shared/constants.js'
+import { DIAL_BACKOFF_MAX_MS, DIAL_TIMEOUT_MS } from '../../../src/shared/constants.js'
 import { until } from '../../support/until.js'
 
 const ID = '12D3KooWFShmq7tubCxTEG3vfwb7ZHWWk1GF3LT9hcPGr18rjdfw'
@@ -83,6 +84,26 @@ test.each([
   expect(isDialableDiscovery(address, new Set(['peer.example', '127.0.0.5']))).toBe(isTried)
 })
 
+describe('the addresses of a name', () => {
+  const hosts = ['10.0.0.7', 'fd00::7', '127.0.0.1', '169.254.169.254']
+
+  test('are all tried at the committee file’s address, in the family that it asks for', () => {
+    expect(numericAddresses('/dns/w1/tcp/4000', hosts, true)).toEqual([
+      '/ip4/10.0.0.7/tcp/4000',
+      '/ip6/fd00::7/tcp/4000',
+      '/ip4/127.0.0.1/tcp/4000',
+      '/ip4/169.254.169.254/tcp/4000',
+    ])
+    expect(numericAddresses('/dns6/w1/tcp/4000/p2p/X', hosts, true)).toEqual(['/ip6/fd00::7/tcp/4000/p2p/X'])
+    expect(numericAddresses('/ip4/10.0.0.9/tcp/1', ['10.0.0.9'], true)).toEqual(['/ip4/10.0.0.9/tcp/1'])
+  })
+
+  test('at a port that a peer names are not those of this machine or its link, unless the name says so', () => {
+    expect(numericAddresses('/dns4/w1/tcp/80', hosts, false)).toEqual(['/ip4/10.0.0.7/tcp/80'])
+    expect(numericAddresses('/dns4/localhost/tcp/80', ['127.0.0.1'], false)).toEqual(['/ip4/127.0.0.1/tcp/80'])
+  })
+})
+
 describe('the dialler', () => {
   const keys = [1, 2].map((byte) => keysOf(new Uint8Array(32).fill(byte)))
   const peerOfTwo = () => {
@@ -109,6 +130,30 @@ describe('the dialler', () => {
       expect(address === peer.address).toBe(i % (1 + PEER_ADDRESSES_PER_ATTEMPT) === 0)
     }
     expect(new Set(dialled).size).toBe(5)
+  })
+
+  test('asks about a name at each attempt, and tries all of its addresses, a few in each', async () => {
+    const peer = peerOfTwo()
+    const dialled: { address: string; timeoutMs: number }[] = []
+    let generation = 0
+    const dialer = new Dialer({
+      dial: async (_, address, timeoutMs) => dialled.push({ address, timeoutMs }) < 0,
+      resolve: async () => {
+        generation += 1
+        return generation === 1 ? ['old'] : ['a', 'b', 'c', 'd', 'e', 'f']
+      },
+      defersTo: () => false,
+      discovered: () => [],
+      nowMs: () => 0,
+      random: () => 0.5,
+      pause: () => turn(),
+    })
+    dialer.start([peer])
+    await until('some attempts', () => dialled.length >= 9)
+    dialer.close()
+    expect(dialled.slice(0, 1)).toEqual([{ address: 'old', timeoutMs: DIAL_TIMEOUT_MS }])
+    expect(new Set(dialled.slice(1, 9).map(({ address }) => address)).size).toBe(6)
+    expect(dialled[1]!.timeoutMs).toBe(DIAL_TIMEOUT_MS / NAME_ADDRESSES_PER_ATTEMPT)
   })
 
   test('waits longer and longer for a peer that takes each connection and closes it', async () => {

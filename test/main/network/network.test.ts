@@ -3,6 +3,7 @@ import type { Connection } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { afterEach, expect, test } from 'vitest'
 import { freePorts } from '../../../src/main/local/ports.js'
+import { HostNames } from '../../../src/main/names/host-names.js'
 import { Admission } from '../../../src/main/network/admission.js'
 import { Gate } from '../../../src/main/network/gate.js'
 import { createLibp2pNode } from '../../../src/main/network/libp2p-node.js'
@@ -32,7 +33,7 @@ const allKeys = [1, 2, 3, 4]
   .sort((a, b) => Buffer.compare(a.publicKey, b.publicKey))
 
 /** A network of the authority with this index, and what happened to it. */
-async function networkOf(ownIndex: number, committee: ReturnType<typeof parseCommittee>) {
+async function networkOf(ownIndex: number, committee: ReturnType<typeof parseCommittee>, names = new HostNames()) {
   const keys = allKeys[ownIndex]!
   const own = committee.worker(ownIndex, 0).workerToWorker
   const peers = new PeerTable(committee, ownIndex, 0)
@@ -60,6 +61,7 @@ async function networkOf(ownIndex: number, committee: ReturnType<typeof parseCom
     {
       node,
       listen,
+      names,
       peers,
       log: { error() {}, warn() {}, info() {}, debug() {}, trace() {} },
       ownKey: keys.publicKey,
@@ -174,4 +176,38 @@ test('two that dial each other at once end with a verified connection, and lose 
   expect(theirs.connections).toHaveLength(0)
   await until('the other has noticed', () => ours.connections.every(({ status }) => status === 'open'))
   await until('they are connected again', () => theirs.connections.length > 0 && ours.connections.length > 0)
+})
+
+test('a peer that the committee file names is found where the name leads now, and while the resolver hangs', async () => {
+  const file = localCommittee(
+    allKeys.map(({ name }) => name),
+    1,
+    await freePorts(20),
+  )
+  const entry = file.authorities[allKeys[3]!.name]!.workers['0']! as { worker_to_worker: string }
+  entry.worker_to_worker = entry.worker_to_worker.replace('127.0.0.1', 'worker-3')
+  const committee = parseCommittee(file, 'test')
+  const { port } = committee.worker(3, 0).workerToWorker
+  // Its container has this address no more, and nobody listens there.
+  let answer = async (): Promise<readonly string[]> => ['127.0.0.77']
+  let asked = 0
+  const names = new HostNames({
+    lookup: (name) => {
+      if (name === 'worker-3') asked += 1
+      return answer()
+    },
+  })
+  const { peers } = await networkOf(0, committee, names)
+  const peer = await Libp2pPeer.start({ keys: allKeys[3]!, committee, port }, new Uint8Array(32))
+  await until('the name was asked about', () => asked >= 2)
+  expect(peers.at(3)!.connections).toHaveLength(0)
+  answer = async () => ['127.0.0.78', '127.0.0.1']
+  await until('the peer is found', () => peers.at(3)!.connections.length === 1)
+
+  answer = () => new Promise(() => {})
+  await peer.stop()
+  await until('the peer is lost', () => peers.at(3)!.connections.length === 0)
+  const again = await Libp2pPeer.start({ keys: allKeys[3]!, committee, port }, new Uint8Array(32))
+  closers.push(() => again.stop())
+  await until('the peer is found where it was', () => peers.at(3)!.connections.length === 1)
 })

@@ -95,6 +95,8 @@ describe('a committee file', () => {
     file.authorities[first].workers['1'].peer_id = PEER_ID
     file.authorities[first].workers['0'].worker_to_worker = `/dns4/Worker.example.org/tcp/4100/p2p/${OTHER_PEER_ID}`
     file.authorities[first].workers['0'].transactions = '[fd00:0::7]:4101'
+    file.authorities[first].workers['1'].worker_to_worker = 'Worker-1:4102'
+    file.authorities[first].primary.worker_to_primary = 'primary.example.org:4103'
     const committee = parseCommittee(file, 'test')
     expect(parseCommittee(JSON.parse(formatCommittee(committeeFileOf(committee))), 'test')).toEqual(committee)
   })
@@ -199,10 +201,22 @@ describe('what is wrong in a committee file is refused with its path', () => {
       `${at}.workers: 257 workers, at most 256`,
     ],
     [
-      'a host name',
-      (a) => (a.primary.worker_to_primary = 'localhost:4001'),
-      `${at}.primary.worker_to_primary: expected a numeric ip:port, as 10.0.0.7:4000 or [fd00::7]:4000, found "localhost:4001"`,
+      'a name without a port',
+      (a) => (a.primary.worker_to_primary = 'localhost'),
+      `${at}.primary.worker_to_primary: expected host:port, as 10.0.0.7:4000, [fd00::7]:4000 or worker-2.example.org:4000, found "localhost"`,
     ],
+    ['a name that a resolver may take for IPv4', (a) => (a.workers['0'].transactions = '10.1:4000'), 'transactions'],
+    ['the same in hexadecimal', (a) => (a.workers['0'].transactions = 'host.0x7f:4000'), 'transactions'],
+    [
+      'the same in a multiaddr',
+      (a) => (a.workers['0'].worker_to_worker = '/dns4/10.0.0.256/tcp/1'),
+      'worker_to_worker',
+    ],
+    ['a name that is not in ASCII', (a) => (a.workers['0'].transactions = 'wörker:4000'), 'transactions'],
+    ['a name with an empty part', (a) => (a.workers['0'].transactions = 'a..b:4000'), 'transactions'],
+    ['a name that looks like a flag', (a) => (a.workers['0'].transactions = '-v:4000'), 'transactions'],
+    ['a name in brackets', (a) => (a.workers['0'].transactions = '[localhost]:4000'), 'transactions'],
+    ['a name of 254 characters', (a) => (a.workers['0'].transactions = `${'abc.'.repeat(63)}ab:1`), 'transactions'],
     ['port 0', (a) => (a.workers['0'].transactions = '127.0.0.1:0'), `${at}.workers.0.transactions`],
     ['port 65536', (a) => (a.workers['0'].transactions = '127.0.0.1:65536'), `${at}.workers.0.transactions`],
     ['no port', (a) => (a.workers['0'].transactions = '127.0.0.1'), `${at}.workers.0.transactions`],
@@ -311,6 +325,8 @@ describe('the committee digest', () => {
     const same = digestOf((file) => {
       file.authorities[first].workers['0'].transactions = '10.0.0.1:9'
       file.authorities[first].workers['0'].peer_id = PEER_ID
+      file.authorities[first].workers['1'].worker_to_worker = 'worker-1.example.org:4000'
+      file.authorities[first].primary.worker_to_primary = 'primary:4000'
     })
     expect(same).toBe(original)
   })
@@ -322,6 +338,9 @@ describe('addresses', () => {
     ['[FD00:0::7]:4000', { multiaddr: '/ip6/fd00::7/tcp/4000', host: 'fd00::7', port: 4000 }],
     ['/ip4/10.0.0.7/tcp/1', { multiaddr: '/ip4/10.0.0.7/tcp/1', host: '10.0.0.7', port: 1 }],
     ['/ip6/::1/tcp/65535', { multiaddr: '/ip6/::1/tcp/65535', host: '::1', port: 65535 }],
+    ['LocalHost:7000', { multiaddr: '/dns/localhost/tcp/7000', host: 'localhost', port: 7000 }],
+    ['worker_2.example:4001', { multiaddr: '/dns/worker_2.example/tcp/4001', host: 'worker_2.example', port: 4001 }],
+    ['[::1]:7000', { multiaddr: '/ip6/::1/tcp/7000', host: '::1', port: 7000 }],
     [
       `/dns4/W1.example.org/tcp/4000/p2p/${PEER_ID}`,
       { multiaddr: '/dns4/w1.example.org/tcp/4000', host: 'w1.example.org', port: 4000, peerId: PEER_ID },

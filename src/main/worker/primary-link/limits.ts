@@ -51,6 +51,9 @@ export const PRIMARY_RETRANSMITS_MIN = 3
 
 assert(PRIMARY_UNREAD_MAX + PRIMARY_RESEND_MAX <= PRIMARY_QUEUE_MAX / 2, 'what is sent again fits beside what waits')
 
+/** One of several addresses of the primary's name has this long to answer before the next is tried, in ms. */
+export const PRIMARY_ADDRESS_TIMEOUT_MS = 1_000
+
 // --- The port for the primary's messages -------------------------------------------------------------------------------
 
 /** Connections from our own primary's address: the primary's, and what else runs on its machine. */

@@ -3,6 +3,7 @@ import assert from 'node:assert'
 import { formatTcpAddress } from '../../../shared/config/address.js'
 import type { Committee } from '../../../shared/config/committee.js'
 import type { Logger } from '../../lib/log.js'
+import type { HostNames } from '../../names/host-names.js'
 import { PrimaryConnector } from './primary-connector.js'
 import type { PrimaryHandlers } from './primary-inbox.js'
 import type { PrimaryLink, PrimaryLinkHandlers, PrimaryReport } from './primary-link.js'
@@ -15,7 +16,12 @@ export interface TcpPrimaryOptions {
   /** Our authority's. */
   readonly keys: { readonly publicKey: Uint8Array }
   readonly workerId: number
+}
+
+export interface TcpPrimaryDependencies {
   readonly log: Logger
+  /** What the names of the committee file stand for. */
+  readonly names: HostNames
 }
 
 /**
@@ -24,19 +30,20 @@ export interface TcpPrimaryOptions {
  * Errors: `ERR_ADDRESS_IN_USE`, `ERR_ADDRESS_UNAVAILABLE`; nothing is left running then.
  */
 export async function openTcpPrimary(
-  { bind, committee, keys, workerId, log }: TcpPrimaryOptions,
+  { bind, committee, keys, workerId }: TcpPrimaryOptions,
+  { log, names }: TcpPrimaryDependencies,
   handlers: PrimaryLinkHandlers & PrimaryHandlers,
 ): Promise<PrimaryLink> {
   const ownIndex = committee.indexOf(keys.publicKey)
   assert(ownIndex !== -1, 'our authority is in the committee')
   const { port } = committee.worker(ownIndex, workerId).primaryToWorker
-  const listener = new PrimaryListener({ committee, ownIndex, address: { host: bind, port } }, {}, handlers)
+  const listener = new PrimaryListener({ committee, ownIndex, address: { host: bind, port } }, { names }, handlers)
   await listener.listen()
   const address = committee.primary(ownIndex).workerToPrimary
   log.info(
     `Listening for the primary on ${formatTcpAddress({ host: bind, port })}; reports go to ${formatTcpAddress(address)}`,
   )
-  const connector = new PrimaryConnector({ address, workerId }, { logger: log }, handlers)
+  const connector = new PrimaryConnector({ address, workerId }, { logger: log, lookup: names.lookup }, handlers)
   connector.start()
   return new TcpPrimary(connector, listener)
 }

@@ -21,7 +21,7 @@
  *
  * Source: asonnino/narwhal worker/src/primary_connector.rs, which sends once and never again.
  */
-import { connect, type Socket } from 'node:net'
+import { connect, type LookupFunction, type Socket } from 'node:net'
 import { formatTcpAddress, type TcpAddress } from '../../../shared/config/address.js'
 import {
   PRIMARY_CONNECT_TIMEOUT_MS,
@@ -38,6 +38,7 @@ import {
   PRIMARY_ACK_POLL_MS,
   PRIMARY_ACK_POLL_MS_MAX,
   PRIMARY_ACK_POLL_SHARE,
+  PRIMARY_ADDRESS_TIMEOUT_MS,
   PRIMARY_CLOSE_GRACE_MS,
   PRIMARY_RETRANSMITS_MIN,
   PRIMARY_SILENCE_MS,
@@ -60,6 +61,8 @@ export interface PrimaryConnectorOptions {
 
 export interface PrimaryConnectorDependencies {
   readonly logger: Logger
+  /** Finds the addresses of a name, anew at each attempt; the system's resolver if not given. */
+  readonly lookup?: LookupFunction
   /** A clock that does not go back; `performance.now` if not given. */
   readonly nowMs?: () => number
   /** What the primary has not read of a connection; the kernel is asked if not given. */
@@ -69,6 +72,7 @@ export interface PrimaryConnectorDependencies {
 export class PrimaryConnector implements PrimaryLink {
   private readonly options: PrimaryConnectorOptions
   private readonly logger: Logger
+  private readonly lookup: LookupFunction | undefined
   private readonly nowMs: () => number
   private readonly handlers: PrimaryLinkHandlers
   private readonly queue: ReportQueue
@@ -100,6 +104,7 @@ export class PrimaryConnector implements PrimaryLink {
   ) {
     this.options = options
     this.logger = dependencies.logger
+    this.lookup = dependencies.lookup
     this.nowMs = dependencies.nowMs ?? (() => performance.now())
     this.unreadOf = dependencies.unreadOf ?? unreadOf
     this.handlers = handlers
@@ -160,7 +165,15 @@ export class PrimaryConnector implements PrimaryLink {
 
   private dial(): void {
     const { host, port } = this.options.address
-    const socket = connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS })
+    const socket = connect({
+      host,
+      port,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_MS,
+      autoSelectFamilyAttemptTimeout: PRIMARY_ADDRESS_TIMEOUT_MS,
+      ...(this.lookup && { lookup: this.lookup }),
+    })
     let reason = 'it closed the connection'
     this.socket = socket
     this.isAckKnown = undefined

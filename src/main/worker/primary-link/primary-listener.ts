@@ -19,6 +19,8 @@ import {
 import { listenError, NarvalError } from '../../../shared/errors.js'
 import { FrameReader } from '../../../shared/wire/reference-frame.js'
 import { sourceOf } from '../../../shared/wire/source-address.js'
+import { HostNames } from '../../names/host-names.js'
+import { PrimaryHosts } from './primary-hosts.js'
 import {
   type PrimaryHandlers,
   PrimaryInbox,
@@ -27,7 +29,7 @@ import {
   type PrimarySender,
 } from './primary-inbox.js'
 import { PrimaryPlaces } from './primary-places.js'
-import { normalHost, otherPrimaryHosts, primaryHosts } from './primary-trust.js'
+import { normalHost } from './primary-trust.js'
 
 const KEEP_ALIVE_MS = 30_000
 
@@ -38,21 +40,24 @@ export interface PrimaryListenerOptions extends PrimaryInboxOptions {
   readonly frameStallMs?: number
 }
 
+export interface PrimaryListenerDependencies extends PrimaryInboxDependencies {
+  /** What the names of the committee file stand for. */
+  readonly names?: HostNames
+}
+
 export class PrimaryListener {
   private readonly options: PrimaryListenerOptions
   private readonly inbox: PrimaryInbox
   private readonly server: Server
-  private readonly ownHosts: ReadonlySet<string>
-  private readonly otherHosts: ReadonlySet<string>
+  private readonly hosts: PrimaryHosts
   private readonly places = new PrimaryPlaces<Socket>()
   private readonly senders = new Map<Socket, PrimarySender>()
   private closed = false
 
-  constructor(options: PrimaryListenerOptions, dependencies: PrimaryInboxDependencies, handlers: PrimaryHandlers) {
+  constructor(options: PrimaryListenerOptions, dependencies: PrimaryListenerDependencies, handlers: PrimaryHandlers) {
     this.options = options
     this.inbox = new PrimaryInbox(options, dependencies, handlers)
-    this.ownHosts = primaryHosts(options.committee, options.ownIndex)
-    this.otherHosts = otherPrimaryHosts(options.committee, options.ownIndex)
+    this.hosts = new PrimaryHosts(options.committee, options.ownIndex, dependencies.names ?? new HostNames())
     this.server = createServer({ keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, (socket) =>
       this.accept(socket),
     )
@@ -95,26 +100,38 @@ export class PrimaryListener {
       socket.destroy()
       return
     }
-    const sender = this.senderOf(remoteAddress, socket.remotePort)
-    const { isOwnPrimary, isStranger, source } = sender
-    const evicted = this.places.enter(
-      socket,
-      source,
-      isOwnPrimary ? 'own-primary' : isStranger ? 'stranger' : 'primary',
-    )
-    if (evicted !== undefined) this.evict(evicted)
-    this.senders.set(socket, sender)
     socket.on('close', () => {
       this.places.leave(socket)
       this.senders.delete(socket)
     })
-    this.read(socket, sender)
+    const sender = this.place(socket, remoteAddress)
+    if (!this.hosts.mayBeOwn(normalHost(remoteAddress))) this.read(socket, sender)
+    else void this.readWhenKnown(socket, remoteAddress)
+  }
+
+  /** It is not read before the names that it may belong to were asked about, which takes NAME_WAIT_MS at most. */
+  private async readWhenKnown(socket: Socket, remoteAddress: string): Promise<void> {
+    await this.hosts.askAgain()
+    if (socket.destroyed || !this.senders.has(socket)) return
+    this.places.leave(socket)
+    this.read(socket, this.place(socket, remoteAddress))
+  }
+
+  /** Gives it a place by who it is as far as we know now. */
+  private place(socket: Socket, remoteAddress: string): PrimarySender {
+    const sender = this.senderOf(remoteAddress, socket.remotePort)
+    const { isOwnPrimary, isStranger, source } = sender
+    const sourceClass = isOwnPrimary ? 'own-primary' : isStranger ? 'stranger' : 'primary'
+    const evicted = this.places.enter(socket, source, sourceClass)
+    if (evicted !== undefined) this.evict(evicted)
+    this.senders.set(socket, sender)
+    return sender
   }
 
   private senderOf(remoteAddress: string, port: number | undefined): PrimarySender {
     const host = normalHost(remoteAddress)
-    const isOwnPrimary = this.ownHosts.has(host)
-    const isStranger = !isOwnPrimary && !this.otherHosts.has(host)
+    const isOwnPrimary = this.hosts.isOwn(host)
+    const isStranger = !isOwnPrimary && !this.hosts.isOther(host)
     // Strangers that choose among the addresses of one network are one source; a primary has the address that is its own.
     return { from: `${host}:${port}`, source: isStranger ? sourceOf(remoteAddress) : host, isOwnPrimary, isStranger }
   }

@@ -36,7 +36,9 @@ export class PrimaryPlaces<C> {
   }
 
   /** A connection of this source has come. Returns the one that leaves for it, which has no place any more. */
-  enter(connection: C, name: string, sourceClass: SourceClass): C | undefined {
+  enter(connection: C, host: string, sourceClass: SourceClass): C | undefined {
+    // By class too: an address that was a stranger's may be a primary's now, and must not be counted with it.
+    const name = `${sourceClass} ${host}`
     const source = this.sources.get(name) ?? {
       name,
       isStranger: sourceClass === 'stranger',

@@ -56,13 +56,13 @@ export function judge(request: PrimaryRequest, fromOwnPrimary: boolean, ownIndex
   return { accepted: true, isRateLimited: !fromOwnPrimary }
 }
 
-/** The IP addresses that an authority's primary sends from, as far as the committee file says. */
+/** The hosts that an authority's primary sends from, addresses or names, as far as the committee file says. */
 export function primaryHosts(committee: Committee, index: number): ReadonlySet<string> {
   const { workerToPrimary, primaryToPrimary } = committee.primary(index)
   return new Set([workerToPrimary.host, primaryToPrimary.host].map(normalHost))
 }
 
-/** The IP addresses that the other authorities' primaries send from, as far as the committee file says. */
+/** The same of the other authorities' primaries. */
 export function otherPrimaryHosts(committee: Committee, ownIndex: number): ReadonlySet<string> {
   const hosts = new Set<string>()
   for (let index = 0; index < committee.size; index += 1) {

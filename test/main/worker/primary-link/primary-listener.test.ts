@@ -1,6 +1,8 @@
 import { connect, createServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test, vi } from 'vitest'
+import { HostNames } from '../../../../src/main/names/host-names.js'
+import { NAME_FRESH_MS } from '../../../../src/main/names/limits.js'
 import {
   OWN_PRIMARY_CONNECTIONS_MAX,
   SOURCE_CONNECTIONS_MAX,
@@ -66,11 +68,11 @@ function recorder() {
 }
 
 /** A listener on a free port; our primary's address is 127.0.0.1. */
-async function listen(options: Partial<PrimaryListenerOptions> = {}) {
+async function listen(options: Partial<PrimaryListenerOptions> = {}, more: { names?: HostNames } = {}) {
   const record = recorder()
   const listener = new PrimaryListener(
     { committee, ownIndex: OWN, address: { host: '0.0.0.0', port: 0 }, ...options },
-    { nowMs: () => 0 },
+    { nowMs: () => 0, ...more },
     record.handlers,
   )
   await listener.listen()
@@ -466,4 +468,54 @@ test('trust: one address has one text, and our primary is known by both of its a
     workerToPrimary: { host: 'fd00::1', port: 2 },
   }
   expect([...primaryHosts(new Committee([{ ...authority, primary }]), 0)].sort()).toEqual(['10.0.0.1', 'fd00::1'])
+})
+
+test('a primary that is named is believed at the address that the name has now, also when it has just moved', async () => {
+  let answer: readonly string[] | string = ['127.0.0.5']
+  const names = new HostNames({
+    lookup: async () => {
+      if (typeof answer === 'string') throw Object.assign(new Error(answer), { code: answer })
+      return answer
+    },
+  })
+  onTestFinished(() => names.close())
+  const members = committee.authorities.map((authority, index) =>
+    index === OWN
+      ? {
+          ...authority,
+          primary: {
+            workerToPrimary: { host: 'primary-1', port: 4001 },
+            primaryToPrimary: { host: 'primary-1', port: 4000 },
+          },
+        }
+      : authority,
+  )
+  const { listener, rounds, reasons } = await listen({ committee: new Committee(members) }, { names })
+  const say = async (address: string, round: bigint): Promise<Sender> => {
+    const sender = await dial(listener, address)
+    sender.socket.write(cleanup(round))
+    return sender
+  }
+  await say('127.0.0.5', 1n)
+  await until(() => rounds.length === 1)
+  // Its container was started again somewhere else: the first connection from there says so.
+  answer = ['127.0.0.6']
+  await sleep(NAME_FRESH_MS)
+  await say('127.0.0.6', 2n)
+  await until(() => rounds.length === 2)
+  const old = await say('127.0.0.5', 3n)
+  await until(() => old.closed())
+  expect(rounds).toEqual([1n, 2n])
+  // The resolver is down: what was last known holds. It knows no such name: nobody is believed.
+  answer = 'EAI_AGAIN'
+  await sleep(NAME_FRESH_MS)
+  await say('127.0.0.6', 4n)
+  await until(() => rounds.length === 3)
+  answer = 'ENOTFOUND'
+  const stranger = await say('127.0.0.9', 5n)
+  await until(() => stranger.closed())
+  const gone = await say('127.0.0.6', 6n)
+  await until(() => gone.closed())
+  expect(rounds).toEqual([1n, 2n, 4n])
+  expect(reasons()).toEqual(['cleanup-foreign', 'cleanup-foreign', 'cleanup-foreign'])
 })

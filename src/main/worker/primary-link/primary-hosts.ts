@@ -1,0 +1,66 @@
+/**
+ * Which addresses are a primary's, where the committee file may name it. A name counts with the addresses that it has now
+ * (`HostNames.trusted`): those of a container that is gone are not trusted once the resolver says so.
+ */
+import { isIP } from 'node:net'
+import type { Committee } from '../../../shared/config/committee.js'
+import { groupsOf } from '../../../shared/wire/source-address.js'
+import type { HostNames } from '../../names/host-names.js'
+import { normalHost, otherPrimaryHosts, primaryHosts } from './primary-trust.js'
+
+export class PrimaryHosts {
+  private readonly names: HostNames
+  private readonly ownNames: readonly string[]
+  private own: ReadonlySet<string> = new Set()
+  private others: ReadonlySet<string> = new Set()
+
+  constructor(committee: Committee, ownIndex: number, names: HostNames) {
+    this.names = names
+    const own = primaryHosts(committee, ownIndex)
+    const others = otherPrimaryHosts(committee, ownIndex)
+    this.ownNames = [...own].filter((host) => isIP(host) === 0)
+    const update = (): void => {
+      this.own = this.addressesOf(own)
+      this.others = this.addressesOf(others)
+    }
+    update()
+    names.watch([...own, ...others], update)
+  }
+
+  isOwn(host: string): boolean {
+    return this.own.has(host)
+  }
+
+  isOther(host: string): boolean {
+    return this.others.has(host)
+  }
+
+  /**
+   * Whether our primary may be at this address although we do not know it: it has a name, and may have moved. Then
+   * `askAgain` asks where it is now, and resolves soon.
+   */
+  mayBeOwn(host: string): boolean {
+    return this.ownNames.length > 0 && !this.isOwn(host)
+  }
+
+  async askAgain(): Promise<void> {
+    await Promise.all(this.ownNames.map((name) => this.names.resolve(name)))
+  }
+
+  private addressesOf(hosts: ReadonlySet<string>): ReadonlySet<string> {
+    const addresses = new Set<string>()
+    for (const host of hosts) {
+      for (const address of this.names.trusted(host)) addresses.add(normalHost(address))
+      // A name of this machine may have any of its own addresses, and connections come from another: Debian's
+      // `/etc/hosts` gives the machine's name 127.0.1.1.
+      if (isIP(host) !== 0 || !this.names.trusted(host).some(isLoopback)) continue
+      for (const address of ['127.0.0.1', '::1']) addresses.add(address)
+    }
+    return addresses
+  }
+}
+
+function isLoopback(address: string): boolean {
+  if (isIP(address) === 4) return address.startsWith('127.')
+  return groupsOf(address).every((group, index) => group === (index === 7 ? 1 : 0))
+}
