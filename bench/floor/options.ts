@@ -1,5 +1,5 @@
 /** What a floor is asked to do. */
-import { LOCAL_RETENTION_ROUNDS, LOCAL_ROUND_MS } from '../../src/shared/constants.js'
+import { LOCAL_RETENTION_ROUNDS, LOCAL_ROUND_MS } from '../../src/main/local/limits.js'
 
 /**
  * - `plain`: the bytes' whole way, over bare sockets: no libp2p, no rings, one thread.

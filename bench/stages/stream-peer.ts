@@ -6,8 +6,9 @@ import 'core-js/actual/promise/with-resolvers.js'
 import type { Libp2p, Stream } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2pNode } from '../../src/main/network/libp2p-node.js'
+import { DRAIN_WATCHDOG_MS } from '../../src/main/worker/dissemination/limits.js'
 import { GcRelief } from '../../src/main/worker/gc-relief.js'
-import { ACK_BYTES, DRAIN_WATCHDOG_MS } from '../../src/shared/constants.js'
+import { ACK_BYTES } from '../../src/shared/constants.js'
 import { BATCH_BYTES } from '../lib/stage.js'
 
 export type StreamPeerRequest =

@@ -4,7 +4,7 @@ import { Decipherer, Encipherer } from '../../bench/floor/cipher.js'
 import { Dissemination, type OwnBatch } from '../../bench/floor/dissemination.js'
 import { retainBytesFor, wireBytesPerS } from '../../bench/floor/options.js'
 import { transactionBytesOf } from '../../bench/floor/result.js'
-import { LOCAL_GC_DEPTH_ROUNDS, LOCAL_ROUND_MS } from '../../src/shared/constants.js'
+import { LOCAL_GC_DEPTH_ROUNDS, LOCAL_ROUND_MS } from '../../src/main/local/limits.js'
 
 /** What comes out of a decipherer, one entry for each batch. */
 function decipherTo(batches: Buffer[]): Decipherer {

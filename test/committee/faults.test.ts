@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
-import { IN_FLIGHT_MIN, SEALED_AHEAD } from '../../src/shared/constants.js'
+import { IN_FLIGHT_MIN } from '../../src/main/worker/dissemination/limits.js'
+import { SEALED_AHEAD } from '../../src/main/worker/limits.js'
 import { digestBytes, type TestNode, testCommittee, until } from '../support/committee.js'
 import { numbersIn } from '../support/stores.js'
 

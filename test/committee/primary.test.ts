@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { PRIMARY_QUEUE_MAX } from '../../src/shared/constants.js'
+import { PRIMARY_QUEUE_MAX } from '../../src/main/worker/primary-link/limits.js'
 import { digestBytes, testCommittee, until } from '../support/committee.js'
 import { numbersIn } from '../support/stores.js'
 

@@ -2,7 +2,7 @@
 
 import type { Connection } from '@libp2p/interface'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
-import { IN_FLIGHT_MIN, IN_FLIGHT_SLOTS_SHARE } from '../../src/shared/constants.js'
+import { IN_FLIGHT_MIN, IN_FLIGHT_SLOTS_SHARE } from '../../src/main/worker/dissemination/limits.js'
 import type { AckVerdict } from '../../src/shared/memory/dialogue/quorum-waiter.js'
 import type { PeerRefusal } from '../../src/shared/refusals.js'
 import { FRAME_TYPES } from '../../src/shared/wire/frames.js'

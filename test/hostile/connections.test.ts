@@ -2,7 +2,7 @@
 import { connect } from 'node:net'
 import type { Connection } from '@libp2p/interface'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { CONNECTIONS_PER_AUTHORITY_MAX } from '../../src/shared/constants.js'
+import { CONNECTIONS_PER_AUTHORITY_MAX } from '../../src/main/network/limits.js'
 import { FRAME_TYPES } from '../../src/shared/wire/frames.js'
 import type { Libp2pPeer } from '../support/libp2p-peer.js'
 import { frame } from '../support/raw-stream.js'

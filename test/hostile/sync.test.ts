@@ -3,13 +3,8 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import { Packr } from 'msgpackr'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import {
-  BATCH_HEADER_BYTES,
-  REQUEST_BYTES_MAX,
-  REQUEST_DIGESTS_MAX,
-  REQUESTS_OPEN_MAX,
-  SYNC_SLOTS_PER_PEER,
-} from '../../src/shared/constants.js'
+import { REQUEST_BYTES_MAX, REQUESTS_OPEN_MAX } from '../../src/main/worker/sync/limits.js'
+import { BATCH_HEADER_BYTES, REQUEST_DIGESTS_MAX, SYNC_SLOTS_PER_PEER } from '../../src/shared/constants.js'
 import type { InboundStatus } from '../../src/shared/memory/dialogue/processor.js'
 import type { PeerRefusal } from '../../src/shared/refusals.js'
 import { FRAME_TYPES } from '../../src/shared/wire/frames.js'

@@ -1,9 +1,9 @@
 import type { TcpAddress } from '../../shared/config/address.js'
-import { CLIENT_BURST_BYTES_MAX } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
 import { createLogger } from '../lib/log.js'
 import { watchParent } from '../lib/parent.js'
 import { burstBytesMax } from '../local/load/burst.js'
+import { CLIENT_BURST_BYTES_MAX } from '../local/load/limits.js'
 import { runLoadClient } from '../local/load/load-client.js'
 
 /** The flags of `client`. */

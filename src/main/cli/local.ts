@@ -1,8 +1,9 @@
 import { defaultParameters } from '../../shared/config/parameters.js'
-import { CLIENT_BURST_BYTES_MAX, LOCAL_WORKERS_MAX } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
 import { transactionBytesMax } from '../../shared/wire/batch.js'
+import { LOCAL_WORKERS_MAX } from '../local/limits.js'
 import { burstBytesMax } from '../local/load/burst.js'
+import { CLIENT_BURST_BYTES_MAX } from '../local/load/limits.js'
 import { runLocal } from '../local/local.js'
 import { clientRate, type LocalOptions } from '../local/options.js'
 

@@ -7,7 +7,8 @@
 // libp2p calls Promise.withResolvers, which Node 20 lacks: before everything else.
 import 'core-js/actual/promise/with-resolvers.js'
 import { Command, CommanderError, Option } from 'commander'
-import { BATCH_SIZE_MAX, COMMITTEE_SIZE_MAX, WORKER_ID_MAX, WORKERS_PER_AUTHORITY_MAX } from '../../shared/constants.js'
+import { WORKERS_PER_AUTHORITY_MAX } from '../../shared/config/limits.js'
+import { BATCH_SIZE_MAX, COMMITTEE_SIZE_MAX, WORKER_ID_MAX } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
 import { CLIENT_TRANSACTION_BYTES_MIN } from '../../shared/wire/client-transaction.js'
 import { levelOfVerbosity } from '../lib/log.js'

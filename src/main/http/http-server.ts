@@ -12,13 +12,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { TcpAddress } from '../../shared/config/address.js'
-import {
-  METRICS_CONNECTIONS_MAX,
-  METRICS_HEADER_BYTES_MAX,
-  METRICS_REQUEST_TIMEOUT_MS,
-} from '../../shared/constants.js'
 import { listenError } from '../../shared/errors.js'
 import { type Health, healthJson } from '../metrics/health.js'
+import { METRICS_CONNECTIONS_MAX, METRICS_HEADER_BYTES_MAX, METRICS_REQUEST_TIMEOUT_MS } from './limits.js'
 
 export interface MetricsServerOptions {
   readonly host: string

@@ -7,7 +7,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, renameSync, writeSync } from 'node:fs'
-import { LOCAL_LOG_BYTES_MAX, LOCAL_LOG_TAIL_LINES } from '../../shared/constants.js'
+import { LOCAL_LOG_BYTES_MAX, LOCAL_LOG_TAIL_LINES } from './limits.js'
 import { LineSplitter } from './log-lines.js'
 
 export interface ChildOptions {

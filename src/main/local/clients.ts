@@ -1,10 +1,10 @@
 /** The load of a run: one client process for each node. */
 import { formatTcpAddress } from '../../shared/config/address.js'
-import { LOCAL_STOP_DEADLINE_MS } from '../../shared/constants.js'
 import { aborted, sleep } from '../lib/sleep.js'
 import type { Child } from './child.js'
 import type { LocalCommittee } from './committee-files.js'
 import type { Family } from './family.js'
+import { LOCAL_STOP_DEADLINE_MS } from './limits.js'
 import { isRoutine, type LogEvent, parseLogLine } from './log-lines.js'
 import { NODE_FILE } from './nodes.js'
 import { clientRate, type LocalOptions, startedWorkers, type WorkerName } from './options.js'

@@ -4,7 +4,7 @@ import { type Committee, parseCommittee } from '../../shared/config/committee.js
 import { formatCommittee, localCommittee } from '../../shared/config/committee-file.js'
 import { generateKeys, writeKeys } from '../../shared/config/keys.js'
 import { defaultParameters, formatParameters, type Parameters } from '../../shared/config/parameters.js'
-import { LOCAL_GC_DEPTH_ROUNDS, LOCAL_RETENTION_ROUNDS } from '../../shared/constants.js'
+import { LOCAL_GC_DEPTH_ROUNDS, LOCAL_RETENTION_ROUNDS } from './limits.js'
 import type { LocalOptions, WorkerName } from './options.js'
 import { freePorts } from './ports.js'
 import type { Workspace } from './workspace.js'

@@ -2,10 +2,11 @@
  * The processes of a run. One that ends when it was not asked to ends the run: whoever waits for something waits with
  * `orTrouble`, and is told.
  */
-import { LOCAL_BLAME_MS } from '../../shared/constants.js'
+
 import { NarvalError } from '../../shared/errors.js'
 import { sleep } from '../lib/sleep.js'
 import { Child, type ChildExit, type ChildOptions, describeExit } from './child.js'
+import { LOCAL_BLAME_MS } from './limits.js'
 
 export class Family {
   private readonly children: Child[] = []

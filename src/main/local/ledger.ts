@@ -5,8 +5,9 @@
  * A batch counts as certified when its `OurBatch` has arrived, once, however often it is reported. What is remembered
  * is bounded by what is in flight and, for late lines, by `LOCAL_CERTIFIED_REMEMBERED`.
  */
-import { LOCAL_CERTIFIED_REMEMBERED } from '../../shared/constants.js'
+
 import { Latencies } from './latencies.js'
+import { LOCAL_CERTIFIED_REMEMBERED } from './limits.js'
 
 interface Batch {
   bytes: number | undefined

@@ -4,7 +4,7 @@
  * One process per worker, as a user would start them; one client process per worker; and in this process a stand-in for
  * each authority's primary. What it makes, it removes: processes, stores, keys.
  */
-import { LOCAL_DRAIN_DEADLINE_MS, LOCAL_INTERRUPTED_DRAIN_DEADLINE_MS, LOCAL_ROUND_MS } from '../../shared/constants.js'
+
 import { encodeBase64 } from '../../shared/crypto/public-key.js'
 import { NarvalError } from '../../shared/errors.js'
 import { EXIT_INTERRUPTED, watchSignals } from '../lib/signals.js'
@@ -14,6 +14,7 @@ import { type LocalCommittee, makeCommittee } from './committee-files.js'
 import { Family } from './family.js'
 import { Latencies } from './latencies.js'
 import { Ledger } from './ledger.js'
+import { LOCAL_DRAIN_DEADLINE_MS, LOCAL_INTERRUPTED_DRAIN_DEADLINE_MS, LOCAL_ROUND_MS } from './limits.js'
 import { LiveView } from './live-view.js'
 import type { LogEvent } from './log-lines.js'
 import type { ProcessUse } from './node-stats.js'

@@ -1,12 +1,12 @@
 /** The nodes of a run: one process for each worker that is not left out. */
 import { fileURLToPath } from 'node:url'
-import { LOCAL_BLAME_MS, LOCAL_BOOT_DEADLINE_MS, LOCAL_STOP_DEADLINE_MS } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
 import { v8FlagsFor } from '../../shared/runtime/v8-flags.js'
 import { sleep } from '../lib/sleep.js'
 import { type Child, describeExit } from './child.js'
 import type { LocalCommittee } from './committee-files.js'
 import type { Family } from './family.js'
+import { LOCAL_BLAME_MS, LOCAL_BOOT_DEADLINE_MS, LOCAL_STOP_DEADLINE_MS } from './limits.js'
 import { isRoutine, type LogEvent, parseLogLine } from './log-lines.js'
 import { type ProcessUse, processUse, type Scrape } from './node-stats.js'
 import { canCertify, type LocalOptions, startedWorkers, type WorkerName } from './options.js'

@@ -1,7 +1,7 @@
 /** Asks a node over HTTP for its metrics and its health. */
 import { get } from 'node:http'
 import type { TcpAddress } from '../../shared/config/address.js'
-import { LOCAL_SCRAPE_DEADLINE_MS } from '../../shared/constants.js'
+import { LOCAL_SCRAPE_DEADLINE_MS } from './limits.js'
 import { parseMetrics } from './metrics-text.js'
 import type { Scrape } from './node-stats.js'
 

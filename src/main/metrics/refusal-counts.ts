@@ -1,9 +1,9 @@
 /** Refusals by kind and reason. A hostile peer can cause many, so that one costs two look-ups and an addition. */
 
-import { REFUSAL_REASONS_MAX } from '../../shared/constants.js'
 import type { InboundStatus } from '../../shared/memory/dialogue/processor.js'
 import type { AckVerdict } from '../../shared/memory/dialogue/quorum-waiter.js'
 import type { ClientRefusal, PeerRefusal, PrimaryRefusal } from '../../shared/refusals.js'
+import { REFUSAL_REASONS_MAX } from './limits.js'
 
 /** What may be refused, and why. */
 export interface Refusals {

@@ -15,9 +15,14 @@
  * of these, and loses its own only to newer connections of the same member.
  */
 import { isIP } from 'node:net'
-import { HELLO_TIMEOUT_MS } from '../../shared/constants.js'
 import { sourceOf } from '../../shared/wire/source-address.js'
-import { MEMBER_PLACES, MEMBER_SOURCES_MAX, SOURCE_PLACES_MAX, STRANGER_PLACES_MAX } from './limits.js'
+import {
+  HELLO_TIMEOUT_MS,
+  MEMBER_PLACES,
+  MEMBER_SOURCES_MAX,
+  SOURCE_PLACES_MAX,
+  STRANGER_PLACES_MAX,
+} from './limits.js'
 
 export const STAGES = ['silent', 'handshake', 'hello'] as const
 export type Stage = (typeof STAGES)[number]

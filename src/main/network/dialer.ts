@@ -7,16 +7,17 @@
  * committee file's address should not wait for all of them.
  */
 
+import { unsupervised } from '../lib/supervisor.js'
+import { NAME_ADDRESSES_PER_ATTEMPT } from '../names/limits.js'
 import {
   DIAL_BACKOFF_MAX_MS,
   DIAL_BACKOFF_MIN_MS,
   DIAL_DEFERENCE_MS,
   DIAL_TIMEOUT_MS,
   DISCOVERED_PER_ATTEMPT,
-} from '../../shared/constants.js'
-import { unsupervised } from '../lib/supervisor.js'
-import { NAME_ADDRESSES_PER_ATTEMPT } from '../names/limits.js'
-import { PEER_ADDRESSES_PER_ATTEMPT, STABLE_CONNECTION_MS } from './limits.js'
+  PEER_ADDRESSES_PER_ATTEMPT,
+  STABLE_CONNECTION_MS,
+} from './limits.js'
 import type { Peer } from './peer-table.js'
 
 export interface DialerDependencies {

@@ -2,7 +2,7 @@
  * Addresses that peer discovery has told of, each with the PeerId that is said to be there. Anybody on the network can
  * announce anything: they are only tried, and at most LEARNED_ADDRESSES_MAX are kept, those heard of last. Pure.
  */
-import { LEARNED_ADDRESSES_MAX } from '../../shared/constants.js'
+import { LEARNED_ADDRESSES_MAX } from './limits.js'
 
 interface Discovered {
   readonly peerId: string

@@ -8,11 +8,11 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { type TCPSocketOptions, tcp } from '@libp2p/tcp'
 import { createLibp2p, type Libp2pOptions } from 'libp2p'
 import type { TcpAddress } from '../../shared/config/address.js'
-import { DIAL_TIMEOUT_MS, HELLO_TIMEOUT_MS, SOCKET_BUFFER_BYTES } from '../../shared/constants.js'
 import type { ConnectionGuards } from './connection-guards.js'
 import type { Gate } from './gate.js'
 import { leanNoise } from './lean-noise.js'
 import { leanYamux } from './lean-yamux.js'
+import { DIAL_TIMEOUT_MS, HELLO_TIMEOUT_MS, SOCKET_BUFFER_BYTES } from './limits.js'
 import type { PeerDiscovery } from './peer-discovery.js'
 
 export interface Libp2pNodeOptions {

@@ -1,12 +1,13 @@
 /** Limits of the network alone: which connections may come in, what each may cost, and whom it dials. */
 import assert from 'node:assert'
-import {
-  CONNECTIONS_PER_AUTHORITY_MAX,
-  DIAL_BACKOFF_MAX_MS,
-  SLICE_BYTES,
-  SOCKET_BUFFER_BYTES,
-  STREAM_WINDOW_BYTES,
-} from '../../shared/constants.js'
+import { SLICE_BYTES, STREAM_WINDOW_BYTES } from '../../shared/constants.js'
+
+// --- Connections ----------------------------------------------------------------------------------------------------
+
+/** Connections with one authority: ours, theirs, and one more while an old one is dying. */
+export const CONNECTIONS_PER_AUTHORITY_MAX = 4
+/** A connection without a hello is closed after this long. */
+export const HELLO_TIMEOUT_MS = 5_000
 
 // --- Connections that came in and are without a hello ---------------------------------------------------------------
 
@@ -28,6 +29,20 @@ assert(SOURCE_PLACES_MAX < STRANGER_PLACES_MAX)
 
 // --- Dialling -------------------------------------------------------------------------------------------------------
 
+/** A dial that takes longer has failed. */
+export const DIAL_TIMEOUT_MS = 8_000
+/** Pause between attempts to reach a peer: it doubles from the first to the second, and some of it is random. */
+export const DIAL_BACKOFF_MIN_MS = 100
+export const DIAL_BACKOFF_MAX_MS = 3_000
+/** The authority with the greater key dials only when it has waited this long for the other: one connection, not two. */
+export const DIAL_DEFERENCE_MS = 2_000
+/** Addresses of peer discovery that are remembered. */
+export const LEARNED_ADDRESSES_MAX = 64
+/**
+ * Addresses from peer discovery that are tried in one attempt to reach a peer: each may take DIAL_TIMEOUT_MS, and the
+ * peer's own address should be tried again within half a minute, whatever is announced on the network.
+ */
+export const DISCOVERED_PER_ATTEMPT = 4
 /** Of the addresses in a peer's hello, those that are kept: a move, a second interface, and two to spare. */
 export const PEER_ADDRESSES_MAX = 4
 /** Of these, those tried in one attempt to reach the peer: the others have their turn in the next. */
@@ -85,6 +100,8 @@ export const NEGOTIATION_ANSWERS_MAX = 16
 export const MUXER_FRAME_BYTES_MAX = STREAM_WINDOW_BYTES
 /** Pieces in which a frame may wait for its end; they are joined when there are more. Each costs memory of its own. */
 export const MUXER_FRAME_PIECES_MAX = 1_024
+/** Bytes that may wait in a socket's own buffer: two slices, so that the next is ready when one is gone. */
+export const SOCKET_BUFFER_BYTES = 512 * 1024
 /**
  * Bytes that may wait for one connection's socket, with QUEUED_FRAME_BYTES for each frame beside its bytes. Streams
  * stop when the socket's buffer is full and one slice waits; what goes on are answers, such as pongs and resets.

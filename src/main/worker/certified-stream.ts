@@ -1,7 +1,8 @@
 /** The certified batches of this worker as an async iterable, for each reader from the moment it begins to read. */
-import { CERTIFIED_UNREAD_MAX } from '../../shared/constants.js'
+
 import { NarvalError } from '../../shared/errors.js'
 import { Deque } from '../lib/deque.js'
+import { CERTIFIED_UNREAD_MAX } from './limits.js'
 
 /** A batch of ours that a quorum of the committee has stored. */
 export interface CertifiedBatch {

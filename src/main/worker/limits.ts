@@ -8,3 +8,17 @@ export const SUBMIT_WAITING_BYTES_MAX = 64 * 1024 * 1024
 
 /** Modules of peer discovery: libp2p has five kinds. */
 export const PEER_DISCOVERY_MAX = 16
+
+/**
+ * Own batches that may be uncertified beyond those in flight: one is being filled, one is being stored, and two wait so
+ * that no link is idle when a window opens.
+ */
+export const SEALED_AHEAD = 4
+/** At boot, batches that are to be reported again wait so long for room, and look again. */
+export const REPORT_ROOM_POLL_MS = 250
+/** Transactions of `submit()` that may wait for room in the submit ring. */
+export const SUBMIT_WAITING_MAX = 1_024
+/** Certified batches that a reader may leave unread: about 100 bytes each. */
+export const CERTIFIED_UNREAD_MAX = 65_536
+/** How long `close()` waits for batches in flight to be certified; what is not, is in the store. */
+export const CLOSE_GRACE_MS = 2_000

@@ -3,11 +3,12 @@
  * others' batches of the last `gc_depth` rounds are reported again.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { PRIMARY_QUEUE_MAX, REPORT_ROOM_POLL_MS } from '../../shared/constants.js'
 import type { Logger } from '../lib/log.js'
 import type { ProcessorClient } from '../thread-host/processor-client.js'
 import type { Resender } from './dissemination/resender.js'
 import { ignoreClosed } from './ignore-closed.js'
+import { REPORT_ROOM_POLL_MS } from './limits.js'
+import { PRIMARY_QUEUE_MAX } from './primary-link/limits.js'
 import type { PrimaryReports } from './primary-reports.js'
 
 export interface RecoveryOptions {

@@ -4,9 +4,8 @@
  * out. Those that wait are copies: the caller's memory is his own again when `submit` has returned.
  */
 import { isBytes, wrongType } from '../../shared/arguments.js'
-import { SUBMIT_WAITING_MAX } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
-import { SUBMIT_WAITING_BYTES_MAX } from './limits.js'
+import { SUBMIT_WAITING_BYTES_MAX, SUBMIT_WAITING_MAX } from './limits.js'
 
 interface Waiting {
   readonly transaction: Uint8Array

@@ -4,7 +4,7 @@
  * must have.
  */
 import { isIPv4, isIPv6 } from 'node:net'
-import { MULTIADDR_CHARS_MAX } from '../constants.js'
+import { MULTIADDR_CHARS_MAX } from './limits.js'
 
 export interface TcpAddress {
   /** An IPv4 or IPv6 address, without brackets, or a name in small letters. */

@@ -7,11 +7,12 @@ import assert from 'node:assert'
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { pathArgument, textArgument } from '../arguments.js'
-import { COMMITTEE_SIZE_MAX, STAKE_MAX, WORKER_ID_MAX, WORKERS_PER_AUTHORITY_MAX } from '../constants.js'
+import { COMMITTEE_SIZE_MAX, WORKER_ID_MAX } from '../constants.js'
 import { decodePublicKey, encodeBase64 } from '../crypto/public-key.js'
 import { NarvalError } from '../errors.js'
 import * as address from './address.js'
 import { readJsonFile } from './config-file.js'
+import { STAKE_MAX, WORKERS_PER_AUTHORITY_MAX } from './limits.js'
 import { check, integer, refuse, show, text } from './schema.js'
 
 export interface PrimaryAddresses {

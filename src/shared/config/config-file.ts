@@ -3,9 +3,9 @@
  * what a file says beyond a key's name or a short value: one of the files is a secret.
  */
 import * as fs from 'node:fs'
-import { CONFIG_FILE_BYTES_MAX } from '../constants.js'
 import { NarvalError } from '../errors.js'
 import { findJsonProblem } from './json-problem.js'
+import { CONFIG_FILE_BYTES_MAX } from './limits.js'
 
 /**
  * The JSON value in the file at `path`. `what` names the kind of file, `remedy` says how one is made.

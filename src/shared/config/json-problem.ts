@@ -2,7 +2,7 @@
  * Where a text stops being JSON, for a message that helps. `JSON.parse` names a position on some versions of Node and
  * not on others, quotes the text around it — a key file's secret — and takes a key that is given twice without a word.
  */
-import { CONFIG_DEPTH_MAX } from '../constants.js'
+import { CONFIG_DEPTH_MAX } from './limits.js'
 
 export interface JsonProblem {
   /** Counted from 1, as editors do. */

@@ -5,9 +5,10 @@
 import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import { pathArgument, textArgument } from '../arguments.js'
-import * as limits from '../constants.js'
+import { BATCH_SIZE_MAX, COMMITTEE_SIZE_MAX, REFERENCE_FRAME_BYTES_MAX, RESEND_SLOTS } from '../constants.js'
 import { NarvalError } from '../errors.js'
 import { formatJson, readJsonFile } from './config-file.js'
+import * as limits from './limits.js'
 import { check, choice, integer, text } from './schema.js'
 
 /** What an ACK promises: committed (`stored`), or committed and on disk (`durable`). */
@@ -58,12 +59,12 @@ const delay = integer(1, limits.DELAY_MS_MAX)
 
 /** Each parameter's key in a file, its limits and its default: the reference's seven first, in its order and with its values. */
 const FIELDS = {
-  headerBytes: { key: 'header_size', type: integer(1, limits.REFERENCE_FRAME_BYTES_MAX).default(1000) },
+  headerBytes: { key: 'header_size', type: integer(1, REFERENCE_FRAME_BYTES_MAX).default(1000) },
   maxHeaderDelayMs: { key: 'max_header_delay', type: delay.default(100) },
   gcDepthRounds: { key: 'gc_depth', type: integer(1, limits.ROUNDS_MAX).default(50) },
   syncRetryDelayMs: { key: 'sync_retry_delay', type: delay.default(5000) },
-  syncRetryNodes: { key: 'sync_retry_nodes', type: integer(1, limits.COMMITTEE_SIZE_MAX).default(3) },
-  batchBytesMax: { key: 'batch_size', type: integer(limits.BATCH_SIZE_MIN, limits.BATCH_SIZE_MAX).default(500_000) },
+  syncRetryNodes: { key: 'sync_retry_nodes', type: integer(1, COMMITTEE_SIZE_MAX).default(3) },
+  batchBytesMax: { key: 'batch_size', type: integer(limits.BATCH_SIZE_MIN, BATCH_SIZE_MAX).default(500_000) },
   maxBatchDelayMs: { key: 'max_batch_delay', type: delay.default(100) },
   ackLevel: { key: 'ack_level', type: choice(['durable', 'stored']).default('durable') },
   ackTimeoutMs: { key: 'ack_timeout', type: delay.default(30_000) },
@@ -153,7 +154,7 @@ function checkRelations(parameters: Parameters, nameOf: Naming, where: string): 
     )
   }
   // Below it the room kept for own batches that are under way is all there is, and the store is full from the start.
-  const storeBytesMin = 2 * (ownSlots + limits.RESEND_SLOTS) * batchBytesMax
+  const storeBytesMin = 2 * (ownSlots + RESEND_SLOTS) * batchBytesMax
   if (storeBytesMax < storeBytesMin) {
     refuse(
       'storeBytesMax',

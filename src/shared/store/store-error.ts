@@ -1,7 +1,7 @@
 /** What goes wrong with a store's files, as a user is told. */
 import { statfsSync } from 'node:fs'
-import { STORE_FREE_BYTES_MIN } from '../constants.js'
 import { NarvalError } from '../errors.js'
+import { STORE_FREE_BYTES_MIN } from './limits.js'
 
 /** LMDB's name for the file with everything in it. */
 export const DATA_FILE = 'data.mdb'

@@ -6,7 +6,7 @@
  * A write that comes after a quiet interval does not wait for others: its group begins when the callback that called is
  * over.
  */
-import { COMMIT_GROUP_BATCHES, COMMIT_GROUP_BYTES, COMMIT_GROUP_INTERVAL_MS } from '../../shared/constants.js'
+import { COMMIT_GROUP_BATCHES, COMMIT_GROUP_BYTES, COMMIT_GROUP_INTERVAL_MS } from './limits.js'
 
 export class CommitGroups {
   private waiting: (() => void)[] = []

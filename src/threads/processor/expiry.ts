@@ -3,7 +3,7 @@
  * then frees about as many pages as the next ones need. So LMDB's list of free pages, which it writes anew in each
  * transaction, stays short.
  */
-import { COMMIT_GROUP_INTERVAL_MS, DELETES_PER_PUT, DELETES_WHEN_IDLE } from '../../shared/constants.js'
+import { COMMIT_GROUP_INTERVAL_MS, DELETES_PER_PUT, DELETES_WHEN_IDLE } from './limits.js'
 import type { StoreWrites } from './store-writes.js'
 
 export interface ExpiryDependencies {

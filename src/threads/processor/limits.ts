@@ -17,3 +17,28 @@ export const DEAD_READERS_MS = 10_000
 export const FETCH_PART = 8
 /** Batches of the largest size that every author has room for, however little stake: one being stored, one to follow. */
 export const SHARE_BATCHES_MIN = 2
+
+/**
+ * A flush that has not ended after this long has failed: LMDB never says so. The node stops rather than wait with
+ * batches that it cannot acknowledge.
+ */
+export const FLUSH_DEADLINE_MS = 60_000
+/**
+ * Bytes of batches that wait for LMDB or are being written: eight full batches of the usual size. More do not fit in the
+ * processor's cache, and cost twice the CPU (`npm run bench -- --only lmdb`).
+ */
+export const PUT_BYTES_MAX = 3_900_000
+/**
+ * The beginnings of two commit groups (transactions of LMDB) are at least this far apart, in ms, unless enough batches
+ * wait. On a busy node three or four batches then share what a group costs, and each waits half of this time longer on
+ * average.
+ */
+export const COMMIT_GROUP_INTERVAL_MS = 20
+/** When so many batches wait, a group begins at once: slots are few, and batches may be small. */
+export const COMMIT_GROUP_BATCHES = 4
+/** The same for bytes: half of PUT_BYTES_MAX, so that the next group fills while one is written. */
+export const COMMIT_GROUP_BYTES = PUT_BYTES_MAX / 2
+/** Batches deleted for each one stored, in the same commit groups: more than one, or a deletion would never end. */
+export const DELETES_PER_PUT = 2
+/** Batches deleted in one commit group while no batches are stored. A batch that comes then waits for that group. */
+export const DELETES_WHEN_IDLE = 64

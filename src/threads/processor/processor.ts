@@ -8,7 +8,7 @@
  */
 
 import assert from 'node:assert'
-import { BATCH_HEADER_BYTES, DIGEST_BYTES, PUT_BYTES_MAX, TRANSACTION_PREFIX_BYTES } from '../../shared/constants.js'
+import { BATCH_HEADER_BYTES, DIGEST_BYTES, TRANSACTION_PREFIX_BYTES } from '../../shared/constants.js'
 import type { Counters } from '../../shared/memory/counters.js'
 import type {
   InboundStatus,
@@ -23,6 +23,7 @@ import { checkBatch, chunkCount, frameEnd, readBatchHeader } from '../../shared/
 import { sampleNumber } from '../../shared/wire/client-transaction.js'
 import { BatchDigester } from '../../shared/wire/digest.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
+import { PUT_BYTES_MAX } from './limits.js'
 import { OwnedBuffers } from './owned-buffers.js'
 import type { Shares } from './shares.js'
 import type { Store } from './store.js'

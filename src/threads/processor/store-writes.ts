@@ -3,11 +3,11 @@
  * that it asks for: committed, or flushed. A write that fails ends the node.
  */
 import assert from 'node:assert'
-import { FLUSH_DEADLINE_MS } from '../../shared/constants.js'
 import type { NarvalError } from '../../shared/errors.js'
 import { recordFlushFailure } from '../../shared/store/flush-failure.js'
 import { isFull, storeError } from '../../shared/store/store-error.js'
 import { CommitGroups } from './commit-groups.js'
+import { FLUSH_DEADLINE_MS } from './limits.js'
 
 /** What LMDB returns for a write: resolves at the commit, `flushed` at the flush. */
 export type Put = Promise<unknown> & { flushed?: Promise<unknown> }

@@ -1,8 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Ledger } from '../../../src/main/local/ledger.js'
+import { LOCAL_CERTIFIED_REMEMBERED } from '../../../src/main/local/limits.js'
 import { LineSplitter, parseLogLine } from '../../../src/main/local/log-lines.js'
-import { LOCAL_CERTIFIED_REMEMBERED } from '../../../src/shared/constants.js'
 
 const worker = (text: string): string => `[2024-05-01T12:00:00.123Z INFO  narval::worker] ${text}`
 

@@ -6,9 +6,9 @@ import { TokenBucket } from '../../../src/main/lib/token-bucket.js'
 import type { ConnectionGuard } from '../../../src/main/network/connection-guard.js'
 import { ConnectionGuards } from '../../../src/main/network/connection-guards.js'
 import { createLibp2pNode } from '../../../src/main/network/libp2p-node.js'
-import { SOCKET_QUEUE_BYTES_MAX } from '../../../src/main/network/limits.js'
+import { SOCKET_BUFFER_BYTES, SOCKET_QUEUE_BYTES_MAX } from '../../../src/main/network/limits.js'
 import { guardMuxer } from '../../../src/main/network/muxer-guard.js'
-import { SLICE_BYTES, SOCKET_BUFFER_BYTES } from '../../../src/shared/constants.js'
+import { SLICE_BYTES } from '../../../src/shared/constants.js'
 import {
   FLAGS,
   frames,

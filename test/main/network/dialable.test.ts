@@ -5,6 +5,8 @@ import { NAME_ADDRESSES_PER_ATTEMPT } from '../../../src/main/names/limits.js'
 import { dialableOfHello, isDialableDiscovery, numericAddresses } from '../../../src/main/network/dialable.js'
 import { Dialer } from '../../../src/main/network/dialer.js'
 import {
+  DIAL_BACKOFF_MAX_MS,
+  DIAL_TIMEOUT_MS,
   PEER_ADDRESSES_MAX,
   PEER_ADDRESSES_PER_ATTEMPT,
   STABLE_CONNECTION_MS,
@@ -13,7 +15,6 @@ import { PeerTable } from '../../../src/main/network/peer-table.js'
 import { parseCommittee } from '../../../src/shared/config/committee.js'
 import { localCommittee } from '../../../src/shared/config/committee-file.js'
 import { keysOf } from '../../../src/shared/config/keys.js'
-import { DIAL_BACKOFF_MAX_MS, DIAL_TIMEOUT_MS } from '../../../src/shared/constants.js'
 import { until } from '../../support/until.js'
 
 const ID = '12D3KooWFShmq7tubCxTEG3vfwb7ZHWWk1GF3LT9hcPGr18rjdfw'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type CertifiedBatch, CertifiedStream } from '../../../src/main/worker/certified-stream.js'
-import { CERTIFIED_UNREAD_MAX } from '../../../src/shared/constants.js'
+import { CERTIFIED_UNREAD_MAX } from '../../../src/main/worker/limits.js'
 
 const author = new Uint8Array(32).fill(7)
 

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { SUBMIT_WAITING_BYTES_MAX } from '../../../src/main/worker/limits.js'
+import { SUBMIT_WAITING_BYTES_MAX, SUBMIT_WAITING_MAX } from '../../../src/main/worker/limits.js'
 import { SubmitQueue } from '../../../src/main/worker/submit-queue.js'
-import { SUBMIT_WAITING_MAX } from '../../../src/shared/constants.js'
 
 /** A queue before a ring with so much room. */
 function queueOf(room: number): { queue: SubmitQueue; pushed: number[]; room: (more: number) => void } {

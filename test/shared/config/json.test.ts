@@ -4,7 +4,7 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { readJsonFile } from '../../../src/shared/config/config-file.js'
 import { findJsonProblem } from '../../../src/shared/config/json-problem.js'
-import { CONFIG_FILE_BYTES_MAX } from '../../../src/shared/constants.js'
+import { CONFIG_FILE_BYTES_MAX } from '../../../src/shared/config/limits.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 
 test.each([

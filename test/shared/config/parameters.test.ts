@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { BATCH_SIZE_MIN } from '../../../src/shared/config/limits.js'
 import {
   checkParameters,
   defaultParameters,
@@ -9,7 +10,7 @@ import {
   parseParameters,
   readParameters,
 } from '../../../src/shared/config/parameters.js'
-import { BATCH_SIZE_MAX, BATCH_SIZE_MIN } from '../../../src/shared/constants.js'
+import { BATCH_SIZE_MAX } from '../../../src/shared/constants.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 
 // What the reference's `fab local` writes.

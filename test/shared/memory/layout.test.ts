@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { BATCH_SIZE_MIN } from '../../../src/shared/config/limits.js'
 import {
   BATCH_SIZE_MAX,
-  BATCH_SIZE_MIN,
   COMMITTEE_SIZE_MAX,
   RESEND_SLOTS,
   SYNC_SLOTS_PER_PEER,

@@ -2,7 +2,8 @@ import { AssertionError } from 'node:assert'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { SlotPool } from '../../../src/main/lib/slot-pool.js'
-import { BATCH_FRAME_HEADER_BYTES, BATCH_SIZE_MAX, BATCH_SIZE_MIN } from '../../../src/shared/constants.js'
+import { BATCH_SIZE_MIN } from '../../../src/shared/config/limits.js'
+import { BATCH_FRAME_HEADER_BYTES, BATCH_SIZE_MAX } from '../../../src/shared/constants.js'
 import { Arena, slotStride } from '../../../src/shared/memory/slots.js'
 
 function arenaOf(slots: number, batchBytesMax: number) {

@@ -1,7 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { COMMIT_GROUP_BATCHES, COMMIT_GROUP_BYTES, COMMIT_GROUP_INTERVAL_MS } from '../../../src/shared/constants.js'
 import { CommitGroups } from '../../../src/threads/processor/commit-groups.js'
+import {
+  COMMIT_GROUP_BATCHES,
+  COMMIT_GROUP_BYTES,
+  COMMIT_GROUP_INTERVAL_MS,
+} from '../../../src/threads/processor/limits.js'
 
 /** Notes which writes were done. Time stands still but for `advance`. */
 class Writes {

@@ -4,13 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import {
-  DELETES_PER_PUT,
-  DELETES_WHEN_IDLE,
-  PUT_BYTES_MAX,
-  SEQUENCE_PER_MS,
-  WALK_CHUNK,
-} from '../../../src/shared/constants.js'
+import { SEQUENCE_PER_MS, WALK_CHUNK } from '../../../src/shared/constants.js'
 import { encodeBase64 } from '../../../src/shared/crypto/public-key.js'
 import type { StoreOptions } from '../../../src/shared/memory/dialogue/processor.js'
 import { checkStore } from '../../../src/shared/store/check-store.js'
@@ -18,6 +12,7 @@ import { openDatabases } from '../../../src/shared/store/format.js'
 import { openStoreReader } from '../../../src/shared/store/store-reader.js'
 import { storedBytes } from '../../../src/shared/store/stored-bytes.js'
 import { checkBatch, encodeBatch } from '../../../src/shared/wire/batch.js'
+import { DELETES_PER_PUT, DELETES_WHEN_IDLE, PUT_BYTES_MAX } from '../../../src/threads/processor/limits.js'
 import { Store } from '../../../src/threads/processor/store.js'
 import { seeded } from '../../support/random.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'

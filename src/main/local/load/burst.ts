@@ -11,8 +11,9 @@
  * One transaction of a burst is a sample, whose way is timed; all others differ so that no two clients send the same.
  */
 import assert from 'node:assert'
-import { CLIENT_BURSTS_PER_S, TRANSACTION_PREFIX_BYTES } from '../../../shared/constants.js'
+import { TRANSACTION_PREFIX_BYTES } from '../../../shared/constants.js'
 import { CLIENT_TRANSACTION_BYTES_MIN } from '../../../shared/wire/client-transaction.js'
+import { CLIENT_BURSTS_PER_S } from './limits.js'
 
 const KIND_SAMPLE = 0
 const KIND_STANDARD = 1

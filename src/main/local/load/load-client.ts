@@ -8,10 +8,10 @@ import assert from 'node:assert'
 import { randomBytes } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import { formatTcpAddress, type TcpAddress } from '../../../shared/config/address.js'
-import { CLIENT_BURSTS_PER_S, CLIENT_STOP_GRACE_MS } from '../../../shared/constants.js'
 import { NarvalError } from '../../../shared/errors.js'
 import type { Logger } from '../../lib/log.js'
 import { BurstBuffer, burstCount } from './burst.js'
+import { CLIENT_BURSTS_PER_S, CLIENT_STOP_GRACE_MS } from './limits.js'
 import { waitForNodes } from './probe.js'
 
 export interface LoadClientOptions {

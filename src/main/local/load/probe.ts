@@ -2,7 +2,7 @@
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TcpAddress } from '../../../shared/config/address.js'
-import { CLIENT_PROBE_DELAY_MS } from '../../../shared/constants.js'
+import { CLIENT_PROBE_DELAY_MS } from './limits.js'
 
 /** Resolves to whether a connection to `address` was accepted; it is closed at once. */
 export function probe(address: TcpAddress): Promise<boolean> {

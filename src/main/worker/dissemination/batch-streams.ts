@@ -2,13 +2,14 @@
  * Our batch stream to each peer: opened when the peer is connected, opened again when it breaks, and read for ACKs.
  */
 import type { Connection, Stream } from '@libp2p/interface'
-import { ACK_BYTES, STREAM_BACKOFF_MS } from '../../../shared/constants.js'
+import { ACK_BYTES } from '../../../shared/constants.js'
 import { readAck } from '../../../shared/wire/ack.js'
 import { collect, type FrameSink, type Refused } from '../../network/frame-stream.js'
 import type { Peer } from '../../network/peer-table.js'
 import { BATCH_PROTOCOL } from '../../network/protocols.js'
 import type { Router } from '../../network/router.js'
 import type { Dissemination } from './dissemination.js'
+import { STREAM_BACKOFF_MS } from './limits.js'
 
 export interface BatchStreamsHandlers {
   readonly onReceived: (peer: Peer, bytes: number) => void

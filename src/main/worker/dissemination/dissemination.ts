@@ -9,7 +9,6 @@
  * one holds is bounded. What is not certified is never dropped: a quorum may depend on any peer.
  */
 
-import { IN_FLIGHT_MIN, IN_FLIGHT_SLOTS_SHARE, SLOTS_SHORT_SHARE, SLOTS_STARVED_MS } from '../../../shared/constants.js'
 import type { BatchMakerToMain } from '../../../shared/memory/dialogue/batch-maker.js'
 import type { OwnWork } from '../../../shared/memory/dialogue/processor.js'
 import type {
@@ -22,6 +21,7 @@ import { ACK_STATUSES, type Ack, peerMask } from '../../../shared/wire/ack.js'
 import { FRAME_TYPES, writeFrameHeader } from '../../../shared/wire/frames.js'
 import type { Supervisor } from '../../lib/supervisor.js'
 import type { Refused } from '../../network/frame-stream.js'
+import { IN_FLIGHT_MIN, IN_FLIGHT_SLOTS_SHARE, SLOTS_SHORT_SHARE, SLOTS_STARVED_MS } from './limits.js'
 import { OwnBatch, PEER_STATE } from './own-batch.js'
 import { PeerSender } from './peer-sender.js'
 

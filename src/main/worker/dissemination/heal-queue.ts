@@ -10,10 +10,11 @@
  * Each source waits in a line of its own, and lines take turns: one that asks for thousands holds up nobody who asks for
  * one. A digest waits once, whoever asks. When all places are taken the longest line loses its oldest.
  */
-import { PUSH_AGAIN_INTERVAL_MS, PUSH_AGAIN_QUEUE_MAX } from '../../../shared/constants.js'
+
+import { PUSH_AGAIN_QUEUE_MAX } from '../../../shared/constants.js'
 import { digestKey } from '../../../shared/wire/digest-key.js'
 import { Deque } from '../../lib/deque.js'
-import { HEALED_REMEMBERED_MAX, HEALS_WAITING_MAX } from './limits.js'
+import { HEALED_REMEMBERED_MAX, HEALS_WAITING_MAX, PUSH_AGAIN_INTERVAL_MS } from './limits.js'
 
 export class HealQueue {
   /** By source, in the order of their turns. None is empty. */

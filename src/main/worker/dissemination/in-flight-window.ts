@@ -5,7 +5,7 @@
  *
  * A pure function of the ACKs and their times.
  */
-import { IN_FLIGHT_MIN } from '../../../shared/constants.js'
+import { IN_FLIGHT_MIN } from './limits.js'
 
 /** The least latency is that of the last one or two of these. */
 const BASE_PERIOD_MS = 10_000

@@ -1,6 +1,22 @@
 /** Limits of dissemination alone, each with its unit and its reason. */
 import assert from 'node:assert'
-import { PUSH_AGAIN_INTERVAL_MS, PUSH_AGAIN_QUEUE_MAX } from '../../../shared/constants.js'
+import { PUSH_AGAIN_QUEUE_MAX } from '../../../shared/constants.js'
+
+/** Batches in flight to one peer at first and at least: more only make buffers old (docs/performance.md). */
+export const IN_FLIGHT_MIN = 3
+/** Of the own slots, the share that batches in flight to one peer may hold, but always IN_FLIGHT_MIN of them. */
+export const IN_FLIGHT_SLOTS_SHARE = 1 / 4
+/** Below this share of free own slots, certified batches are dropped for the peers that lag behind. */
+export const SLOTS_SHORT_SHARE = 1 / 4
+/**
+ * When no own slot has been free for this long, and what holds them is certified, the stream of the peer that holds
+ * the oldest is aborted: a peer that is stuck delays the others by this much, once for each of its connections.
+ */
+export const SLOTS_STARVED_MS = 1_000
+/** A stream of a peer's that was refused is opened again after this long. */
+export const STREAM_BACKOFF_MS = 1_000
+/** How long a `drain` may be missing before the stream is asked: one has been seen to get lost (peerbit#770). */
+export const DRAIN_WATCHDOG_MS = 1_000
 
 /** Pause before a peer that refused a batch is sent one again, in ms: about as long as a peer's store takes for a few commits. */
 export const REFUSAL_BACKOFF_MIN_MS = 100
@@ -24,6 +40,8 @@ export const HEAL_LINK_SHARE = 1 / 8
 export const HEAL_BYTES_PER_SECOND = 8 * 1024 * 1024
 /** What looking for one costs at least, in those bytes: 512 a second, whether they are there or not. */
 export const HEAL_LOOKUP_BYTES = 16 * 1024
+/** A batch of ours is pushed again at the request of another authority's primary at most once in this time. */
+export const PUSH_AGAIN_INTERVAL_MS = 10_000
 /** Digests that wait to be sent again, of all sources: four that each ask for as much as they may. */
 export const HEALS_WAITING_MAX = 4 * PUSH_AGAIN_QUEUE_MAX
 /** Digests that were sent again within PUSH_AGAIN_INTERVAL_MS: as many as there can be, so that none is forgotten early. */

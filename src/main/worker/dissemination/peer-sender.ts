@@ -21,11 +21,12 @@
 
 import assert from 'node:assert'
 import type { Stream } from '@libp2p/interface'
-import { DRAIN_WATCHDOG_MS, SLICE_BYTES } from '../../../shared/constants.js'
+import { SLICE_BYTES } from '../../../shared/constants.js'
 import type { Arena } from '../../../shared/memory/slots.js'
 import { type Supervisor, unsupervised } from '../../lib/supervisor.js'
 import { HealShare } from './heal-share.js'
 import { InFlightWindow } from './in-flight-window.js'
+import { DRAIN_WATCHDOG_MS } from './limits.js'
 import { type OwnBatch, PEER_STATE } from './own-batch.js'
 import { RefusalBackoff } from './refusal-backoff.js'
 

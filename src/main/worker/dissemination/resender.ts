@@ -6,12 +6,12 @@
  * - Those that another authority lacks, one at a time (Healer).
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { REPORT_ROOM_POLL_MS } from '../../../shared/constants.js'
 import { copyBytes } from '../../../shared/memory/copy-bytes.js'
 import type { Arena } from '../../../shared/memory/slots.js'
 import { checkBatch } from '../../../shared/wire/batch.js'
 import type { SlotPool } from '../../lib/slot-pool.js'
 import type { ProcessorClient } from '../../thread-host/processor-client.js'
+import { REPORT_ROOM_POLL_MS } from '../limits.js'
 import type { Dissemination } from './dissemination.js'
 
 export interface ResenderDependencies {

@@ -5,13 +5,7 @@
  * Each peer has its own slots: one that sends faster than we store waits on its own stream, and on nobody else's.
  */
 
-import {
-  ACK_BYTES,
-  ACK_BYTES_UNREAD_MAX,
-  BATCH_FRAME_HEADER_BYTES,
-  BATCH_HEADER_BYTES,
-  FRAME_STALL_MS,
-} from '../../../shared/constants.js'
+import { ACK_BYTES, BATCH_FRAME_HEADER_BYTES, BATCH_HEADER_BYTES, FRAME_STALL_MS } from '../../../shared/constants.js'
 import { copyBytes } from '../../../shared/memory/copy-bytes.js'
 import type { InboundWork, ProcessorToMain } from '../../../shared/memory/dialogue/processor.js'
 import type { Arena } from '../../../shared/memory/slots.js'
@@ -24,6 +18,7 @@ import type { FrameSink, FrameStream, Refused } from '../../network/frame-stream
 import { takesMore } from '../../network/hand-over.js'
 import { widenWindow } from '../../network/lean-yamux.js'
 import type { SessionOf } from '../../network/router.js'
+import { ACK_BYTES_UNREAD_MAX } from './limits.js'
 
 export type InboundDone = Extract<ProcessorToMain, { kind: 'inbound-done' }>
 

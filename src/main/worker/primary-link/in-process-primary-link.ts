@@ -11,10 +11,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Committee } from '../../../shared/config/committee.js'
-import { PRIMARY_QUEUE_MAX } from '../../../shared/constants.js'
 import { NarvalError } from '../../../shared/errors.js'
 import type { PrimaryWorkerMessage, WorkerPrimaryMessage } from '../../../shared/wire/primary-messages.js'
-import { IN_PROCESS_CALLS_MAX, PRIMARY_CLOSE_GRACE_MS } from './limits.js'
+import { IN_PROCESS_CALLS_MAX, PRIMARY_CLOSE_GRACE_MS, PRIMARY_QUEUE_MAX } from './limits.js'
 import { type PrimaryHandlers, PrimaryInbox } from './primary-inbox.js'
 import type { PrimaryLink, PrimaryLinkHandlers, PrimaryReport } from './primary-link.js'
 import { type QueuedReport, ReportQueue } from './report-queue.js'

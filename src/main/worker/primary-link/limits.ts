@@ -1,14 +1,26 @@
 /** Limits of the link to the primary, each with its unit and its reason. Those of the wire are in shared/constants.ts. */
 import assert from 'node:assert'
+import { OWN_SLOTS_MAX } from '../../../shared/config/limits.js'
 import {
   COMMITTEE_SIZE_MAX,
-  FOREIGN_SYNCHRONIZE_PER_SECOND,
-  OWN_SLOTS_MAX,
-  PRIMARY_QUEUE_MAX,
+  DIGEST_BYTES,
+  PUSH_AGAIN_QUEUE_MAX,
+  REFERENCE_FRAME_BYTES_MAX,
 } from '../../../shared/constants.js'
 
 // --- Reports to the primary ------------------------------------------------------------------------------------------
 
+/**
+ * Messages that wait while the primary is away, 44 bytes each on the wire. Beyond it those of others' batches are
+ * dropped, the oldest first; when so many of own batches wait, sealing pauses.
+ */
+export const PRIMARY_QUEUE_MAX = 65_536
+/** Messages handed to the primary's socket and not yet taken by it. */
+export const PRIMARY_IN_FLIGHT_MAX = 1_024
+/** A connection to the primary that is not there after this long is given up and tried again. */
+export const PRIMARY_CONNECT_TIMEOUT_MS = 5_000
+/** Pause between attempts to reach the primary. */
+export const PRIMARY_RETRY_MS = 200
 /**
  * Calls of a primary in this process that have begun and not resolved: enough for one that writes each report to a
  * database, which commits many together.
@@ -49,6 +61,7 @@ export const PRIMARY_SILENCE_MS = 10_000
 /** Retransmissions or window probes in a row without an answer that count as silence. */
 export const PRIMARY_RETRANSMITS_MIN = 3
 
+assert(PRIMARY_IN_FLIGHT_MAX <= PRIMARY_QUEUE_MAX)
 assert(PRIMARY_UNREAD_MAX + PRIMARY_RESEND_MAX <= PRIMARY_QUEUE_MAX / 2, 'what is sent again fits beside what waits')
 
 /** One of several addresses of the primary's name has this long to answer before the next is tried, in ms. */
@@ -56,6 +69,12 @@ export const PRIMARY_ADDRESS_TIMEOUT_MS = 1_000
 
 // --- The port for the primary's messages -------------------------------------------------------------------------------
 
+/** Synchronize messages for our own key that are taken from other addresses than our primary's, in a second. */
+export const FOREIGN_SYNCHRONIZE_PER_SECOND = 20
+/** Bytes of a frame from another address than our primary's: a Synchronize of PUSH_AGAIN_QUEUE_MAX digests. */
+export const FOREIGN_PRIMARY_FRAME_BYTES_MAX = 64 + DIGEST_BYTES * PUSH_AGAIN_QUEUE_MAX
+/** A connection from another address than our primary's that says nothing for this long is closed. */
+export const FOREIGN_PRIMARY_IDLE_MS = 60_000
 /** Connections from our own primary's address: the primary's, and what else runs on its machine. */
 export const OWN_PRIMARY_CONNECTIONS_MAX = 64
 /** Connections from each other source: a primary needs one, and has a few while old ones are dying. */
@@ -67,11 +86,12 @@ export const STRANGER_SYNCHRONIZE_PER_SECOND = 10 * FOREIGN_SYNCHRONIZE_PER_SECO
 /** Sources whose rate is remembered: every primary of a committee, and some strangers. */
 export const SOURCES_REMEMBERED_MAX = 1_024
 
+assert(FOREIGN_PRIMARY_FRAME_BYTES_MAX <= REFERENCE_FRAME_BYTES_MAX)
+assert(SOURCES_REMEMBERED_MAX >= 2 * COMMITTEE_SIZE_MAX)
+
 // --- Cleanup -----------------------------------------------------------------------------------------------------------
 
 /** Rounds by which one Cleanup may be ahead of the last: what a primary of ten rounds a second commits in a quarter of an hour. */
 export const CLEANUP_JUMP_MAX = 10_000
 /** And so many more for each second since the last: faster than any primary. */
 export const CLEANUP_ROUNDS_PER_SECOND = 100
-
-assert(SOURCES_REMEMBERED_MAX >= 2 * COMMITTEE_SIZE_MAX)

@@ -23,12 +23,6 @@
  */
 import { connect, type LookupFunction, type Socket } from 'node:net'
 import { formatTcpAddress, type TcpAddress } from '../../../shared/config/address.js'
-import {
-  PRIMARY_CONNECT_TIMEOUT_MS,
-  PRIMARY_IN_FLIGHT_MAX,
-  PRIMARY_QUEUE_MAX,
-  PRIMARY_RETRY_MS,
-} from '../../../shared/constants.js'
 import { LogLimiter } from '../../../shared/runtime/thread-control.js'
 import { encodeWorkerPrimaryMessage } from '../../../shared/wire/primary-messages.js'
 import { encodeFrame } from '../../../shared/wire/reference-frame.js'
@@ -40,7 +34,11 @@ import {
   PRIMARY_ACK_POLL_SHARE,
   PRIMARY_ADDRESS_TIMEOUT_MS,
   PRIMARY_CLOSE_GRACE_MS,
+  PRIMARY_CONNECT_TIMEOUT_MS,
+  PRIMARY_IN_FLIGHT_MAX,
+  PRIMARY_QUEUE_MAX,
   PRIMARY_RETRANSMITS_MIN,
+  PRIMARY_RETRY_MS,
   PRIMARY_SILENCE_MS,
   PRIMARY_UNREAD_MAX,
 } from './limits.js'

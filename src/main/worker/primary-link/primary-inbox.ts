@@ -5,12 +5,13 @@
  */
 
 import type { Committee } from '../../../shared/config/committee.js'
-import { DIGEST_BYTES, FOREIGN_SYNCHRONIZE_PER_SECOND, PUBLIC_KEY_BYTES } from '../../../shared/constants.js'
+import { DIGEST_BYTES, PUBLIC_KEY_BYTES } from '../../../shared/constants.js'
 import { NarvalError } from '../../../shared/errors.js'
 import type { PrimaryRefusal } from '../../../shared/refusals.js'
 import { BincodeReader } from '../../../shared/wire/bincode.js'
 import { digestKey } from '../../../shared/wire/digest-key.js'
 import { type PrimaryWorkerMessage, readPublicKey } from '../../../shared/wire/primary-messages.js'
+import { FOREIGN_SYNCHRONIZE_PER_SECOND } from './limits.js'
 import { judge, type PrimaryRequest } from './primary-trust.js'
 import { SynchronizeRates } from './synchronize-rates.js'
 

@@ -10,16 +10,12 @@
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import type { TcpAddress } from '../../../shared/config/address.js'
-import {
-  FOREIGN_PRIMARY_FRAME_BYTES_MAX,
-  FOREIGN_PRIMARY_IDLE_MS,
-  FRAME_STALL_MS,
-  REFERENCE_FRAME_BYTES_MAX,
-} from '../../../shared/constants.js'
+import { FRAME_STALL_MS, REFERENCE_FRAME_BYTES_MAX } from '../../../shared/constants.js'
 import { listenError, NarvalError } from '../../../shared/errors.js'
 import { FrameReader } from '../../../shared/wire/reference-frame.js'
 import { sourceOf } from '../../../shared/wire/source-address.js'
 import { HostNames } from '../../names/host-names.js'
+import { FOREIGN_PRIMARY_FRAME_BYTES_MAX, FOREIGN_PRIMARY_IDLE_MS } from './limits.js'
 import { PrimaryHosts } from './primary-hosts.js'
 import {
   type PrimaryHandlers,

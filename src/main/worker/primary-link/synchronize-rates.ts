@@ -4,9 +4,10 @@
  * Each source has a rate of its own, so that one that asks all the time takes nothing from the others. Strangers, whose
  * addresses the committee file does not name, have one more rate together: addresses cost an attacker nothing.
  */
-import { FOREIGN_SYNCHRONIZE_PER_SECOND, PUSH_AGAIN_QUEUE_MAX } from '../../../shared/constants.js'
+
+import { PUSH_AGAIN_QUEUE_MAX } from '../../../shared/constants.js'
 import { TokenBucket } from '../../lib/token-bucket.js'
-import { SOURCES_REMEMBERED_MAX, STRANGER_SYNCHRONIZE_PER_SECOND } from './limits.js'
+import { FOREIGN_SYNCHRONIZE_PER_SECOND, SOURCES_REMEMBERED_MAX, STRANGER_SYNCHRONIZE_PER_SECOND } from './limits.js'
 
 export class SynchronizeRates {
   /** The one that was not heard of for the longest time is the first. */

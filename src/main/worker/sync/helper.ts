@@ -14,10 +14,7 @@ import {
   BATCH_FRAME_HEADER_BYTES,
   DIGEST_BYTES,
   FRAME_STALL_MS,
-  HELPER_BYTES_PER_SECOND,
   PUBLIC_KEY_BYTES,
-  REQUEST_BYTES_MAX,
-  REQUESTS_OPEN_MAX,
   SLICE_BYTES,
 } from '../../../shared/constants.js'
 import { NarvalError } from '../../../shared/errors.js'
@@ -30,7 +27,16 @@ import { collect, type FrameSink, type FrameStream, type Refused } from '../../n
 import { handOver, PeerStalledError } from '../../network/hand-over.js'
 import type { SessionOf } from '../../network/router.js'
 import type { ProcessorClient } from '../../thread-host/processor-client.js'
-import { LOOKUP_BYTES, REPLY_BYTES_MAX, REPLY_BYTES_PER_S_MIN, REPLY_HELD_MS, REQUEST_WHOLE_MS } from './limits.js'
+import {
+  HELPER_BYTES_PER_SECOND,
+  LOOKUP_BYTES,
+  REPLY_BYTES_MAX,
+  REPLY_BYTES_PER_S_MIN,
+  REPLY_HELD_MS,
+  REQUEST_BYTES_MAX,
+  REQUEST_WHOLE_MS,
+  REQUESTS_OPEN_MAX,
+} from './limits.js'
 import { ReplyMemory } from './reply-memory.js'
 
 export interface HelperOptions {

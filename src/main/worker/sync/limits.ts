@@ -1,6 +1,15 @@
 /** Limits that fetching batches by digest alone needs, each with its unit and its reason. */
 import assert from 'node:assert'
-import { BATCH_SIZE_MAX, REQUESTS_OPEN_MAX } from '../../../shared/constants.js'
+import { BATCH_SIZE_MAX, REQUEST_DIGESTS_MAX } from '../../../shared/constants.js'
+
+/** Bytes of a batch request: the digests, and MessagePack around them. */
+export const REQUEST_BYTES_MAX = 64 * REQUEST_DIGESTS_MAX + 64
+/** Requests that one peer may have open with us. */
+export const REQUESTS_OPEN_MAX = 2
+/** Batch bytes that one peer gets from the Helper in a second, averaged over ten: what a busy link carries. */
+export const HELPER_BYTES_PER_SECOND = 64 * 1024 * 1024
+/** How often the Synchronizer looks for what is due. */
+export const SYNC_TICK_MS = 500
 
 /**
  * Bytes of batches that are read from the store or wait to be sent in replies to all peers together: each peer may have

@@ -16,12 +16,9 @@ import {
   BATCH_HEADER_BYTES,
   DIGEST_BYTES,
   PUBLIC_KEY_BYTES,
-  REQUEST_BYTES_MAX,
   REQUEST_DIGESTS_MAX,
-  REQUESTS_OPEN_MAX,
   SYNC_PENDING_MAX,
   SYNC_SLOTS_PER_PEER,
-  SYNC_TICK_MS,
 } from '../../../shared/constants.js'
 import { NarvalError } from '../../../shared/errors.js'
 import { copyBytes } from '../../../shared/memory/copy-bytes.js'
@@ -38,6 +35,7 @@ import { widenWindow } from '../../network/lean-yamux.js'
 import type { Router } from '../../network/router.js'
 import type { ProcessorClient } from '../../thread-host/processor-client.js'
 import type { InboundDone } from '../inbound/inbound-batches.js'
+import { REQUEST_BYTES_MAX, REQUESTS_OPEN_MAX, SYNC_TICK_MS } from './limits.js'
 import { type PendingDigest, PendingDigests } from './pending-digests.js'
 
 export interface SynchronizerOptions {

@@ -4,8 +4,12 @@ import type { Stream } from '@libp2p/interface'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Dissemination } from '../../../../src/main/worker/dissemination/dissemination.js'
-import { REFUSAL_BACKOFF_MAX_MS, REFUSAL_BACKOFF_MIN_MS } from '../../../../src/main/worker/dissemination/limits.js'
-import { IN_FLIGHT_MIN, SLOTS_STARVED_MS } from '../../../../src/shared/constants.js'
+import {
+  IN_FLIGHT_MIN,
+  REFUSAL_BACKOFF_MAX_MS,
+  REFUSAL_BACKOFF_MIN_MS,
+  SLOTS_STARVED_MS,
+} from '../../../../src/main/worker/dissemination/limits.js'
 import type { AckVerdict, MainToQuorumWaiter } from '../../../../src/shared/memory/dialogue/quorum-waiter.js'
 import { Arena, slotStride } from '../../../../src/shared/memory/slots.js'
 import { FRAME_TYPES } from '../../../../src/shared/wire/frames.js'

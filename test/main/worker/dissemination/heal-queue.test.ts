@@ -5,8 +5,9 @@ import {
   HEAL_LINK_SHARE,
   HEALED_REMEMBERED_MAX,
   HEALS_WAITING_MAX,
+  PUSH_AGAIN_INTERVAL_MS,
 } from '../../../../src/main/worker/dissemination/limits.js'
-import { PUSH_AGAIN_INTERVAL_MS, PUSH_AGAIN_QUEUE_MAX } from '../../../../src/shared/constants.js'
+import { PUSH_AGAIN_QUEUE_MAX } from '../../../../src/shared/constants.js'
 
 function digestOf(number: number): Uint8Array {
   const digest = Buffer.alloc(32)

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { InFlightWindow } from '../../../../src/main/worker/dissemination/in-flight-window.js'
-import { IN_FLIGHT_MIN } from '../../../../src/shared/constants.js'
+import { IN_FLIGHT_MIN } from '../../../../src/main/worker/dissemination/limits.js'
 
 /** A window after so many ACKs of one latency, one each millisecond. */
 function feed(window: InFlightWindow, count: number, latencyMs: number, wasFull = true, fromMs = 0): number {

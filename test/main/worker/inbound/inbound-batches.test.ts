@@ -7,12 +7,8 @@ import { SlotPool } from '../../../../src/main/lib/slot-pool.js'
 import { BATCH_PROTOCOL } from '../../../../src/main/network/protocols.js'
 import { Router } from '../../../../src/main/network/router.js'
 import { InboundBatches, type InboundBatchesOptions } from '../../../../src/main/worker/inbound/inbound-batches.js'
-import {
-  ACK_BYTES,
-  ACK_BYTES_UNREAD_MAX,
-  STREAM_WINDOW_BYTES,
-  STREAM_WINDOW_INITIAL_BYTES,
-} from '../../../../src/shared/constants.js'
+import { ACK_BYTES_UNREAD_MAX } from '../../../../src/main/worker/inbound/limits.js'
+import { ACK_BYTES, STREAM_WINDOW_BYTES, STREAM_WINDOW_INITIAL_BYTES } from '../../../../src/shared/constants.js'
 import type { InboundStatus, InboundWork } from '../../../../src/shared/memory/dialogue/processor.js'
 import { Arena, slotStride } from '../../../../src/shared/memory/slots.js'
 import { encodeBatch } from '../../../../src/shared/wire/batch.js'

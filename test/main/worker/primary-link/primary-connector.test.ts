@@ -4,6 +4,7 @@ import { expect, onTestFinished, test, vi } from 'vitest'
 import { Deque } from '../../../../src/main/lib/deque.js'
 import type { Logger } from '../../../../src/main/lib/log.js'
 import {
+  PRIMARY_IN_FLIGHT_MAX,
   PRIMARY_RESEND_MS,
   PRIMARY_SILENCE_MS,
   PRIMARY_UNREAD_MAX,
@@ -15,7 +16,6 @@ import {
 import type { PrimaryReport } from '../../../../src/main/worker/primary-link/primary-link.js'
 import { ReportQueue } from '../../../../src/main/worker/primary-link/report-queue.js'
 import type { UnreadProbe } from '../../../../src/main/worker/primary-link/unread-bytes.js'
-import { PRIMARY_IN_FLIGHT_MAX } from '../../../../src/shared/constants.js'
 import { decodeWorkerPrimaryMessage, type WorkerPrimaryMessage } from '../../../../src/shared/wire/primary-messages.js'
 import { FrameReader } from '../../../../src/shared/wire/reference-frame.js'
 import { fromHex, toHex, vectors } from '../../../support/reference-vectors.js'

@@ -4,6 +4,8 @@ import { expect, onTestFinished, test, vi } from 'vitest'
 import { HostNames } from '../../../../src/main/names/host-names.js'
 import { NAME_FRESH_MS } from '../../../../src/main/names/limits.js'
 import {
+  FOREIGN_PRIMARY_FRAME_BYTES_MAX,
+  FOREIGN_SYNCHRONIZE_PER_SECOND,
   OWN_PRIMARY_CONNECTIONS_MAX,
   SOURCE_CONNECTIONS_MAX,
   STRANGER_SYNCHRONIZE_PER_SECOND,
@@ -16,13 +18,7 @@ import {
 import { judge, normalHost, primaryHosts } from '../../../../src/main/worker/primary-link/primary-trust.js'
 import { Committee, parseCommittee } from '../../../../src/shared/config/committee.js'
 import { localCommittee } from '../../../../src/shared/config/committee-file.js'
-import {
-  FOREIGN_PRIMARY_FRAME_BYTES_MAX,
-  FOREIGN_SYNCHRONIZE_PER_SECOND,
-  PUSH_AGAIN_QUEUE_MAX,
-  REFERENCE_FRAME_BYTES_MAX,
-  SYNC_PENDING_MAX,
-} from '../../../../src/shared/constants.js'
+import { PUSH_AGAIN_QUEUE_MAX, REFERENCE_FRAME_BYTES_MAX, SYNC_PENDING_MAX } from '../../../../src/shared/constants.js'
 import type { PrimaryRefusal } from '../../../../src/shared/refusals.js'
 import { encodePrimaryWorkerMessage, type PrimaryWorkerMessage } from '../../../../src/shared/wire/primary-messages.js'
 import { encodeFrame } from '../../../../src/shared/wire/reference-frame.js'

@@ -5,14 +5,8 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { SYNC_PROTOCOL } from '../../../../src/main/network/protocols.js'
 import { Router } from '../../../../src/main/network/router.js'
 import { Helper, type HelperOptions } from '../../../../src/main/worker/sync/helper.js'
-import { REPLY_BYTES_MAX } from '../../../../src/main/worker/sync/limits.js'
-import {
-  HELPER_BYTES_PER_SECOND,
-  REQUEST_DIGESTS_MAX,
-  REQUESTS_OPEN_MAX,
-  SLICE_BYTES,
-  STREAM_WINDOW_BYTES,
-} from '../../../../src/shared/constants.js'
+import { HELPER_BYTES_PER_SECOND, REPLY_BYTES_MAX, REQUESTS_OPEN_MAX } from '../../../../src/main/worker/sync/limits.js'
+import { REQUEST_DIGESTS_MAX, SLICE_BYTES, STREAM_WINDOW_BYTES } from '../../../../src/shared/constants.js'
 import { FRAME_TYPES } from '../../../../src/shared/wire/frames.js'
 import { encodeDigests } from '../../../../src/shared/wire/sync-messages.js'
 import { frame, RawStream } from '../../../support/raw-stream.js'

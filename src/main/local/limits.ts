@@ -1,0 +1,35 @@
+/** Limits of a committee on one machine, each with its unit and its reason. */
+import assert from 'node:assert'
+import { CLIENT_STOP_GRACE_MS } from './load/limits.js'
+
+/** Workers that one machine is asked to run: each is a process of 100 MB and some, and has a client beside it. */
+export const LOCAL_WORKERS_MAX = 128
+/** All nodes have to be up and connected within this: a node boots in a second, on a busy machine in ten. */
+export const LOCAL_BOOT_DEADLINE_MS = 60_000
+/** After the clients have stopped, what is in flight has this long to be certified. */
+export const LOCAL_DRAIN_DEADLINE_MS = 10_000
+/** The same after Ctrl-C, when somebody is waiting for the prompt. */
+export const LOCAL_INTERRUPTED_DRAIN_DEADLINE_MS = 2_000
+/** A process that was told to stop has this long before it is killed. */
+export const LOCAL_STOP_DEADLINE_MS = 15_000
+/** When a process fails because another died, the other's end is seen within this. */
+export const LOCAL_BLAME_MS = 300
+/** One round of the primary's stand-in: the reference's `max_header_delay`, and time for its votes and certificates. */
+export const LOCAL_ROUND_MS = 250
+/**
+ * `gc_depth` of a local committee, fewer rounds than the reference's 50: a loaded committee writes gigabytes a minute, and
+ * nobody is away for long. Batches are kept for twice that, five seconds.
+ */
+export const LOCAL_GC_DEPTH_ROUNDS = 10
+/** `retention_rounds` of a local committee: the least that there may be. */
+export const LOCAL_RETENTION_ROUNDS = 2 * LOCAL_GC_DEPTH_ROUNDS
+/** A node answers for its metrics within this, or the scrape is given up until the next one. */
+export const LOCAL_SCRAPE_DEADLINE_MS = 5_000
+/** A process's log starts anew at this size and the old one is kept once, so that a long run does not fill the disk. */
+export const LOCAL_LOG_BYTES_MAX = 32 * 1024 * 1024
+/** Lines of a process's log that are shown when it dies. */
+export const LOCAL_LOG_TAIL_LINES = 15
+/** Batches remembered after their certification, for lines about them that arrive late. */
+export const LOCAL_CERTIFIED_REMEMBERED = 4_096
+
+assert(CLIENT_STOP_GRACE_MS < LOCAL_STOP_DEADLINE_MS)
