@@ -1,6 +1,6 @@
 /**
- * The network of a worker: libp2p connections that have become peers. It listens, keeps every peer dialled, runs the
- * hello on each new connection before anything else may happen on it, and hands over verified peers and their streams.
+ * The network of a worker: libp2p connections that have become peers. It listens, keeps every peer dialled, has the
+ * hello said on each new connection before anything else (`hellos.ts`), and hands over verified peers and their streams.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
@@ -19,8 +19,9 @@ import { dialableOfHello, hostOf, isDialableDiscovery, numericAddresses } from '
 import { Dialer } from './dialer.js'
 import { DiscoveredAddresses } from './discovered-addresses.js'
 import { type Gate, remoteHostOf } from './gate.js'
-import { exchangeHello, type HelloGood, type HelloOutcome } from './hello-exchange.js'
-import { CONNECTIONS_PER_AUTHORITY_MAX, HELLO_TIMEOUT_MS, PROBE_TIMEOUT_MS } from './limits.js'
+import type { HelloGood } from './hello-exchange.js'
+import { Hellos } from './hellos.js'
+import { CONNECTIONS_PER_AUTHORITY_MAX, PROBE_TIMEOUT_MS } from './limits.js'
 import { PeerLog } from './peer-log.js'
 import type { Peer, PeerTable } from './peer-table.js'
 import { HELLO_PROTOCOL, PEER_PROTOCOLS, type PeerProtocol } from './protocols.js'
@@ -62,22 +63,12 @@ export interface NetworkHandlers {
   readonly onRefused: (reason: PeerRefusal, from: string, detail: string) => void
 }
 
-/** A connection whose hello is not over. */
-interface Unverified {
-  readonly connection: Connection
-  /** Its one hello stream is there. */
-  helloBegun: boolean
-  /** What waits for the end of the hello. */
-  settle: (good: boolean) => void
-}
-
 export class Network {
   private readonly dependencies: NetworkDependencies
   private readonly handlers: NetworkHandlers
   private readonly supervisor: Supervisor
   private readonly dialer: Dialer
-  /** Connections whose hello is not over, by id: those that came in, which the gate bounds, and our own dials. */
-  private readonly unverified = new Map<string, Unverified>()
+  private readonly hellos: Hellos
   private readonly discovered = new DiscoveredAddresses()
   private readonly peerLog: PeerLog
   private closed = false
@@ -87,6 +78,14 @@ export class Network {
     this.handlers = handlers
     this.supervisor = dependencies.supervisor ?? unsupervised
     this.peerLog = new PeerLog({ log: dependencies.log, nowMs: () => performance.now() })
+    this.hellos = new Hellos(
+      { ...dependencies, supervisor: this.supervisor },
+      {
+        onVerified: (connection, hello) => this.onVerified(connection, hello),
+        onRefusedByPeer: (connection, detail) => this.sayRefusedUs(connection, detail),
+        onRefused: handlers.onRefused,
+      },
+    )
     this.dialer = new Dialer({
       dial: (peer, address, timeoutMs) => this.dial(peer, address, timeoutMs),
       resolve: (peer, address) => this.resolve(peer, address),
@@ -104,7 +103,9 @@ export class Network {
     const committeeHosts = new Set(peers.peers.flatMap(({ address }) => hostOf(address) ?? []))
     const streamLimits = { maxInboundStreams: 4, maxOutboundStreams: 8 }
     const { guard } = this.supervisor
-    const onHello = guard('a hello', (stream: Stream, connection: Connection) => this.onHelloStream(stream, connection))
+    const onHello = guard('a hello', (stream: Stream, connection: Connection) =>
+      this.hellos.onStream(stream, connection),
+    )
     await node.handle(HELLO_PROTOCOL, onHello, streamLimits)
     for (const protocol of PEER_PROTOCOLS) {
       const admit = guard('a stream', (stream: Stream, connection: Connection) =>
@@ -161,15 +162,7 @@ export class Network {
       const connection = await node.dial(multiaddr(`${address}${named}`), {
         signal: AbortSignal.timeout(timeoutMs),
       })
-      const pending = this.unverified.get(connection.id)
-      if (pending === undefined) return peer.connections.includes(connection)
-      await new Promise<void>((resolve) => {
-        const { settle } = pending
-        pending.settle = (good) => {
-          settle(good)
-          resolve()
-        }
-      })
+      await this.hellos.over(connection)
       return peer.connections.includes(connection)
     } catch (error) {
       log.debug(`Cannot reach ${shortName(peer.name)} at ${address}: ${(error as Error).message}`)
@@ -179,75 +172,7 @@ export class Network {
 
   private onConnection(connection: Connection): void {
     if (this.closed) return
-    if (connection.direction === 'inbound') {
-      // The gate gives it its time, and closes it if it must.
-      this.dependencies.gate.onOpened(connection)
-      this.unverified.set(connection.id, { connection, helloBegun: false, settle: () => {} })
-      return
-    }
-    // Our own dials are as many as our peers. They are not counted among the places, so strangers cannot take them.
-    const timer = setTimeout(() => {
-      this.refuse(connection, 'hello-timeout', `no hello within ${HELLO_TIMEOUT_MS} ms`)
-    }, HELLO_TIMEOUT_MS)
-    this.unverified.set(connection.id, { connection, helloBegun: false, settle: () => clearTimeout(timer) })
-    this.supervisor.watch('a hello', this.sayHello(connection))
-  }
-
-  private async sayHello(connection: Connection): Promise<void> {
-    try {
-      const stream = await connection.newStream([HELLO_PROTOCOL], { signal: AbortSignal.timeout(HELLO_TIMEOUT_MS) })
-      await this.runHello(stream, connection, 'dialler')
-    } catch (error) {
-      this.dependencies.log.debug(`The hello with ${connection.remoteAddr} broke off: ${(error as Error).message}`)
-      connection.abort(error as Error)
-    }
-  }
-
-  private onHelloStream(stream: Stream, connection: Connection): void {
-    const pending = this.unverified.get(connection.id)
-    if (connection.direction === 'outbound' || pending === undefined || pending.helloBegun) {
-      const from = this.dependencies.peers.of(connection)?.name ?? connection.remoteAddr.toString()
-      this.handlers.onRefused('hello-unexpected', from, 'one hello for each connection, from the side that dialled')
-      stream.abort(new Error('a hello is not expected on this connection'))
-      return
-    }
-    pending.helloBegun = true
-    this.supervisor.watch('a hello', this.runHello(stream, connection, 'listener'))
-  }
-
-  private async runHello(stream: Stream, connection: Connection, role: 'dialler' | 'listener'): Promise<void> {
-    const outcome = await exchangeHello(stream, {
-      role,
-      ownHello: this.dependencies.ownHello(),
-      check: (hello) => this.dependencies.checkHello(hello, connection.remotePeer.toString()),
-      onLateFrame: (detail) => this.handlers.onRefused('hello-out-of-turn', connection.remoteAddr.toString(), detail),
-    })
-    this.onHelloOver(connection, outcome)
-  }
-
-  private onHelloOver(connection: Connection, outcome: HelloOutcome): void {
-    const { gate, log, peers } = this.dependencies
-    if (!this.unverified.has(connection.id)) return
-    switch (outcome.type) {
-      case 'good':
-        this.onVerified(connection, outcome.hello)
-        return
-      case 'refused':
-        // What was said to the peer is on its way: closing, unlike aborting, lets it arrive.
-        peers.refused(outcome.index, `we refuse it: ${outcome.reason}: ${outcome.detail}`)
-        gate.onRefused(connection)
-        this.handlers.onRefused(`hello-${outcome.reason}`, connection.remoteAddr.toString(), outcome.detail)
-        this.closeGently(connection)
-        return
-      case 'refused-by-peer':
-        peers.refused(outcome.index, `it refuses us: ${outcome.detail}`)
-        this.sayRefusedUs(connection, outcome.detail)
-        this.closeGently(connection)
-        return
-      case 'broken':
-        log.debug(`The hello with ${connection.remoteAddr} broke off: ${outcome.detail}`)
-        connection.abort(new Error(outcome.detail))
-    }
+    this.hellos.onOpened(connection)
   }
 
   private onVerified(connection: Connection, { index, record }: HelloGood): void {
@@ -267,7 +192,7 @@ export class Network {
     })
     peers.add(peer, connection)
     this.dependencies.guards?.verified(connection, peer)
-    this.settle(connection, true)
+    this.hellos.settle(connection)
     if (older.length === 0) {
       this.peerLog.say('info', peer, `Connected to ${shortName(peer.name)} (${record.nodeVersion}, ${record.peerId})`)
       if (record.ackLevel < this.dependencies.ackLevel) {
@@ -323,7 +248,7 @@ export class Network {
   }
 
   private onConnectionClosed(connection: Connection): void {
-    this.settle(connection, false)
+    this.hellos.settle(connection)
     const peer = this.dependencies.peers.remove(connection)
     if (peer === undefined || peer.connections.length > 0 || this.closed) return
     this.peerLog.say('warn', peer, `Lost ${shortName(peer.name)}`)
@@ -331,25 +256,9 @@ export class Network {
     this.dialer.lost(peer)
   }
 
-  private settle(connection: Connection, good: boolean): void {
-    const pending = this.unverified.get(connection.id)
-    this.unverified.delete(connection.id)
-    pending?.settle(good)
-  }
-
   private admitStream(protocol: PeerProtocol, stream: Stream, connection: Connection): void {
     const peer = this.dependencies.peers.of(connection)
-    if (peer === undefined) this.refuse(connection, 'stream-before-hello', `a stream of ${protocol}`)
+    if (peer === undefined) this.hellos.refuse(connection, 'stream-before-hello', `a stream of ${protocol}`)
     else this.handlers.onStream(protocol, peer, stream)
-  }
-
-  private refuse(connection: Connection, reason: PeerRefusal, detail: string): void {
-    this.dependencies.gate.onRefused(connection)
-    this.handlers.onRefused(reason, connection.remoteAddr.toString(), detail)
-    connection.abort(new Error(`${reason}: ${detail}`))
-  }
-
-  private closeGently(connection: Connection): void {
-    connection.close({ signal: AbortSignal.timeout(1000) }).catch((error: Error) => connection.abort(error))
   }
 }

@@ -35,6 +35,8 @@ export interface Peer {
 export class PeerTable {
   /** In the order of the committee, without ourselves. */
   readonly peers: readonly Peer[]
+  /** Their authority indices. */
+  readonly indices: readonly number[]
   private readonly byIndex: ReadonlyMap<number, Peer>
   private readonly byConnection = new Map<string, Peer>()
 
@@ -59,6 +61,7 @@ export class PeerTable {
         },
       ]
     })
+    this.indices = this.peers.map(({ index }) => index)
     this.byIndex = new Map(this.peers.map((peer) => [peer.index, peer]))
   }
 

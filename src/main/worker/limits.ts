@@ -1,4 +1,4 @@
-/** Limits of what a program hands to a worker. */
+/** Limits of a worker beside those of its rooms, each with its unit and its reason. */
 
 /**
  * Bytes of the transactions of `submit()` that wait for room in the submit ring: they are copies, since their caller may

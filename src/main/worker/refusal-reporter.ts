@@ -37,7 +37,6 @@ export class RefusalReporter {
   }
 
   /** Something of a verified peer's. */
-  ofPeer(peer: number, reason: PeerRefusal, detail: string): void {
+  readonly ofPeer = (peer: number, reason: PeerRefusal, detail: string): void =>
     this.refused('peer', reason, this.dependencies.nameOf(peer), detail)
-  }
 }

@@ -8,18 +8,15 @@
  * ```
  */
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
-import { shortName } from '../../shared/config/short-name.js'
 import type { NarvalError } from '../../shared/errors.js'
 import { Counters } from '../../shared/memory/counters.js'
 import { type Layout, ownSlotsTotal } from '../../shared/memory/layout.js'
 import { Arena } from '../../shared/memory/slots.js'
-import type { PeerRefusal } from '../../shared/refusals.js'
 import { transactionBytesMax } from '../../shared/wire/batch.js'
 import { SlotPool } from '../lib/slot-pool.js'
 import type { Supervisor } from '../lib/supervisor.js'
 import { WorkerMetrics } from '../metrics/metrics.js'
 import { PeerTable } from '../network/peer-table.js'
-import { SYNC_PROTOCOL } from '../network/protocols.js'
 import { Router } from '../network/router.js'
 import { MainRings } from '../thread-host/main-rings.js'
 import { ProcessorClient } from '../thread-host/processor-client.js'
@@ -30,7 +27,7 @@ import { Dissemination } from './dissemination/dissemination.js'
 import { Healer } from './dissemination/healer.js'
 import { Resender } from './dissemination/resender.js'
 import { GcRelief } from './gc-relief.js'
-import { InboundBatches } from './inbound/inbound-batches.js'
+import type { InboundBatches } from './inbound/inbound-batches.js'
 import { SEALED_AHEAD } from './limits.js'
 import { metricSources } from './metric-sources.js'
 import { OutsideMessages } from './outside-messages.js'
@@ -40,9 +37,10 @@ import { PrimaryReports } from './primary-reports.js'
 import { RefusalReporter } from './refusal-reporter.js'
 import { SealingGate } from './sealing-gate.js'
 import { SubmitQueue } from './submit-queue.js'
-import { Helper } from './sync/helper.js'
-import { Synchronizer } from './sync/synchronizer.js'
+import type { Helper } from './sync/helper.js'
+import type { Synchronizer } from './sync/synchronizer.js'
 import { ThreadMessages } from './thread-messages.js'
+import { wireForeign } from './wire-foreign.js'
 import { WorkerHealth } from './worker-health.js'
 import type { WorkerNodeOptions } from './worker-node.js'
 
@@ -98,7 +96,6 @@ export class Wiring {
   private readonly gcRelief = new GcRelief()
   readonly processorCounters: Counters<'processor'>
   private readonly own: Arena
-  private readonly foreign: Arena
 
   constructor(options: WiringOptions, handlers: WiringHandlers) {
     const { committee, layout, ownIndex, parameters, workerId } = options
@@ -106,7 +103,6 @@ export class Wiring {
     this.handlers = handlers
     this.certified = new CertifiedStream(options.keys.publicKey)
     this.own = new Arena(layout.own)
-    this.foreign = new Arena(layout.inbound)
     this.rings = new MainRings(layout)
     this.peers = new PeerTable(committee, ownIndex, workerId)
     const { port1, port2 } = new MessageChannel()
@@ -128,7 +124,7 @@ export class Wiring {
     })
     this.router = new Router(
       () => ({ inbound: this.inbound, helper: this.helper }),
-      (peer, refusal, detail) => this.refusals.ofPeer(peer, refusal, detail),
+      this.refusals.ofPeer,
       (error) => handlers.supervisor.fail('a frame', error),
     )
     this.submits = new SubmitQueue(transactionBytesMax(parameters.batchBytesMax), this.rings.submit)
@@ -146,9 +142,22 @@ export class Wiring {
       { resender: this.resender, dissemination: this.dissemination, nowMs, watch: handlers.supervisor.watch },
       { onRefused: (reason, from, detail) => this.refusals.refused('primary', reason, from, detail) },
     )
-    this.inbound = this.wireInbound()
-    this.helper = this.wireHelper()
-    this.synchronizer = this.wireSynchronizer()
+    const foreign = wireForeign(options, {
+      supervisor: handlers.supervisor,
+      rings: this.rings,
+      peers: this.peers,
+      processor: this.processor,
+      processorCounters: this.processorCounters,
+      router: this.router,
+      refusals: this.refusals,
+      reports: this.reports,
+      nowMs,
+      nameOf: (peer) => this.nameOf(peer),
+      onReceived: (peer, bytes) => this.traffic(peer, 'in', bytes),
+    })
+    this.inbound = foreign.inbound
+    this.helper = foreign.helper
+    this.synchronizer = foreign.synchronizer
     this.cleanups = new Cleanups(
       { processor: this.processor, nowMs, log: options.log, watch: handlers.supervisor.watch },
       {
@@ -163,9 +172,14 @@ export class Wiring {
       version: options.version,
       peers: this.peers.peers.map(({ name }) => name),
       sources: metricSources({
-        ...this,
         layout,
         authorities: committee.authorities.map(({ name }) => name),
+        rings: this.rings,
+        peers: this.peers,
+        dissemination: this.dissemination,
+        inbound: this.inbound,
+        synchronizer: this.synchronizer,
+        reports: this.reports,
         health: () => this.health.now(),
       }),
     })
@@ -176,7 +190,7 @@ export class Wiring {
     return new Dissemination(
       {
         authorities: committee.size,
-        peers: this.peerIndices(),
+        peers: this.peers.indices,
         ownSlots: parameters.ownSlots,
         ackTimeoutMs: parameters.ackTimeoutMs,
       },
@@ -190,7 +204,7 @@ export class Wiring {
       {
         onCertified: (batch) => this.threadMessages.onCertified(batch),
         onSlotFree: (slot) => {
-          this.poison(this.own, slot)
+          if (this.options.poisonFreedSlots) this.own.poison(slot)
           if (slot < parameters.ownSlots) this.gate.pass(slot)
           else this.resender.onSlotFree(slot)
         },
@@ -217,91 +231,9 @@ export class Wiring {
     })
   }
 
-  private wireInbound(): InboundBatches {
-    const { parameters } = this.options
-    return new InboundBatches(
-      {
-        batchBytesMax: parameters.batchBytesMax,
-        ackLevel: parameters.ackLevel,
-        peers: this.peerIndices(),
-        slotsPerPeer: parameters.inboundSlotsPerPeer,
-      },
-      {
-        arena: this.foreign,
-        supervisor: this.handlers.supervisor,
-        toProcessor: this.rings.toProcessorInbound,
-      },
-      {
-        onReceived: (peer, bytes) => this.traffic(peer, 'in', bytes),
-        onRefused: this.onPeerRefused,
-        onSlotFree: (slot) => this.poison(this.foreign, slot),
-      },
-    )
-  }
-
-  private wireHelper(): Helper {
-    return new Helper(
-      { batchBytesMax: this.options.parameters.batchBytesMax },
-      { processor: this.processor, supervisor: this.handlers.supervisor },
-      {
-        onServed: (peer, found, missing) =>
-          this.options.log.debug(
-            `Sent ${found} batches that ${shortName(this.nameOf(peer))} asked for, ${missing} are not here`,
-          ),
-        onRefused: this.onPeerRefused,
-      },
-    )
-  }
-
-  private wireSynchronizer(): Synchronizer {
-    const { committee, parameters } = this.options
-    const peers = this.peerIndices()
-    return new Synchronizer(
-      {
-        batchBytesMax: parameters.batchBytesMax,
-        syncRetryDelayMs: parameters.syncRetryDelayMs,
-        syncRetryNodes: parameters.syncRetryNodes,
-        gcDepthRounds: parameters.gcDepthRounds,
-        peers,
-        firstSlot: peers.length * parameters.inboundSlotsPerPeer,
-      },
-      {
-        arena: this.foreign,
-        processor: this.processor,
-        supervisor: this.handlers.supervisor,
-        router: this.router,
-        toProcessor: this.rings.toProcessorInbound,
-        indexOf: (publicKey) => committee.indexOf(publicKey),
-        openStream: async (peer) => this.peers.at(peer)!.connections.at(-1)?.newStream([SYNC_PROTOCOL]),
-        mayStore: () => this.processorCounters.get('storeFull') === 0,
-        nowMs,
-        random: Math.random,
-      },
-      {
-        // A batch of ours that the primary asks for is reported as `OthersBatch` too: this says that it is stored.
-        // `OurBatch` would say that it is certified.
-        onStored: (digest) => this.reports.report('OthersBatch', digest),
-        onRefused: this.onPeerRefused,
-        onReceived: (peer, bytes) => this.traffic(peer, 'in', bytes),
-        onSlotFree: (slot) => this.poison(this.foreign, slot),
-      },
-    )
-  }
-
-  private readonly onPeerRefused = (peer: number, refusal: PeerRefusal, detail: string): void =>
-    this.refusals.ofPeer(peer, refusal, detail)
-
   private traffic(peer: number, direction: 'in' | 'out', bytes: number): void {
     this.gcRelief.traffic(bytes)
     this.metrics.peerBytes(this.nameOf(peer), direction, bytes)
-  }
-
-  private poison(arena: Arena, slot: number): void {
-    if (this.options.poisonFreedSlots) arena.poison(slot)
-  }
-
-  private peerIndices(): number[] {
-    return this.peers.peers.map(({ index }) => index)
   }
 
   /** The name of the authority of an index. */

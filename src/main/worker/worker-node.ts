@@ -373,9 +373,10 @@ export class WorkerNode {
 
   private recover(): Promise<void> {
     const { keys, log, parameters } = this.options
+    const { processor, reports, resender } = this.wiring
     return recover(
       { gcDepthRounds: parameters.gcDepthRounds, ownKey: keys.publicKey },
-      { ...this.wiring, log, isOpen: () => this.lifecycle.isOpen },
+      { processor, reports, resender, log, isOpen: () => this.lifecycle.isOpen },
     )
   }
 
