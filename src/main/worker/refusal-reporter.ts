@@ -1,6 +1,7 @@
 /** What was refused, and of whom: counted, and logged without letting anybody fill the log. */
 
 import { shortName } from '../../shared/config/short-name.js'
+import type { AckVerdict } from '../../shared/memory/dialogue/quorum-waiter.js'
 import { type PeerRefusal, QUIET_REFUSALS } from '../../shared/refusals.js'
 import { LogLimiter } from '../../shared/runtime/thread-control.js'
 import type { Logger } from '../lib/log.js'
@@ -14,6 +15,12 @@ export interface RefusalReporterDependencies {
   /** Whether a name is an authority's. */
   readonly isAuthority: (name: string) => boolean
 }
+
+/** ACKs that say that the peer has no room now. The batch is sent again later, and nobody has done anything wrong. */
+const NO_ROOM: Partial<Record<string, string>> = {
+  'refused-quota': 'our share of its store is full',
+  'refused-store-full': 'its store is full',
+} satisfies Partial<Record<AckVerdict, string>>
 
 export class RefusalReporter {
   private readonly dependencies: RefusalReporterDependencies
@@ -33,7 +40,10 @@ export class RefusalReporter {
     if (suppressed === null) return
     const more = suppressed > 0 ? ` (and ${suppressed} more like it)` : ''
     const level = QUIET_REFUSALS.has(reason) ? 'debug' : 'warn'
-    log[level](`Refused ${kind} ${known ? shortName(from) : from}: ${reason}: ${detail}${more}`)
+    const who = known ? shortName(from) : from
+    const noRoom = kind === 'ack' ? NO_ROOM[reason] : undefined
+    if (noRoom === undefined) log[level](`Refused ${kind} ${who}: ${reason}: ${detail}${more}`)
+    else log.info(`${who} has no room for a batch of ours now, ${noRoom}: it is sent again later (${reason})${more}`)
   }
 
   /** Something of a verified peer's. */

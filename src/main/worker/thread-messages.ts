@@ -58,14 +58,15 @@ export class ThreadMessages {
   }
 
   private onProcessor(message: ProcessorToMain): void {
-    const { dissemination, inbound, metrics, refusals, repeatedReports, reports, synchronizer } = this.stages
+    const { dissemination, inbound, metrics, repeatedReports, reports, synchronizer } = this.stages
     if (message.kind === 'own-stored') {
       dissemination.onOwnStored(message.sequence, message.digest)
       return
     }
     const from = this.stages.nameOf(message.peer)
     metrics.inbound(from, message.status)
-    if (message.status !== 'ok') refusals.refused('batch', message.status, from, 'a batch')
+    // The processor has logged it: it knows more.
+    if (message.status !== 'ok') metrics.refused('batch', message.status)
     if (synchronizer.owns(message.slot)) {
       synchronizer.onDone(message)
       return

@@ -8,7 +8,9 @@
  */
 
 import assert from 'node:assert'
+import { shortName } from '../../shared/config/short-name.js'
 import { BATCH_HEADER_BYTES, DIGEST_BYTES, TRANSACTION_PREFIX_BYTES } from '../../shared/constants.js'
+import { encodeBase64 } from '../../shared/crypto/public-key.js'
 import type { Counters } from '../../shared/memory/counters.js'
 import type {
   InboundStatus,
@@ -39,8 +41,8 @@ export interface ProcessorDependencies {
   /** It is not saturated any more: there may be work in the rings. */
   readonly onRelieved: () => void
   readonly log: (text: string) => void
-  /** `reason` is a constant of the code: its lines are limited. */
-  readonly logRefusal: (reason: string, text: string) => void
+  /** Lines with the same key are limited; keys are of a status and an authority. */
+  readonly logRefusal: (key: string, text: string) => void
 }
 
 const NO_DIGEST = new Uint8Array(DIGEST_BYTES)
@@ -108,7 +110,7 @@ export class Processor {
     const digest = new Uint8Array(DIGEST_BYTES)
     this.digester.digest(bytes, this.frameOffsets, author, digest)
     if (work.expected !== null && Buffer.compare(work.expected, digest) !== 0) {
-      this.refuse(work, check.sequence, digest, 'not-as-asked', 'another digest than asked for')
+      this.refuse(work, check.sequence, digest, 'not-as-asked', encodeBase64(digest))
       return
     }
     const storing = this.storing.get(digestKey(digest))
@@ -119,7 +121,7 @@ export class Processor {
         admission === 'quota'
           ? [shares.of(work.author), shares.shares[work.author]]
           : [shares.total, this.options.storeBytesMax]
-      this.refuse(work, check.sequence, digest, admission, `${used} of ${limit} bytes are stored`)
+      this.refuse(work, check.sequence, digest, admission, `${used} of ${limit} bytes`)
       return
     }
     // A copy that is acknowledged again is kept from now on as long as one that is new: its author counts on it.
@@ -130,13 +132,10 @@ export class Processor {
         kind: 'inbound-done',
         slot: work.slot,
         peer: work.peer,
-        author: work.author,
         sequence: check.sequence,
         digest,
         status: 'ok',
         again,
-        transactions: check.count,
-        byteLength: work.byteLength,
       })
     })
   }
@@ -149,19 +148,32 @@ export class Processor {
     why: string,
   ): void {
     this.dependencies.counters.add('inboundRefused')
-    this.dependencies.logRefusal(status, `Refused a batch of authority ${work.author}: ${status}: ${why}`)
+    this.dependencies.logRefusal(`${status} ${work.author} ${work.peer}`, this.refusalText(work, status, why))
     this.dependencies.send({
       kind: 'inbound-done',
       slot: work.slot,
       peer: work.peer,
-      author: work.author,
       sequence,
       digest,
       status,
       again: false,
-      transactions: 0,
-      byteLength: work.byteLength,
     })
+  }
+
+  /** A lack of room is nobody's fault, and passes. */
+  private refusalText({ author, peer }: InboundWork, status: Exclude<InboundStatus, 'ok'>, why: string): string {
+    const [ofAuthor, ofPeer] = [author, peer].map((index) => shortName(encodeBase64(this.options.authorities[index]!)))
+    const batch = author === peer ? `a batch of ${ofAuthor}` : `a batch of ${ofAuthor} from ${ofPeer}`
+    switch (status) {
+      case 'invalid':
+        return `Refused ${batch}: it is invalid: ${why}`
+      case 'not-as-asked':
+        return `Refused ${batch}: another was asked for than ${why}`
+      case 'quota':
+        return `No room now for ${batch}: its share of the store is full, ${why}. It is sent again later`
+      case 'store-full':
+        return `No room now for ${batch}: the store is full, ${why}. It is sent again later`
+    }
   }
 
   private store(digest: Uint8Array, author: Uint8Array, bytes: Uint8Array, own: boolean): Promise<void> {

@@ -118,9 +118,10 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
     },
     onRelieved: () => doorbell.ring(),
     log: (text) => report(port, { type: 'log', level: 'info', text }),
-    logRefusal: (reason, text) => {
-      if (limiter.admit(reason, Date.now()) === null) return
-      report(port, { type: 'log', level: 'warn', text })
+    logRefusal: (key, text) => {
+      const more = limiter.admit(key, Date.now())
+      if (more === null) return
+      report(port, { type: 'log', level: 'warn', text: more === 0 ? text : `${text} (and ${more} more like it)` })
     },
   })
   let open = true

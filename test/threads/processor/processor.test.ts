@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { shortName } from '../../../src/shared/config/short-name.js'
 import { SEQUENCE_PER_MS, WALK_CHUNK } from '../../../src/shared/constants.js'
 import { encodeBase64 } from '../../../src/shared/crypto/public-key.js'
 import type { StoreOptions } from '../../../src/shared/memory/dialogue/processor.js'
@@ -84,11 +85,11 @@ describe.each(['stored', 'durable'] as const)('at level %s', (level) => {
     const processor = await startProcessor({ directory: temporaryDirectory(), level })
     const bytes = batchOf(9n, 33_000)
     const done = await processor.foreign({ bytes, peer: 2 })
-    expect(done).toMatchObject({ peer: 2, author: 2, sequence: 9n, status: 'ok', again: false, byteLength: 33_000 })
+    expect(done).toMatchObject({ peer: 2, sequence: 9n, status: 'ok', again: false })
     expect(hex(done.digest)).toBe(hex(digestOf(bytes, AUTHORITIES[2]!)))
     // The same bytes of a third author, through another peer: another batch.
     const other = await processor.foreign({ bytes, peer: 2, author: 3 })
-    expect(other).toMatchObject({ peer: 2, author: 3, status: 'ok', again: false })
+    expect(other).toMatchObject({ peer: 2, status: 'ok', again: false })
     expect(hex(other.digest)).toBe(hex(digestOf(bytes, AUTHORITIES[3]!)))
     const [first, second] = await processor.client.ask({
       type: 'find',
@@ -154,7 +155,7 @@ describe('a batch that comes again', () => {
     const first = await processor.foreign({ bytes })
     const stored = processor.counters.get('storeBytes')
     const second = await processor.foreign({ bytes })
-    expect(second).toMatchObject({ status: 'ok', again: true, sequence: 1n, transactions: first.transactions })
+    expect(second).toMatchObject({ status: 'ok', again: true, sequence: 1n })
     expect(hex(second.digest)).toBe(hex(first.digest))
     expect(processor.counters.get('storeBytes')).toBe(stored)
     expect(processor.counters.get('inboundAgain')).toBe(1)
@@ -239,7 +240,7 @@ describe('a batch that is refused', () => {
   it.each(broken)('is not stored and answered as invalid: %s', async (reason, bytes) => {
     const processor = await startProcessor({ directory: temporaryDirectory() })
     const done = await processor.foreign({ bytes, peer: 3 })
-    expect(done).toMatchObject({ status: 'invalid', peer: 3, sequence: 5n, again: false, transactions: 0 })
+    expect(done).toMatchObject({ status: 'invalid', peer: 3, sequence: 5n, again: false })
     expect(done.digest).toEqual(new Uint8Array(32))
     expect(processor.counters.get('inboundRefused')).toBe(1)
     expect(processor.counters.get('storeBytes')).toBe(0)
@@ -251,7 +252,7 @@ describe('a batch that is refused', () => {
     const processor = await startProcessor({ directory: temporaryDirectory() })
     const expected = digestOf(good, AUTHORITIES[2]!)
     const wrongAuthor = await processor.foreign({ bytes: good, peer: 0, author: 3, expected })
-    expect(wrongAuthor).toMatchObject({ status: 'not-as-asked', peer: 0, author: 3, again: false })
+    expect(wrongAuthor).toMatchObject({ status: 'not-as-asked', peer: 0, again: false })
     const wrongBytes = await processor.foreign({ bytes: batchOf(6n, 2_000), peer: 0, author: 2, expected })
     expect(wrongBytes).toMatchObject({ status: 'not-as-asked' })
     expect(await processor.client.ask({ type: 'find', digests: [expected], touch: false })).toEqual([undefined])
@@ -278,6 +279,11 @@ describe('a full store', () => {
     for (let n = 0n; n < 3n; n += 1n) done.push(await processor.foreign({ bytes: batchOf(n, batchBytesMax), peer: 2 }))
     expect(done.map(({ status }) => status)).toEqual(['ok', 'ok', 'ok'])
     expect(await processor.foreign({ bytes: batchOf(9n, batchBytesMax), peer: 2 })).toMatchObject({ status: 'quota' })
+    const noRoom = (): string[] => processor.log.filter((line) => line.includes(' No room now for a batch of '))
+    await until('the log says it', () => noRoom().length > 0)
+    expect(noRoom()).toHaveLength(1)
+    expect(noRoom()[0]).toContain(`${shortName(encodeBase64(AUTHORITIES[2]!))}: its share of the store is full, `)
+    expect(noRoom()[0]).toContain('It is sent again later')
     expect(await processor.foreign({ bytes: batchOf(1n, batchBytesMax), peer: 2 })).toMatchObject({
       status: 'ok',
       again: true,
@@ -664,7 +670,8 @@ describe('walks over the store', () => {
     const own = await processor.own(batchOf(5_000n), 5_000n)
     await processor.client.ask({ type: 'cleanup', round: 25n })
     const expected = new Map([
-      ...batches.map(({ digest, author }) => [hex(digest), hex(AUTHORITIES[author]!)] as const),
+      // Each came from its author.
+      ...batches.map(({ digest, peer }) => [hex(digest), hex(AUTHORITIES[peer]!)] as const),
       [hex(own.digest), hex(OWN_KEY)] as const,
     ])
     const seen = new Map<string, string>()

@@ -7,7 +7,6 @@ import type { Layout } from '../layout.js'
 import type { Codec } from '../ring.js'
 import {
   AUTHOR,
-  COUNT,
   DIGEST,
   KIND,
   LENGTH,
@@ -92,14 +91,11 @@ export type ProcessorToMain =
       readonly kind: 'inbound-done'
       readonly slot: number
       readonly peer: number
-      readonly author: number
       readonly sequence: bigint
       readonly digest: Uint8Array
       readonly status: InboundStatus
       /** It was stored before; it is acknowledged and reported again. */
       readonly again: boolean
-      readonly transactions: number
-      readonly byteLength: number
     }
 
 export const ownWork: Codec<OwnWork> = {
@@ -151,9 +147,6 @@ export const processorToMain: Codec<ProcessorToMain> = {
     if (message.kind === 'own-stored') return
     view.setUint8(at + LEVEL, INBOUND_STATUSES.indexOf(message.status) | (message.again ? AGAIN : 0))
     view.setUint16(at + PEER, message.peer, true)
-    view.setUint32(at + LENGTH, message.byteLength, true)
-    view.setUint32(at + COUNT, message.transactions, true)
-    view.setUint32(at + AUTHOR, message.author, true)
   },
   read(view, at) {
     const kind = view.getUint8(at + KIND)
@@ -169,11 +162,8 @@ export const processorToMain: Codec<ProcessorToMain> = {
       sequence,
       digest,
       peer: view.getUint16(at + PEER, true),
-      author: view.getUint32(at + AUTHOR, true),
       status: INBOUND_STATUSES[level & ~AGAIN] ?? unknownKind(level),
       again: (level & AGAIN) !== 0,
-      transactions: view.getUint32(at + COUNT, true),
-      byteLength: view.getUint32(at + LENGTH, true),
     }
   },
 }

@@ -68,19 +68,16 @@ async function open(peer: number): Promise<RawStream> {
 
 /** The processor is done with a work. */
 function done(work: InboundWork, status: InboundStatus = 'ok', sequence = 7n): void {
-  const { slot, peer, author, byteLength } = work
+  const { slot, peer } = work
   const digest = new Uint8Array(32).fill(slot + 1)
   inbound.onDone({
     kind: 'inbound-done',
     slot,
     peer,
-    author,
     sequence,
     digest,
     status,
     again: false,
-    transactions: 1,
-    byteLength,
   })
 }
 

@@ -135,21 +135,15 @@ async function request(n: number): Promise<{ peer: number; digests: number[]; st
 }
 
 /** What the processor says of a batch that it was given. */
-function done(
-  { slot, peer, author, expected }: InboundWork,
-  status: 'ok' | 'store-full' | 'not-as-asked' = 'ok',
-): void {
+function done({ slot, peer, expected }: InboundWork, status: 'ok' | 'store-full' | 'not-as-asked' = 'ok'): void {
   synchronizer.onDone({
     kind: 'inbound-done',
     slot,
     peer,
-    author,
     sequence: 0n,
     digest: expected!,
     status,
     again: false,
-    transactions: 1,
-    byteLength: 100,
   })
 }
 
