@@ -83,7 +83,7 @@ await rings.doorbell.serve(
       onQuorumWaiter() {},
       onProcessor(message) {
         const { kind, slot, digest } = message
-        say(`${kind} ${hex(digest)} ${message.author ?? ownIndex} ${message.sequence}`)
+        say(`${kind} ${hex(digest)} ${message.peer ?? ownIndex} ${message.sequence}`)
         if (kind === 'own-stored') {
           own.poison(slot)
           fillOwn(slot)
