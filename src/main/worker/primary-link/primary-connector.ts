@@ -86,6 +86,8 @@ export class PrimaryConnector implements PrimaryLink {
   /** Whether the kernel says what is acknowledged of this connection; undefined before it was asked. */
   private isAckKnown: boolean | undefined
   private pollTimer: NodeJS.Timeout | undefined
+  /** Before this time it does not look again, in ms of the monotonic clock. */
+  private nextPollMs = 0
   private isPolling = false
   /** Since when the primary's side has answered nothing although something is due. */
   private silentSinceMs: number | undefined
@@ -248,18 +250,19 @@ export class PrimaryConnector implements PrimaryLink {
     this.queue.settle(reports)
     this.sent.add(reports, frameBytes, this.nowMs())
     this.flush()
-    this.schedulePoll()
+    // Before nothing may be written any more, it looks at once.
+    if (this.sent.unacknowledgedCount > PRIMARY_UNREAD_MAX / 2) this.poll()
+    else this.schedulePoll()
     if (this.wasFull && !this.queue.isFull) {
       this.wasFull = false
       this.handlers.onRoom()
     }
   }
 
-  /** Looks again after a while: the longer the last look took, the later. */
-  private schedulePoll(tookMs = 0): void {
-    const byShare = Math.min(tookMs / PRIMARY_ACK_POLL_SHARE, PRIMARY_ACK_POLL_MS_MAX)
-    const waitMs = this.closed ? PRIMARY_ACK_POLL_CLOSING_MS : Math.max(PRIMARY_ACK_POLL_MS, byShare)
-    this.pollTimer ??= setTimeout(() => this.poll(), waitMs)
+  /** Looks again after a while, and not before the last look's cost is a small share of the time since then. */
+  private schedulePoll(): void {
+    const waitMs = Math.max(PRIMARY_ACK_POLL_MS, this.nextPollMs - performance.now())
+    this.pollTimer ??= setTimeout(() => this.poll(), this.closed ? PRIMARY_ACK_POLL_CLOSING_MS : waitMs)
   }
 
   /** Asks what the primary's side has acknowledged, and asks again while something is not. */
@@ -275,10 +278,11 @@ export class PrimaryConnector implements PrimaryLink {
     const startMs = performance.now()
     void this.unreadOf(socket).then((unread) => {
       this.isPolling = false
-      const tookMs = performance.now() - startMs
+      const endMs = performance.now()
+      this.nextPollMs = endMs + Math.min((endMs - startMs) / PRIMARY_ACK_POLL_SHARE, PRIMARY_ACK_POLL_MS_MAX)
       if (this.socket === socket && this.connected) this.onUnread(socket, taken, unread)
       if (this.socket === undefined || !this.connected || this.sent.unacknowledgedCount === 0) return
-      this.schedulePoll(tookMs)
+      this.schedulePoll()
     })
   }
 

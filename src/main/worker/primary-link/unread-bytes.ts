@@ -3,11 +3,15 @@
  * kernel took bytes, not what became of them.
  */
 import { readFile } from 'node:fs/promises'
-import type { Socket } from 'node:net'
+import { BlockList, isIPv6, type Socket } from 'node:net'
 import { findTcpRow } from './tcp-table.js'
 
 const TCP = '/proc/self/net/tcp'
 const TCP6 = '/proc/self/net/tcp6'
+
+const LOOPBACK = new BlockList()
+LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
+LOOPBACK.addAddress('::1', 'ipv6')
 
 export interface Unread {
   /** At most so many bytes of what our kernel had taken are not acknowledged, or lie unread at a reader on this machine. */
@@ -28,10 +32,16 @@ export const unreadOf: UnreadProbe = async (socket) => {
   const remote = { host: remoteAddress, port: remotePort }
   const ours = findTcpRow(await read(near), local, remote)
   if (ours === undefined) return undefined
-  // If the other end is on this machine too, its row is read after ours. Bytes that are acknowledged in between are
-  // then counted twice. In the opposite order they could be counted in neither row.
+  if (!isOnThisMachine(localAddress, remoteAddress)) return { bytes: ours.unacknowledged, unanswered: ours.unanswered }
+  // The row of the other end is read after ours. Bytes that are acknowledged in between are then counted twice. In the
+  // opposite order they could be counted in neither row.
   const theirs = findTcpRow(await read(near), remote, local) ?? findTcpRow(await read(far), remote, local)
   return { bytes: ours.unacknowledged + (theirs?.unread ?? 0), unanswered: ours.unanswered }
+}
+
+/** A connection to an address of this machine has that address, or one of its loopback, at both ends. */
+function isOnThisMachine(localAddress: string, remoteAddress: string): boolean {
+  return localAddress === remoteAddress || LOOPBACK.check(remoteAddress, isIPv6(remoteAddress) ? 'ipv6' : 'ipv4')
 }
 
 function read(table: string): Promise<string> {
