@@ -35,4 +35,10 @@ export { readBatchHeader, transactions } from './shared/wire/batch.js'
 export type { PrimaryWorkerMessage, WorkerPrimaryMessage } from './shared/wire/primary-messages.js'
 export { proveTransaction } from './shared/wire/proof.js'
 export { decodeProof, encodeProof } from './shared/wire/proof-format.js'
-export { type TransactionProof, verifyTransaction } from './shared/wire/verify.js'
+export {
+  checkProof,
+  type ProofCheck,
+  type ProofRefusal,
+  type TransactionProof,
+  verifyTransaction,
+} from './shared/wire/verify.js'

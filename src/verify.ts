@@ -5,4 +5,10 @@
  * @packageDocumentation
  */
 export { decodeProof, encodeProof } from './shared/wire/proof-format.js'
-export { type TransactionProof, verifyTransaction } from './shared/wire/verify.js'
+export {
+  checkProof,
+  type ProofCheck,
+  type ProofRefusal,
+  type TransactionProof,
+  verifyTransaction,
+} from './shared/wire/verify.js'

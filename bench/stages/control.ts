@@ -1,6 +1,6 @@
 /** The messages of MessagePack between workers: the hello at the start of a connection, and lists of digests for sync. */
 import { randomBytes } from 'node:crypto'
-import { REQUEST_DIGESTS_MAX, SIGNATURE_BYTES } from '../../src/shared/constants.js'
+import { PROTOCOL_VERSION, REQUEST_DIGESTS_MAX, SIGNATURE_BYTES } from '../../src/shared/constants.js'
 import { publicKeyOf, signer } from '../../src/shared/crypto/ed25519.js'
 import { decodeHello, encodeHello, type HelloRecord, verifyHello } from '../../src/shared/wire/hello.js'
 import { decodeDigests, encodeDigests } from '../../src/shared/wire/sync-messages.js'
@@ -18,7 +18,7 @@ function helloCases(): Case[] {
   const sign = signer(seed)
   const noSignature = new Uint8Array(SIGNATURE_BYTES)
   const record: HelloRecord = {
-    protocolVersion: 2,
+    protocolVersion: PROTOCOL_VERSION,
     authority: publicKeyOf(seed),
     workerId: 0,
     peerId: '12D3KooWQYV9dGMFoRzNStwpXztXaBUjtPqi6aU76ZgUriHhKust',

@@ -1,12 +1,13 @@
 /**
- * The digest of a batch. What the product does has chunks of 16 KiB; cases with other chunks are built here, from the
- * same parts (`leafHash`, `nodeHash`, as-sha256's `hashInto`), and say so: they are why the product does what it does.
+ * The digest of a batch. Cases that are not the product's are built here, from the same parts, and say so: they are why
+ * the product does what it does.
  */
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { hashInto, SHA256 } from '@chainsafe/as-sha256'
-import { CHUNK_BYTES, DIGEST_BYTES, PUBLIC_KEY_BYTES } from '../../src/shared/constants.js'
+import { CHUNK_BYTES, DIGEST_BYTES, PAGE_CHUNKS, PUBLIC_KEY_BYTES } from '../../src/shared/constants.js'
 import { checkBatch, chunkCount } from '../../src/shared/wire/batch.js'
-import { BatchDigester, digestOfRoot, leafCount, leafHash, nodeHash } from '../../src/shared/wire/digest.js'
+import { BatchDigester, digestOfRoot } from '../../src/shared/wire/digest.js'
+import { pageNodes } from '../../src/shared/wire/digest-shape.js'
 import { type Case, measure } from '../lib/measure.js'
 import { BATCH_BYTES, type Stage } from '../lib/stage.js'
 import { sharedBatch } from '../lib/transactions.js'
@@ -14,26 +15,30 @@ import { formatSize } from '../lib/units.js'
 
 const AUTHOR = new Uint8Array(PUBLIC_KEY_BYTES).fill(1)
 const PRODUCT_BATCHES = [16_384, 65_536, BATCH_BYTES, 4_000_000]
-const OTHER_CHUNKS = [4, 8, 16, 32, 64].map((kib) => kib * 1024)
+const CHUNKS = [1, 2, 4, 8, 16].map((kib) => kib * 1024)
+const PAGES = [4, 8, 16, 32]
 
 export const digest: Stage = {
   name: 'digest',
-  about: "the digest of a batch: the product's, and with other chunks and hashes",
+  about: "the digest of a batch: the product's, and with other chunks, pages and hashes",
   run({ timeMs }) {
     const batch = sharedBatch(512, BATCH_BYTES)
     return measure(
       this.name,
       [
         ...PRODUCT_BATCHES.map(productCase),
-        ...OTHER_CHUNKS.map((chunkBytes) => treeCase(batch, chunkBytes, 'hashInto')),
-        ...OTHER_CHUNKS.map((chunkBytes) => treeCase(batch, chunkBytes, 'nodeHash')),
+        ...CHUNKS.map((chunkBytes) => pagedCase(batch, chunkBytes, PAGE_CHUNKS, asString)),
+        ...PAGES.map((pageChunks) => pagedCase(batch, CHUNK_BYTES, pageChunks, asString)),
+        pagedCase(batch, CHUNK_BYTES, PAGE_CHUNKS, asBuffer),
+        pagedCase(batch, CHUNK_BYTES, PAGE_CHUNKS, byObject),
+        ...[CHUNK_BYTES, 16 * 1024].map((chunkBytes) => treeCase(batch, chunkBytes)),
         {
           name: 'for comparison: one flat hash (node:crypto)',
           op: `batch of ${batch.length} B`,
           bytes: batch.length,
           run: () => createHash('sha256').update(batch).digest(),
         },
-        ...leafCases(batch),
+        ...chunkCases(batch),
         ...nodeCases(),
       ],
       timeMs,
@@ -55,60 +60,93 @@ function productCase(batchBytes: number): Case {
   }
 }
 
-/** The tree over any size of chunks. The offsets of frames do not matter to its time. */
-function treeCase(batch: Uint8Array, chunkBytes: number, inner: 'hashInto' | 'nodeHash'): Case {
+/** One way to hash bytes into a place of a buffer. */
+type HashTo = (target: Buffer, at: number, bytes: Uint8Array) => void
+
+/** What the product does. */
+const asString: HashTo = (target, at, bytes) => void target.write(hash('sha256', bytes, 'binary'), at, 'binary')
+const asBuffer: HashTo = (target, at, bytes) => target.set(hash('sha256', bytes, 'buffer'), at)
+const byObject: HashTo = (target, at, bytes) => target.set(createHash('sha256').update(bytes).digest(), at)
+
+/** Chunks and pages of any size. Where exactly a batch is cut does not matter to the time. */
+function pagedCase(batch: Uint8Array, chunkBytes: number, pageChunks: number, hashTo: HashTo): Case {
   const chunks = Math.ceil(batch.length / chunkBytes)
-  const leaves = leafCount(chunks)
-  const nodes = new Uint8Array(leaves * DIGEST_BYTES)
-  const scratch = new Uint8Array(4)
-  const level = inner === 'hashInto' ? hashInto : hashLevel
+  const pages = Math.ceil(chunks / pageChunks)
+  const hashes = Buffer.alloc(chunks * DIGEST_BYTES)
+  const nodes = Buffer.alloc(pageNodes(pages) * DIGEST_BYTES)
+  const pageBytes = pageChunks * DIGEST_BYTES
   return {
-    name: `built from parts: chunks of ${formatSize(chunkBytes)}, inner nodes by ${inner}`,
+    name: `built from parts: chunks of ${formatSize(chunkBytes)}, pages of ${pageChunks}, ${hashTo.name}`,
+    op: `batch of ${batch.length} B`,
+    bytes: batch.length,
+    run() {
+      for (let chunk = 0; chunk < chunks; chunk += 1) {
+        hashTo(hashes, chunk * DIGEST_BYTES, batch.subarray(chunk * chunkBytes, (chunk + 1) * chunkBytes))
+      }
+      for (let page = 0; page < pages; page += 1) {
+        hashTo(nodes, page * DIGEST_BYTES, hashes.subarray(page * pageBytes, (page + 1) * pageBytes))
+      }
+      return digestOfRoot(batch.length, AUTHOR, rootOf(nodes, pages))
+    },
+  }
+}
+
+/** No pages: a tree over the chunks, each hashed with 4 bytes in front, as in version 1 of the batch with 16 KiB. */
+function treeCase(batch: Uint8Array, chunkBytes: number): Case {
+  const chunks = Math.ceil(batch.length / chunkBytes)
+  const nodes = Buffer.alloc(pageNodes(chunks) * DIGEST_BYTES)
+  const prefix = new Uint8Array(4)
+  return {
+    name: `built from parts: chunks of ${formatSize(chunkBytes)} with a prefix, and no pages`,
     op: `batch of ${batch.length} B`,
     bytes: batch.length,
     run() {
       for (let chunk = 0; chunk < chunks; chunk += 1) {
         const content = batch.subarray(chunk * chunkBytes, (chunk + 1) * chunkBytes)
-        nodes.set(leafHash(0, content, scratch), chunk * DIGEST_BYTES)
+        nodes.set(createHash('sha256').update(prefix).update(content).digest(), chunk * DIGEST_BYTES)
       }
-      nodes.fill(0, chunks * DIGEST_BYTES)
-      for (let width = leaves; width > 1; width /= 2) {
-        level(nodes.subarray(0, width * DIGEST_BYTES), nodes.subarray(0, (width / 2) * DIGEST_BYTES))
-      }
-      return digestOfRoot(batch.length, AUTHOR, nodes.subarray(0, DIGEST_BYTES))
+      return digestOfRoot(batch.length, AUTHOR, rootOf(nodes, chunks))
     },
   }
 }
 
-/** A level of inner nodes by node:crypto, in place, as `hashInto` does it by as-sha256. */
-function hashLevel(input: Uint8Array, output: Uint8Array): void {
-  for (let at = 0; at < output.length; at += DIGEST_BYTES) {
-    const left = input.subarray(2 * at, 2 * at + DIGEST_BYTES)
-    output.set(nodeHash(left, input.subarray(2 * at + DIGEST_BYTES, 2 * at + 2 * DIGEST_BYTES)), at)
+/** The tree above a level of `count` nodes, in place. */
+function rootOf(nodes: Buffer, count: number): Uint8Array {
+  nodes.fill(0, count * DIGEST_BYTES)
+  for (let width = pageNodes(count); width > 1; width /= 2) {
+    hashInto(nodes.subarray(0, width * DIGEST_BYTES), nodes.subarray(0, (width / 2) * DIGEST_BYTES))
   }
+  return nodes.subarray(0, DIGEST_BYTES)
 }
 
-function leafCases(batch: Uint8Array): Case[] {
+function chunkCases(batch: Uint8Array): Case[] {
   const chunk = batch.subarray(0, CHUNK_BYTES)
-  const scratch = new Uint8Array(4)
-  const leaf = { op: 'leaf of 16 KiB', bytes: CHUNK_BYTES }
+  const target = Buffer.alloc(DIGEST_BYTES)
+  const of = { op: `chunk of ${formatSize(CHUNK_BYTES)}`, bytes: CHUNK_BYTES }
   return [
-    { ...leaf, name: 'leaf: leafHash (node:crypto)', run: () => leafHash(0, chunk, scratch) },
-    {
-      ...leaf,
-      name: 'leaf: as-sha256, for comparison',
-      run: () => new SHA256().init().update(scratch).update(chunk).final(),
-    },
+    ...[asString, asBuffer, byObject].map((hashTo) => ({
+      ...of,
+      name: `chunk: node:crypto, ${hashTo.name}`,
+      run: () => hashTo(target, 0, chunk),
+    })),
+    { ...of, name: 'chunk: as-sha256, for comparison', run: () => new SHA256().init().update(chunk).final() },
   ]
 }
 
-/** The inner nodes above 32 leaves: a batch of 500 kB has 31 chunks. */
+/** A page by one hash, and what a tree over its chunks would be. */
 function nodeCases(): Case[] {
-  const level = new Uint8Array(32 * DIGEST_BYTES).fill(3)
-  const above = new Uint8Array(16 * DIGEST_BYTES)
-  const nodes = { op: 'node of 64 B', ops: 16, bytes: 64 }
+  const hashes = Buffer.alloc(PAGE_CHUNKS * DIGEST_BYTES, 3)
+  const above = Buffer.alloc(hashes.length)
+  const page = { op: `page of ${PAGE_CHUNKS} chunks`, bytes: hashes.length }
   return [
-    { ...nodes, name: 'inner nodes: a level of 16 by hashInto (as-sha256)', run: () => hashInto(level, above) },
-    { ...nodes, name: 'inner nodes: 16 by nodeHash (node:crypto)', run: () => hashLevel(level, above) },
+    { ...page, name: 'page: one hash (node:crypto)', run: () => asString(above, 0, hashes) },
+    {
+      ...page,
+      name: 'page: a tree in its place, by hashInto (as-sha256)',
+      run() {
+        above.set(hashes)
+        return rootOf(above, PAGE_CHUNKS)
+      },
+    },
   ]
 }

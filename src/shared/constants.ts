@@ -23,8 +23,13 @@ export const BATCH_HEADER_BYTES = 64
 export const TRANSACTION_PREFIX_BYTES = 4
 /** The greatest `batch_size` accepted: the reference's frame limit, so that either side of the wire can hold a batch. */
 export const BATCH_SIZE_MAX = 8 * 1024 * 1024
-/** Bytes of a chunk, the leaf of the Merkle tree under a batch digest: 16 KiB keeps proofs short at 1.5 GB/s of SHA-256. */
-export const CHUNK_BYTES = 16 * 1024
+/**
+ * A batch is cut for its digest at the first frame behind every so many bytes, and a proof holds one of the pieces, a
+ * chunk. Smaller ones cost a call of SHA-256 each (`npm run bench -- --only digest`).
+ */
+export const CHUNK_BYTES = 4 * 1024
+/** Chunks whose hashes are hashed at once, the second level of a digest: one call of SHA-256 in place of fifteen nodes. */
+export const PAGE_CHUNKS = 16
 
 // --- The primary link -----------------------------------------------------------------------------------------------
 
@@ -101,7 +106,7 @@ export const WALK_CHUNK = 256
 // --- Between workers ------------------------------------------------------------------------------------------------
 
 /** The version of the protocols in docs/protocol.md. Workers of different versions refuse each other's hello. */
-export const PROTOCOL_VERSION = 2
+export const PROTOCOL_VERSION = 3
 /** Bytes of yamux's window of a stream when it opens, both ways: the specification's, which every implementation assumes. */
 export const STREAM_WINDOW_INITIAL_BYTES = 256 * 1024
 /**

@@ -212,7 +212,7 @@ describe('the documents', () => {
     const peerId = await peerIdOfSeed(networkSeed)
     const hello = encodeHello(
       {
-        protocolVersion: 2,
+        protocolVersion: 3,
         authority: publicKey,
         workerId: 0,
         peerId,
@@ -232,7 +232,7 @@ describe('the documents', () => {
     expect(vector.get('hello of 1')).toBe(hex(hello))
   })
 
-  test.each(['one transaction of one byte', 'one byte more than a chunk'])(
+  test.each(['one transaction of one byte', 'three chunks, one of them empty'])(
     'have a digest that is that of the vector "%s"',
     (name) => {
       const file = JSON.parse(readFileSync(join(root, 'test/vectors/batch.json'), 'utf8')) as {

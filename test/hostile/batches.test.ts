@@ -166,7 +166,7 @@ describe('a malformed batch is refused with an ACK that says so, and the stream 
   }
 
   test('magic', () => invalid(changed((it) => it.writeUInt32LE(1, BATCH_MAGIC_AT))))
-  test('version', () => invalid(changed((it) => it.writeUInt16LE(2, BATCH_VERSION_AT))))
+  test('version', () => invalid(changed((it) => it.writeUInt16LE(1, BATCH_VERSION_AT))))
   test('flags', () => invalid(changed((it) => it.writeUInt16LE(1, BATCH_FLAGS_AT))))
   test('worker id', () => invalid(changed((it) => it.writeUInt32LE(1, BATCH_WORKER_ID_AT))))
   test('epoch', () => invalid(changed((it) => it.writeUInt32LE(1, BATCH_EPOCH_AT))))

@@ -73,8 +73,10 @@ describe('a committee whose file names no peer ids', () => {
   test('a good hello of another worker, presented on our own connection, is refused', () =>
     refused('wrong-peer-id', honest[0]!.hello()))
 
-  test('another version of the protocols is refused', () =>
-    refused('protocol-version', (it) => it.hello({ protocolVersion: 1 })))
+  test('another version of the protocols, which digests by another rule, is refused with both', async () => {
+    await refused('protocol-version', (it) => it.hello({ protocolVersion: 2 }))
+    expect(node.refusalLines('peer', 'hello-protocol-version')[0]).toContain('they speak version 2, we speak 3')
+  })
 
   test('another batch_size is refused, and the peer, the log and health are told both values', async () => {
     await refused('wrong-batch-size', (it) => it.hello({ batchBytesMax: 400_000 }))

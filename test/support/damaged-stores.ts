@@ -1,6 +1,7 @@
 /** Stores whose files are changed behind LMDB's back, as disks and power cuts do. */
 import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { META_FORMAT, openDatabases } from '../../src/shared/store/format.js'
 import { readMetaPages } from '../../src/shared/store/meta-page.js'
 import { Store, type StoreEvents } from '../../src/threads/processor/store.js'
 import { AUTHORITIES, batchOf, digestOf, OWN_KEY, WORKER_ID } from './threads/processor-under-test.js'
@@ -41,6 +42,15 @@ export async function fillStore(directory: string, sequences: readonly number[],
   }
   await store.close()
   return filled
+}
+
+/** Has a store that nobody runs say that it is of this format. */
+export async function writeFormat(directory: string, version: bigint): Promise<void> {
+  const { meta, root } = openDatabases(directory)
+  const format = Buffer.alloc(8)
+  format.writeBigUInt64BE(version)
+  await meta.put(META_FORMAT, format)
+  await root.close()
 }
 
 export const dataFile = (directory: string): string => join(directory, 'data.mdb')

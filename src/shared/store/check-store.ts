@@ -27,8 +27,8 @@ const CHUNK = 64
 
 /** @throws NarvalError ERR_FILE_MISSING, ERR_FILE_UNREADABLE, ERR_STORE_FORMAT */
 export function checkStore(directory: string, handlers: CheckHandlers): CheckResult {
-  const file = new StoreFile(directory)
   const reader = openStoreReader(directory)
+  const file = new StoreFile(directory)
   const seen = new Set<string>()
   let batches = 0
   let bytes = 0

@@ -19,15 +19,14 @@ import { type Database, open, type RootDatabase } from 'lmdb'
 import { DIGEST_BYTES, PUBLIC_KEY_BYTES } from '../constants.js'
 import { NarvalError } from '../errors.js'
 
-export const STORE_FORMAT = 2
+/** In stores of format 1 and 2 the digests are those of version 1 of the batch. */
+export const STORE_FORMAT = 3
 
 const STAMP_BYTES = 8
 const PLACED_AT = STAMP_BYTES
 const AUTHOR_AT = 2 * STAMP_BYTES
 const LENGTH_AT = AUTHOR_AT + PUBLIC_KEY_BYTES
 const INDEX_BYTES = LENGTH_AT + 4
-/** An index entry of format 1, where a batch lay at its stamp: stamp ‖ author ‖ bytes. */
-const INDEX_BYTES_1 = STAMP_BYTES + PUBLIC_KEY_BYTES + 4
 
 export type BinaryDatabase = Database<Uint8Array, Uint8Array>
 
@@ -79,17 +78,30 @@ export function encodeIndexEntry(entry: IndexEntry): Buffer {
 /** @throws NarvalError ERR_STORE_DAMAGED */
 export function decodeIndexEntry(value: Uint8Array): IndexEntry {
   const view = new DataView(value.buffer, value.byteOffset, value.byteLength)
-  const authorAt = value.length === INDEX_BYTES_1 ? PLACED_AT : AUTHOR_AT
-  if (value.length !== INDEX_BYTES && value.length !== INDEX_BYTES_1) {
+  if (value.length !== INDEX_BYTES) {
     throw new NarvalError('ERR_STORE_DAMAGED', `an index entry of ${value.length} bytes, expected ${INDEX_BYTES}`)
   }
   return {
     stamp: view.getBigUint64(0),
-    placed: view.getBigUint64(value.length === INDEX_BYTES_1 ? 0 : PLACED_AT),
+    placed: view.getBigUint64(PLACED_AT),
     // `slice` of a Buffer would be a view.
-    author: new Uint8Array(value.subarray(authorAt, authorAt + PUBLIC_KEY_BYTES)),
-    byteLength: view.getUint32(authorAt + PUBLIC_KEY_BYTES),
+    author: new Uint8Array(value.subarray(AUTHOR_AT, LENGTH_AT)),
+    byteLength: view.getUint32(LENGTH_AT),
   }
+}
+
+/** The key in `meta` of the format. */
+export const META_FORMAT = Buffer.from('format')
+
+/** For what opens a store. `found` is the format as `meta` has it. @throws NarvalError ERR_STORE_FORMAT */
+export function checkFormat(found: Uint8Array, where: string): void {
+  const version = new DataView(found.buffer, found.byteOffset, found.byteLength).getBigUint64(0)
+  if (version === BigInt(STORE_FORMAT)) return
+  const why = version < BigInt(STORE_FORMAT) ? ', whose batches have other digests' : ''
+  throw new NarvalError(
+    'ERR_STORE_FORMAT',
+    `the store ${where} has format ${version}${why}; this version of narval reads ${STORE_FORMAT}: give this node a --store of its own, or run the version that wrote it`,
+  )
 }
 
 /** Behind `prepareFile`: LMDB believes what is in the file. @throws what LMDB throws */

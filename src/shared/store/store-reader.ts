@@ -3,8 +3,9 @@
  * (threads/processor/store.ts).
  */
 import { BATCH_SIZE_MAX } from '../constants.js'
+import { NarvalError } from '../errors.js'
 import { BatchVerifier } from '../wire/batch-verifier.js'
-import { decodeIndexEntry, roundKey } from './format.js'
+import { checkFormat, decodeIndexEntry, META_FORMAT, roundKey } from './format.js'
 import { StoreFile } from './store-snapshot.js'
 
 export interface StoredBatch {
@@ -27,9 +28,15 @@ export interface StoreReader {
   close(): void
 }
 
-/** @throws NarvalError ERR_FILE_MISSING if there is no store in the directory */
+/** @throws NarvalError ERR_FILE_MISSING if there is no store in the directory, ERR_STORE_FORMAT */
 export function openStoreReader(directory: string): StoreReader {
   const file = new StoreFile(directory)
+  try {
+    refuseOtherFormat(file, directory)
+  } catch (error) {
+    file.close()
+    throw error
+  }
   const verifier = new BatchVerifier(BATCH_SIZE_MAX)
   return {
     get(digest) {
@@ -38,8 +45,7 @@ export function openStoreReader(directory: string): StoreReader {
         if (value === undefined) return undefined
         const { author, byteLength, placed, stamp } = decodeIndexEntry(value)
         const bytes = snapshot.get('batches', roundKey(placed, digest))
-        // A store of format 1 has none.
-        const hasStamp = snapshot.database('stamps') === undefined || snapshot.has('stamps', roundKey(stamp, digest))
+        const hasStamp = snapshot.has('stamps', roundKey(stamp, digest))
         return { author, stamp, byteLength, hasStamp, bytes: bytes ?? new Uint8Array(0) }
       })
       if (found === undefined) return undefined
@@ -52,4 +58,15 @@ export function openStoreReader(directory: string): StoreReader {
     },
     close: () => file.close(),
   }
+}
+
+/** A format that is not there, or cannot be read, is none of another version: what is damaged is for the reader to say. */
+function refuseOtherFormat(file: StoreFile, directory: string): void {
+  let format: Uint8Array | undefined
+  try {
+    format = file.read((snapshot) => snapshot.get('meta', META_FORMAT))
+  } catch (error) {
+    if (!(error instanceof NarvalError) || error.code !== 'ERR_STORE_DAMAGED') throw error
+  }
+  if (format?.length === 8) checkFormat(format, directory)
 }

@@ -4,7 +4,7 @@
  * ```
  *  0      4        6       8          12         16            24           32        40         64
  *  ├ magic┼ version┼ flags ┼ workerId ┼ tx count ┼ body length ┼ sequence   ┼ epoch   ┼ reserved ┤ body
- *    NRVB   u16 = 1  u16 = 0 u32        u32        u64           u64          u64 = 0   zeros
+ *    NRVB   u16 = 2  u16 = 0 u32        u32        u64           u64          u64 = 0   zeros
  *
  *  body: one frame per transaction, nothing between them and nothing behind the last
  *
@@ -26,11 +26,15 @@ import assert from 'node:assert'
 import { bytesArgument } from '../arguments.js'
 import { BATCH_HEADER_BYTES, CHUNK_BYTES, TRANSACTION_PREFIX_BYTES } from '../constants.js'
 import { NarvalError } from '../errors.js'
+import { chunkCount } from './digest-shape.js'
 import { readUint32Be } from './uint32.js'
+
+export { chunkCount }
 
 /** "NRVB", as the u32 that a little-endian read of bytes 0–3 gives. */
 export const BATCH_MAGIC = 0x4256524e
-export const BATCH_VERSION = 1
+/** Says by which rule the digest is taken, too (digest.ts). */
+export const BATCH_VERSION = 2
 
 // Where the header's fields stand, in bytes from the start of the batch.
 export const BATCH_MAGIC_AT = 0
@@ -43,7 +47,7 @@ export const BATCH_SEQUENCE_AT = 24
 export const BATCH_EPOCH_AT = 32
 export const BATCH_RESERVED_AT = 40
 
-/** In place of the offset of a chunk's first frame: no frame starts in this chunk. */
+/** In place of the offset of a frame: none starts in these 4 KiB of the batch. */
 export const NO_FRAME = 0xffffffff
 
 const UINT32_MAX = 0xffffffff
@@ -97,11 +101,6 @@ export type BatchCheck =
 /** Bytes of the largest transaction that fits a batch of `batchBytesMax` bytes. */
 export function transactionBytesMax(batchBytesMax: number): number {
   return batchBytesMax - BATCH_HEADER_BYTES - TRANSACTION_PREFIX_BYTES
-}
-
-/** Chunks of an encoded batch: the leaves of its digest, and the entries that `frameOffsets` needs. */
-export function chunkCount(batchBytes: number): number {
-  return Math.ceil(batchBytes / CHUNK_BYTES)
 }
 
 function viewOf(bytes: Uint8Array): DataView {
@@ -174,8 +173,8 @@ function headerRefusal(view: DataView, limits: BatchLimits): BatchRefusal | unde
  * Judges an encoded batch in one walk over its frames.
  *
  * @param bytes exactly the batch, from its first to its last byte
- * @param frameOffsets when given, has room for `chunkCount(bytes.length)` entries, which are filled for the digest: per
- * chunk of 16 KiB the offset in the chunk of the first frame that starts in it (a frame starts with its length), or
+ * @param frameOffsets when given, has room for `chunkCount(bytes.length)` entries, which are filled for the digest: for
+ * each 4 KiB of the batch the offset in them of the first frame that starts there (a frame starts with its length), or
  * `NO_FRAME`. After a refusal they mean nothing.
  */
 export function checkBatch(bytes: Uint8Array, limits: BatchLimits, frameOffsets?: Uint32Array): BatchCheck {
@@ -193,7 +192,7 @@ export function checkBatch(bytes: Uint8Array, limits: BatchLimits, frameOffsets?
 
   let at = BATCH_HEADER_BYTES
   let count = 0
-  // The start of the first chunk in which no frame is known to start yet.
+  // The start of the first 4 KiB in which no frame is known to start yet.
   let nextChunkAt = 0
   while (at < end) {
     if (frameOffsets !== undefined && at >= nextChunkAt) {

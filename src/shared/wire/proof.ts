@@ -1,10 +1,13 @@
 /** Makes proofs: verify.ts says what they are, and judges them. */
 import { bytesArgument, wrongType } from '../arguments.js'
-import { BATCH_HEADER_BYTES, CHUNK_BYTES, DIGEST_BYTES } from '../constants.js'
+import { BATCH_HEADER_BYTES, CHUNK_BYTES, DIGEST_BYTES, PAGE_CHUNKS } from '../constants.js'
 import { NarvalError } from '../errors.js'
 import { frameEnd } from './batch.js'
-import { frameOffsetsOf, leafCount, leafHash, nodeHash } from './digest.js'
+import { chunkStart, frameOffsetsOf, sha256 } from './digest.js'
+import { PAGE_TAG, pageNodes } from './digest-shape.js'
 import type { TransactionProof } from './verify.js'
+
+const ZEROS = new Uint8Array(DIGEST_BYTES)
 
 /**
  * Proves a transaction of a batch. The author is not needed: it is the verifier who names it.
@@ -20,18 +23,21 @@ export function proveTransaction(bytes: Uint8Array, index: number): TransactionP
   }
   if (typeof index !== 'number') throw wrongType('index', 'an integer', index)
   const start = frameStart(bytes, index)
-  const first = Math.floor(start / CHUNK_BYTES)
-  const last = Math.floor((frameEnd(bytes, start) - 1) / CHUNK_BYTES)
+  const chunkIndex = Math.floor(start / CHUNK_BYTES)
   const frameOffsets = frameOffsetsOf(bytes)
-  const chunks = Array.from(frameOffsets, (_, at) => bytes.subarray(at * CHUNK_BYTES, (at + 1) * CHUNK_BYTES))
-  const leaves = chunks.map((chunk, at) => leafHash(frameOffsets[at]!, chunk))
+  const chunks = chunksOf(bytes, frameOffsets)
+  const pages = pagesOf(chunks.map((chunk) => (chunk.length === 0 ? ZEROS : sha256(chunk))))
+  const page = Math.floor(chunkIndex / PAGE_CHUNKS)
   return {
     batchBytes: bytes.length,
-    chunkIndex: first,
-    frameOffset: start % CHUNK_BYTES,
-    chunks: chunks.slice(first, last + 1).map((chunk) => Uint8Array.from(chunk)),
-    frameOffsets: Array.from(frameOffsets.subarray(first, last + 1)),
-    path: pathOf(leaves, first, last),
+    chunkIndex,
+    frameOffset: start - chunkStart(frameOffsets, chunkIndex)!,
+    chunk: Uint8Array.from(chunks[chunkIndex]!),
+    page: pages[page]!.filter((_, at) => at !== chunkIndex % PAGE_CHUNKS).map((hash) => Uint8Array.from(hash)),
+    path: pathOf(
+      pages.map((hashes) => sha256(Buffer.concat([PAGE_TAG, ...hashes]))),
+      page,
+    ),
   }
 }
 
@@ -43,16 +49,33 @@ function frameStart(bytes: Uint8Array, index: number): number {
   throw new NarvalError('ERR_TRANSACTION_NOT_FOUND', `no transaction ${index}: the batch has 0 to ${seen - 1}`)
 }
 
-function pathOf(leaves: readonly Uint8Array[], first: number, last: number): Uint8Array[] {
+function chunksOf(bytes: Uint8Array, frameOffsets: Uint32Array): Uint8Array[] {
+  const chunks: Uint8Array[] = []
+  let end = bytes.length
+  for (let chunk = frameOffsets.length - 1; chunk >= 0; chunk -= 1) {
+    const start = chunkStart(frameOffsets, chunk) ?? end
+    chunks.unshift(bytes.subarray(start, end))
+    end = start
+  }
+  return chunks
+}
+
+function pagesOf(hashes: readonly Uint8Array[]): Uint8Array[][] {
+  const pages: Uint8Array[][] = []
+  for (let at = 0; at < hashes.length; at += PAGE_CHUNKS) pages.push(hashes.slice(at, at + PAGE_CHUNKS))
+  return pages
+}
+
+/** The neighbour on each level, from the pages upwards. */
+function pathOf(pages: readonly Uint8Array[], page: number): Uint8Array[] {
   const path: Uint8Array[] = []
-  let level = Array.from({ length: leafCount(leaves.length) }, (_, at) => leaves[at] ?? new Uint8Array(DIGEST_BYTES))
-  while (level.length > 1) {
-    if (first % 2 === 1) path.push(level[first - 1]!)
-    if (last % 2 === 0) path.push(level[last + 1]!)
+  let level = Array.from({ length: pageNodes(pages.length) }, (_, at) => pages[at] ?? ZEROS)
+  for (let at = page; level.length > 1; at = Math.floor(at / 2)) {
+    path.push(Uint8Array.from(level[at % 2 === 0 ? at + 1 : at - 1]!))
     const below = level
-    level = Array.from({ length: below.length / 2 }, (_, at) => nodeHash(below[2 * at]!, below[2 * at + 1]!))
-    first = Math.floor(first / 2)
-    last = Math.floor(last / 2)
+    level = Array.from({ length: below.length / 2 }, (_, node) =>
+      sha256(Buffer.concat([below[2 * node]!, below[2 * node + 1]!])),
+    )
   }
   return path
 }

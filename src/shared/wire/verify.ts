@@ -1,24 +1,23 @@
 /**
  * A proof that one transaction is in a batch, for somebody who has the batch's digest and not the batch.
  *
- * The transaction's frame (4-byte length, then the bytes) starts in one chunk of the batch and may run into the chunks
- * behind it. The proof carries these chunks whole, with the offset that each leaf binds to its chunk, and the nodes
- * of the tree that lead from them to the root:
+ * The transaction's frame (4-byte length, then the bytes) lies whole in one chunk of the batch (digest.ts). The proof
+ * carries this chunk, the hashes of the other chunks of its page, and the node beside the way on each level from there
+ * to the root:
  *
  * ```
- *  chunk c        ├…… ├ frame ┼ frame ┼ frame: the transaction's first bytes …┤
- *                     ▲ frameOffsets[0]       ▲ frameOffset
- *  chunk c + 1    ├… none starts here: frameOffsets[1] = 0xffffffff …………………………┤
- *  chunk c + 2    ├… its last bytes ├ frame …
- *                                   ▲ frameOffsets[2]
+ *  chunk   ├ frame ┼ frame ┼ frame: the transaction ┼ frame ┤        ─▶ its hash
+ *                          ▲ frameOffset
+ *  page    15 hashes of the other chunks, its own in its place        ─▶ the page
+ *  path    a neighbour on each level                                  ─▶ the root, and with it the digest
  * ```
  *
  * The verifier walks from the first frame of the chunk, by the lengths, and must come to the claimed frame exactly. It
- * may rely on that first offset: whoever acknowledged the digest computed the offsets itself, so a quorum of ACKs says
- * that they are right. Without them, bytes inside a transaction could be passed off as a transaction.
+ * may rely on a frame starting where the chunk starts: whoever acknowledged the digest cut the batch itself, so a quorum
+ * of ACKs says that it was cut by the rule. Without that, bytes inside a transaction could be passed off as a transaction.
  *
- * What is proven is a place: (chunkIndex, frameOffset). Where a batch has the same chunk twice side by side, a proof
- * for the one is a proof for the other too, and both are true.
+ * What is proven is a place: (chunkIndex, frameOffset). Where a page has the same chunk twice, a proof for the one is a
+ * proof for the other too, and both are true.
  *
  * Nothing here needs Node: this is what `narval-node/verify` exports, for browsers and whoever else only verifies.
  */
@@ -29,33 +28,49 @@ import {
   BATCH_SIZE_MAX,
   CHUNK_BYTES,
   DIGEST_BYTES,
+  PAGE_CHUNKS,
   PUBLIC_KEY_BYTES,
   TRANSACTION_PREFIX_BYTES,
 } from '../constants.js'
 import { NarvalError } from '../errors.js'
+import { chunkCount, DIGEST_DOMAIN, PAGE_TAG, proofShape } from './digest-shape.js'
 import { decodeProof } from './proof-format.js'
-
-/** In place of a chunk's frame offset: no frame starts in it. */
-const NO_FRAME = 0xffffffff
-const DOMAIN = new TextEncoder().encode('narval/batch/v1'.padEnd(32, '\0'))
 
 export interface TransactionProof {
   /** Bytes of the encoded batch, header included. */
   readonly batchBytes: number
-  /** The chunk in which the transaction's frame starts, from 0. */
+  /** The chunk in which the transaction's frame lies, from 0. */
   readonly chunkIndex: number
   /** Where in that chunk the frame starts, with the first byte of its length. */
   readonly frameOffset: number
-  /** The chunks that the frame touches, in order: all of 16 KiB, but for the last of the batch. */
-  readonly chunks: readonly Uint8Array[]
-  /** For each of these chunks the offset of the first frame that starts in it, or 0xffffffff. */
-  readonly frameOffsets: readonly number[]
-  /**
-   * From the leaves upwards, per level the neighbour left of the known nodes if their first has an odd index, then the
-   * neighbour right of them if their last has an even one. 32 bytes each.
-   */
+  /** The chunk, whole: all frames that start in the same 4 KiB of the batch; chunk 0 has the batch's header in front. */
+  readonly chunk: Uint8Array
+  /** The hashes of the other chunks of its page, in order: at most 15, of 32 bytes each. */
+  readonly page: readonly Uint8Array[]
+  /** From the pages upwards, the neighbour of the known node on each level: 32 bytes each. */
   readonly path: readonly Uint8Array[]
 }
+
+/** Why a proof is refused. Stable words, in the order in which they are looked for. */
+export type ProofRefusal =
+  /** No proof: a field is missing or of another type, or the binary form is not one. */
+  | 'malformed'
+  /** No batch has so many bytes. */
+  | 'batch-bytes'
+  /** The batch has no such chunk, or no frame of it can start or end there. */
+  | 'place'
+  /** The chunk is empty, or longer than what the batch has from there on. */
+  | 'chunk-bytes'
+  /** More or fewer hashes than the page of this chunk has beside it. */
+  | 'page'
+  /** More or fewer nodes than there are levels. */
+  | 'path'
+  /** What it leads to is another digest: the batch, its author, the place or a byte of the proof is another. */
+  | 'digest'
+  /** No frame starts there, or it is not this transaction's. */
+  | 'transaction'
+
+export type ProofCheck = { readonly ok: true } | { readonly ok: false; readonly reason: ProofRefusal }
 
 /**
  * Whether the proof shows that `transaction` is in the batch of this digest and author. The proof may come from
@@ -72,17 +87,22 @@ export function verifyTransaction(
   transaction: Uint8Array,
   proof: TransactionProof | Uint8Array,
 ): boolean {
+  return checkProof(digest, author, transaction, proof).ok
+}
+
+/** The same as `verifyTransaction`, and says why a proof is refused. */
+export function checkProof(
+  digest: Uint8Array,
+  author: Uint8Array,
+  transaction: Uint8Array,
+  proof: TransactionProof | Uint8Array,
+): ProofCheck {
   bytesArgument('digest', digest, DIGEST_BYTES)
   bytesArgument('author', author, PUBLIC_KEY_BYTES)
-  if (bytesArgument('transaction', transaction).length === 0) return false
-  if (isBytes(proof)) {
-    const decoded = tryDecode(proof)
-    return decoded !== undefined && verifyTransaction(digest, author, transaction, decoded)
-  }
-  if (!isWellFormed(proof, transaction.length)) return false
-  const root = rootOf(proof)
-  if (root === undefined || !equal(digestOfRoot(proof.batchBytes, author, root), digest)) return false
-  return holdsFrame(proof, transaction)
+  bytesArgument('transaction', transaction)
+  const decoded = isBytes(proof) ? tryDecode(proof) : proof
+  const refusal = refusalOf(digest, author, transaction, decoded)
+  return refusal === undefined ? { ok: true } : { ok: false, reason: refusal }
 }
 
 function tryDecode(bytes: Uint8Array): TransactionProof | undefined {
@@ -94,84 +114,80 @@ function tryDecode(bytes: Uint8Array): TransactionProof | undefined {
   }
 }
 
-/** Types, and sizes as they follow from the batch's length, the place claimed and the transaction's length. */
-function isWellFormed(proof: TransactionProof, transactionBytes: number): boolean {
-  if (typeof proof !== 'object' || proof === null) return false
-  const { batchBytes, chunkIndex, frameOffset, chunks, frameOffsets, path } = proof
-  if (!Number.isInteger(batchBytes) || batchBytes <= BATCH_HEADER_BYTES || batchBytes > BATCH_SIZE_MAX) return false
-  if (!Number.isInteger(chunkIndex) || chunkIndex < 0 || chunkIndex >= chunkCount(batchBytes)) return false
-  if (!Number.isInteger(frameOffset) || frameOffset < 0 || frameOffset >= CHUNK_BYTES) return false
-  const frameBytes = TRANSACTION_PREFIX_BYTES + transactionBytes
-  if (chunkIndex * CHUNK_BYTES + frameOffset + frameBytes > batchBytes) return false
-  const touched = Math.ceil((frameOffset + frameBytes) / CHUNK_BYTES)
-  if (!Array.isArray(chunks) || chunks.length !== touched) return false
-  if (!Array.isArray(frameOffsets) || frameOffsets.length !== touched) return false
-  for (let at = 0; at < touched; at += 1) {
-    const chunk: unknown = chunks[at]
-    const expected = Math.min(CHUNK_BYTES, batchBytes - (chunkIndex + at) * CHUNK_BYTES)
-    if (!isBytes(chunk) || chunk.length !== expected) return false
-    const offset: unknown = frameOffsets[at]
-    if (typeof offset !== 'number' || !Number.isInteger(offset) || offset < 0) return false
-    if (offset !== NO_FRAME && offset >= expected) return false
-  }
-  return Array.isArray(path) && path.every((node) => isBytes(node) && node.length === DIGEST_BYTES)
+function refusalOf(
+  digest: Uint8Array,
+  author: Uint8Array,
+  transaction: Uint8Array,
+  proof: TransactionProof | undefined,
+): ProofRefusal | undefined {
+  if (!isTyped(proof)) return 'malformed'
+  const refusal = shapeRefusal(proof)
+  if (refusal !== undefined) return refusal
+  if (!equal(digestOfRoot(proof.batchBytes, author, rootOf(proof)), digest)) return 'digest'
+  return holdsFrame(proof, transaction) ? undefined : 'transaction'
 }
 
-/** The root that chunks and path lead to; undefined when the path has a node too few or too many. */
-function rootOf(proof: TransactionProof): Uint8Array | undefined {
-  let nodes = proof.chunks.map((chunk, at) => leafHash(proof.frameOffsets[at]!, chunk))
-  let first = proof.chunkIndex
-  let used = 0
-  for (let width = leafCount(chunkCount(proof.batchBytes)); width > 1; width /= 2) {
-    const left = first % 2 === 1 ? proof.path[used++] : undefined
-    const right = (first + nodes.length - 1) % 2 === 0 ? proof.path[used++] : undefined
-    if (used > proof.path.length) return undefined
-    const level = [...(left === undefined ? [] : [left]), ...nodes, ...(right === undefined ? [] : [right])]
-    nodes = Array.from({ length: level.length / 2 }, (_, at) => nodeHash(level[2 * at]!, level[2 * at + 1]!))
-    first = Math.floor(first / 2)
+function isTyped(proof: TransactionProof | undefined): proof is TransactionProof {
+  if (typeof proof !== 'object' || proof === null) return false
+  const { batchBytes, chunkIndex, frameOffset, chunk, page, path } = proof
+  const areHashes = (hashes: unknown): boolean =>
+    Array.isArray(hashes) &&
+    // A copy without holes: `every` would pass over them.
+    Array.from(hashes as unknown[]).every((hash) => isBytes(hash) && hash.length === DIGEST_BYTES)
+  return (
+    [batchBytes, chunkIndex, frameOffset].every(Number.isInteger) &&
+    isBytes(chunk) &&
+    areHashes(page) &&
+    areHashes(path)
+  )
+}
+
+/** Sizes, as they follow from the batch's length and the place claimed. */
+function shapeRefusal(proof: TransactionProof): ProofRefusal | undefined {
+  const { batchBytes, chunkIndex, frameOffset, chunk, page, path } = proof
+  if (batchBytes <= BATCH_HEADER_BYTES || batchBytes > BATCH_SIZE_MAX) return 'batch-bytes'
+  if (chunkIndex < 0 || chunkIndex >= chunkCount(batchBytes)) return 'place'
+  // All frames of a chunk start in the same 4 KiB.
+  if (frameOffset < firstFrame(chunkIndex) || frameOffset >= CHUNK_BYTES) return 'place'
+  if (chunk.length === 0 || chunk.length > batchBytes - chunkIndex * CHUNK_BYTES) return 'chunk-bytes'
+  if (frameOffset + TRANSACTION_PREFIX_BYTES >= chunk.length) return 'place'
+  const shape = proofShape(batchBytes, chunkIndex)
+  if (page.length !== shape.page) return 'page'
+  return path.length === shape.path ? undefined : 'path'
+}
+
+/** Where the first frame of a chunk starts in it. */
+function firstFrame(chunkIndex: number): number {
+  return chunkIndex === 0 ? BATCH_HEADER_BYTES : 0
+}
+
+/** The root that chunk, page and path lead to. */
+function rootOf({ chunkIndex, chunk, page, path }: TransactionProof): Uint8Array {
+  const place = chunkIndex % PAGE_CHUNKS
+  let node = sha256(concat(PAGE_TAG, ...page.slice(0, place), sha256(chunk), ...page.slice(place)))
+  let at = Math.floor(chunkIndex / PAGE_CHUNKS)
+  for (const neighbour of path) {
+    node = sha256(at % 2 === 0 ? concat(node, neighbour) : concat(neighbour, node))
+    at = Math.floor(at / 2)
   }
-  return used === proof.path.length ? nodes[0] : undefined
+  return node
 }
 
 /** Whether the walk from the first frame comes to the claimed one, and that is the transaction's. */
-function holdsFrame(proof: TransactionProof, transaction: Uint8Array): boolean {
-  const bytes = concat(...proof.chunks)
-  const view = new DataView(bytes.buffer)
-  let at = proof.frameOffsets[0]!
-  // NO_FRAME is beyond any chunk, hence beyond the claimed frame.
-  while (at < proof.frameOffset) at += TRANSACTION_PREFIX_BYTES + view.getUint32(at)
-  if (at !== proof.frameOffset || view.getUint32(at) !== transaction.length) return false
+function holdsFrame({ chunk, chunkIndex, frameOffset }: TransactionProof, transaction: Uint8Array): boolean {
+  const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.length)
+  let at = firstFrame(chunkIndex)
+  while (at < frameOffset) at += TRANSACTION_PREFIX_BYTES + view.getUint32(at)
+  if (at !== frameOffset || view.getUint32(at) !== transaction.length) return false
   const start = at + TRANSACTION_PREFIX_BYTES
-  return equal(bytes.subarray(start, start + transaction.length), transaction)
-}
-
-// The digest again, as digest.ts describes it: that one is for bulk, and Node's.
-
-function chunkCount(batchBytes: number): number {
-  return Math.ceil(batchBytes / CHUNK_BYTES)
-}
-
-function leafCount(chunks: number): number {
-  return chunks === 1 ? 1 : 2 ** (32 - Math.clz32(chunks - 1))
-}
-
-function leafHash(frameOffset: number, chunk: Uint8Array): Uint8Array {
-  return sha256(concat(u32(frameOffset), chunk))
-}
-
-function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
-  return sha256(concat(left, right))
+  return equal(chunk.subarray(start, start + transaction.length), transaction)
 }
 
 function digestOfRoot(batchBytes: number, author: Uint8Array, root: Uint8Array): Uint8Array {
+  const length = new Uint8Array(8)
   // A u64 whose upper half is zero: a batch is far smaller than 4 GiB.
-  return sha256(concat(DOMAIN, author, u32(batchBytes), u32(0), root))
-}
-
-function u32(value: number): Uint8Array {
-  const bytes = new Uint8Array(4)
-  new DataView(bytes.buffer).setUint32(0, value, true)
-  return bytes
+  new DataView(length.buffer).setUint32(0, batchBytes, true)
+  return sha256(concat(DIGEST_DOMAIN, author, length, root))
 }
 
 function concat(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {

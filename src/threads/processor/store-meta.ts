@@ -5,27 +5,20 @@ import { NarvalError } from '../../shared/errors.js'
 import type { StoreOptions } from '../../shared/memory/dialogue/processor.js'
 import {
   type BinaryDatabase,
-  decodeIndexEntry,
-  encodeIndexEntry,
-  roundKey,
+  checkFormat,
+  META_FORMAT,
   STORE_FORMAT,
   type StoreDatabases,
 } from '../../shared/store/format.js'
 
-export const META_FORMAT = Buffer.from('format')
 export const META_RESERVED = Buffer.from('reserved-sequence')
 export const META_ROUND = Buffer.from('cleanup-round')
 /** Missing where it is the same as the stamp. */
 export const META_PRIMARY_ROUND = Buffer.from('primary-round')
 const META_OWNER = Buffer.from('owner')
-/**
- * Index entries of format 1 that one transaction rewrites. Each transaction begins with the last entry of the one
- * before, which it leaves as it is.
- */
-const UPGRADE_CHUNK = 4096
 
 /**
- * Makes a store without an owner this one's, and one of format 1 one of this format.
+ * Makes a store without an owner this one's.
  *
  * @throws NarvalError ERR_STORE_FORMAT, ERR_STORE_FOREIGN
  */
@@ -38,13 +31,7 @@ export function checkOwner(databases: StoreDatabases, options: StoreOptions): vo
     meta.putSync(META_FORMAT, encodeNumber(BigInt(STORE_FORMAT)))
     return
   }
-  const version = decodeNumber(format)
-  if (version !== 1n && version !== BigInt(STORE_FORMAT)) {
-    throw new NarvalError(
-      'ERR_STORE_FORMAT',
-      `the store ${options.directory} has format ${version}, this version of narval reads ${STORE_FORMAT}: give this node a --store of its own, or run the version that wrote it`,
-    )
-  }
+  checkFormat(format, options.directory)
   const found = meta.getBinary(META_OWNER) ?? new Uint8Array(0)
   if (!owner.equals(found)) {
     throw new NarvalError(
@@ -52,36 +39,12 @@ export function checkOwner(databases: StoreDatabases, options: StoreOptions): vo
       `the store ${options.directory} belongs to another authority or another worker${describeOwner(found)}: give this one a --store of its own`,
     )
   }
-  if (version === 1n) addStamps(databases)
 }
 
 function describeOwner(owner: Uint8Array): string {
   if (owner.length !== PUBLIC_KEY_BYTES + 8) return ''
   const name = encodeBase64(owner.subarray(0, PUBLIC_KEY_BYTES))
   return ` (worker ${decodeNumber(owner.subarray(PUBLIC_KEY_BYTES))} of ${name})`
-}
-
-/**
- * Rewrites a store of format 1, where a batch lay at its stamp, part by part. Each part is one transaction. An entry
- * that is done is one of this format, and the format is written last, so a rewriting that was cut off begins again.
- */
-function addStamps({ index, meta, root, stamps }: StoreDatabases): void {
-  for (let after: Uint8Array | undefined; ; ) {
-    const part: { digest: Uint8Array; value: Buffer }[] = []
-    for (const { key, value } of index.getRange({ ...(after && { start: after }), limit: UPGRADE_CHUNK })) {
-      part.push({ digest: new Uint8Array(key), value: Buffer.from(value) })
-    }
-    root.transactionSync(() => {
-      for (const { digest, value } of part) {
-        const entry = decodeIndexEntry(value)
-        stamps.putSync(roundKey(entry.stamp, digest), new Uint8Array(0))
-        index.putSync(digest, encodeIndexEntry(entry))
-      }
-    })
-    if (part.length < UPGRADE_CHUNK) break
-    after = part.at(-1)!.digest
-  }
-  meta.putSync(META_FORMAT, encodeNumber(BigInt(STORE_FORMAT)))
 }
 
 /** A number that was never written is 0. */

@@ -17,6 +17,7 @@ import {
   encodeIndexEntry,
   type IndexEntry,
   leastKey,
+  META_FORMAT,
   openDatabases,
   roundKey,
   STORE_FORMAT,
@@ -28,15 +29,7 @@ import { StoreFile } from '../../shared/store/store-snapshot.js'
 import { storedBytes } from '../../shared/store/stored-bytes.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import { Expiry } from './expiry.js'
-import {
-  checkOwner,
-  encodeNumber,
-  META_FORMAT,
-  META_PRIMARY_ROUND,
-  META_RESERVED,
-  META_ROUND,
-  readNumber,
-} from './store-meta.js'
+import { checkOwner, encodeNumber, META_PRIMARY_ROUND, META_RESERVED, META_ROUND, readNumber } from './store-meta.js'
 import { checkSettings, type StoreSettings } from './store-settings.js'
 import { type Put, StoreWrites } from './store-writes.js'
 import { type Damage, VerifiedReads } from './verified-reads.js'

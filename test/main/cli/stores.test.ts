@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { checkStore } from '../../../src/shared/store/check-store.js'
-import { dataFile, type Filled, fillStore, overwrite } from '../../support/damaged-stores.js'
+import { dataFile, type Filled, fillStore, overwrite, writeFormat } from '../../support/damaged-stores.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 import { batchOf, startProcessor } from '../../support/threads/processor-under-test.js'
 
@@ -69,6 +69,18 @@ describe('check', () => {
     const result = narval('check', '--store', make(temporaryDirectory()))
     expect(result).toMatchObject({ code: 1, out: '' })
     expect(result.err).toMatch(new RegExp(`^narval: ${code}: .*\\n$`))
+  })
+
+  it('of a store of another format says so, and calls no batch damaged; `batch` says the same', async () => {
+    const directory = temporaryDirectory()
+    const [filled] = await fillStore(directory, [1])
+    await writeFormat(directory, 2n)
+    const line = /^narval: ERR_STORE_FORMAT: .* has format 2, whose batches have other digests; .*\n$/
+    for (const command of [['check'], ['batch', named(filled!)]]) {
+      const { code, err, out } = narval(...command, '--store', directory)
+      expect([code, out]).toEqual([1, ''])
+      expect(err).toMatch(line)
+    }
   })
 
   it('of a store that a node writes to and deletes from finds nothing that is not so', async () => {

@@ -4,10 +4,12 @@ import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { BATCH_SIZE_MAX } from '../../../src/shared/constants.js'
-import { checkBatch, chunkCount, encodeBatch } from '../../../src/shared/wire/batch.js'
-import { BatchDigester, digestOfRoot, frameOffsetsOf, leafCount } from '../../../src/shared/wire/digest.js'
+import { checkBatch, chunkCount, encodeBatch, NO_FRAME } from '../../../src/shared/wire/batch.js'
+import { BatchDigester, chunkStart, digestOfRoot, frameOffsetsOf } from '../../../src/shared/wire/digest.js'
+import { chunksOfPage, pageCount, pageNodes, proofShape } from '../../../src/shared/wire/digest-shape.js'
 
-const CHUNK = 16_384
+const CHUNK = 4096
+const PAGE = 16
 const author = new Uint8Array(32).map((_, i) => i + 1)
 const digester = new BatchDigester(BATCH_SIZE_MAX)
 
@@ -22,22 +24,21 @@ function digestOf(bytes: Uint8Array, by = author, using = digester): string {
 }
 
 const sha256 = (...parts: Uint8Array[]): Buffer => createHash('sha256').update(Buffer.concat(parts)).digest()
-const u32 = (value: number): Buffer => {
-  const bytes = Buffer.alloc(4)
-  bytes.writeUInt32LE(value)
-  return bytes
-}
 
 /** The definition, word by word and slowly, with nothing of the product in it. */
 function slowDigest(bytes: Uint8Array, by: Uint8Array): string {
   const all = Buffer.from(bytes)
   const starts: number[] = []
   for (let at = 64; at < all.length; at += 4 + all.readUInt32BE(at)) starts.push(at)
-  let level: Buffer[] = []
-  for (let at = 0; at < all.length; at += CHUNK) {
-    const first = starts.find((start) => start >= at && start < at + CHUNK)
-    level.push(sha256(u32(first === undefined ? 0xffffffff : first - at), all.subarray(at, at + CHUNK)))
+  const cuts = [0]
+  for (let at = CHUNK; at < all.length; at += CHUNK) cuts.push(starts.find((start) => start >= at) ?? all.length)
+  cuts.push(all.length)
+  const hashes: Buffer[] = []
+  for (let i = 0; i + 1 < cuts.length; i += 1) {
+    hashes.push(cuts[i] === cuts[i + 1] ? Buffer.alloc(32) : sha256(all.subarray(cuts[i], cuts[i + 1])))
   }
+  let level: Buffer[] = []
+  while (hashes.length > 0) level.push(sha256(Buffer.alloc(4), ...hashes.splice(0, PAGE)))
   while (!Number.isInteger(Math.log2(level.length))) level.push(Buffer.alloc(32))
   while (level.length > 1) {
     const above: Buffer[] = []
@@ -45,7 +46,7 @@ function slowDigest(bytes: Uint8Array, by: Uint8Array): string {
     level = above
   }
   const domain = Buffer.alloc(32)
-  domain.write('narval/batch/v1')
+  domain.write('narval/batch/v2')
   const length = Buffer.alloc(8)
   length.writeBigUInt64LE(BigInt(all.length))
   return sha256(domain, by, length, level[0]!).toString('hex')
@@ -65,7 +66,7 @@ function batchOf(...lengths: number[]): Uint8Array {
 
 describe('the digest', () => {
   it('is the slow one at every size around the boundaries of chunks', () => {
-    for (const chunks of [1, 2, 3, 4, 5, 8, 9]) {
+    for (const chunks of [1, 2, 3, 15, 16, 17, 32, 33, 48]) {
       for (const delta of [-5, -4, -1, 0, 1, 4, 5]) {
         const bytes = batchOf(chunks * CHUNK + delta - 68)
         expect(bytes.length).toBe(chunks * CHUNK + delta)
@@ -74,9 +75,18 @@ describe('the digest', () => {
     }
   })
 
+  it('is the slow one for any number of pages of small transactions, full ones and a last one', () => {
+    for (const pages of [1, 2, 3, 4, 5, 7, 8, 9]) {
+      for (const more of [0, 1, 9, 500]) {
+        const bytes = batchOf(...new Array<number>(pages * 127).fill(508), ...new Array<number>(more).fill(1))
+        expect(digestOf(bytes), `${pages} pages ${more}`).toBe(slowDigest(bytes, author))
+      }
+    }
+  })
+
   it('is the slow one where frames begin on, before and behind a boundary', () => {
     for (let delta = -5; delta <= 5; delta += 1) {
-      const bytes = batchOf(CHUNK - 68 + delta, 10, 2 * CHUNK, 1, 1)
+      const bytes = batchOf(CHUNK - 68 + delta, 10, 2 * CHUNK, 1, 18 * CHUNK, 1, 1)
       expect(digestOf(bytes), `${delta}`).toBe(slowDigest(bytes, author))
     }
   })
@@ -86,6 +96,7 @@ describe('the digest', () => {
       fc.oneof(
         { weight: 5, arbitrary: fc.integer({ min: 1, max: 600 }) },
         { weight: 1, arbitrary: fc.integer({ min: 1, max: 4 * CHUNK }) },
+        { weight: 1, arbitrary: fc.integer({ min: 1, max: 40 * CHUNK }) },
       ),
       { minLength: 1, maxLength: 30 },
     )
@@ -98,10 +109,15 @@ describe('the digest', () => {
     )
   })
 
-  it('is the slow one for the largest batch there is', () => {
-    const bytes = batchOf(...new Array<number>(8).fill(BATCH_SIZE_MAX / 8 - 12))
-    expect(bytes.length).toBe(BATCH_SIZE_MAX)
-    expect(digestOf(bytes)).toBe(slowDigest(bytes, author))
+  it('is the slow one for the largest batch there is, of large and of small transactions', () => {
+    const large = batchOf(...new Array<number>(8).fill(BATCH_SIZE_MAX / 8 - 12))
+    expect(large.length).toBe(BATCH_SIZE_MAX)
+    expect(digestOf(large)).toBe(slowDigest(large, author))
+    const one = batchOf(BATCH_SIZE_MAX - 68)
+    expect(digestOf(one)).toBe(slowDigest(one, author))
+    const small = batchOf(...new Array<number>(8191).fill(1020), 956)
+    expect(small.length).toBe(BATCH_SIZE_MAX)
+    expect(digestOf(small)).toBe(slowDigest(small, author))
   })
 
   it('is the same over a SharedArrayBuffer, at any offset', () => {
@@ -114,9 +130,9 @@ describe('the digest', () => {
   })
 
   it('does not remember the batch before', () => {
-    const reused = new BatchDigester(20 * CHUNK)
-    for (const size of [15 * CHUNK, 5 * CHUNK, 100, 3 * CHUNK, 9 * CHUNK, 1]) {
-      const bytes = batchOf(size)
+    const reused = new BatchDigester(90 * CHUNK)
+    for (const size of [75 * CHUNK, 5 * CHUNK, 40 * CHUNK, 100, 3 * CHUNK, 19 * CHUNK, 1]) {
+      const bytes = batchOf(size, ...new Array<number>(size % 7).fill(CHUNK), 5)
       expect(digestOf(bytes, author, reused)).toBe(slowDigest(bytes, author))
     }
   })
@@ -146,20 +162,27 @@ describe('the digest', () => {
     expect(seen.size).toBe(bytes.length + 1)
   })
 
-  it('differs with the frame offset of any chunk: the same bytes cannot be cut otherwise', () => {
-    const bytes = batchOf(100, 3 * CHUNK, 7)
+  it('differs when the same bytes are cut otherwise', () => {
+    const bytes = batchOf(100, 3 * CHUNK, 7, 5000, 5000)
     const right = frameOffsetsOf(bytes)
     const out = new Uint8Array(32)
-    const seen = new Set([digestOf(bytes)])
-    for (let chunk = 0; chunk < right.length; chunk += 1) {
-      for (const bit of [0, 8, 16, 24]) {
+    const honest = digestOf(bytes)
+    // Chunk 0 begins where the batch does.
+    for (let chunk = 1; chunk < right.length; chunk += 1) {
+      for (const offset of [0, 1, 2000, CHUNK - 1, NO_FRAME]) {
+        if (offset === right[chunk] || (offset !== NO_FRAME && chunk * CHUNK + offset >= bytes.length)) continue
         const wrong = right.slice()
-        wrong[chunk] = (wrong[chunk]! ^ (1 << bit)) >>> 0
+        wrong[chunk] = offset
         digester.digest(bytes, wrong, author, out)
-        seen.add(Buffer.from(out).toString('hex'))
+        expect(Buffer.from(out).toString('hex'), `chunk ${chunk} at ${offset}`).not.toBe(honest)
       }
     }
-    expect(seen.size).toBe(1 + 4 * right.length)
+  })
+
+  it('differs with the length of the batch alone', () => {
+    const root = sha256(batchOf(1))
+    const digests = [69, 70, 69 + CHUNK].map((bytes) => Buffer.from(digestOfRoot(bytes, author, root)).toString('hex'))
+    expect(new Set(digests).size).toBe(3)
   })
 
   it('refuses as our own bug what does not fit', () => {
@@ -173,7 +196,7 @@ describe('the digest', () => {
   })
 
   it('is the same in a worker thread, where as-sha256 is instantiated anew', async () => {
-    const bytes = batchOf(100, 5 * CHUNK, 7)
+    const bytes = batchOf(100, 5 * CHUNK, ...new Array<number>(200).fill(1000))
     const code = `
       const { parentPort, workerData: { module, bytes, author } } = require('node:worker_threads')
       import(module).then(({ BatchDigester, frameOffsetsOf }) => {
@@ -191,21 +214,35 @@ describe('the digest', () => {
   })
 })
 
-describe('the tree', () => {
-  it('has a power of two of leaves, the least that is enough', () => {
-    expect([1, 2, 3, 4, 5, 8, 9, 31, 32, 33, 512].map(leafCount)).toEqual([1, 2, 4, 4, 8, 8, 16, 32, 32, 64, 512])
+describe('the shape', () => {
+  it('has a power of two of nodes on the level of pages, the least that is enough', () => {
+    expect([1, 2, 3, 4, 5, 8, 9, 127, 128].map(pageNodes)).toEqual([1, 2, 4, 4, 8, 8, 16, 128, 128])
+    expect(() => pageNodes(0)).toThrow(/at least one page/)
   })
 
-  it('of a batch of one chunk is its leaf alone', () => {
+  it('has full pages, and on the last what remains', () => {
+    expect([1, 15, 16, 17, 32, 33, 2048].map(pageCount)).toEqual([1, 1, 1, 2, 2, 3, 128])
+    expect([0, 1, 2].map((page) => chunksOfPage(33, page))).toEqual([16, 16, 1])
+  })
+
+  it('of a proof is that of the place in it', () => {
+    expect(proofShape(69, 0)).toEqual({ page: 0, path: 0 })
+    expect(proofShape(16 * CHUNK, 15)).toEqual({ page: 15, path: 0 })
+    expect(proofShape(16 * CHUNK + 1, 15)).toEqual({ page: 15, path: 1 })
+    expect(proofShape(16 * CHUNK + 1, 16)).toEqual({ page: 0, path: 1 })
+    expect(proofShape(BATCH_SIZE_MAX, 2047)).toEqual({ page: 15, path: 7 })
+  })
+
+  it('of a batch of one page is that page alone', () => {
     const bytes = batchOf(50)
-    const root = sha256(u32(64), bytes)
+    const root = sha256(Buffer.alloc(4), sha256(bytes))
     expect(Buffer.from(digestOfRoot(bytes.length, author, root)).toString('hex')).toBe(digestOf(bytes))
   })
 })
 
 describe('frameOffsetsOf', () => {
   it('is what the decoder fills in', () => {
-    for (const lengths of [[1], [CHUNK - 69, 5, 6], [3 * CHUNK, 5], [512, 512, 40_000, 512]]) {
+    for (const lengths of [[1], [CHUNK - 69, 5, 6], [3 * CHUNK, 5], [512, 512, 90_000, 512]]) {
       const bytes = batchOf(...lengths)
       const offsets = new Uint32Array(chunkCount(bytes.length))
       checkBatch(bytes, { batchBytesMax: bytes.length, workerId: 0 }, offsets)
@@ -230,7 +267,7 @@ describe('the recorded vectors', () => {
     batch_bytes: number
     batch?: string
     batch_sha256: string
-    frame_offsets: number[]
+    cuts: number[]
     digest: string
   }
   const vectors = JSON.parse(readFileSync(new URL('../../vectors/batch.json', import.meta.url), 'utf8')) as {
@@ -245,11 +282,15 @@ describe('the recorded vectors', () => {
     expect(bytes.length).toBe(vector.batch_bytes)
     if (vector.batch !== undefined) expect(Buffer.from(bytes).toString('hex')).toBe(vector.batch)
     expect(sha256(bytes).toString('hex')).toBe(vector.batch_sha256)
-    expect([...frameOffsetsOf(bytes)]).toEqual(vector.frame_offsets)
+    const offsets = frameOffsetsOf(bytes)
+    const starts = Array.from(offsets, (_, chunk) => chunkStart(offsets, chunk))
+    // An empty chunk has no place: its cut is that of the next, or the end.
+    const cuts = starts.map((_, chunk) => starts.slice(chunk).find((start) => start !== undefined) ?? bytes.length)
+    expect([...cuts, bytes.length]).toEqual(vector.cuts)
     expect(digestOf(bytes, Buffer.from(vector.author, 'hex'))).toBe(vector.digest)
   })
 
   it('are there', () => {
-    expect(vectors.batches.length).toBe(10)
+    expect(vectors.batches.length).toBe(12)
   })
 })

@@ -30,7 +30,7 @@ const digest = committeeDigest(committee)
 const theirIndex = committee.indexOf(theirs.publicKey)
 
 const record: HelloRecord = {
-  protocolVersion: 2,
+  protocolVersion: 3,
   authority: theirs.publicKey,
   workerId: 0,
   peerId: '12D3KooWTheirs',
@@ -48,7 +48,7 @@ const expectations: HelloExpectations = {
   workerId: 0,
   connectionPeerId: '12D3KooWTheirs',
   ownAuthority: ours.publicKey,
-  protocolVersion: 2,
+  protocolVersion: 3,
   batchBytesMax: 500_000,
   nowMs: record.timeMs,
   namedPeerId: () => undefined,
@@ -100,7 +100,7 @@ describe('a hello that is as it should be', () => {
     expect(recordBytes).toEqual(
       new Uint8Array(
         packr.pack([
-          2,
+          3,
           theirs.publicKey,
           0,
           record.peerId,
@@ -282,8 +282,15 @@ describe('a hello is refused', () => {
   })
 
   test('as protocol-version, also when another version has another layout', () => {
-    expect(refusal(hello({ protocolVersion: 3 }))).toBe('protocol-version')
-    expect(refusal(handmade(([, ...rest]) => [3, ...rest, 'new field']))).toBe('protocol-version')
+    expect(refusal(hello({ protocolVersion: 4 }))).toBe('protocol-version')
+    expect(refusal(handmade(([, ...rest]) => [4, ...rest, 'new field']))).toBe('protocol-version')
+    // Version 2 has the same record, and another digest of batches.
+    const verdict = checkHello(hello({ protocolVersion: 2 }), expectations)
+    expect(verdict).toMatchObject({
+      reason: 'protocol-version',
+      detail: 'they speak version 2, we speak 3',
+      index: theirIndex,
+    })
     // The record of version 1 had eight fields.
     expect(refusal(handmade(([, ...rest]) => [1, ...rest.slice(0, 7)]))).toBe('protocol-version')
   })
@@ -302,7 +309,7 @@ describe('a hello is refused', () => {
       return verdict.ok ? undefined : verdict.index
     }
     expect(indexOf(hello({ committeeDigest: new Uint8Array(32) }))).toBe(theirIndex)
-    expect(indexOf(hello({ protocolVersion: 3 }))).toBe(theirIndex)
+    expect(indexOf(hello({ protocolVersion: 4 }))).toBe(theirIndex)
     // Anybody can show a hello that they were told, and name a key in one of their own.
     const elsewhere = { connectionPeerId: '12D3KooWMallory' }
     expect(indexOf(hello({ committeeDigest: new Uint8Array(32) }), elsewhere)).toBeUndefined()
@@ -310,7 +317,7 @@ describe('a hello is refused', () => {
   })
 
   test('by its signature before anything in it but the key is believed', () => {
-    const everythingWrong = { protocolVersion: 3, workerId: 1, committeeDigest: new Uint8Array(32), peerId: 'x' }
+    const everythingWrong = { protocolVersion: 4, workerId: 1, committeeDigest: new Uint8Array(32), peerId: 'x' }
     expect(refusal(hello(everythingWrong, stranger))).toBe('bad-signature')
   })
 })

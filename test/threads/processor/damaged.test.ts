@@ -8,12 +8,11 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import type { NarvalError } from '../../../src/shared/errors.js'
 import { checkStore } from '../../../src/shared/store/check-store.js'
 import { FLUSH_FAILURE_FILE } from '../../../src/shared/store/flush-failure.js'
-import { openDatabases, roundKey } from '../../../src/shared/store/format.js'
 import { StoreFile } from '../../../src/shared/store/store-snapshot.js'
 import { StoreWrites } from '../../../src/threads/processor/store-writes.js'
 import { dataFile, FOREIGN, fillStore, openStore, overwrite } from '../../support/damaged-stores.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
-import { batchOf, digestOf, OWN_KEY, startProcessor, WORKER_ID } from '../../support/threads/processor-under-test.js'
+import { batchOf, OWN_KEY, startProcessor, WORKER_ID } from '../../support/threads/processor-under-test.js'
 import { until } from '../../support/until.js'
 
 function damagedIn(directory: string): string[] {
@@ -229,33 +228,4 @@ describe('settings that changed', () => {
       message: expect.stringContaining(`worker ${WORKER_ID} of ${base64(OWN_KEY)}`),
     })
   })
-})
-
-it('a store of format 1 is made one of this format, and its batches are read, kept and deleted', async () => {
-  const directory = temporaryDirectory()
-  const databases = openDatabases(directory)
-  const number = (value: bigint): Buffer => {
-    const bytes = Buffer.alloc(8)
-    bytes.writeBigUInt64BE(value)
-    return bytes
-  }
-  const digests: Uint8Array[] = []
-  for (let n = 1; n <= 40; n += 1) {
-    const bytes = batchOf(BigInt(n), 5_000)
-    const digest = digestOf(bytes, FOREIGN)
-    digests.push(digest)
-    const length = Buffer.alloc(4)
-    length.writeUInt32BE(bytes.length)
-    await databases.batches.put(roundKey(BigInt(n), digest), bytes)
-    await databases.index.put(digest, Buffer.concat([number(BigInt(n)), FOREIGN, length]))
-  }
-  await databases.meta.put(Buffer.from('cleanup-round'), number(40n))
-  await databases.meta.put(Buffer.from('owner'), Buffer.concat([OWN_KEY, number(BigInt(WORKER_ID))]))
-  await databases.meta.put(Buffer.from('format'), number(1n))
-  await databases.root.close()
-  const processor = await startProcessor({ directory, retentionRounds: 30 })
-  for (const digest of digests) expect(await processor.client.ask({ type: 'get', digest })).toBeDefined()
-  expect(await processor.client.ask({ type: 'cleanup', round: 51n })).toEqual({ deleted: 20 })
-  await processor.close()
-  expect(damagedIn(directory)).toEqual([])
 })

@@ -9,12 +9,12 @@ import { SEQUENCE_PER_MS, WALK_CHUNK } from '../../../src/shared/constants.js'
 import { encodeBase64 } from '../../../src/shared/crypto/public-key.js'
 import type { StoreOptions } from '../../../src/shared/memory/dialogue/processor.js'
 import { checkStore } from '../../../src/shared/store/check-store.js'
-import { openDatabases } from '../../../src/shared/store/format.js'
 import { openStoreReader } from '../../../src/shared/store/store-reader.js'
 import { storedBytes } from '../../../src/shared/store/stored-bytes.js'
 import { checkBatch, encodeBatch } from '../../../src/shared/wire/batch.js'
 import { DELETES_PER_PUT, DELETES_WHEN_IDLE, PUT_BYTES_MAX } from '../../../src/threads/processor/limits.js'
 import { Store } from '../../../src/threads/processor/store.js'
+import { writeFormat } from '../../support/damaged-stores.js'
 import { seeded } from '../../support/random.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 import {
@@ -223,7 +223,7 @@ describe('a batch that is refused', () => {
   }
   const broken: [string, Uint8Array][] = [
     ['magic', changed((view) => view.setUint32(0, 1))],
-    ['version', changed((view) => view.setUint16(4, 2, true))],
+    ['version', changed((view) => view.setUint16(4, 1, true))],
     ['flags', changed((view) => view.setUint16(6, 1, true))],
     ['worker-id', changed((view) => view.setUint32(8, WORKER_ID + 1, true))],
     ['count', changed((view) => view.setUint32(12, view.getUint32(12, true) + 1, true))],
@@ -410,18 +410,30 @@ describe('whose store it is', () => {
     await (await startProcessor({ directory })).close()
   })
 
-  it('a store of another format is refused with both numbers', async () => {
-    const directory = temporaryDirectory()
-    const databases = openDatabases(directory)
-    const format = Buffer.alloc(8)
-    format.writeBigUInt64BE(99n)
-    await databases.meta.put(Buffer.from('format'), format)
-    await databases.root.close()
-    await expect(startProcessor({ directory })).rejects.toMatchObject({
-      code: 'ERR_STORE_FORMAT',
-      message: expect.stringMatching(/has format 99, this version of narval reads 2/),
-    })
-  })
+  it.each([
+    [99n, /has format 99; this version of narval reads 3: give this node a --store of its own/],
+    [
+      2n,
+      /has format 2, whose batches have other digests; this version of narval reads 3: .* run the version that wrote it/,
+    ],
+    [1n, /has format 1, whose batches have other digests; /],
+  ])(
+    'a store of format %d is refused with both numbers and what to do, and left as it is',
+    async (version, message) => {
+      const directory = temporaryDirectory()
+      const first = await startProcessor({ directory })
+      const { digest } = await first.foreign({ bytes: batchOf(1n) })
+      await first.close()
+      await writeFormat(directory, version)
+      await expect(startProcessor({ directory })).rejects.toMatchObject({
+        code: 'ERR_STORE_FORMAT',
+        message: expect.stringMatching(message),
+      })
+      await writeFormat(directory, 3n)
+      const again = await startProcessor({ directory })
+      expect(await again.client.ask({ type: 'get', digest })).toBeDefined()
+    },
+  )
 
   it('a directory that cannot be one is refused with its path', async () => {
     const path = join(temporaryDirectory(), 'file')
