@@ -23,12 +23,18 @@
 
 export { createLogger, type Logger, type LogLevel } from './main/lib/log.js'
 export type { Health } from './main/metrics/health.js'
-export type { CertifiedBatch } from './main/worker/certified-stream.js'
-export { type StoredBatchView, startWorker, type Worker, type WorkerOptions } from './main/worker/worker.js'
+export type { CertifiedBatch, CertifiedOptions } from './main/worker/certified-stream.js'
+export {
+  type CertifiedBatches,
+  type StoredBatchView,
+  startWorker,
+  type Worker,
+  type WorkerOptions,
+} from './main/worker/worker.js'
 export { type Committee, parseCommittee, readCommittee } from './shared/config/committee.js'
 export { generateKeys, type Keys, parseKeys, readKeys, writeKeys } from './shared/config/keys.js'
 export { defaultParameters, type Parameters, parseParameters, readParameters } from './shared/config/parameters.js'
-export { type ErrorCode, NarvalError } from './shared/errors.js'
+export { BatchesDeletedError, type ErrorCode, NarvalError } from './shared/errors.js'
 export { v8FlagsFor } from './shared/runtime/v8-flags.js'
 export type { AckLevel } from './shared/wire/ack.js'
 export { readBatchHeader, transactions } from './shared/wire/batch.js'

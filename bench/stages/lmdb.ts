@@ -82,7 +82,7 @@ async function put(
     while (started < PUTS_MIN || (performance.now() < endMs && started * batch.length < PUT_BYTES_MAX)) {
       started += 1
       const putStart = process.hrtime.bigint()
-      await store.put(new Uint8Array(randomBytes(DIGEST_BYTES)), AUTHOR, batch, false)
+      await store.put(new Uint8Array(randomBytes(DIGEST_BYTES)), AUTHOR, batch)
       samplesNs.push(Number(process.hrtime.bigint() - putStart))
     }
   }
@@ -109,7 +109,7 @@ async function get(store: Store, failed: Promise<never>, { timeMs }: StageContex
     return { digest, bytes }
   })
   const digests = stored.map(({ digest }) => digest)
-  const put = Promise.all(stored.map(({ bytes, digest }) => store.put(digest, AUTHOR, bytes, false)))
+  const put = Promise.all(stored.map(({ bytes, digest }) => store.put(digest, AUTHOR, bytes)))
   await Promise.race([put, failed])
   const missing = new Uint8Array(randomBytes(DIGEST_BYTES))
   let next = 0

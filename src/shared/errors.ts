@@ -28,6 +28,7 @@ export type ErrorCode =
   | 'ERR_STORE_SETTINGS'
   | 'ERR_STORE_WRITE'
   | 'ERR_BATCH_NOT_FOUND'
+  | 'ERR_BATCHES_DELETED'
   // transactions and batches
   | 'ERR_TRANSACTION_TOO_LARGE'
   | 'ERR_TRANSACTION_EMPTY'
@@ -61,6 +62,20 @@ export class NarvalError extends Error {
   /** One line for a user: the code and what to do. */
   override toString(): string {
     return `${this.code}: ${this.message}`
+  }
+}
+
+/** Own batches that a reader of certified batches wants were deleted before it came to them. */
+export class BatchesDeletedError extends NarvalError {
+  /** Up to this sequence batches may be missing. A reader after it misses none. */
+  readonly deletedThrough: bigint
+
+  constructor(after: bigint, deletedThrough: bigint) {
+    super(
+      'ERR_BATCHES_DELETED',
+      `own batches after sequence ${after} were deleted, the last of them ${deletedThrough}: read on after that one, or with skipDeleted to get what is left of those before`,
+    )
+    this.deletedThrough = deletedThrough
   }
 }
 

@@ -37,7 +37,7 @@ export async function fillStore(directory: string, sequences: readonly number[],
   for (const sequence of sequences) {
     const batch = batchOf(BigInt(sequence), bytes)
     const digest = digestOf(batch, FOREIGN)
-    await store.put(digest, FOREIGN, batch, false)
+    await store.put(digest, FOREIGN, batch)
     filled.push({ digest, bytes: batch })
   }
   await store.close()

@@ -1,7 +1,10 @@
-/** The certified batches of this worker as an async iterable, for each reader from the moment it begins to read. */
-
+/**
+ * The certified batches of this worker, for its readers: those that follow from now on, in the order in which they are
+ * certified, or those after a sequence, in the order of their sequences (certified-reader.ts).
+ */
 import { NarvalError } from '../../shared/errors.js'
 import { Deque } from '../lib/deque.js'
+import { CertifiedReader, type CertifiedReaderDependencies } from './certified-reader.js'
 import { CERTIFIED_UNREAD_MAX } from './limits.js'
 
 /** A batch of ours that a quorum of the committee has stored. */
@@ -10,13 +13,28 @@ export interface CertifiedBatch {
   readonly author: Uint8Array
   /** 32 bytes. */
   readonly digest: Uint8Array
-  /** Rises with each batch; batches are certified out of order. */
+  /** Rises with each batch, with gaps; batches are certified in another order. */
   readonly sequence: bigint
   readonly transactions: number
   /** Bytes of the transactions. */
   readonly transactionBytes: number
 }
 
+/** Which certified batches a reader wants. */
+export interface CertifiedOptions {
+  /** Batches with a higher sequence than this: that of the last batch which was dealt with, or 0n for all. */
+  readonly after: bigint
+  /**
+   * What to do when batches that it wants were deleted before it came to them, since they were beyond retention. By
+   * default the reader fails with `ERR_BATCHES_DELETED`, and the error's `deletedThrough` says after which sequence none
+   * is missing. With true it goes on with those that are left.
+   */
+  readonly skipDeleted?: boolean
+  /** Ends the reader: what it waits for rejects with the signal's reason. */
+  readonly signal?: AbortSignal
+}
+
+/** Reads what follows from now on. */
 class Reader implements AsyncIterator<CertifiedBatch> {
   private unread = new Deque<CertifiedBatch>()
   /** Calls of `next` that wait. */
@@ -73,12 +91,31 @@ class Reader implements AsyncIterator<CertifiedBatch> {
 
 export class CertifiedStream implements AsyncIterable<CertifiedBatch> {
   private readonly readers = new Set<Reader>()
+  private readonly pastReaders = new Set<CertifiedReader>()
   private closed = false
   private readonly author: Uint8Array
+  private readonly dependencies: Omit<CertifiedReaderDependencies, 'onOver'>
 
   /** @param author the public key of our authority */
-  constructor(author: Uint8Array) {
+  constructor(author: Uint8Array, dependencies: Omit<CertifiedReaderDependencies, 'onOver'>) {
     this.author = author
+    this.dependencies = dependencies
+  }
+
+  /** A reader of the batches after a sequence. */
+  readAfter({ after, signal, skipDeleted = false }: CertifiedOptions): AsyncIterableIterator<CertifiedBatch> {
+    const reader = new CertifiedReader(
+      { after, signal, skipDeleted, author: this.author },
+      { ...this.dependencies, onOver: (over) => this.pastReaders.delete(over) },
+    )
+    if (this.closed) reader.end()
+    else if (!signal?.aborted) this.pastReaders.add(reader)
+    return reader
+  }
+
+  /** The frontier may have moved. */
+  wake(): void {
+    for (const reader of this.pastReaders) reader.wake()
   }
 
   push(batch: Omit<CertifiedBatch, 'author'>): void {
@@ -86,11 +123,12 @@ export class CertifiedStream implements AsyncIterable<CertifiedBatch> {
     for (const reader of this.readers) {
       reader.push({ ...batch, author: new Uint8Array(this.author), digest: new Uint8Array(batch.digest) })
     }
+    this.wake()
   }
 
   close(): void {
     this.closed = true
-    for (const reader of this.readers) reader.end()
+    for (const reader of [...this.readers, ...this.pastReaders]) reader.end()
   }
 
   [Symbol.asyncIterator](): AsyncIterator<CertifiedBatch> {

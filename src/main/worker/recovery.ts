@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../lib/log.js'
 import type { ProcessorClient } from '../thread-host/processor-client.js'
-import type { Resender } from './dissemination/resender.js'
+import type { RecoveryHandlers, Resender } from './dissemination/resender.js'
 import { ignoreClosed } from './ignore-closed.js'
 import { REPORT_ROOM_POLL_MS } from './limits.js'
 import { PRIMARY_QUEUE_MAX } from './primary-link/limits.js'
@@ -14,9 +14,11 @@ import type { PrimaryReports } from './primary-reports.js'
 export interface RecoveryOptions {
   readonly gcDepthRounds: number
   readonly ownKey: Uint8Array
+  /** Where the sequences of this run begin. */
+  readonly firstSequence: bigint
 }
 
-export interface RecoveryDependencies {
+export interface RecoveryDependencies extends RecoveryHandlers {
   readonly processor: Pick<ProcessorClient, 'ask'>
   readonly resender: Resender
   readonly reports: PrimaryReports
@@ -27,7 +29,7 @@ export interface RecoveryDependencies {
 export async function recover(options: RecoveryOptions, dependencies: RecoveryDependencies): Promise<void> {
   const { log, resender } = dependencies
   try {
-    const recovered = await resender.recover()
+    const recovered = await resender.recover(options.firstSequence, dependencies)
     if (recovered > 0) log.info(`Sent ${recovered} batches again that the primary was not told of`)
     await reportRecent(options, dependencies)
   } catch (error) {

@@ -44,8 +44,9 @@ export class ThreadMessages {
   }
 
   private onBatchMaker(message: BatchMakerToMain): void {
-    const { activity, dissemination, metrics, processor, rings } = this.stages
+    const { activity, dissemination, frontier, metrics, processor, rings } = this.stages
     if (message.kind === 'sealed') {
+      frontier.onSealed(message.sequence)
       activity.sealed()
       metrics.sealed(message.transactions, message.byteLength)
       dissemination.onSealed(message)

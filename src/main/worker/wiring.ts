@@ -21,6 +21,7 @@ import { Router } from '../network/router.js'
 import { MainRings } from '../thread-host/main-rings.js'
 import { ProcessorClient } from '../thread-host/processor-client.js'
 import { ActivityLog } from './activity-log.js'
+import { CertificationFrontier } from './certification-frontier.js'
 import { CertifiedStream } from './certified-stream.js'
 import { BatchStreams } from './dissemination/batch-streams.js'
 import { Dissemination } from './dissemination/dissemination.js'
@@ -66,6 +67,7 @@ export interface WiringHandlers {
 
 export class Wiring {
   readonly certified: CertifiedStream
+  readonly frontier = new CertificationFrontier({ lowestUncertified: () => this.dissemination.lowestUncertified })
   readonly metrics: WorkerMetrics
   readonly rings: MainRings
   readonly peers: PeerTable
@@ -101,12 +103,15 @@ export class Wiring {
     const { committee, layout, ownIndex, parameters, workerId } = options
     this.options = options
     this.handlers = handlers
-    this.certified = new CertifiedStream(options.keys.publicKey)
     this.own = new Arena(layout.own)
     this.rings = new MainRings(layout)
     this.peers = new PeerTable(committee, ownIndex, workerId)
     const { port1, port2 } = new MessageChannel()
     this.processor = new ProcessorClient(port1)
+    this.certified = new CertifiedStream(options.keys.publicKey, {
+      processor: this.processor,
+      frontier: this.frontier,
+    })
     this.processorPort = port2
     this.processorCounters = new Counters(layout.counters.processor, 'processor')
     const names = new Set(committee.authorities.map(({ name }) => name))

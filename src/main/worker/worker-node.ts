@@ -79,6 +79,8 @@ export class WorkerNode {
   private readonly threads: Threads
   private readonly wiring: Wiring
   private network: Network | undefined
+  /** Where the sequences of this run begin. */
+  private firstSequence = 0n
 
   constructor(options: WorkerNodeOptions) {
     const { committee, keys, parameters, workerId } = options
@@ -321,8 +323,10 @@ export class WorkerNode {
 
   private async openClients(): Promise<void> {
     const { bind, clients, committee, parameters, workerId } = this.options
-    const { gate, processor, rings, submits } = this.wiring
+    const { frontier, gate, processor, rings, submits } = this.wiring
     const { start, end } = await processor.ask({ type: 'reserve-sequences' })
+    this.firstSequence = start
+    frontier.begin(start)
     rings.toBatchMaker({ kind: 'range', start, end })
     for (let slot = 0; slot < parameters.ownSlots; slot += 1) gate.pass(slot)
     const task = {
@@ -373,10 +377,21 @@ export class WorkerNode {
 
   private recover(): Promise<void> {
     const { keys, log, parameters } = this.options
-    const { processor, reports, resender } = this.wiring
+    const { certified, frontier, processor, reports, resender } = this.wiring
     return recover(
-      { gcDepthRounds: parameters.gcDepthRounds, ownKey: keys.publicKey },
-      { processor, reports, resender, log, isOpen: () => this.lifecycle.isOpen },
+      { gcDepthRounds: parameters.gcDepthRounds, ownKey: keys.publicKey, firstSequence: this.firstSequence },
+      {
+        processor,
+        reports,
+        resender,
+        log,
+        isOpen: () => this.lifecycle.isOpen,
+        onRecovering: (sequence) => {
+          frontier.onRecovering(sequence)
+          certified.wake()
+        },
+        onLost: (sequence) => frontier.onLost(sequence),
+      },
     )
   }
 

@@ -166,7 +166,7 @@ function discoveryArgument(name: string, value: unknown): PeerDiscovery {
   return modules.map((module, index) => functionArgument(`${name}[${index}]`, module)) as PeerDiscovery
 }
 
-function signalArgument(name: string, value: unknown): AbortSignal {
+export function signalArgument(name: string, value: unknown): AbortSignal {
   if (value instanceof AbortSignal) return value
   throw wrongType(name, 'an AbortSignal', value)
 }

@@ -2,7 +2,13 @@
  * A worker as a library: `startWorker(options)`. The command line is a thin user of it.
  */
 import 'core-js/actual/promise/with-resolvers.js'
-import { bytesArgument } from '../../shared/arguments.js'
+import {
+  booleanArgument,
+  bytesArgument,
+  objectArgument,
+  refuseUnknownKeys,
+  u64Argument,
+} from '../../shared/arguments.js'
 import { deriveNetworkKeySeed, readNetworkKeySeed } from '../../shared/config/network-key.js'
 import { DIGEST_BYTES } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
@@ -12,11 +18,17 @@ import { MetricsServer } from '../http/http-server.js'
 import type { Logger } from '../lib/log.js'
 import type { Health } from '../metrics/health.js'
 import { addressToBind, loopbackFor } from '../names/own-address.js'
-import type { CertifiedBatch } from './certified-stream.js'
+import type { CertifiedBatch, CertifiedOptions } from './certified-stream.js'
 import { InProcessPrimaryLink } from './primary-link/in-process-primary-link.js'
 import { openTcpPrimary } from './primary-link/open-tcp-primary.js'
 import { WorkerNode } from './worker-node.js'
-import { type CheckedOptions, checkWorkerOptions, isLoopback, type WorkerOptions } from './worker-options.js'
+import {
+  type CheckedOptions,
+  checkWorkerOptions,
+  isLoopback,
+  signalArgument,
+  type WorkerOptions,
+} from './worker-options.js'
 
 export type { WorkerOptions } from './worker-options.js'
 
@@ -25,6 +37,29 @@ export interface StoredBatchView {
   readonly author: Uint8Array
   /** The encoded batch; `transactions(bytes)` walks it. */
   readonly bytes: Uint8Array
+}
+
+/**
+ * The batches of this worker that a quorum has stored, to be read in one of two ways. Every reader has a place of its own.
+ *
+ * Iterated, `for await (const batch of worker.certified)`: those that are certified from the moment the reader begins, in
+ * the order in which they are certified. A reader that leaves 65,536 of them unread fails with `ERR_BUSY`.
+ *
+ * Called, `worker.certified({ after })`: each one with a higher sequence, those of the past that are stored and then those
+ * that follow, in the order of their sequences. Nothing is left out or repeated, by one reader, or by one that begins after
+ * the last sequence that another one gave, in this run of the worker or in a later one. So that sequence is all that a
+ * program has to remember, best together with what it has made of the batch: after a crash it is shown each batch that it
+ * has not dealt with. To keep that promise a batch waits for those with lower sequences: while one of them is not
+ * certified, those above are not shown, and after a restart batches that the primary had not acknowledged are shown once
+ * they are certified again. A slow reader takes no memory; what retention deletes before the reader comes to it is an
+ * error (`CertifiedOptions.skipDeleted`). A batch may be deleted between `next()` and `read(digest)`. The one exception: a
+ * batch that the disk damaged before the primary acknowledged it is not certified again, and not shown.
+ *
+ * Both end when the worker is closed, or fails. A store that is new knows nothing of those before it.
+ */
+export interface CertifiedBatches extends AsyncIterable<CertifiedBatch> {
+  /** Throws a `TypeError` or `RangeError` that names what is wrong in the options. */
+  (options: CertifiedOptions): AsyncIterableIterator<CertifiedBatch>
 }
 
 export interface Worker {
@@ -38,8 +73,8 @@ export interface Worker {
   submit(transaction: Uint8Array): Promise<void>
   /** A stored batch of this committee, ours or another's; undefined if this worker does not have it. */
   read(digest: Uint8Array): Promise<StoredBatchView | undefined>
-  /** Batches of ours as they are certified, from the moment a reader begins. */
-  readonly certified: AsyncIterable<CertifiedBatch>
+  /** Batches of ours that are certified: from now on, or from a place in the past on. */
+  readonly certified: CertifiedBatches
   /**
    * A message of the primary in this process; only where `WorkerOptions.primary` is given. Throws a `TypeError` or
    * `RangeError` that names what is wrong in the message, and `ERR_USAGE` if the primary is elsewhere.
@@ -117,7 +152,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   }
   if (checked.bind === undefined) warnOfLoopback(checked, bind, node.log)
   return {
-    certified: node.certified,
+    certified: Object.assign((options: CertifiedOptions) => node.certified.readAfter(certifiedArgument(options)), {
+      [Symbol.asyncIterator]: () => node.certified[Symbol.asyncIterator](),
+    }),
     stopped: node.stopped,
     submit: (transaction) => node.submit(transaction),
     async read(digest) {
@@ -135,6 +172,17 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       await http?.close()
       await node.close()
     },
+  }
+}
+
+function certifiedArgument(value: unknown): CertifiedOptions {
+  const options = objectArgument('options', value, 'the options of certified: { after }')
+  refuseUnknownKeys('options', options, ['after', 'skipDeleted', 'signal'])
+  const { after, signal, skipDeleted } = options
+  return {
+    after: u64Argument('after', after),
+    ...(skipDeleted !== undefined && { skipDeleted: booleanArgument('skipDeleted', skipDeleted) }),
+    ...(signal !== undefined && { signal: signalArgument('signal', signal) }),
   }
 }
 

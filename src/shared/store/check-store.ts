@@ -5,7 +5,15 @@
 import { DIGEST_BYTES } from '../constants.js'
 import { encodeBase64 } from '../crypto/public-key.js'
 import { NarvalError } from '../errors.js'
-import { decodeIndexEntry, digestOfKey, leastKey, roundKey } from './format.js'
+import {
+  decodeIndexEntry,
+  decodeOwnEntry,
+  digestOfKey,
+  leastKey,
+  numberOfKey,
+  roundKey,
+  sequenceKey,
+} from './format.js'
 import { openStoreReader, type StoreReader } from './store-reader.js'
 import { StoreFile, type StoreSnapshot } from './store-snapshot.js'
 
@@ -40,14 +48,14 @@ export function checkStore(directory: string, handlers: CheckHandlers): CheckRes
   try {
     for (const part of TREES) {
       for (const key of keysOf(file, part, (why) => onDamaged(`(${part})`, why))) {
-        const digest = part === 'batches' || part === 'stamps' ? digestOfKey(key) : key
         if (key.length !== KEY_BYTES[part]) onDamaged(`(${part})`, `a key of ${key.length} bytes`)
         else if (part === 'index') {
-          const read = checkBatch(reader, digest, onDamaged)
+          const read = checkBatch(reader, key, onDamaged)
           batches += 1
           bytes += read
           handlers.onProgress(batches, bytes)
-        } else checkNamed(file, part, key, digest, onDamaged)
+        } else if (part === 'own') checkOwn(file, key, onDamaged)
+        else checkNamed(file, part, key, digestOfKey(key), onDamaged)
       }
     }
     return { batches, bytes, damaged: seen.size }
@@ -58,13 +66,14 @@ export function checkStore(directory: string, handlers: CheckHandlers): CheckRes
 }
 
 /** All parts of a store that name digests, the index first. */
-const TREES = ['index', 'batches', 'stamps', 'unreported'] as const
+const TREES = ['index', 'batches', 'stamps', 'own', 'unreported'] as const
 type Tree = (typeof TREES)[number]
 const KEY_BYTES: Record<Tree, number> = {
   index: DIGEST_BYTES,
-  unreported: DIGEST_BYTES,
   batches: leastKey(0n).length,
   stamps: leastKey(0n).length,
+  own: sequenceKey(0n).length,
+  unreported: leastKey(0n).length,
 }
 
 /** All keys of a database, whatever parts of it cannot be read; of those it tells. */
@@ -114,8 +123,10 @@ function checkNamed(
     // Deleted meanwhile.
     if (!snapshot.has(tree, key)) return undefined
     if (value === undefined) return `${tree} names it, and the index does not`
-    if (tree === 'unreported') return undefined
-    const { placed, stamp } = decodeIndexEntry(value)
+    const { placed, sequence, stamp } = decodeIndexEntry(value)
+    if (tree === 'unreported') {
+      return sequence === numberOfKey(key) ? undefined : 'unreported has it under another sequence than the index'
+    }
     const isThere = roundKey(tree === 'batches' ? placed : stamp, digest).equals(key)
     return isThere ? undefined : `${tree} has it where the index does not say`
   }
@@ -124,6 +135,27 @@ function checkNamed(
     (error) => onDamaged(encodeBase64(digest), error),
   )
   if (why !== undefined) onDamaged(encodeBase64(digest), why)
+}
+
+/** What `own` has under a sequence must be in the index, with that sequence. */
+function checkOwn(file: StoreFile, key: Uint8Array, onDamaged: CheckHandlers['onDamaged']): void {
+  const sequence = numberOfKey(key)
+  const problem = (snapshot: StoreSnapshot): string | undefined => {
+    const value = snapshot.get('own', key)
+    // Deleted meanwhile.
+    if (value === undefined) return undefined
+    const entry = snapshot.get('index', decodeOwnEntry(value).digest)
+    if (entry === undefined) return 'own names a batch that the index does not'
+    return decodeIndexEntry(entry).sequence === sequence
+      ? undefined
+      : 'own has it under another sequence than the index'
+  }
+  const name = `(own, sequence ${sequence})`
+  const why = tolerated(
+    () => file.read(problem),
+    (error) => onDamaged(name, error),
+  )
+  if (why !== undefined) onDamaged(name, why)
 }
 
 function tolerated<T>(read: () => T, onDamage: (why: string) => void): T | undefined {

@@ -1,13 +1,18 @@
 /**
- * How batches lie in LMDB. One environment, five databases, all keys and values binary:
+ * How batches lie in LMDB. One environment, six databases, all keys and values binary:
  *
  * ```
  *  index       digest 32                      →  stamp u64 BE ‖ placed u64 BE ‖ author 32 ‖ bytes u32 BE
+ *                                                ‖ sequence u64 BE (own batches only)
  *  batches     placed u64 BE ‖ digest 32      →  the batch, as on the wire
  *  stamps      stamp u64 BE ‖ digest 32       →  nothing
- *  unreported  digest 32 (own batches only)   →  nothing: the primary has not been told of it
- *  meta        name                           →  format, owner, reserved sequence, stamp, the primary's round
+ *  own         sequence u64 BE                →  digest 32 ‖ transactions u32 BE ‖ their bytes u32 BE
+ *  unreported  sequence u64 BE ‖ digest 32    →  nothing: the primary has not been told of this own batch
+ *  meta        name                           →  format, owner, reserved sequence, stamp, the primary's round, the
+ *                                                highest sequence of the own batches that were deleted
  * ```
+ *
+ * `own` says which batches there were in which order, without reading them: for readers of certified batches.
  *
  * The stamp is the age of a batch, counted in the primary's Cleanup rounds. A batch gets the newest stamp when it is
  * stored, and again when a Synchronize names it. As long as the rounds never began anew, the stamp is the last round. A
@@ -27,6 +32,12 @@ const PLACED_AT = STAMP_BYTES
 const AUTHOR_AT = 2 * STAMP_BYTES
 const LENGTH_AT = AUTHOR_AT + PUBLIC_KEY_BYTES
 const INDEX_BYTES = LENGTH_AT + 4
+const SEQUENCE_AT = INDEX_BYTES
+const INDEX_BYTES_OWN = SEQUENCE_AT + 8
+
+const OWN_COUNT_AT = DIGEST_BYTES
+const OWN_BYTES_AT = OWN_COUNT_AT + 4
+const OWN_ENTRY_BYTES = OWN_BYTES_AT + 4
 
 export type BinaryDatabase = Database<Uint8Array, Uint8Array>
 
@@ -35,6 +46,7 @@ export interface StoreDatabases {
   readonly index: BinaryDatabase
   readonly batches: BinaryDatabase
   readonly stamps: BinaryDatabase
+  readonly own: BinaryDatabase
   readonly unreported: BinaryDatabase
   readonly meta: BinaryDatabase
 }
@@ -47,14 +59,35 @@ export interface IndexEntry {
   /** The author's public key. */
   readonly author: Uint8Array
   readonly byteLength: number
+  /** Of a batch that was stored as our own; undefined of all others. */
+  readonly sequence: bigint | undefined
 }
 
-/** A key of `batches` or of `stamps`. */
+/** What `own` says of a batch. */
+export interface OwnEntry {
+  readonly digest: Uint8Array
+  readonly transactions: number
+  readonly transactionBytes: number
+}
+
+/** A key of `batches` or of `stamps`, with a round in front; or of `unreported`, with a sequence. */
 export function roundKey(round: bigint, digest: Uint8Array): Buffer {
   const key = Buffer.allocUnsafe(STAMP_BYTES + DIGEST_BYTES)
   key.writeBigUInt64BE(round, 0)
   key.set(digest, STAMP_BYTES)
   return key
+}
+
+/** A key of `own`. */
+export function sequenceKey(sequence: bigint): Buffer {
+  const key = Buffer.allocUnsafe(8)
+  key.writeBigUInt64BE(sequence)
+  return key
+}
+
+/** The number in front of a key of `batches`, `stamps`, `own` or `unreported`. */
+export function numberOfKey(key: Uint8Array): bigint {
+  return new DataView(key.buffer, key.byteOffset, 8).getBigUint64(0)
 }
 
 /** The least key of a round. */
@@ -67,18 +100,19 @@ export function digestOfKey(key: Uint8Array): Uint8Array {
 }
 
 export function encodeIndexEntry(entry: IndexEntry): Buffer {
-  const value = Buffer.allocUnsafe(INDEX_BYTES)
+  const value = Buffer.allocUnsafe(entry.sequence === undefined ? INDEX_BYTES : INDEX_BYTES_OWN)
   value.writeBigUInt64BE(entry.stamp, 0)
   value.writeBigUInt64BE(entry.placed, PLACED_AT)
   value.set(entry.author, AUTHOR_AT)
   value.writeUInt32BE(entry.byteLength, LENGTH_AT)
+  if (entry.sequence !== undefined) value.writeBigUInt64BE(entry.sequence, SEQUENCE_AT)
   return value
 }
 
 /** @throws NarvalError ERR_STORE_DAMAGED */
 export function decodeIndexEntry(value: Uint8Array): IndexEntry {
   const view = new DataView(value.buffer, value.byteOffset, value.byteLength)
-  if (value.length !== INDEX_BYTES) {
+  if (value.length !== INDEX_BYTES && value.length !== INDEX_BYTES_OWN) {
     throw new NarvalError('ERR_STORE_DAMAGED', `an index entry of ${value.length} bytes, expected ${INDEX_BYTES}`)
   }
   return {
@@ -87,6 +121,28 @@ export function decodeIndexEntry(value: Uint8Array): IndexEntry {
     // `slice` of a Buffer would be a view.
     author: new Uint8Array(value.subarray(AUTHOR_AT, LENGTH_AT)),
     byteLength: view.getUint32(LENGTH_AT),
+    sequence: value.length === INDEX_BYTES_OWN ? view.getBigUint64(SEQUENCE_AT) : undefined,
+  }
+}
+
+export function encodeOwnEntry({ digest, transactionBytes, transactions }: OwnEntry): Buffer {
+  const value = Buffer.allocUnsafe(OWN_ENTRY_BYTES)
+  value.set(digest)
+  value.writeUInt32BE(transactions, OWN_COUNT_AT)
+  value.writeUInt32BE(transactionBytes, OWN_BYTES_AT)
+  return value
+}
+
+/** @throws NarvalError ERR_STORE_DAMAGED */
+export function decodeOwnEntry(value: Uint8Array): OwnEntry {
+  if (value.length !== OWN_ENTRY_BYTES) {
+    throw new NarvalError('ERR_STORE_DAMAGED', `an entry of own of ${value.length} bytes, expected ${OWN_ENTRY_BYTES}`)
+  }
+  const view = new DataView(value.buffer, value.byteOffset, value.byteLength)
+  return {
+    digest: new Uint8Array(value.subarray(0, DIGEST_BYTES)),
+    transactions: view.getUint32(OWN_COUNT_AT),
+    transactionBytes: view.getUint32(OWN_BYTES_AT),
   }
 }
 
@@ -113,7 +169,7 @@ export function openDatabases(directory: string): StoreDatabases {
     encoding: 'binary',
     keyEncoding: 'binary',
     compression: false,
-    maxDbs: 5,
+    maxDbs: 6,
     // New pages are written over in whole: clearing them first costs two thirds of the throughput.
     noMemInit: true,
     // `put(…).flushed` says when that write is on the disk, apart from when it is committed.
@@ -129,6 +185,7 @@ export function openDatabases(directory: string): StoreDatabases {
     index: database('index'),
     batches: database('batches'),
     stamps: database('stamps'),
+    own: database('own'),
     unreported: database('unreported'),
     meta: database('meta'),
   }

@@ -34,7 +34,9 @@ export async function answerRequest(request: ProcessorRequest, store: Store, pro
     case 'reserve-sequences':
       return { answer: await store.reserveSequences(Date.now()), transfer: [] }
     case 'unreported':
-      return { answer: store.unreported(request.after, WALK_CHUNK), transfer: [] }
+      return { answer: store.unreported(request, WALK_CHUNK), transfer: [] }
+    case 'own':
+      return { answer: store.own(request, WALK_CHUNK), transfer: [] }
     case 'recent': {
       const from = store.stamp > request.rounds ? store.stamp - request.rounds : 0n
       return { answer: await store.since(from, request.after, WALK_CHUNK), transfer: [] }

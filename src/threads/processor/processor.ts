@@ -28,7 +28,7 @@ import { digestKey } from '../../shared/wire/digest-key.js'
 import { PUT_BYTES_MAX } from './limits.js'
 import { OwnedBuffers } from './owned-buffers.js'
 import type { Shares } from './shares.js'
-import type { Store } from './store.js'
+import type { OwnPut, Store } from './store.js'
 
 export interface ProcessorDependencies {
   readonly own: Arena
@@ -92,7 +92,8 @@ export class Processor {
     const digest = new Uint8Array(DIGEST_BYTES)
     this.digester.digest(bytes, this.frameOffsets, this.author, digest)
     if (this.options.benchmark) this.logBatch(digest, bytes, check.transactionBytes)
-    void this.store(digest, this.author, bytes, true).then(() => {
+    const { count: transactions, sequence, transactionBytes } = check
+    void this.store(digest, this.author, bytes, { sequence, transactions, transactionBytes }).then(() => {
       this.dependencies.counters.add('ownStored')
       this.dependencies.send({ kind: 'own-stored', slot: work.slot, sequence: work.sequence, digest })
     })
@@ -125,7 +126,7 @@ export class Processor {
       return
     }
     // A copy that is acknowledged again is kept from now on as long as one that is new: its author counts on it.
-    const stored = storing ?? (again ? store.touch(digest) : this.store(digest, author, bytes, false))
+    const stored = storing ?? (again ? store.touch(digest) : this.store(digest, author, bytes))
     void stored.then(() => {
       counters.add(again ? 'inboundAgain' : 'inboundStored')
       this.dependencies.send({
@@ -176,7 +177,7 @@ export class Processor {
     }
   }
 
-  private store(digest: Uint8Array, author: Uint8Array, bytes: Uint8Array, own: boolean): Promise<void> {
+  private store(digest: Uint8Array, author: Uint8Array, bytes: Uint8Array, own?: OwnPut): Promise<void> {
     const { counters, shares, store } = this.dependencies
     const startMs = performance.now()
     const owned = this.buffers.copy(bytes)

@@ -1,4 +1,7 @@
-/** The store's few numbers: format, owner, reserved sequence, stamp, the primary's round that it stands for. */
+/**
+ * The store's few numbers: format, owner, reserved sequence, stamp, the primary's round that it stands for, and up to where
+ * own batches were deleted.
+ */
 import { PUBLIC_KEY_BYTES } from '../../shared/constants.js'
 import { encodeBase64 } from '../../shared/crypto/public-key.js'
 import { NarvalError } from '../../shared/errors.js'
@@ -15,6 +18,8 @@ export const META_RESERVED = Buffer.from('reserved-sequence')
 export const META_ROUND = Buffer.from('cleanup-round')
 /** Missing where it is the same as the stamp. */
 export const META_PRIMARY_ROUND = Buffer.from('primary-round')
+/** The highest sequence of the own batches that were deleted. */
+export const META_OWN_DELETED = Buffer.from('own-deleted')
 const META_OWNER = Buffer.from('owner')
 
 /**

@@ -1,6 +1,6 @@
 /** What is stored against what is configured now: handled, said, or refused with what to do. */
 import { NarvalError } from '../../shared/errors.js'
-import { decodeIndexEntry, type StoreDatabases } from '../../shared/store/format.js'
+import { decodeIndexEntry, digestOfKey, type StoreDatabases } from '../../shared/store/format.js'
 
 export interface StoreSettings {
   readonly directory: string
@@ -24,7 +24,7 @@ export function checkSettings(
   if (larger.count > 0) {
     let unsent = { count: 0, largest: 0 }
     for (const key of unreported.getKeys({})) {
-      const value = index.getBinary(new Uint8Array(key))
+      const value = index.getBinary(digestOfKey(key))
       if (value !== undefined) unsent = include(unsent, decodeIndexEntry(value).byteLength)
     }
     if (unsent.count > 0) {

@@ -10,18 +10,22 @@
 import assert from 'node:assert'
 import { DIGEST_BYTES, SEQUENCE_PER_MS, SEQUENCE_RANGE } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
-import type { StoreOptions } from '../../shared/memory/dialogue/processor.js'
+import type { OwnBatches, SequenceRange, StoredOwnBatch, StoreOptions } from '../../shared/memory/dialogue/processor.js'
 import {
   decodeIndexEntry,
+  decodeOwnEntry,
   digestOfKey,
   encodeIndexEntry,
+  encodeOwnEntry,
   type IndexEntry,
   leastKey,
   META_FORMAT,
+  numberOfKey,
   openDatabases,
   roundKey,
   STORE_FORMAT,
   type StoreDatabases,
+  sequenceKey,
 } from '../../shared/store/format.js'
 import { prepareFile } from '../../shared/store/prepare-file.js'
 import { checkFreeSpace, storeError } from '../../shared/store/store-error.js'
@@ -29,7 +33,15 @@ import { StoreFile } from '../../shared/store/store-snapshot.js'
 import { storedBytes } from '../../shared/store/stored-bytes.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import { Expiry } from './expiry.js'
-import { checkOwner, encodeNumber, META_PRIMARY_ROUND, META_RESERVED, META_ROUND, readNumber } from './store-meta.js'
+import {
+  checkOwner,
+  encodeNumber,
+  META_OWN_DELETED,
+  META_PRIMARY_ROUND,
+  META_RESERVED,
+  META_ROUND,
+  readNumber,
+} from './store-meta.js'
 import { checkSettings, type StoreSettings } from './store-settings.js'
 import { type Put, StoreWrites } from './store-writes.js'
 import { type Damage, VerifiedReads } from './verified-reads.js'
@@ -50,6 +62,13 @@ export interface StoreEvents {
   readonly onBytes: (author: Uint8Array, bytes: number) => void
 }
 
+/** What makes a batch that is stored one of our own: it is to be reported, and found by its sequence. */
+export interface OwnPut {
+  readonly sequence: bigint
+  readonly transactions: number
+  readonly transactionBytes: number
+}
+
 const EMPTY = new Uint8Array(0)
 
 export class Store {
@@ -64,6 +83,8 @@ export class Store {
   /** The primary's round that `round` stands for. */
   primaryRound: bigint
   private liveBytes = 0
+  /** The highest sequence of the own batches that were deleted. */
+  private ownDeleted: bigint
   /**
    * Digests whose deletion, or whose new stamp, is written and not committed: reads of LMDB do not see it yet. A batch
    * that is being deleted counts as gone. A batch that is getting a new stamp is not deleted.
@@ -86,6 +107,7 @@ export class Store {
     this.primaryRound = this.databases.meta.doesExist(META_PRIMARY_ROUND)
       ? readNumber(this.databases.meta, META_PRIMARY_ROUND)
       : this.round
+    this.ownDeleted = readNumber(this.databases.meta, META_OWN_DELETED)
     this.writes = new StoreWrites(options.directory, events.onFatal)
     this.file = new StoreFile(options.directory)
     this.reads = new VerifiedReads({
@@ -159,24 +181,26 @@ export class Store {
    * Stores a batch; resolves when that is true at the store's level. `bytes` must be memory of its own (LMDB keeps a
    * reference, and on Node 20 it reads garbage from shared memory) and stay unchanged until then.
    */
-  async put(digest: Uint8Array, author: Uint8Array, bytes: Uint8Array, own: boolean): Promise<void> {
+  async put(digest: Uint8Array, author: Uint8Array, bytes: Uint8Array, own?: OwnPut): Promise<void> {
     assert(bytes.buffer instanceof ArrayBuffer, 'LMDB is given memory of its own')
     assert(digest.length === DIGEST_BYTES)
     this.account(author, storedBytes(bytes.length))
     this.expiry.putBegins()
     const replaced = this.reads.isDamaged(digest) ? this.entryOf(digest) : undefined
     if (replaced !== undefined) this.account(replaced.author, -storedBytes(replaced.byteLength))
+    // A copy of an own batch that comes from another worker keeps the sequence that the batch had here.
+    const sequence = own?.sequence ?? replaced?.sequence
     const put = (): Put => {
-      const { batches, index, stamps, unreported } = this.databases
+      const { batches, index, stamps } = this.databases
       const stamp = this.round
       if (replaced !== undefined) {
         void batches.remove(roundKey(replaced.placed, digest))
         void stamps.remove(roundKey(replaced.stamp, digest))
       }
       const batch: Put = batches.put(roundKey(stamp, digest), bytes)
-      index.put(digest, encodeIndexEntry({ stamp, placed: stamp, author, byteLength: bytes.length }))
+      index.put(digest, encodeIndexEntry({ stamp, placed: stamp, author, byteLength: bytes.length, sequence }))
       stamps.put(roundKey(stamp, digest), EMPTY)
-      if (own) unreported.put(digest, EMPTY)
+      if (own !== undefined) this.putOwn(digest, own)
       this.expiry.putWritten()
       return batch
     }
@@ -190,15 +214,28 @@ export class Store {
     this.expiry.putEnds()
   }
 
+  private putOwn(digest: Uint8Array, { sequence, transactionBytes, transactions }: OwnPut): void {
+    const { own, unreported } = this.databases
+    own.put(sequenceKey(sequence), encodeOwnEntry({ digest, transactions, transactionBytes }))
+    unreported.put(roundKey(sequence, digest), EMPTY)
+  }
+
   /** The primary has been told of these own batches. */
   async markReported(digests: readonly Uint8Array[]): Promise<void> {
-    if (digests.length === 0) return
+    const marks = digests.flatMap((digest) => this.markOf(digest) ?? [])
+    if (marks.length === 0) return
     // Retention counts from the report on. The batch may have been stored long before.
     await Promise.all(digests.filter((digest) => this.isAging(digest)).map((digest) => this.touch(digest)))
     await this.writes.write(() => {
-      for (const digest of digests.slice(1)) void this.databases.unreported.remove(digest)
-      return this.databases.unreported.remove(digests[0]!)
+      for (const mark of marks.slice(1)) void this.databases.unreported.remove(mark)
+      return this.databases.unreported.remove(marks[0]!)
     }, 'stored')
+  }
+
+  /** The key of a batch in `unreported`, whether it is there or not; undefined if the batch is none of our own. */
+  private markOf(digest: Uint8Array): Buffer | undefined {
+    const sequence = this.entryOf(digest)?.sequence
+    return sequence === undefined ? undefined : roundKey(sequence, digest)
   }
 
   /** Whether a quarter of the retention has passed since its stamp. Before that, a new stamp is not worth a write. */
@@ -208,13 +245,30 @@ export class Store {
   }
 
   isReported(digest: Uint8Array): boolean {
-    return !this.databases.unreported.doesExist(digest)
+    const mark = this.markOf(digest)
+    return mark === undefined || !this.databases.unreported.doesExist(mark)
   }
 
-  /** Own batches that the primary has not been told of, from the one after `after`, in the order of their digests. */
-  unreported(after: Uint8Array | undefined, limit: number): Uint8Array[] {
-    const keys = this.databases.unreported.getKeys({ ...(after && { start: after }), limit: limit + 1 })
-    return take(keys, after, limit)
+  /** Own batches of these sequences that the primary has not been told of, in their order. */
+  unreported({ before, from }: SequenceRange, limit: number): { sequence: bigint; digest: Uint8Array }[] {
+    const found: { sequence: bigint; digest: Uint8Array }[] = []
+    if (from >= before) return found
+    const keys = this.databases.unreported.getKeys({ start: leastKey(from), end: leastKey(before), limit })
+    for (const key of keys) found.push({ sequence: numberOfKey(key), digest: digestOfKey(key) })
+    return found
+  }
+
+  /** Own batches of these sequences, in their order. */
+  own({ before, from }: SequenceRange, limit: number): OwnBatches {
+    const { meta, own } = this.databases
+    // Of the same turn as the walk, hence of the same snapshot: what the walk does not find any more counts as deleted.
+    const deleted = readNumber(meta, META_OWN_DELETED)
+    const found: StoredOwnBatch[] = []
+    if (from >= before) return { found, next: before, deleted }
+    for (const { key, value } of own.getRange({ start: sequenceKey(from), end: sequenceKey(before), limit })) {
+      found.push({ sequence: numberOfKey(key), ...decodeOwnEntry(value) })
+    }
+    return { found, next: found.length === limit ? found.at(-1)!.sequence + 1n : before, deleted }
   }
 
   /** Batches with a stamp of at least `stamp`, from the one after `after`: their digests and authors. */
@@ -341,8 +395,9 @@ export class Store {
 
   /** Deletes batches by their keys in `stamps`, without those that are in use. */
   private remove(keys: readonly Uint8Array[]): { count: number; committed: Promise<void> } {
-    const { batches, index, stamps } = this.databases
+    const { batches, index, own, stamps } = this.databases
     const removed: string[] = []
+    let ownDeleted = this.ownDeleted
     let put: Put | undefined
     for (const key of keys) {
       const digest = digestOfKey(key)
@@ -351,12 +406,18 @@ export class Store {
       if (entry === undefined || this.touching.has(name) || !this.isReported(digest)) continue
       void stamps.remove(key)
       void index.remove(digest)
+      if (entry.sequence !== undefined) {
+        void own.remove(sequenceKey(entry.sequence))
+        if (entry.sequence > ownDeleted) ownDeleted = entry.sequence
+      }
       put = batches.remove(roundKey(entry.placed, digest))
       this.account(entry.author, -storedBytes(entry.byteLength))
       this.reads.forget(digest)
       this.deleting.add(name)
       removed.push(name)
     }
+    if (ownDeleted > this.ownDeleted) void this.databases.meta.put(META_OWN_DELETED, encodeNumber(ownDeleted))
+    this.ownDeleted = ownDeleted
     const count = removed.length
     if (put === undefined) return { count, committed: Promise.resolve() }
     const committed = this.writes.settle(put, 'stored').then(() => {

@@ -11,6 +11,12 @@ const batch = (sequence: number): Omit<CertifiedBatch, 'author'> => ({
   transactionBytes: 10,
 })
 
+/** A stream of which the store has nothing. */
+function streamOf(author: Uint8Array): CertifiedStream {
+  const ask = async (): Promise<never> => ({ found: [], next: 0n, deleted: 0n }) as never
+  return new CertifiedStream(author, { processor: { ask }, frontier: { value: 0n, isCertified: () => true } })
+}
+
 async function take(iterator: AsyncIterator<CertifiedBatch>, count: number): Promise<number[]> {
   const sequences: number[] = []
   for (let i = 0; i < count; i += 1) sequences.push(Number((await iterator.next()).value.sequence))
@@ -19,7 +25,7 @@ async function take(iterator: AsyncIterator<CertifiedBatch>, count: number): Pro
 
 describe('a reader of certified batches', () => {
   test('gets each from the moment it begins, in order, whether it waits or they do', async () => {
-    const stream = new CertifiedStream(author)
+    const stream = streamOf(author)
     stream.push(batch(1))
     const reader = stream[Symbol.asyncIterator]()
     stream.push(batch(2))
@@ -31,7 +37,7 @@ describe('a reader of certified batches', () => {
   })
 
   test('has its own place: others read at their own pace', async () => {
-    const stream = new CertifiedStream(author)
+    const stream = streamOf(author)
     const [first, second] = [stream[Symbol.asyncIterator](), stream[Symbol.asyncIterator]()]
     stream.push(batch(1))
     stream.push(batch(2))
@@ -42,7 +48,7 @@ describe('a reader of certified batches', () => {
   })
 
   test('reads what is left when the stream is closed, and then ends', async () => {
-    const stream = new CertifiedStream(author)
+    const stream = streamOf(author)
     const sequences: bigint[] = []
     const reading = (async () => {
       for await (const { sequence } of stream) sequences.push(sequence)
@@ -56,7 +62,7 @@ describe('a reader of certified batches', () => {
   })
 
   test('ends at once when the stream is closed already', async () => {
-    const stream = new CertifiedStream(author)
+    const stream = streamOf(author)
     stream.close()
     stream.push(batch(1))
     const reader = stream[Symbol.asyncIterator]()
@@ -64,7 +70,7 @@ describe('a reader of certified batches', () => {
   })
 
   test('is told the author, and has bytes of its own', async () => {
-    const stream = new CertifiedStream(author)
+    const stream = streamOf(author)
     const [one, other] = [stream[Symbol.asyncIterator](), stream[Symbol.asyncIterator]()]
     const pushed = batch(5)
     stream.push(pushed)
@@ -77,7 +83,7 @@ describe('a reader of certified batches', () => {
   })
 
   test('that stops reading is sent no more', async () => {
-    const stream = new CertifiedStream(author)
+    const stream = streamOf(author)
     for (let i = 0; i < 3; i += 1) stream.push(batch(i))
     const reader = stream[Symbol.asyncIterator]()
     stream.push(batch(1))
@@ -87,7 +93,7 @@ describe('a reader of certified batches', () => {
   })
 
   test('that leaves too many unread is told so after those, and does not disturb the others', async () => {
-    const stream = new CertifiedStream(author)
+    const stream = streamOf(author)
     const [slow, quick] = [stream[Symbol.asyncIterator](), stream[Symbol.asyncIterator]()]
     const one = batch(1)
     for (let i = 0; i < CERTIFIED_UNREAD_MAX; i += 1) {

@@ -12,7 +12,7 @@ import { StoreFile } from '../../../src/shared/store/store-snapshot.js'
 import { StoreWrites } from '../../../src/threads/processor/store-writes.js'
 import { dataFile, FOREIGN, fillStore, openStore, overwrite } from '../../support/damaged-stores.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
-import { batchOf, OWN_KEY, startProcessor, WORKER_ID } from '../../support/threads/processor-under-test.js'
+import { batchOf, OWN_INDEX, OWN_KEY, startProcessor, WORKER_ID } from '../../support/threads/processor-under-test.js'
 import { until } from '../../support/until.js'
 
 function damagedIn(directory: string): string[] {
@@ -204,13 +204,15 @@ describe('settings that changed', () => {
     })
     // As it says.
     const again = await startProcessor({ directory, batchBytesMax: 30_000 })
-    expect(await again.client.ask({ type: 'unreported', after: undefined })).toHaveLength(2)
+    expect(await again.client.ask({ type: 'unreported', from: 0n, before: 9n })).toHaveLength(2)
     await again.client.ask({ type: 'reported', digests: [digest] })
     await again.close()
     const lower = await startProcessor({ directory, batchBytesMax: 10_000 })
     expect(lower.log.join()).toContain('1 stored batches of up to 30000 bytes are larger than batch_size, 10000')
     expect((await lower.client.ask({ type: 'get', digest }))!.bytes.length).toBe(30_000)
-    expect(await lower.client.ask({ type: 'unreported', after: undefined })).toEqual([small])
+    expect(await lower.client.ask({ type: 'unreported', from: 0n, before: 9n })).toEqual([
+      { sequence: 2n, digest: small },
+    ])
   })
 
   it('a store_bytes_max below what is stored is said, with what to do', async () => {
@@ -228,4 +230,21 @@ describe('settings that changed', () => {
       message: expect.stringContaining(`worker ${WORKER_ID} of ${base64(OWN_KEY)}`),
     })
   })
+})
+it('an own batch that was damaged, and is taken from another worker, is still ours: to be reported, with its sequence', async () => {
+  const directory = temporaryDirectory()
+  const processor = await startProcessor({ directory })
+  const { digest } = await processor.own(batchOf(1n, 20_000), 1n)
+  await processor.own(batchOf(2n, 20_000), 2n)
+  await processor.close()
+  const bytes = batchOf(1n, 20_000)
+  overwrite(directory, bytes, 10_000, Uint8Array.of(bytes[10_000]! ^ 0x80))
+  const again = await startProcessor({ directory })
+  expect(await again.client.ask({ type: 'get', digest })).toBeUndefined()
+  expect(await again.foreign({ bytes, peer: 0, author: OWN_INDEX, expected: digest })).toMatchObject({ status: 'ok' })
+  const { found } = await again.client.ask({ type: 'own', from: 0n, before: 9n })
+  expect(found.map(({ sequence }) => sequence)).toEqual([1n, 2n])
+  expect((await again.client.ask({ type: 'unreported', from: 0n, before: 9n }))[0]).toEqual({ sequence: 1n, digest })
+  await again.close()
+  expect(damagedIn(directory)).toEqual([])
 })

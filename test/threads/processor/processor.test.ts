@@ -11,7 +11,7 @@ import type { StoreOptions } from '../../../src/shared/memory/dialogue/processor
 import { checkStore } from '../../../src/shared/store/check-store.js'
 import { openStoreReader } from '../../../src/shared/store/store-reader.js'
 import { storedBytes } from '../../../src/shared/store/stored-bytes.js'
-import { checkBatch, encodeBatch } from '../../../src/shared/wire/batch.js'
+import { checkBatch, encodeBatch, transactions } from '../../../src/shared/wire/batch.js'
 import { DELETES_PER_PUT, DELETES_WHEN_IDLE, PUT_BYTES_MAX } from '../../../src/threads/processor/limits.js'
 import { Store } from '../../../src/threads/processor/store.js'
 import { writeFormat } from '../../support/damaged-stores.js'
@@ -521,7 +521,7 @@ describe('retention', () => {
     const store = openStore(temporaryDirectory(), { retentionRounds: 1 }, (count) => deletions.push(count))
     const put = (n: number): Promise<void> => {
       const bytes = batchOf(BigInt(n), 300)
-      return store.put(digestOf(bytes, AUTHORITIES[0]!), AUTHORITIES[0]!, bytes, false)
+      return store.put(digestOf(bytes, AUTHORITIES[0]!), AUTHORITIES[0]!, bytes)
     }
     const old = 2 * DELETES_WHEN_IDLE
     await Promise.all(Array.from({ length: old }, (_, n) => put(n)))
@@ -543,7 +543,7 @@ describe('retention', () => {
   it('two Cleanups at once: what the second puts beyond retention is deleted with it', async () => {
     const store = openStore(temporaryDirectory(), { retentionRounds: 10 })
     const bytes = batchOf(1n, 300)
-    await store.put(digestOf(bytes, AUTHORITIES[0]!), AUTHORITIES[0]!, bytes, false)
+    await store.put(digestOf(bytes, AUTHORITIES[0]!), AUTHORITIES[0]!, bytes)
     expect(await Promise.all([store.cleanup(10n), store.cleanup(11n)])).toEqual([0, 1])
     expect(store.bytes).toBe(0)
   })
@@ -576,9 +576,13 @@ describe('retention', () => {
       const bytes = batchOf(BigInt(n), 300)
       const digest = digestOf(bytes, AUTHORITIES[0]!)
       digests.push(digest)
-      void store.put(digest, AUTHORITIES[0]!, bytes, false)
+      void store.put(digest, AUTHORITIES[0]!, bytes)
     }
-    await store.put(digestOf(batchOf(99_999n), OWN_KEY), OWN_KEY, batchOf(99_999n), true)
+    await store.put(digestOf(batchOf(99_999n), OWN_KEY), OWN_KEY, batchOf(99_999n), {
+      sequence: 99_999n,
+      transactions: 1,
+      transactionBytes: 900,
+    })
     let deleted: number | undefined
     const cleanup = store.cleanup(5n).then((amount) => {
       deleted = amount
@@ -649,23 +653,72 @@ describe('walks over the store', () => {
     await processor.close()
     const again = await startProcessor({ directory })
     const seen: string[] = []
-    let after: Uint8Array | undefined
+    let from = 0n
     let steps = 0
     for (;;) {
-      const digests = await again.client.ask({ type: 'unreported', after })
-      expect(digests.length).toBeLessThanOrEqual(WALK_CHUNK)
-      if (digests.length === 0) break
-      seen.push(...digests.map(hex))
-      after = digests.at(-1)
+      const found = await again.client.ask({ type: 'unreported', from, before: BigInt(count) - 5n })
+      expect(found.length).toBeLessThanOrEqual(WALK_CHUNK)
+      if (found.length === 0) break
+      seen.push(...found.map(({ digest, sequence }) => `${sequence} ${hex(digest)}`))
+      from = found.at(-1)!.sequence + 1n
       steps += 1
     }
     expect(steps).toBe(2)
-    expect(seen).toEqual(
-      own
-        .slice(20)
-        .map(({ digest }) => hex(digest))
-        .sort(),
+    expect(seen).toEqual(own.slice(20, -5).map(({ digest, sequence }) => `${sequence} ${hex(digest)}`))
+  })
+
+  it('over own batches by their sequences: each once and in order, with what is in them, also after a restart', async () => {
+    const directory = temporaryDirectory()
+    const processor = await startProcessor({ directory })
+    const count = WALK_CHUNK + 50
+    // Stored in another order than that of their sequences.
+    const own = await Promise.all(
+      Array.from({ length: count }, (_, n) => BigInt((n * 7) % count)).map((n) => processor.own(batchOf(n, 200), n)),
     )
+    await processor.foreign({ bytes: batchOf(100n, 300) })
+    await processor.close()
+    const again = await startProcessor({ directory })
+    const seen: bigint[] = []
+    let from = 10n
+    do {
+      const { deleted, found, next } = await again.client.ask({ type: 'own', from, before: BigInt(count) })
+      expect(deleted).toBe(0n)
+      expect(found.length).toBeLessThanOrEqual(WALK_CHUNK)
+      for (const { digest, sequence, transactions: counted, transactionBytes } of found) {
+        seen.push(sequence)
+        expect(hex(digest)).toBe(hex(own.find((batch) => batch.sequence === sequence)!.digest))
+        const list = [...transactions(batchOf(sequence, 200))]
+        expect([counted, transactionBytes]).toEqual([list.length, list.reduce((sum, { length }) => sum + length, 0)])
+      }
+      from = next
+    } while (from < BigInt(count))
+    expect(seen).toEqual(Array.from({ length: count - 10 }, (_, n) => BigInt(n + 10)))
+    expect(await again.client.ask({ type: 'own', from: 5n, before: 5n })).toMatchObject({ found: [], next: 5n })
+    expect(await again.client.ask({ type: 'own', from: 2n ** 64n, before: 9n })).toMatchObject({ found: [] })
+  })
+
+  it('over own batches: a deletion takes them out, and says up to which sequence', async () => {
+    const directory = temporaryDirectory()
+    const processor = await startProcessor({ directory, retentionRounds: 5 })
+    const own = async (sequence: bigint): Promise<Uint8Array> =>
+      (await processor.own(batchOf(sequence), sequence)).digest
+    const digests = [await own(1n), await own(2n), await own(4n)]
+    await processor.client.ask({ type: 'reported', digests: [digests[0]!, digests[2]!] })
+    await processor.client.ask({ type: 'cleanup', round: 4n })
+    await own(5n)
+    expect(await processor.client.ask({ type: 'cleanup', round: 6n })).toEqual({ deleted: 2 })
+    const all = { type: 'own', from: 0n, before: 100n } as const
+    const sequences = async (from: typeof processor): Promise<unknown> => {
+      const { deleted, found } = await from.client.ask(all)
+      return { deleted, found: found.map(({ sequence }) => sequence) }
+    }
+    // Batch 2 was not reported.
+    const expected = { deleted: 4n, found: [2n, 5n] }
+    expect(await sequences(processor)).toEqual(expected)
+    await processor.close()
+    const again = await startProcessor({ directory, retentionRounds: 5 })
+    expect(await sequences(again)).toEqual(expected)
+    await expectConsistent(directory)
   })
 
   it('over the batches of the last rounds: all of those, with their authors, and none of before', async () => {

@@ -42,7 +42,7 @@ test.each([
     const bytes = new Uint8Array(byteLength).fill(7)
     const put = async (from: number, to: number): Promise<void> => {
       for (let n = from; n < to; n += 20) {
-        await Promise.all(Array.from({ length: 20 }, () => store.put(randomBytes(32), author, bytes, false)))
+        await Promise.all(Array.from({ length: 20 }, () => store.put(randomBytes(32), author, bytes)))
       }
     }
     await put(0, count / 4)

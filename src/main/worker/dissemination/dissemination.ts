@@ -119,6 +119,15 @@ export class Dissemination {
     return count
   }
 
+  /** The lowest sequence of the batches that are not certified yet, without those that were so before. */
+  get lowestUncertified(): bigint | undefined {
+    let lowest: bigint | undefined
+    for (const { certified, report, sequence } of this.batches.values()) {
+      if (!certified && report && (lowest === undefined || sequence < lowest)) lowest = sequence
+    }
+    return lowest
+  }
+
   /** How long the oldest batch that is not certified has waited, ms; 0 if there is none. */
   get oldestUncertifiedMs(): number {
     let oldest = Number.POSITIVE_INFINITY

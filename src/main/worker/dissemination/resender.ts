@@ -32,6 +32,13 @@ export interface Wanted {
   readonly report: boolean
 }
 
+export interface RecoveryHandlers {
+  /** A batch of this sequence is about to be sent again; undefined: all were. */
+  readonly onRecovering: (sequence: bigint | undefined) => void
+  /** It cannot be sent again. */
+  readonly onLost: (sequence: bigint) => void
+}
+
 export class Resender {
   private readonly dependencies: ResenderDependencies
   /** Resolves once all that an earlier run left is on its way. */
@@ -47,20 +54,27 @@ export class Resender {
     })
   }
 
-  /** Sends every batch again that the primary was not told of. Returns how many that were. */
-  async recover(): Promise<number> {
+  /**
+   * Sends every batch again that the primary was not told of, in the order of their sequences: those of earlier runs,
+   * which are below `before`. Returns how many that were.
+   */
+  async recover(before: bigint, handlers: RecoveryHandlers): Promise<number> {
     const { mayReport, processor } = this.dependencies
-    let after: Uint8Array | undefined
     let count = 0
-    do {
-      const digests = await processor.ask({ type: 'unreported', after })
-      for (const digest of digests) {
+    for (let from = 0n; ; ) {
+      const found = await processor.ask({ type: 'unreported', from, before })
+      for (const { digest, sequence } of found) {
+        handlers.onRecovering(sequence)
         while (!mayReport() && !this.closed) await sleep(REPORT_ROOM_POLL_MS)
-        if (Number(await this.resend({ digest, report: true })) > 0) count += 1
+        const bytes = await this.resend({ digest, report: true })
         if (this.closed) return count
+        if (bytes === 0) handlers.onLost(sequence)
+        else count += 1
+        from = sequence + 1n
       }
-      after = digests.at(-1)
-    } while (after !== undefined)
+      if (found.length === 0) break
+    }
+    handlers.onRecovering(undefined)
     this.settleRecovered()
     return count
   }

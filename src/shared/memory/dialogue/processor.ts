@@ -168,6 +168,28 @@ export const processorToMain: Codec<ProcessorToMain> = {
   },
 }
 
+/** Sequences of own batches, with the first and without the last. */
+export interface SequenceRange {
+  readonly from: bigint
+  readonly before: bigint
+}
+
+export interface StoredOwnBatch {
+  readonly sequence: bigint
+  readonly digest: Uint8Array
+  readonly transactions: number
+  readonly transactionBytes: number
+}
+
+/** Own batches of a range of sequences. */
+export interface OwnBatches {
+  readonly found: readonly StoredOwnBatch[]
+  /** Where the walk is to go on: the range's end if all of it was walked. */
+  readonly next: bigint
+  /** The highest sequence of the own batches that were deleted; 0 if none was. */
+  readonly deleted: bigint
+}
+
 /**
  * What main asks of the processor beside the batches themselves: reads and rare writes of the store, over a message
  * port, one answer for each request. Batches are transferred, not copied.
@@ -187,8 +209,10 @@ export type ProcessorRequest =
   /** What the last of them said. */
   | { readonly type: 'cleanup-state' }
   | { readonly type: 'reserve-sequences' }
-  /** A walk over own batches that were not reported, at most WALK_CHUNK at a time. */
-  | { readonly type: 'unreported'; readonly after: Uint8Array | undefined }
+  /** A walk over own batches that were not reported, in the order of their sequences, at most WALK_CHUNK at a time. */
+  | ({ readonly type: 'unreported' } & SequenceRange)
+  /** A walk over all own batches, in the order of their sequences, at most WALK_CHUNK at a time. */
+  | ({ readonly type: 'own' } & SequenceRange)
   /** A walk over the batches of the last `rounds` stamps, at most WALK_CHUNK at a time. */
   | { readonly type: 'recent'; readonly rounds: bigint; readonly after: Uint8Array | undefined }
 
@@ -200,7 +224,8 @@ export interface ProcessorAnswers {
   cleanup: { readonly deleted: number }
   'cleanup-state': { readonly stamp: bigint; readonly primaryRound: bigint }
   'reserve-sequences': { readonly start: bigint; readonly end: bigint }
-  unreported: readonly Uint8Array[]
+  unreported: readonly { readonly sequence: bigint; readonly digest: Uint8Array }[]
+  own: OwnBatches
   recent: {
     readonly found: readonly { readonly digest: Uint8Array; readonly author: Uint8Array }[]
     readonly next: Uint8Array | undefined
