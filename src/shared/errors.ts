@@ -38,6 +38,8 @@ export type ErrorCode =
   | 'ERR_CODEC'
   | 'ERR_FRAME_TOO_LARGE'
   | 'ERR_TOO_MANY_DIGESTS'
+  // consensus
+  | 'ERR_EQUIVOCATION'
   // the load client and a committee on one machine
   | 'ERR_UNREACHABLE'
   | 'ERR_DISCONNECTED'

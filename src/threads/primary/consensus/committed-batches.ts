@@ -1,0 +1,51 @@
+/**
+ * Which batches are in the order already: each counts once, wherever it is listed first.
+ *
+ * A batch may be listed again, by its author, who saw no commit of it in time, or by another authority. What names it is
+ * (author, worker, sequence), not its digest: sequences are remembered for ever in a bounded memory, digests are not.
+ */
+import { SequenceRuns } from './sequence-runs.js'
+import type { PayloadEntry, Vertex } from './types.js'
+
+/** By author and worker, ascending: the committed sequences, as `SequenceRuns` writes them. */
+export type CommittedBatchesState = readonly (readonly [author: number, worker: number, runs: string])[]
+
+export class CommittedBatches {
+  private readonly runs = new Map<number, Map<number, SequenceRuns>>()
+
+  constructor(state: CommittedBatchesState = []) {
+    for (const [author, worker, text] of state) this.workersOf(author).set(worker, new SequenceRuns(text))
+  }
+
+  /** The batches of these vertices that are in the order for the first time, in their order. */
+  take(vertices: readonly Vertex[]): PayloadEntry[] {
+    return vertices.flatMap(({ certificate }) => certificate.header.payload.filter((entry) => this.isFirst(entry)))
+  }
+
+  snapshot(): CommittedBatchesState {
+    const all = [...this.runs].flatMap(([author, workers]) =>
+      [...workers].map(([worker, runs]) => [author, worker, runs.toString()] as const),
+    )
+    return all.sort(([a, v], [b, w]) => a - b || v - w)
+  }
+
+  private isFirst({ author, worker, sequence }: PayloadEntry): boolean {
+    if (sequence === undefined) return true
+    const workers = this.workersOf(author)
+    let runs = workers.get(worker)
+    if (runs === undefined) {
+      runs = new SequenceRuns()
+      workers.set(worker, runs)
+    }
+    return runs.add(sequence)
+  }
+
+  private workersOf(author: number): Map<number, SequenceRuns> {
+    let workers = this.runs.get(author)
+    if (workers === undefined) {
+      workers = new Map()
+      this.runs.set(author, workers)
+    }
+    return workers
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * The committed sequences of one worker, as runs. Sequences are given out in ascending order, so all of them are one run,
+ * but for what is on its way and for gaps that restarts leave.
+ *
+ * ```
+ *  sequences   3 4 5 6 7 · · 10 11 · · 14        runs [3, 7] [10, 11] [14, 14]
+ * ```
+ *
+ * Beyond COMMITTED_RUNS_MAX runs the two lowest become one: what lies between them counts as committed from then on. All
+ * authorities do this at the same place in the order, so all drop the same.
+ */
+import { COMMITTED_RUNS_MAX } from './limits.js'
+
+export class SequenceRuns {
+  /** First and last sequence of each run, ascending. No run touches the next. */
+  private readonly firsts: bigint[] = []
+  private readonly lasts: bigint[] = []
+
+  /** @param text as `toString` gives it */
+  constructor(text = '') {
+    for (const run of text === '' ? [] : text.split(' ')) {
+      const [first, last = first] = run.split('-') as [string, string?]
+      this.firsts.push(BigInt(`0x${first}`))
+      this.lasts.push(BigInt(`0x${last}`))
+    }
+  }
+
+  get size(): number {
+    return this.firsts.length
+  }
+
+  /** Adds a sequence. Returns whether it was not there. */
+  add(sequence: bigint): boolean {
+    const at = this.runsUpTo(sequence)
+    if (at > 0 && sequence <= this.lasts[at - 1]!) return false
+    const joinsLower = at > 0 && this.lasts[at - 1] === sequence - 1n
+    const joinsUpper = this.firsts[at] === sequence + 1n
+    if (joinsLower && joinsUpper) this.join(at - 1)
+    else if (joinsLower) this.lasts[at - 1] = sequence
+    else if (joinsUpper) this.firsts[at] = sequence
+    else {
+      this.firsts.splice(at, 0, sequence)
+      this.lasts.splice(at, 0, sequence)
+      if (this.size > COMMITTED_RUNS_MAX) this.join(0)
+    }
+    return true
+  }
+
+  /** The runs in hexadecimal: "3-7 a-b e". */
+  toString(): string {
+    const run = (first: bigint, last: bigint): string =>
+      first === last ? first.toString(16) : `${first.toString(16)}-${last.toString(16)}`
+    return this.firsts.map((first, at) => run(first, this.lasts[at]!)).join(' ')
+  }
+
+  /** How many runs begin at or below a sequence. */
+  private runsUpTo(sequence: bigint): number {
+    let low = 0
+    let high = this.size
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.firsts[middle]! <= sequence) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  /** Makes one run of this one and the next, with what lies between. */
+  private join(at: number): void {
+    this.lasts.splice(at, 1)
+    this.firsts.splice(at + 1, 1)
+  }
+}
