@@ -97,17 +97,23 @@ export class Shoal implements Rule {
     this.weakAuthorities.enter(round, (author) => this.prefix.lastRoundOf(author))
   }
 
-  private anchors(round: Round): AuthorityIndex[] {
+  /** The anchor of this rank among a round's: the authorities by rotation, without the weak ones. */
+  private anchor(round: Round, rank: number): AuthorityIndex | undefined {
     const { size } = this.stakes
     const first = (round - (round % 2)) / 2
-    const rotated = Array.from({ length: size }, (_, at) => (first + at) % size)
-    return rotated.filter((author) => !has(this.weakSet, author))
+    for (let at = 0; at < size; at += 1) {
+      const author = (first + at) % size
+      if (has(this.weakSet, author)) continue
+      if (rank === 0) return author
+      rank -= 1
+    }
+    return undefined
   }
 
   private slots(highestRound: Round): Slot[] {
-    const slots: Slot[] = [{ round: this.round, author: this.anchors(this.round)[this.rank]! }]
+    const slots: Slot[] = [{ round: this.round, author: this.anchor(this.round, this.rank)! }]
     for (let round = this.round + this.slotDistance; round <= highestRound; round += this.slotDistance) {
-      slots.push({ round, author: this.anchors(round)[0]! })
+      slots.push({ round, author: this.anchor(round, 0)! })
     }
     return slots
   }
@@ -118,7 +124,7 @@ export class Shoal implements Rule {
 
   private advance(): void {
     this.rank += 1
-    if (this.rank >= this.anchors(this.round).length) this.enter(this.round + 1)
+    if (this.anchor(this.round, this.rank) === undefined) this.enter(this.round + 1)
   }
 
   private jump(round: Round): void {
