@@ -14,7 +14,7 @@
  */
 import { choiceArgument, integerArgument } from '../../../shared/arguments.js'
 import { assert } from '../../../shared/assert.js'
-import { ROUNDS_MAX } from '../../../shared/constants.js'
+import { ROUNDS_MAX } from '../../../shared/config/limits.js'
 import { Bullshark, type BullsharkState } from './bullshark.js'
 import { commitTimestamp } from './commit-timestamp.js'
 import { CommittedBatches } from './committed-batches.js'

@@ -13,7 +13,8 @@
  */
 import { arrayArgument, integerArgument } from '../../../shared/arguments.js'
 import { assert } from '../../../shared/assert.js'
-import { COMMITTEE_SIZE_MAX, STAKE_MAX } from '../../../shared/constants.js'
+import { STAKE_MAX } from '../../../shared/config/limits.js'
+import { COMMITTEE_SIZE_MAX } from '../../../shared/constants.js'
 import { members } from './authority-set.js'
 import type { AuthorityIndex, AuthoritySet } from './types.js'
 
