@@ -11,6 +11,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads'
 import { RING_DRAIN_LIMIT } from '../../src/shared/constants.js'
+import { START } from '../../src/shared/freshness.js'
 import {
   type MainToQuorumWaiter,
   mainToQuorumWaiter,
@@ -43,7 +44,7 @@ async function run({ layout, waits }: RingPeerData): Promise<void> {
         break
       case 'own-stored': {
         const came = process.hrtime.bigint()
-        outgoing.push({ kind: 'certified', sequence: came })
+        outgoing.push({ kind: 'certified', sequence: came, since: START })
         const answerFrom = came + message.sequence
         while (process.hrtime.bigint() < answerFrom);
         outgoing.push({ kind: 'released', sequence: process.hrtime.bigint() })

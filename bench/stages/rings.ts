@@ -8,6 +8,7 @@ import { Worker } from 'node:worker_threads'
 import { MainRings, type RingHandlers } from '../../src/main/thread-host/main-rings.js'
 import { BATCH_SIZE_MIN } from '../../src/shared/config/limits.js'
 import { DIGEST_BYTES } from '../../src/shared/constants.js'
+import { START } from '../../src/shared/freshness.js'
 import type { QuorumWaiterToMain } from '../../src/shared/memory/dialogue/quorum-waiter.js'
 import { createLayout, ringCredits } from '../../src/shared/memory/layout.js'
 import { DESCRIPTOR_BYTES } from '../../src/shared/memory/ring.js'
@@ -157,7 +158,7 @@ class Peer {
       answeredNs = sequence
     }
     const sentNs = process.hrtime.bigint()
-    this.rings.toQuorumWaiter({ kind: 'own-stored', sequence: pauseNs, digest: DIGEST })
+    this.rings.toQuorumWaiter({ kind: 'own-stored', sequence: pauseNs, digest: DIGEST, at: START })
     await this.serve(() => backNs !== 0n)
     return { sentNs, cameNs, answeredNs, backNs }
   }
@@ -178,7 +179,7 @@ class Peer {
   }
 
   private ack(status: 0 | 1): void {
-    this.rings.toQuorumWaiter({ kind: 'ack', peer: 1, sequence: 1n, digest: DIGEST, level: 1, status })
+    this.rings.toQuorumWaiter({ kind: 'ack', peer: 1, sequence: 1n, digest: DIGEST, level: 1, status, at: START })
   }
 
   /** Main's loop, until something is so. */

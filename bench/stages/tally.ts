@@ -28,6 +28,7 @@ function caseOf(authorities: number, order: 'own copy first' | 'ACKs first'): Ca
     quorumThreshold: Math.floor((2 * authorities) / 3) + 1,
     entriesMax: 36,
     requiredLevel: ACK_LEVELS.durable,
+    freshRounds: 50,
   })
   const peers = peerMask(Array.from({ length: authorities - 1 }, (_, peer) => peer + 1))
   let sequence = 0n

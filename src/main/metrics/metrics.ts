@@ -38,6 +38,7 @@ interface PeerCounts {
   bytesIn: number
   bytesOut: number
   dropped: number
+  expired: number
   readonly inbound: Record<InboundStatus, number>
   readonly observeAck: (seconds: number) => void
 }
@@ -48,6 +49,7 @@ export class WorkerMetrics {
   private readonly reports: Record<ReportType, number> = { OurBatch: 0, OthersBatch: 0 }
   private readonly sealedSums = { transactions: 0, bytes: 0 }
   private readonly certifiedSums = { batches: 0, transactions: 0, transactionBytes: 0 }
+  private renewals = 0
   private readonly certification: Histogram
   private readonly peers: ReadonlyMap<string, PeerCounts>
 
@@ -119,6 +121,16 @@ export class WorkerMetrics {
     this.peer(peer).dropped += 1
   }
 
+  /** An ACK of the peer counted, and is too old to count on. */
+  ackExpired(peer: string): void {
+    this.peer(peer).expired += 1
+  }
+
+  /** An own batch goes out again, to be certified anew before the primary is told. */
+  renewed(): void {
+    this.renewals += 1
+  }
+
   /** The processor is done with a batch that the peer sent. */
   inbound(peer: string, status: InboundStatus): void {
     this.peer(peer).inbound[status] += 1
@@ -141,6 +153,11 @@ export class WorkerMetrics {
     add('narval_transactions_sealed_total', 'Transactions in sealed batches.', () => sealedSums.transactions)
     add('narval_batch_bytes_sealed_total', 'Bytes of the sealed batches, as encoded.', () => sealedSums.bytes)
     add('narval_batches_certified_total', 'Own batches certified.', () => certifiedSums.batches)
+    add(
+      'narval_batches_renewed_total',
+      'Own batches sent again to be certified anew, since their ACKs were too old when the primary was to be told.',
+      () => this.renewals,
+    )
     add('narval_transactions_certified_total', 'Transactions in certified batches.', () => certifiedSums.transactions)
     add(
       'narval_transaction_bytes_certified_total',
@@ -173,6 +190,12 @@ export class WorkerMetrics {
       help: 'Certified batches dropped for a peer to make room; it gets them through Synchronize.',
       labels: ['peer'],
       read: () => peers.map(({ label: peer, dropped }) => [{ peer }, dropped] as const),
+    })
+    addCounter(registry, {
+      name: 'narval_acks_expired_total',
+      help: 'ACKs of a peer that became too old to count before a quorum was reached; the batch is sent to it again.',
+      labels: ['peer'],
+      read: () => peers.map(({ label: peer, expired }) => [{ peer }, expired] as const),
     })
     addCounter(registry, {
       name: 'narval_inbound_batches_total',
@@ -210,6 +233,7 @@ function peerCounts(name: string, ackLatency: Histogram<'peer'>): PeerCounts {
     bytesIn: 0,
     bytesOut: 0,
     dropped: 0,
+    expired: 0,
     inbound: { ok: 0, invalid: 0, quota: 0, 'store-full': 0, 'not-as-asked': 0 },
     observeAck: observe,
   }

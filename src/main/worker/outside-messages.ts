@@ -28,9 +28,12 @@ export class OutsideMessages {
 
   /** What the link to the primary hands over. */
   ofPrimary(): PrimaryLinkHandlers & PrimaryHandlers {
-    const { cleanups, gate, healer, refusals, reports, synchronizer } = this.stages
+    const { cleanups, gate, healer, refusals, renewer, reports, retention, synchronizer } = this.stages
     const { onFailed, supervisor } = this.handlers
-    return supervisor.guardAll('the link to the primary', {
+    // It answers, so it is not guarded: a guarded handler returns nothing.
+    const isStale: PrimaryLinkHandlers['isStale'] = (since) => retention.isStale(since)
+    const guarded = supervisor.guardAll('the link to the primary', {
+      onStale: (digests: Uint8Array[]) => renewer.add(digests),
       onReported: (digests) => reports.onDelivered(digests),
       onRoom: () => gate.recheck(),
       onFailed,
@@ -40,6 +43,7 @@ export class OutsideMessages {
       },
       onCleanup: (round) => cleanups.take(round),
       onRefused: (reason, from, detail) => refusals.refused('primary', reason, from, detail),
-    })
+    } satisfies Omit<PrimaryLinkHandlers & PrimaryHandlers, 'isStale'>)
+    return { ...guarded, isStale }
   }
 }

@@ -2,7 +2,9 @@
  * What the primary is told: reports go to the link, and own batches whose report was delivered lose their `unreported`
  * mark in the store, all of a tick at once.
  */
+import type { Moment } from '../../shared/freshness.js'
 import type { ProcessorClient } from '../thread-host/processor-client.js'
+import type { Renewer } from './dissemination/renewer.js'
 import type { PrimaryLink, PrimaryReport } from './primary-link/primary-link.js'
 
 export interface PrimaryReportsDependencies {
@@ -10,6 +12,8 @@ export interface PrimaryReportsDependencies {
   /** Takes the failure of what nobody waits for. */
   readonly watch: (what: string, promise: Promise<unknown>) => void
   readonly count: (type: PrimaryReport['type']) => void
+  /** Own batches that are certified anew before they are reported. */
+  readonly renewals: () => Pick<Renewer, 'isFull' | 'size'>
 }
 
 export class PrimaryReports {
@@ -29,16 +33,16 @@ export class PrimaryReports {
 
   /** Whether sealing is to pause: too many own reports wait. */
   get isFull(): boolean {
-    return this.link?.isFull ?? false
+    return (this.link?.isFull ?? false) || this.dependencies.renewals().isFull
   }
 
   get isConnected(): boolean {
     return this.link?.isConnected ?? false
   }
 
-  /** Reports that wait for the primary. */
+  /** Reports that wait for the primary, or for a new certificate. */
   get queued(): number {
-    return this.link?.queued ?? 0
+    return (this.link?.queued ?? 0) + this.dependencies.renewals().size
   }
 
   /** Reports of others' batches that were dropped to make room. */
@@ -46,9 +50,20 @@ export class PrimaryReports {
     return this.link?.dropped ?? 0
   }
 
-  report(type: PrimaryReport['type'], digest: Uint8Array): void {
-    this.link?.report({ type, digest })
-    this.dependencies.count(type)
+  /** A batch of another authority is stored. */
+  othersStored(digest: Uint8Array): void {
+    this.link?.report({ type: 'OthersBatch', digest })
+    this.dependencies.count('OthersBatch')
+  }
+
+  /**
+   * An own batch is certified by ACKs of which the oldest is of the moment `since`.
+   *
+   * @param again it was, and so it was counted
+   */
+  ownCertified(digest: Uint8Array, since: Moment, again: boolean): void {
+    this.link?.report({ type: 'OurBatch', digest, since })
+    if (!again) this.dependencies.count('OurBatch')
   }
 
   onDelivered(digests: readonly Uint8Array[]): void {

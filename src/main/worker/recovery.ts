@@ -46,7 +46,7 @@ async function reportRecent(options: RecoveryOptions, dependencies: RecoveryDepe
     while (reports.queued > PRIMARY_QUEUE_MAX / 2 && isOpen()) await sleep(REPORT_ROOM_POLL_MS)
     const { found, next } = await processor.ask({ type: 'recent', rounds, after })
     for (const { digest, author } of found) {
-      if (Buffer.compare(author, options.ownKey) !== 0) reports.report('OthersBatch', digest)
+      if (Buffer.compare(author, options.ownKey) !== 0) reports.othersStored(digest)
     }
     after = next
   } while (after !== undefined)

@@ -33,13 +33,13 @@ export class ThreadMessages {
   /** A batch of ours has a quorum. */
   onCertified(batch: OwnBatch): void {
     const { activity, certified, gate, metrics, reports } = this.stages
+    const { again, certifiedSince, sequence, transactions, transactionBytes } = batch
     const digest = batch.digest!
     if (batch.slot < this.ownSlots) gate.onCertified()
-    metrics.certified(batch.transactions, batch.transactionBytes, performance.now() - batch.takenMs)
-    activity.certified(digest, batch.transactions, batch.transactionBytes)
-    if (!batch.report) return
-    reports.report('OurBatch', digest)
-    const { sequence, transactions, transactionBytes } = batch
+    if (batch.report) reports.ownCertified(digest, certifiedSince!, again)
+    if (again) return
+    metrics.certified(transactions, transactionBytes, performance.now() - batch.takenMs)
+    activity.certified(digest, transactions, transactionBytes)
     certified.push({ digest, sequence, transactions, transactionBytes })
   }
 
@@ -75,7 +75,7 @@ export class ThreadMessages {
     if (message.status === 'ok') {
       synchronizer.onStoredElsewhere(message.digest)
       if (!message.again || repeatedReports.admit(message.peer, message.digest, performance.now())) {
-        reports.report('OthersBatch', message.digest)
+        reports.othersStored(message.digest)
       }
     }
     inbound.onDone(message)

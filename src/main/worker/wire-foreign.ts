@@ -114,7 +114,7 @@ function wireSynchronizer(
     {
       // A batch of ours that the primary asks for is reported as `OthersBatch` too: this says that it is stored.
       // `OurBatch` would say that it is certified.
-      onStored: (digest) => reports.report('OthersBatch', digest),
+      onStored: (digest) => reports.othersStored(digest),
       onRefused: refusals.ofPeer,
       onReceived,
       onSlotFree,

@@ -26,6 +26,7 @@ import { CertifiedStream } from './certified-stream.js'
 import { BatchStreams } from './dissemination/batch-streams.js'
 import { Dissemination } from './dissemination/dissemination.js'
 import { Healer } from './dissemination/healer.js'
+import { Renewer } from './dissemination/renewer.js'
 import { Resender } from './dissemination/resender.js'
 import { GcRelief } from './gc-relief.js'
 import type { InboundBatches } from './inbound/inbound-batches.js'
@@ -34,6 +35,7 @@ import { metricSources } from './metric-sources.js'
 import { OutsideMessages } from './outside-messages.js'
 import { Cleanups } from './primary-link/cleanups.js'
 import { RepeatedReports } from './primary-link/repeated-reports.js'
+import { RetentionClock } from './primary-link/retention-clock.js'
 import { PrimaryReports } from './primary-reports.js'
 import { RefusalReporter } from './refusal-reporter.js'
 import { SealingGate } from './sealing-gate.js'
@@ -80,6 +82,8 @@ export class Wiring {
   readonly inbound: InboundBatches
   readonly resender: Resender
   readonly healer: Healer
+  readonly renewer: Renewer
+  readonly retention: RetentionClock
   readonly helper: Helper
   readonly synchronizer: Synchronizer
   readonly submits: SubmitQueue
@@ -126,7 +130,9 @@ export class Wiring {
       processor: this.processor,
       watch: handlers.supervisor.watch,
       count: (type) => this.metrics.reported(type),
+      renewals: () => this.renewer,
     })
+    this.retention = new RetentionClock(parameters, { nowMs, isConnected: () => this.reports.isConnected })
     this.router = new Router(
       () => ({ inbound: this.inbound, helper: this.helper }),
       this.refusals.ofPeer,
@@ -147,6 +153,16 @@ export class Wiring {
       { resender: this.resender, dissemination: this.dissemination, nowMs, watch: handlers.supervisor.watch },
       { onRefused: (reason, from, detail) => this.refusals.refused('primary', reason, from, detail) },
     )
+    this.renewer = new Renewer(
+      {
+        resender: this.resender,
+        dissemination: this.dissemination,
+        isPrimaryThere: () => this.reports.isConnected,
+        log: options.log,
+        watch: handlers.supervisor.watch,
+      },
+      { onRenewed: () => this.metrics.renewed() },
+    )
     const foreign = wireForeign(options, {
       supervisor: handlers.supervisor,
       rings: this.rings,
@@ -166,7 +182,10 @@ export class Wiring {
     this.cleanups = new Cleanups(
       { processor: this.processor, nowMs, log: options.log, watch: handlers.supervisor.watch },
       {
-        onStamp: (stamp) => this.synchronizer.cleanup(stamp),
+        onStamp: (stamp) => {
+          this.retention.onStamp(stamp)
+          this.synchronizer.cleanup(stamp)
+        },
         onRefused: (reason, from, detail) => this.refusals.refused('primary', reason, from, detail),
       },
     )
@@ -202,6 +221,7 @@ export class Wiring {
       {
         arena: this.own,
         nowMs,
+        moment: () => this.retention.now(),
         supervisor: this.handlers.supervisor,
         toQuorumWaiter: this.rings.toQuorumWaiter,
         toProcessor: this.rings.toProcessorOwn,
@@ -216,6 +236,7 @@ export class Wiring {
         onAckLatency: (peer, ms) => this.metrics.ackLatency(this.nameOf(peer), ms),
         onSent: (peer, bytes) => this.traffic(peer, 'out', bytes),
         onAckRefused: (peer, verdict) => this.refusals.refused('ack', verdict, this.nameOf(peer), 'an ACK'),
+        onAckExpired: (peer) => this.metrics.ackExpired(this.nameOf(peer)),
         onDropped: (peer) => this.metrics.dropped(this.nameOf(peer)),
         onStuck: (peer, why) => this.handlers.onStuck(peer, why),
       },

@@ -251,6 +251,7 @@ export class WorkerNode {
         quorumThreshold: committee.quorumThreshold,
         entriesMax: ownSlotsTotal(this.layout.options),
         requiredLevel: ACK_LEVELS[parameters.ackLevel],
+        freshRounds: this.wiring.retention.roundsMax,
       },
     }
     await this.lifecycle.open(
@@ -279,7 +280,7 @@ export class WorkerNode {
   }
 
   private async openNetwork(): Promise<string> {
-    const { batchStreams, healer, peers, resender, synchronizer } = this.wiring
+    const { batchStreams, healer, peers, renewer, resender, synchronizer } = this.wiring
     const { network, peerId } = await this.lifecycle.open(
       'network',
       () =>
@@ -296,6 +297,7 @@ export class WorkerNode {
       () => {},
       () => {
         healer.close()
+        renewer.close()
         resender.close()
         synchronizer.close()
         batchStreams.close()
@@ -355,9 +357,11 @@ export class WorkerNode {
     )
   }
 
-  /** Looks for what no message tells: silent peers, a store that is full or is not any more. */
+  /** Looks for what no message tells: silent peers, a primary that is away, a store that is full or is not any more. */
   private tick(): void {
-    const { dissemination, gate, reports } = this.wiring
+    const { dissemination, gate, renewer, reports, retention } = this.wiring
+    retention.look()
+    renewer.tick()
     dissemination.tick()
     gate.recheck()
     reports.tick()

@@ -72,11 +72,12 @@ export function ringCredits(options: LayoutOptions): Record<RingName, number> {
     // one answer for each work
     processorToMain: own + inbound,
     // tracked, own-stored and release for each slot; for each peer as many ACKs as there are slots (its credits) and a
-    // `resent` for each slot (its refusal has been seen by then); close. A slot is free only once `released` has come
+    // `resent` for each slot (its refusal, or that its ACK is too old, has been seen by then); close. A slot is free only once `released` has come
     // back through both rings, so the messages of its next batch come later.
     mainToQuorumWaiter: own * 3 + peers * own * 2 + 1,
-    // certified and released for each slot; for each ACK a verdict, and one more if it was held and found wrong
-    quorumWaiterToMain: own * 2 + peers * own * 2,
+    // certified and released for each slot; for each ACK a verdict, and one more if it was held and found wrong; for each
+    // ACK, and each own-stored, an `expired`
+    quorumWaiterToMain: own * 3 + peers * own * 3,
   }
 }
 

@@ -17,6 +17,10 @@
  *                         └── other digest, level too low, or a status that is not ok ──▶ refused
  * ```
  *
+ * An ACK counts for so many Cleanup rounds: later the peer may have deleted its copy. That is looked at when a quorum is
+ * reached. If it is none without the ACKs that are too old, they are taken back: the peers count as not sent to
+ * (`takeExpired`), and the batch is to be handed to them again. What is certified stays so here.
+ *
  * A peer has one word per sending: whatever it says when it is not awaited is a duplicate, right or wrong, and changes
  * nothing. One that was refused is awaited again only when the batch is going to be handed to it again (`addPeer`). One
  * whose ACK is held keeps its word over a reconnection: a held ACK is never replaced.
@@ -27,8 +31,9 @@
 
 import assert from 'node:assert'
 import { COMMITTEE_SIZE_MAX, DIGEST_BYTES, PEER_MASK_BYTES } from '../../shared/constants.js'
+import { isFresh, type Moment, START } from '../../shared/freshness.js'
 import { ACK_VERDICTS, type AckVerdict, type QuorumTallyOptions } from '../../shared/memory/dialogue/quorum-waiter.js'
-import { ACK_STATUSES, type AckLevelCode, isAckLevel, isAckStatus, isInMask } from '../../shared/wire/ack.js'
+import { ACK_STATUSES, type AckLevelCode, isAckLevel, isAckStatus, isInMask, peerMask } from '../../shared/wire/ack.js'
 
 const NOT_SENT = 0
 const AWAITED = 1
@@ -45,12 +50,22 @@ interface Entry {
   readonly states: Uint8Array
   /** The digest that a held ACK named, per authority index. */
   readonly heldDigests: Uint8Array
+  /** When each authority's ACK came. */
+  readonly ackedAt: Moment[]
   readonly ownDigest: Uint8Array
   ownDigestKnown: boolean
   /** The level of our own copy; 0 while there is none. */
   ownLevel: number
   ackedStake: number
   certified: boolean
+  /** Of the ACKs that certified it, the moment of the oldest. */
+  since: Moment
+}
+
+export interface Expired {
+  readonly sequence: bigint
+  /** One bit per authority index. */
+  readonly peers: Uint8Array
 }
 
 export class QuorumTally {
@@ -59,6 +74,8 @@ export class QuorumTally {
   private readonly entries = new Map<bigint, Entry>()
   private readonly free: Entry[]
   private readonly verdictCounts: Record<TallyVerdict, number>
+  private now = START
+  private expired: Expired | undefined
 
   constructor(options: QuorumTallyOptions) {
     const { stakes, ownIndex, quorumThreshold, entriesMax, requiredLevel } = options
@@ -74,16 +91,19 @@ export class QuorumTally {
     assert(quorumThreshold > 0 && quorumThreshold <= total, 'a quorum can be reached, and not by nobody')
     assert(Number.isInteger(entriesMax) && entriesMax >= 1, 'room for an entry')
     assert(isAckLevel(requiredLevel), 'a known level')
+    assert(options.freshRounds >= 0, 'rounds for which an ACK counts')
     this.options = options
     this.ownStake = ownStake
     this.free = Array.from({ length: entriesMax }, () => ({
       states: new Uint8Array(stakes.length),
       heldDigests: new Uint8Array(stakes.length * DIGEST_BYTES),
+      ackedAt: new Array<Moment>(stakes.length).fill(START),
       ownDigest: new Uint8Array(DIGEST_BYTES),
       ownDigestKnown: false,
       ownLevel: 0,
       ackedStake: 0,
       certified: false,
+      since: START,
     }))
     const verdicts: readonly TallyVerdict[] = [...ACK_VERDICTS, 'certified']
     this.verdictCounts = Object.fromEntries(verdicts.map((verdict) => [verdict, 0])) as Record<TallyVerdict, number>
@@ -101,6 +121,26 @@ export class QuorumTally {
    */
   get counts(): Readonly<Record<TallyVerdict, number>> {
     return this.verdictCounts
+  }
+
+  /** It is so late: ACKs that come from now on are of this moment. */
+  advance(now: Moment): void {
+    assert(now.rounds >= this.now.rounds && now.awayMs >= this.now.awayMs, 'time goes on')
+    this.now = now
+  }
+
+  /** The ACKs that the last call of `ack` or `ownStored` took back, if it took back any. */
+  takeExpired(): Expired | undefined {
+    const { expired } = this
+    this.expired = undefined
+    return expired
+  }
+
+  /** Of the ACKs that certified the batch, the moment of the oldest. */
+  certifiedSince(sequence: bigint): Moment {
+    const { certified, since } = this.entryOf(sequence)
+    assert(certified, 'it is certified')
+    return since
   }
 
   /**
@@ -124,7 +164,7 @@ export class QuorumTally {
     }
   }
 
-  /** The batch is about to be handed to a peer, for the first time or, after a reconnection, once more. */
+  /** The batch is about to be handed to a peer, for the first time or once more. */
   addPeer(sequence: bigint, peer: number): void {
     const entry = this.entryOf(sequence)
     assert(peer < entry.states.length && peer !== this.options.ownIndex, 'a peer is another authority')
@@ -150,7 +190,7 @@ export class QuorumTally {
       entry.ownDigestKnown = true
       this.compareHeld(entry, wrongPeers)
     }
-    return this.certify(entry)
+    return this.certify(sequence, entry)
   }
 
   /**
@@ -165,7 +205,7 @@ export class QuorumTally {
     const verdict = this.judge(peer, sequence, digest, level, status)
     this.verdictCounts[verdict] += 1
     if (verdict !== 'counted') return verdict
-    return this.certify(this.entryOf(sequence)) ? 'certified' : 'counted'
+    return this.certify(sequence, this.entryOf(sequence)) ? 'certified' : 'counted'
   }
 
   /** Nobody needs the batch any more; what still comes for it is of an unknown sequence. */
@@ -198,6 +238,7 @@ export class QuorumTally {
       if (status === ACK_STATUSES['store-full']) return 'refused-store-full'
       return 'level-too-low'
     }
+    entry.ackedAt[peer] = this.now
     if (!entry.ownDigestKnown) {
       entry.states[peer] = HELD
       entry.heldDigests.set(digest, peer * DIGEST_BYTES)
@@ -231,13 +272,47 @@ export class QuorumTally {
   }
 
   /** Whether the entry is certified by what has just happened: true once in its life. */
-  private certify(entry: Entry): boolean {
+  private certify(sequence: bigint, entry: Entry): boolean {
     const { quorumThreshold, requiredLevel } = this.options
     if (entry.certified || entry.ownLevel < requiredLevel) return false
     if (entry.ackedStake + this.ownStake < quorumThreshold) return false
+    const since = this.oldestOfQuorum(entry)
+    if (since === undefined) {
+      this.takeBack(sequence, entry)
+      return false
+    }
+    entry.since = since
     entry.certified = true
     this.verdictCounts.certified += 1
     return true
+  }
+
+  /** The moment of the oldest ACK that is not too old; undefined if those that are not too old make no quorum. */
+  private oldestOfQuorum(entry: Entry): Moment | undefined {
+    const { quorumThreshold, stakes } = this.options
+    let stake = this.ownStake
+    let oldest = this.now
+    for (const [peer, at] of entry.ackedAt.entries()) {
+      if (entry.states[peer] !== COUNTED || this.isTooOld(at)) continue
+      stake += stakes[peer]!
+      if (at.rounds < oldest.rounds || at.awayMs < oldest.awayMs) oldest = at
+    }
+    return stake < quorumThreshold ? undefined : oldest
+  }
+
+  private takeBack(sequence: bigint, entry: Entry): void {
+    const peers: number[] = []
+    for (const [peer, at] of entry.ackedAt.entries()) {
+      if (entry.states[peer] !== COUNTED || !this.isTooOld(at)) continue
+      entry.states[peer] = NOT_SENT
+      entry.ackedStake -= this.options.stakes[peer]!
+      peers.push(peer)
+    }
+    this.expired = { sequence, peers: peerMask(peers) }
+  }
+
+  private isTooOld(at: Moment): boolean {
+    return !isFresh(at, this.now, this.options.freshRounds)
   }
 }
 

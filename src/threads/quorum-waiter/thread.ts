@@ -1,8 +1,8 @@
 /**
  * The quorum-waiter thread: a dedicated worker that blocks on its ring and keeps the stake tally.
  *
- * In: batches that are about to be sent, our own digests, ACKs. Out: one verdict for each ACK, and `certified` once for
- * each batch. It has no event loop to speak of: it runs no timers and prints nothing.
+ * In: batches that are about to be sent, our own digests, ACKs. Out: one verdict for each ACK, `certified` once for each
+ * batch, and `expired` where ACKs no longer count. It has no event loop to speak of: it runs no timers and prints nothing.
  *
  * Source: asonnino/narwhal worker/src/quorum_waiter.rs.
  */
@@ -36,6 +36,12 @@ function run({ layout, tally: options }: QuorumWaiterTask): void {
     outgoing.push(message)
     said += 1
   }
+  const sayCertified = (sequence: bigint): void =>
+    say({ kind: 'certified', sequence, since: tally.certifiedSince(sequence) })
+  const sayExpired = (): void => {
+    const expired = tally.takeExpired()
+    if (expired !== undefined) say({ kind: 'expired', ...expired })
+  }
   const handle = (message: MainToQuorumWaiter): void => {
     switch (message.kind) {
       case 'tracked':
@@ -43,18 +49,22 @@ function run({ layout, tally: options }: QuorumWaiterTask): void {
         break
       case 'own-stored': {
         const wrongPeers: number[] = []
+        tally.advance(message.at)
         const certified = tally.ownStored(message.sequence, message.digest, options.requiredLevel, wrongPeers)
         for (const peer of wrongPeers) {
           say({ kind: 'held-wrong', peer, sequence: message.sequence })
         }
-        if (certified) say({ kind: 'certified', sequence: message.sequence })
+        if (certified) sayCertified(message.sequence)
+        sayExpired()
         break
       }
       case 'ack': {
         const { peer, sequence, digest, level, status } = message
+        tally.advance(message.at)
         const verdict = tally.ack(peer, sequence, digest, level, status)
         say({ kind: 'verdict', peer, sequence, verdict: verdict === 'certified' ? 'counted' : verdict })
-        if (verdict === 'certified') say({ kind: 'certified', sequence })
+        if (verdict === 'certified') sayCertified(sequence)
+        sayExpired()
         counters.add('acks')
         break
       }

@@ -116,10 +116,21 @@ const MAIN_TO_QUORUM_WAITER: EveryKind<MainToQuorumWaiter> = {
     { kind: 'tracked', sequence: U64, peers: new Uint8Array(32).fill(255) },
     { kind: 'tracked', sequence: 0n, peers: new Uint8Array(32) },
   ],
-  'own-stored': [{ kind: 'own-stored', sequence: U64, digest: DIGEST }],
+  'own-stored': [
+    { kind: 'own-stored', sequence: U64, digest: DIGEST, at: { rounds: 0, awayMs: U32 } },
+    { kind: 'own-stored', sequence: 0n, digest: DIGEST, at: { rounds: 2 ** 53 - 1, awayMs: 0 } },
+  ],
   ack: [
-    { kind: 'ack', peer: 3, sequence: 1n, digest: DIGEST, level: 1, status: 0 },
-    { kind: 'ack', peer: U16, sequence: U64, digest: new Uint8Array(32), level: 255, status: 255 },
+    { kind: 'ack', peer: 3, sequence: 1n, digest: DIGEST, level: 1, status: 0, at: { rounds: 1.5, awayMs: 7 } },
+    {
+      kind: 'ack',
+      peer: U16,
+      sequence: U64,
+      digest: new Uint8Array(32),
+      level: 255,
+      status: 255,
+      at: { rounds: 1e300, awayMs: U32 },
+    },
   ],
   resent: [{ kind: 'resent', peer: 255, sequence: U64 }],
   release: [{ kind: 'release', sequence: U64 }],
@@ -127,7 +138,11 @@ const MAIN_TO_QUORUM_WAITER: EveryKind<MainToQuorumWaiter> = {
 }
 
 const QUORUM_WAITER_TO_MAIN: EveryKind<QuorumWaiterToMain> = {
-  certified: [{ kind: 'certified', sequence: U64 }],
+  certified: [
+    { kind: 'certified', sequence: U64, since: { rounds: 0.25, awayMs: U32 } },
+    { kind: 'certified', sequence: 0n, since: { rounds: 0, awayMs: 0 } },
+  ],
+  expired: [{ kind: 'expired', sequence: U64, peers: MASK }],
   verdict: ACK_VERDICTS.map((verdict, index) => ({
     kind: 'verdict',
     peer: 255 - index,

@@ -97,8 +97,8 @@ describe('the layout of shared memory', () => {
       processorToMain: 10 + RESEND_SLOTS + 3 * (3 + SYNC_SLOTS_PER_PEER),
       // tracked, own-stored, release; of 3 peers an ACK and a resent for each slot; close
       mainToQuorumWaiter: (10 + RESEND_SLOTS) * (3 + 3 * 2) + 1,
-      // certified, released; of 3 peers a verdict and a held-wrong for each slot
-      quorumWaiterToMain: (10 + RESEND_SLOTS) * (2 + 3 * 2),
+      // certified, released, expired; of 3 peers a verdict, a held-wrong and an expired for each slot
+      quorumWaiterToMain: (10 + RESEND_SLOTS) * (3 + 3 * 3),
     } satisfies Record<RingName, number>)
   })
 

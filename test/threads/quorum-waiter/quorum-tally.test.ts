@@ -17,6 +17,7 @@ function tallyOf(options: Partial<QuorumTallyOptions> = {}): QuorumTally {
     quorumThreshold: 3,
     entriesMax: 8,
     requiredLevel: durable,
+    freshRounds: 50,
     ...options,
   })
 }
@@ -444,7 +445,14 @@ describe('any order of tracking, storing, ACKs, sending again and releasing', ()
     fc.assert(
       fc.property(committee, fc.array(step, { minLength: 30, maxLength: 120 }), ({ stakes, required }, steps) => {
         const quorumThreshold = Math.floor((2 * stakes.reduce((sum, stake) => sum + stake, 0)) / 3) + 1
-        const tally = new QuorumTally({ stakes, ownIndex: 0, quorumThreshold, entriesMax: 4, requiredLevel: required })
+        const tally = new QuorumTally({
+          stakes,
+          ownIndex: 0,
+          quorumThreshold,
+          entriesMax: 4,
+          requiredLevel: required,
+          freshRounds: 50,
+        })
         const model = new Model(stakes, quorumThreshold, required)
         const expected: Record<string, number> = Object.fromEntries(
           [...ACK_VERDICTS, 'certified'].map((verdict) => [verdict, 0]),

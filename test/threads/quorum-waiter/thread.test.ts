@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { START } from '../../../src/shared/freshness.js'
 import { Counters } from '../../../src/shared/memory/counters.js'
 import type {
   MainToQuorumWaiter,
@@ -50,6 +51,7 @@ async function startQuorumWaiter(
       quorumThreshold: Math.floor((2 * authorities) / 3) + 1,
       entriesMax: ownSlotsTotal(main.layout.options),
       requiredLevel: ACK_LEVELS.durable,
+      freshRounds: 50,
     },
   } satisfies QuorumWaiterTask)
   return under
@@ -64,7 +66,7 @@ function digestOf(sequence: bigint): Uint8Array {
 
 function ackOf(peer: number, sequence: bigint, changes: Partial<Extract<MainToQuorumWaiter, { kind: 'ack' }>> = {}) {
   const [level, status] = [ACK_LEVELS.durable, ACK_STATUSES.ok]
-  return { kind: 'ack', peer, sequence, digest: digestOf(sequence), level, status, ...changes } as const
+  return { kind: 'ack', peer, sequence, digest: digestOf(sequence), level, status, at: START, ...changes } as const
 }
 
 const peers = peerMask([1, 2, 3])
@@ -73,7 +75,7 @@ describe('the quorum-waiter thread', () => {
   it('wait_for_quorum: a batch is certified when its own copy and two of three others are stored, not before', async () => {
     const waiter = await startQuorumWaiter()
     waiter.tell({ kind: 'tracked', sequence: 1n, peers })
-    waiter.tell({ kind: 'own-stored', sequence: 1n, digest: digestOf(1n) })
+    waiter.tell({ kind: 'own-stored', sequence: 1n, digest: digestOf(1n), at: START })
     waiter.tell(ackOf(2, 1n))
     await until('the first verdict', () => waiter.said.length === 1)
     expect(waiter.said).toEqual([{ kind: 'verdict', peer: 2, sequence: 1n, verdict: 'counted' }])
@@ -81,7 +83,7 @@ describe('the quorum-waiter thread', () => {
     await until('the certificate', () => waiter.said.length === 3)
     expect(waiter.said.slice(1)).toEqual([
       { kind: 'verdict', peer: 3, sequence: 1n, verdict: 'counted' },
-      { kind: 'certified', sequence: 1n },
+      { kind: 'certified', sequence: 1n, since: START },
     ])
     waiter.tell(ackOf(1, 1n))
     waiter.tell({ kind: 'release', sequence: 1n })
@@ -103,21 +105,21 @@ describe('the quorum-waiter thread', () => {
     waiter.tell(ackOf(1, 1n))
     waiter.tell(ackOf(2, 1n, { digest: digestOf(99n) }))
     waiter.tell(ackOf(3, 1n))
-    waiter.tell({ kind: 'own-stored', sequence: 1n, digest: digestOf(1n) })
+    waiter.tell({ kind: 'own-stored', sequence: 1n, digest: digestOf(1n), at: START })
     await until('the certificate', () => waiter.said.some(({ kind }) => kind === 'certified'))
     expect(waiter.said).toEqual([
       { kind: 'verdict', peer: 1, sequence: 1n, verdict: 'held' },
       { kind: 'verdict', peer: 2, sequence: 1n, verdict: 'held' },
       { kind: 'verdict', peer: 3, sequence: 1n, verdict: 'held' },
       { kind: 'held-wrong', peer: 2, sequence: 1n },
-      { kind: 'certified', sequence: 1n },
+      { kind: 'certified', sequence: 1n, since: START },
     ])
   })
 
   it('says of every ACK what became of it', async () => {
     const waiter = await startQuorumWaiter()
     waiter.tell({ kind: 'tracked', sequence: 1n, peers: peerMask([1, 2]) })
-    waiter.tell({ kind: 'own-stored', sequence: 1n, digest: digestOf(1n) })
+    waiter.tell({ kind: 'own-stored', sequence: 1n, digest: digestOf(1n), at: START })
     waiter.tell(ackOf(3, 1n))
     waiter.tell(ackOf(1, 2n))
     waiter.tell(ackOf(1, 1n, { level: ACK_LEVELS.stored }))
@@ -189,7 +191,7 @@ describe('many batches in flight', () => {
         inFlight.set(sequence, { certified: 0, verdicts: 0, released: false })
         waiter.tell({ kind: 'tracked', sequence, peers: peerMask(others) })
         const steps: MainToQuorumWaiter[] = [
-          { kind: 'own-stored', sequence, digest: digestOf(sequence) },
+          { kind: 'own-stored', sequence, digest: digestOf(sequence), at: START },
           ...others.map((peer) => ackOf(peer, sequence)),
         ]
         while (steps.length > 0) waiter.tell(steps.splice(Math.floor(random() * steps.length), 1)[0]!)
@@ -248,7 +250,7 @@ describe('many batches in flight', () => {
       const sequence = BigInt(n)
       waiter.tell({ kind: 'tracked', sequence, peers: peerMask(others) })
       for (const peer of others) waiter.tell(ackOf(peer, sequence, wrong(sequence)))
-      waiter.tell({ kind: 'own-stored', sequence, digest: digestOf(sequence) })
+      waiter.tell({ kind: 'own-stored', sequence, digest: digestOf(sequence), at: START })
     }
     await until('every verdict, and every held one found wrong', () => waiter.said.length === slots * others.length * 2)
     expect(waiter.said.filter(({ kind }) => kind === 'held-wrong').length).toBe(slots * others.length)

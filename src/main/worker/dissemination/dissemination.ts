@@ -9,6 +9,7 @@
  * one holds is bounded. What is not certified is never dropped: a quorum may depend on any peer.
  */
 
+import type { Moment } from '../../../shared/freshness.js'
 import type { BatchMakerToMain } from '../../../shared/memory/dialogue/batch-maker.js'
 import type { OwnWork } from '../../../shared/memory/dialogue/processor.js'
 import type {
@@ -17,7 +18,7 @@ import type {
   QuorumWaiterToMain,
 } from '../../../shared/memory/dialogue/quorum-waiter.js'
 import type { Arena } from '../../../shared/memory/slots.js'
-import { ACK_STATUSES, type Ack, peerMask } from '../../../shared/wire/ack.js'
+import { ACK_STATUSES, type Ack, isInMask, peerMask } from '../../../shared/wire/ack.js'
 import { FRAME_TYPES, writeFrameHeader } from '../../../shared/wire/frames.js'
 import type { Supervisor } from '../../lib/supervisor.js'
 import type { Refused } from '../../network/frame-stream.js'
@@ -39,6 +40,8 @@ export interface DisseminationDependencies {
   readonly toQuorumWaiter: (message: MainToQuorumWaiter) => void
   readonly toProcessor: (work: OwnWork) => void
   readonly nowMs: () => number
+  /** By which ACKs grow old. */
+  readonly moment: () => Moment
   /** Takes what the senders' timers and streams throw. */
   readonly supervisor?: Supervisor
 }
@@ -52,6 +55,8 @@ export interface DisseminationHandlers {
   readonly onSent: (peer: number, bytes: number) => void
   /** An ACK was not counted, and why. */
   readonly onAckRefused: (peer: number, verdict: AckVerdict) => void
+  /** The ACK of a peer counted, and is too old to count on: the batch goes to the peer again. */
+  readonly onAckExpired: (peer: number) => void
   readonly onDropped: (peer: number, batch: OwnBatch) => void
   /** The peer is stuck or silent: its connection is to be closed. */
   readonly onStuck: (peer: number, why: string) => void
@@ -65,7 +70,10 @@ export interface Resend {
   readonly transactions: number
   readonly transactionBytes: number
   readonly digest: Uint8Array
+  /** Tell the primary when it is certified. */
   readonly report: boolean
+  /** It was certified, counted and shown before. */
+  readonly again: boolean
 }
 
 type MayDrop = (batch: OwnBatch, sender: PeerSender) => boolean
@@ -122,8 +130,8 @@ export class Dissemination {
   /** The lowest sequence of the batches that are not certified yet, without those that were so before. */
   get lowestUncertified(): bigint | undefined {
     let lowest: bigint | undefined
-    for (const { certified, report, sequence } of this.batches.values()) {
-      if (!certified && report && (lowest === undefined || sequence < lowest)) lowest = sequence
+    for (const { again, certified, sequence } of this.batches.values()) {
+      if (!certified && !again && (lowest === undefined || sequence < lowest)) lowest = sequence
     }
     return lowest
   }
@@ -153,7 +161,7 @@ export class Dissemination {
 
   /** A new batch of ours. */
   onSealed(sealed: Extract<BatchMakerToMain, { kind: 'sealed' }>): void {
-    const batch = this.take({ ...sealed, report: true })
+    const batch = this.take({ ...sealed, report: true, again: false })
     this.dependencies.toProcessor({
       kind: 'own',
       slot: batch.slot,
@@ -168,7 +176,7 @@ export class Dissemination {
   resend(resend: Resend): void {
     const batch = this.take(resend)
     batch.digest = resend.digest
-    this.dependencies.toQuorumWaiter({ kind: 'own-stored', sequence: batch.sequence, digest: resend.digest })
+    this.sayStored(batch.sequence, resend.digest)
     this.spread(batch)
     this.makeRoom()
   }
@@ -194,9 +202,26 @@ export class Dissemination {
     return isSent ? batch.byteLength : 0
   }
 
+  /**
+   * The batch was certified and is to be certified anew, from the store, since its ACKs have become too old. A slot that
+   * holds it is let go of as soon as no peer is being sent it. Says what it found: 'leaving', such a slot; 'certifies',
+   * one of a batch that is certified anew already, and is going to be reported; 'not-held'.
+   */
+  letGo(digest: Uint8Array): 'leaving' | 'certifies' | 'not-held' {
+    const batch = this.find(digest)
+    if (batch === undefined) return 'not-held'
+    if (!batch.certified) {
+      batch.report = true
+      return 'certifies'
+    }
+    for (const sender of this.senders.values()) sender.remove(batch)
+    this.releaseIfDone(batch)
+    return 'leaving'
+  }
+
   onOwnStored(sequence: bigint, digest: Uint8Array): void {
     this.batches.get(sequence)!.digest = digest
-    this.dependencies.toQuorumWaiter({ kind: 'own-stored', sequence, digest })
+    this.sayStored(sequence, digest)
   }
 
   /** A peer's ACK. It is judged by the quorum-waiter; a refusal here ends the stream. */
@@ -216,7 +241,7 @@ export class Dissemination {
       if (ack.status === ACK_STATUSES.ok) sender.onAccepted()
     } else {
       this.ackCredits[peer]! -= 1
-      this.dependencies.toQuorumWaiter({ kind: 'ack', peer, ...ack })
+      this.dependencies.toQuorumWaiter({ kind: 'ack', peer, ...ack, at: this.dependencies.moment() })
     }
     if (due === 'due') {
       batch!.setHeard(peer, true)
@@ -230,7 +255,7 @@ export class Dissemination {
     switch (message.kind) {
       case 'certified': {
         const batch = this.batches.get(message.sequence)!
-        batch.certified = true
+        batch.certifiedSince = message.since
         for (const [peer, sender] of this.senders) {
           sender.onCertified(batch)
           this.dropForRefusing(sender, peer)
@@ -247,6 +272,9 @@ export class Dissemination {
         this.handlers.onSlotFree(batch.slot)
         return
       }
+      case 'expired':
+        this.onExpired(this.batches.get(message.sequence)!, message.peers)
+        return
       case 'verdict':
         this.ackCredits[message.peer]! += 1
         this.judge(message.peer, message.sequence, message.verdict)
@@ -277,10 +305,16 @@ export class Dissemination {
     return batch
   }
 
+  private sayStored(sequence: bigint, digest: Uint8Array): void {
+    const { moment, toQuorumWaiter } = this.dependencies
+    toQuorumWaiter({ kind: 'own-stored', sequence, digest, at: moment() })
+  }
+
+  /** What was certified before goes beside the fresh batches, not before them. */
   private spread(batch: OwnBatch): void {
     for (const sender of this.senders.values()) {
-      if (batch.report) sender.enqueue(batch)
-      else sender.enqueueHeal(batch)
+      if (batch.again) sender.enqueueHeal(batch)
+      else sender.enqueue(batch)
     }
   }
 
@@ -313,6 +347,17 @@ export class Dissemination {
     this.dependencies.toQuorumWaiter({ kind: 'resent', peer, sequence: batch.sequence })
     batch.setHeard(peer, false)
     sender.enqueueAgain(batch)
+  }
+
+  /** These peers may have deleted their copies. A peer that still has its copy keeps it as if it were new. */
+  private onExpired(batch: OwnBatch, peers: Uint8Array): void {
+    for (const [peer, sender] of this.senders) {
+      if (!isInMask(peers, peer)) continue
+      this.dependencies.toQuorumWaiter({ kind: 'resent', peer, sequence: batch.sequence })
+      batch.setHeard(peer, false)
+      this.handlers.onAckExpired(peer)
+      if (!batch.isHeldBy(peer)) sender.enqueueHeal(batch)
+    }
   }
 
   private dropForRefusing(sender: PeerSender, peer: number): void {

@@ -89,7 +89,7 @@ export class Healer {
       const held = dissemination.heal(digest)
       if (typeof held === 'number') return held
       if (held === 'not-held') {
-        const bytes = await resender.resend({ digest, report: false })
+        const bytes = await resender.resend({ digest, report: false, again: true })
         if (bytes !== 'held') return bytes
       } else {
         await this.wait(HEAL_POLL_MS)

@@ -1,6 +1,7 @@
 /** Limits of dissemination alone, each with its unit and its reason. */
 import assert from 'node:assert'
 import { PUSH_AGAIN_QUEUE_MAX } from '../../../shared/constants.js'
+import { PRIMARY_QUEUE_MAX } from '../primary-link/limits.js'
 
 /** Batches in flight to one peer at first and at least: more only make buffers old (docs/performance.md). */
 export const IN_FLIGHT_MIN = 3
@@ -48,5 +49,12 @@ export const HEALS_WAITING_MAX = 4 * PUSH_AGAIN_QUEUE_MAX
 export const HEALED_REMEMBERED_MAX = 8_192
 /** When a batch is on its way out of its slot, or too many were sent again lately: look again after this, in ms. */
 export const HEAL_POLL_MS = 20
+/**
+ * Own batches that wait to be certified anew: as many as there are reports that can wait. When there are more, sealing
+ * pauses, so that no more than as many again can come.
+ */
+export const RENEWALS_MAX = PRIMARY_QUEUE_MAX
+/** A batch is still being sent to a peer under its last certificate: look again after this, in ms. */
+export const RENEWAL_POLL_MS = 20
 
 assert(HEALED_REMEMBERED_MAX >= ((HEAL_BYTES_PER_SECOND / HEAL_LOOKUP_BYTES) * PUSH_AGAIN_INTERVAL_MS) / 1000)

@@ -1,5 +1,7 @@
 /** One own batch on its way: who still holds its slot, and what each peer has of it. */
 
+import type { Moment } from '../../../shared/freshness.js'
+
 /** What a peer has of a batch, and what we await of it. */
 export const PEER_STATE = {
   /** In the peer's queue; no byte of it was handed over. Holds the slot. */
@@ -28,18 +30,21 @@ export class OwnBatch {
   /** When main took it on; ms of `performance.now()`. */
   readonly takenMs: number
   /** Tell the primary when it is certified. */
-  readonly report: boolean
+  report: boolean
+  /** It was certified, counted and shown before. */
+  readonly again: boolean
   /** Known once it is stored. */
   digest: Uint8Array | undefined
-  certified = false
+  /** Of the ACKs that certified it, the moment of the oldest; undefined while it is not certified. */
+  certifiedSince: Moment | undefined
   /** The quorum-waiter was told to forget it. */
   releasing = false
   /** Peers that hold the slot: those queued, sending, sent, or queued again. */
   holders = 0
   private readonly states: Uint8Array
   /**
-   * By peer: 1 when the peer's answer was handed to the quorum-waiter; 0 again when a refused batch is sent anew, since
-   * then another answer counts.
+   * By peer: 1 when the peer's answer was handed to the quorum-waiter; 0 again when the batch is sent anew because the
+   * answer was a refusal, or is too old: then another answer counts.
    */
   private readonly heard: Uint8Array
 
@@ -51,6 +56,7 @@ export class OwnBatch {
     transactionBytes: number
     takenMs: number
     report: boolean
+    again: boolean
     authorities: number
   }) {
     this.slot = init.slot
@@ -60,8 +66,13 @@ export class OwnBatch {
     this.transactionBytes = init.transactionBytes
     this.takenMs = init.takenMs
     this.report = init.report
+    this.again = init.again
     this.states = new Uint8Array(init.authorities).fill(PEER_STATE.dropped)
     this.heard = new Uint8Array(init.authorities)
+  }
+
+  get certified(): boolean {
+    return this.certifiedSince !== undefined
   }
 
   state(peer: number): PeerState {

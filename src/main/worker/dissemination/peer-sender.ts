@@ -234,6 +234,16 @@ export class PeerSender {
     return batch
   }
 
+  /** Takes this batch out of the queue, unless bytes of it were sent. */
+  remove(batch: OwnBatch): void {
+    if (batch.state(this.dependencies.peer) !== PEER_STATE.queued) return
+    for (const from of [this.queue, this.heals]) {
+      const index = from.indexOf(batch)
+      if (index !== -1) from.splice(index, 1)
+    }
+    batch.setState(this.dependencies.peer, PEER_STATE.dropped)
+  }
+
   /** Hands over as much as the stream and the window take. */
   pump(): void {
     // `send` may dispatch events that lead back here.

@@ -4,6 +4,7 @@
  * - At boot, those that the primary was not told of: disseminated, certified and reported, as fast as their reports have
  *   room: sealing pauses without it, and so does this.
  * - Those that another authority lacks, one at a time (Healer).
+ * - Those whose ACKs have become too old before the primary was told, one at a time (Renewer).
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { copyBytes } from '../../../shared/memory/copy-bytes.js'
@@ -29,7 +30,10 @@ export interface ResenderDependencies {
 
 export interface Wanted {
   readonly digest: Uint8Array
+  /** Tell the primary when it is certified. */
   readonly report: boolean
+  /** It was certified, counted and shown before. */
+  readonly again: boolean
 }
 
 export interface RecoveryHandlers {
@@ -44,7 +48,8 @@ export class Resender {
   /** Resolves once all that an earlier run left is on its way. */
   readonly recovered: Promise<void>
   private settleRecovered!: () => void
-  private slotFree: (() => void) | undefined
+  /** Who waits for a slot, in order: recovery, the Healer and the Renewer, one each. */
+  private readonly waiting: (() => void)[] = []
   private closed = false
 
   constructor(dependencies: ResenderDependencies) {
@@ -66,7 +71,7 @@ export class Resender {
       for (const { digest, sequence } of found) {
         handlers.onRecovering(sequence)
         while (!mayReport() && !this.closed) await sleep(REPORT_ROOM_POLL_MS)
-        const bytes = await this.resend({ digest, report: true })
+        const bytes = await this.resend({ digest, report: true, again: false })
         if (this.closed) return count
         if (bytes === 0) handlers.onLost(sequence)
         else count += 1
@@ -81,21 +86,19 @@ export class Resender {
 
   onSlotFree(slot: number): void {
     this.dependencies.slots.give(slot)
-    const { slotFree } = this
-    this.slotFree = undefined
-    slotFree?.()
+    this.waiting.shift()?.()
   }
 
   close(): void {
     this.closed = true
-    this.slotFree?.()
+    for (const resolve of this.waiting.splice(0)) resolve()
   }
 
   /**
    * Sends a stored batch of ours to all peers once more. Returns its bytes: 0 if it is not stored, or none of ours; 'held'
    * if it is on its way already.
    */
-  async resend({ digest, report }: Wanted): Promise<number | 'held'> {
+  async resend({ digest, report, again }: Wanted): Promise<number | 'held'> {
     const { arena, dissemination, ownKey, processor, slots, workerId } = this.dependencies
     const stored = await processor.ask({ type: 'get', digest })
     if (stored === undefined || Buffer.compare(stored.author, ownKey) !== 0) return 0
@@ -106,7 +109,7 @@ export class Resender {
     let slot = slots.take()
     while (slot === undefined) {
       await new Promise<void>((resolve) => {
-        this.slotFree = resolve
+        this.waiting.push(resolve)
       })
       if (this.closed) return 0
       slot = slots.take()
@@ -124,6 +127,7 @@ export class Resender {
       transactionBytes: check.transactionBytes,
       digest,
       report,
+      again,
     })
     return stored.bytes.length
   }

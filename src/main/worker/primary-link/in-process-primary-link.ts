@@ -6,8 +6,8 @@
  * ```
  *
  * A report is delivered when the promise of its call resolves; only then may the store forget that the primary has to be
- * told. What was not delivered when the worker closes, or dies, is told again after the next start: at least once. A call
- * that fails ends the worker, since what the primary has missed cannot be known.
+ * told. What was not delivered when the worker closes, or dies, is told again after the next start: at least once. A report
+ * whose certificate has become stale when its turn comes is not handed over (`onStale`). A call that fails ends the worker, since what the primary has missed cannot be known.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Committee } from '../../../shared/config/committee.js'
@@ -45,7 +45,10 @@ export class InProcessPrimaryLink implements PrimaryLink {
 
   constructor(options: InProcessPrimaryOptions) {
     this.options = options
-    this.queue = new ReportQueue(options.queueMax ?? PRIMARY_QUEUE_MAX)
+    this.queue = new ReportQueue(options.queueMax ?? PRIMARY_QUEUE_MAX, {
+      isStale: (since) => this.end?.handlers.isStale(since) ?? false,
+      onStale: (digests) => this.end?.handlers.onStale(digests),
+    })
   }
 
   /** Connects the worker; called as it starts. Errors: `ERR_USAGE` if this serves a worker already. */
@@ -118,6 +121,7 @@ export class InProcessPrimaryLink implements PrimaryLink {
   private pump(): void {
     while (this.end !== undefined && this.calls.size < IN_PROCESS_CALLS_MAX) {
       const [report] = this.queue.take(1)
+      this.sayRoom()
       if (report === undefined) return
       const call = this.deliver(report).finally(() => {
         this.calls.delete(call)
@@ -141,10 +145,13 @@ export class InProcessPrimaryLink implements PrimaryLink {
     // After the end the store is closing: the report is made again after the next start.
     if (end === undefined) return
     if (type === 'OurBatch') end.handlers.onReported([report.digest])
-    if (this.wasFull && !this.queue.isFull) {
-      this.wasFull = false
-      end.handlers.onRoom()
-    }
+    this.sayRoom()
+  }
+
+  private sayRoom(): void {
+    if (!this.wasFull || this.queue.isFull) return
+    this.wasFull = false
+    this.end?.handlers.onRoom()
   }
 
   private fail(report: QueuedReport, cause: unknown): void {

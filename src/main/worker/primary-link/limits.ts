@@ -98,3 +98,7 @@ assert(SOURCES_REMEMBERED_MAX >= 2 * COMMITTEE_SIZE_MAX)
 export const CLEANUP_JUMP_MAX = 10_000
 /** And so many more for each second since the last: faster than any primary. */
 export const CLEANUP_ROUNDS_PER_SECOND = 100
+/** A primary that has sent no Cleanup for so long, in ms, is away, or stands still: its rounds are estimated. */
+export const CLEANUP_SILENCE_MS = 2_000
+/** Of so much time, in ms, the pace of the rounds is measured: a burst of Cleanups says nothing. */
+export const CLEANUP_PACE_MS = 1_000

@@ -14,7 +14,8 @@
  * (reference rule: no Ack on this socket), so the kernel is asked what the primary's side has acknowledged
  * (`unread-bytes.ts`); where it does not say, a report counts as delivered when its connection has stood for a minute
  * more. What is not acknowledged when the connection is lost goes back to the front, with what was acknowledged lately
- * (`sent-reports.ts`): each report arrives at least once, and first arrivals are in order.
+ * (`sent-reports.ts`): each report arrives at least once, and first arrivals are in order. An own report whose certificate
+ * has become stale when its turn comes is not written (`onStale`): it is made again once the batch is certified anew.
  *
  * What the primary sends is read and thrown away. A primary that does not read fills the kernel's buffers, then the
  * queue. A link on which nothing is answered any more is closed and dialled again.
@@ -108,7 +109,7 @@ export class PrimaryConnector implements PrimaryLink {
     this.nowMs = dependencies.nowMs ?? (() => performance.now())
     this.unreadOf = dependencies.unreadOf ?? unreadOf
     this.handlers = handlers
-    this.queue = new ReportQueue(options.queueMax ?? PRIMARY_QUEUE_MAX)
+    this.queue = new ReportQueue(options.queueMax ?? PRIMARY_QUEUE_MAX, handlers)
   }
 
   get isFull(): boolean {
@@ -233,6 +234,8 @@ export class PrimaryConnector implements PrimaryLink {
     if (socket === undefined || !this.connected || this.inFlight.length > 0) return
     const room = this.isAckKnown === false ? PRIMARY_IN_FLIGHT_MAX : PRIMARY_UNREAD_MAX - this.sent.unacknowledgedCount
     const reports = this.queue.take(Math.min(PRIMARY_IN_FLIGHT_MAX, room))
+    // Stale reports have left the queue.
+    this.sayRoom()
     if (reports.length === 0) return
     this.inFlight = reports
     const { workerId } = this.options
@@ -253,10 +256,13 @@ export class PrimaryConnector implements PrimaryLink {
     // Before nothing may be written any more, it looks at once.
     if (this.sent.unacknowledgedCount > PRIMARY_UNREAD_MAX / 2) this.poll()
     else this.schedulePoll()
-    if (this.wasFull && !this.queue.isFull) {
-      this.wasFull = false
-      this.handlers.onRoom()
-    }
+    this.sayRoom()
+  }
+
+  private sayRoom(): void {
+    if (!this.wasFull || this.queue.isFull) return
+    this.wasFull = false
+    this.handlers.onRoom()
   }
 
   /** Looks again after a while, and not before the last look's cost is a small share of the time since then. */

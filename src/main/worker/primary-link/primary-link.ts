@@ -4,6 +4,7 @@
  */
 
 import type { NarvalError } from '../../../shared/errors.js'
+import type { Moment } from '../../../shared/freshness.js'
 
 /** What a worker tells its primary of a batch; the worker's id is the link's own. */
 export interface PrimaryReport {
@@ -11,6 +12,8 @@ export interface PrimaryReport {
   readonly type: 'OurBatch' | 'OthersBatch'
   /** 32 bytes; copied. */
   readonly digest: Uint8Array
+  /** Of an own batch: the moment of the oldest ACK that its certificate counts on. */
+  readonly since?: Moment | undefined
 }
 
 export interface PrimaryLink {
@@ -33,6 +36,10 @@ export interface PrimaryLink {
 }
 
 export interface PrimaryLinkHandlers {
+  /** Whether the primary must not be told any more of what was certified by ACKs of that moment. Does not throw. */
+  isStale(since: Moment): boolean
+  /** These own batches were to be reported now, and are stale: the link has forgotten them. */
+  onStale(digests: Uint8Array[]): void
   /**
    * The primary has these own batches: its kernel acknowledged them, or its callback resolved. Once for each report. Only
    * now may the store forget that it has to be told.

@@ -4,9 +4,12 @@
  * ```
  *  push ─▶ own     ─┐ by number         take              settle
  *  push ─▶ others  ─┴──────────▶ waiting ──▶ in flight ──▶ gone
- *            │                      ▲                       │
- *            ▼ oldest, when full    └─────── restore ───────┘
+ *            │                      ▲  │                    │
+ *            ▼ oldest, when full    │  ▼ stale              │
+ *                                   └─────── restore ───────┘
  * ```
+ *
+ * A report of an own batch that has waited so long that its certificate is stale is not taken: it is handed to `onStale`.
  *
  * Own and others' reports wait in a deque each, so that the oldest report of others is found at once. Each report gets
  * a number at `push`, by which the two are merged. `size` may exceed `max` only by what cannot be refused: own reports,
@@ -17,7 +20,10 @@
  */
 import assert from 'node:assert'
 import { Deque } from '../../lib/deque.js'
-import type { PrimaryReport } from './primary-link.js'
+import type { PrimaryLinkHandlers, PrimaryReport } from './primary-link.js'
+
+/** What becomes of reports that have waited too long; without it none is stale. */
+export type Staleness = Pick<PrimaryLinkHandlers, 'isStale' | 'onStale'>
 
 export interface QueuedReport extends PrimaryReport {
   /** Its place among all reports. */
@@ -26,6 +32,7 @@ export interface QueuedReport extends PrimaryReport {
 
 export class ReportQueue {
   private readonly max: number
+  private readonly staleness: Staleness | undefined
   private readonly own = new Deque<QueuedReport>()
   private readonly others = new Deque<QueuedReport>()
   private nextNumber = 0
@@ -33,8 +40,9 @@ export class ReportQueue {
   private ownInFlight = 0
   private droppedCount = 0
 
-  constructor(max: number) {
+  constructor(max: number, staleness?: Staleness) {
     this.max = max
+    this.staleness = staleness
   }
 
   get waiting(): number {
@@ -55,7 +63,7 @@ export class ReportQueue {
     return this.droppedCount
   }
 
-  push({ type, digest }: PrimaryReport): void {
+  push({ type, digest, since }: PrimaryReport): void {
     if (this.size >= this.max) {
       const oldest = this.others.popFront()
       if (oldest !== undefined) this.droppedCount += 1
@@ -64,18 +72,21 @@ export class ReportQueue {
         return
       }
     }
-    this.dequeOf(type).pushBack({ type, digest: new Uint8Array(digest), number: this.nextNumber })
+    this.dequeOf(type).pushBack({ type, digest: new Uint8Array(digest), since, number: this.nextNumber })
     this.nextNumber += 1
   }
 
-  /** The oldest `count` reports, or all; they are in flight until settled. */
+  /** The oldest `count` reports that are not stale, or all; they are in flight until settled. */
   take(count: number): QueuedReport[] {
     const taken: QueuedReport[] = []
+    const stale: Uint8Array[] = []
     while (taken.length < count) {
       const report = this.oldest()?.popFront()
       if (report === undefined) break
-      taken.push(report)
+      if (report.since !== undefined && this.staleness?.isStale(report.since)) stale.push(report.digest)
+      else taken.push(report)
     }
+    if (stale.length > 0) this.staleness?.onStale(stale)
     this.inFlight += taken.length
     this.ownInFlight += countOwn(taken)
     return taken

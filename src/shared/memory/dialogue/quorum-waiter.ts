@@ -1,10 +1,23 @@
 /**
  * Main and the quorum-waiter: what the thread is started with, and what the two say to each other over their rings.
  */
+import type { Moment } from '../../freshness.js'
 import type { AckLevelCode } from '../../wire/ack.js'
 import type { Layout } from '../layout.js'
 import type { Codec } from '../ring.js'
-import { COUNT, DIGEST, KIND, LEVEL, PEER, readBytes, SEQUENCE, unknownKind, writeBytes } from './descriptor.js'
+import {
+  COUNT,
+  DIGEST,
+  KIND,
+  LENGTH,
+  LEVEL,
+  PAYLOAD,
+  PEER,
+  readBytes,
+  SEQUENCE,
+  unknownKind,
+  writeBytes,
+} from './descriptor.js'
 
 export interface QuorumTallyOptions {
   /** Stake of each authority, by its index in the committee. */
@@ -16,6 +29,8 @@ export interface QuorumTallyOptions {
   readonly entriesMax: number
   /** The least level that counts, for peers and for our own copy. */
   readonly requiredLevel: AckLevelCode
+  /** Cleanup rounds for which an ACK counts: half of the retention. */
+  readonly freshRounds: number
 }
 
 export interface QuorumWaiterTask {
@@ -27,7 +42,7 @@ export interface QuorumWaiterTask {
 export type MainToQuorumWaiter =
   /** A batch of ours is about to be sent to the peers of the mask (one bit per authority index). */
   | { readonly kind: 'tracked'; readonly sequence: bigint; readonly peers: Uint8Array }
-  | { readonly kind: 'own-stored'; readonly sequence: bigint; readonly digest: Uint8Array }
+  | { readonly kind: 'own-stored'; readonly sequence: bigint; readonly digest: Uint8Array; readonly at: Moment }
   | {
       readonly kind: 'ack'
       readonly peer: number
@@ -37,8 +52,9 @@ export type MainToQuorumWaiter =
       readonly level: number
       /** As received: 0 ok, 1 invalid, 2 quota, 3 store full. */
       readonly status: number
+      readonly at: Moment
     }
-  /** A batch that the peer had refused is going to be handed to it again. */
+  /** A batch that the peer had refused, or acknowledged too long ago, is going to be handed to it again. */
   | { readonly kind: 'resent'; readonly peer: number; readonly sequence: bigint }
   /** Nobody needs the batch any more: forget it, and say `released`. */
   | { readonly kind: 'release'; readonly sequence: bigint }
@@ -63,7 +79,13 @@ export type AckVerdict = (typeof ACK_VERDICTS)[number]
 
 /** quorum-waiter → main. One `verdict` for each `ack`, one `released` for each `release`. */
 export type QuorumWaiterToMain =
-  | { readonly kind: 'certified'; readonly sequence: bigint }
+  /** `since` is the moment of the oldest ACK that counts. */
+  | { readonly kind: 'certified'; readonly sequence: bigint; readonly since: Moment }
+  /**
+   * A quorum has acknowledged the batch, but these peers so long ago that they may have deleted their copies: their ACKs
+   * count no more.
+   */
+  | { readonly kind: 'expired'; readonly sequence: bigint; readonly peers: Uint8Array }
   | { readonly kind: 'verdict'; readonly peer: number; readonly sequence: bigint; readonly verdict: AckVerdict }
   /** An ACK that was held turned out to name another digest than ours. */
   | { readonly kind: 'held-wrong'; readonly peer: number; readonly sequence: bigint }
@@ -84,9 +106,11 @@ export const mainToQuorumWaiter: Codec<MainToQuorumWaiter> = {
       case 'own-stored':
         view.setUint8(at + KIND, 2)
         writeBytes(view, at + DIGEST, message.digest)
+        writeMoment(view, at, message.at)
         return
       case 'ack':
         view.setUint8(at + KIND, 3)
+        writeMoment(view, at, message.at)
         view.setUint8(at + LEVEL, message.level)
         view.setUint16(at + PEER, message.peer, true)
         view.setUint32(at + COUNT, message.status, true)
@@ -107,7 +131,7 @@ export const mainToQuorumWaiter: Codec<MainToQuorumWaiter> = {
       case 1:
         return { kind: 'tracked', sequence, peers: readBytes(view, at + DIGEST) }
       case 2:
-        return { kind: 'own-stored', sequence, digest: readBytes(view, at + DIGEST) }
+        return { kind: 'own-stored', sequence, digest: readBytes(view, at + DIGEST), at: readMoment(view, at) }
       case 3:
         return {
           kind: 'ack',
@@ -116,6 +140,7 @@ export const mainToQuorumWaiter: Codec<MainToQuorumWaiter> = {
           level: view.getUint8(at + LEVEL),
           status: view.getUint32(at + COUNT, true),
           digest: readBytes(view, at + DIGEST),
+          at: readMoment(view, at),
         }
       case 4:
         return { kind: 'release', sequence }
@@ -135,6 +160,11 @@ export const quorumWaiterToMain: Codec<QuorumWaiterToMain> = {
     switch (message.kind) {
       case 'certified':
         view.setUint8(at + KIND, 1)
+        writeMoment(view, at, message.since)
+        return
+      case 'expired':
+        view.setUint8(at + KIND, 5)
+        writeBytes(view, at + DIGEST, message.peers)
         return
       case 'verdict':
         view.setUint8(at + KIND, 2)
@@ -154,7 +184,7 @@ export const quorumWaiterToMain: Codec<QuorumWaiterToMain> = {
     const sequence = view.getBigUint64(at + SEQUENCE, true)
     switch (kind) {
       case 1:
-        return { kind: 'certified', sequence }
+        return { kind: 'certified', sequence, since: readMoment(view, at) }
       case 2: {
         const level = view.getUint8(at + LEVEL)
         return {
@@ -168,8 +198,20 @@ export const quorumWaiterToMain: Codec<QuorumWaiterToMain> = {
         return { kind: 'released', sequence }
       case 4:
         return { kind: 'held-wrong', sequence, peer: view.getUint16(at + PEER, true) }
+      case 5:
+        return { kind: 'expired', sequence, peers: readBytes(view, at + DIGEST) }
       default:
         return unknownKind(kind)
     }
   },
+}
+
+/** A moment is an f64 where payload and author stand, and a u32 where the length does. */
+function writeMoment(view: DataView, at: number, { rounds, awayMs }: Moment): void {
+  view.setFloat64(at + PAYLOAD, rounds, true)
+  view.setUint32(at + LENGTH, awayMs, true)
+}
+
+function readMoment(view: DataView, at: number): Moment {
+  return { rounds: view.getFloat64(at + PAYLOAD, true), awayMs: view.getUint32(at + LENGTH, true) }
 }

@@ -10,6 +10,7 @@ import {
   REFUSAL_BACKOFF_MIN_MS,
   SLOTS_STARVED_MS,
 } from '../../../../src/main/worker/dissemination/limits.js'
+import type { Moment } from '../../../../src/shared/freshness.js'
 import type { AckVerdict, MainToQuorumWaiter } from '../../../../src/shared/memory/dialogue/quorum-waiter.js'
 import { Arena, slotStride } from '../../../../src/shared/memory/slots.js'
 import { FRAME_TYPES } from '../../../../src/shared/wire/frames.js'
@@ -32,6 +33,7 @@ beforeAll(async () => {
 afterAll(() => pairs.stop())
 
 let nowMs: number
+let moment: Moment
 let arena: Arena
 let dissemination: Dissemination
 let log: string[]
@@ -42,6 +44,7 @@ let dropped: string[]
 
 function make(): void {
   nowMs = 1_000
+  moment = { rounds: 5, awayMs: 0 }
   log = []
   toQuorumWaiter = []
   freed = []
@@ -55,6 +58,7 @@ function make(): void {
     {
       arena,
       nowMs: () => nowMs,
+      moment: () => moment,
       toProcessor: ({ sequence }) => log.push(`processor ${sequence}`),
       toQuorumWaiter: (message) => {
         toQuorumWaiter.push(message)
@@ -67,6 +71,7 @@ function make(): void {
       onAckLatency() {},
       onSent: (peer, bytes) => log.push(`sent ${bytes} to ${peer}`),
       onAckRefused: (peer, verdict) => log.push(`ack of ${peer} refused: ${verdict}`),
+      onAckExpired: (peer) => log.push(`ack of ${peer} expired`),
       onDropped: (peer, { sequence }) => dropped.push(`${sequence} for ${peer}`),
       onStuck: (peer) => stuck.push(peer),
     },
@@ -91,7 +96,8 @@ function seal(sequence: number): void {
 }
 
 const stored = (sequence: number): void => dissemination.onOwnStored(BigInt(sequence), DIGEST)
-const certified = (sequence: number): void => dissemination.onVerdict({ kind: 'certified', sequence: BigInt(sequence) })
+const certified = (sequence: number): void =>
+  dissemination.onVerdict({ kind: 'certified', sequence: BigInt(sequence), since: moment })
 const ack = (peer: number, sequence: number, status: 0 | 1 | 2 | 3 = 0) =>
   dissemination.onAck(peer, { sequence: BigInt(sequence), digest: DIGEST, level: 1, status })
 const verdict = (peer: number, sequence: number, is: AckVerdict): void =>
@@ -136,6 +142,7 @@ describe('the order of things', () => {
       transactionBytes: 400,
       digest: DIGEST,
       report: false,
+      again: true,
     })
     expect(log.slice(0, 2)).toEqual(['tracked 9', 'own-stored 9'])
     expect(log[2]).toBe('sent 508 to 2')
@@ -294,6 +301,7 @@ describe('when slots run short', () => {
         transactionBytes: 400,
         digest: DIGEST,
         report: true,
+        again: false,
       })
     for (let slot = OWN_SLOTS; slot < OWN_SLOTS + RESEND_SLOTS; slot += 1) {
       again(slot)
@@ -382,6 +390,7 @@ describe('a batch that somebody lacks', () => {
         transactionBytes: 400,
         digest: DIGEST,
         report: false,
+        again: true,
       })
     // Fresh batches fill the window, and more of them wait.
     for (let sequence = 100; sequence < 100 + OWN_SLOTS; sequence += 1) seal(sequence)

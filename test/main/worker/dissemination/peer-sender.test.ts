@@ -1,10 +1,12 @@
 /** PeerSender: its queue without a stream, and its sending over real libp2p streams. */
+
 import { randomBytes } from 'node:crypto'
 import type { Stream } from '@libp2p/interface'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { IN_FLIGHT_MIN } from '../../../../src/main/worker/dissemination/limits.js'
 import { OwnBatch, PEER_STATE } from '../../../../src/main/worker/dissemination/own-batch.js'
 import { PeerSender } from '../../../../src/main/worker/dissemination/peer-sender.js'
+import { START } from '../../../../src/shared/freshness.js'
 import { Arena, slotStride } from '../../../../src/shared/memory/slots.js'
 import { FRAME_TYPES, writeFrameHeader } from '../../../../src/shared/wire/frames.js'
 import { RawStream } from '../../../support/raw-stream.js'
@@ -46,6 +48,7 @@ function enqueue(sequence: number, byteLength = 1_000): OwnBatch {
     transactionBytes: 1,
     takenMs: nowMs,
     report: true,
+    again: false,
     authorities: 4,
   })
   sender.enqueue(batch)
@@ -65,7 +68,7 @@ describe('without a stream', () => {
 
   test('the queue is in the order of the sequences, whatever order they come in', () => {
     const batches = [5, 1, 9, 3].map((sequence) => enqueue(sequence))
-    for (const batch of batches) batch.certified = true
+    for (const batch of batches) batch.certifiedSince = START
     const order = batches.map(() => sender.dropOldestCertified(all)!.sequence)
     expect(order).toEqual([1n, 3n, 5n, 9n])
     expect(sender.dropOldestCertified(all)).toBeUndefined()
@@ -73,8 +76,8 @@ describe('without a stream', () => {
 
   test('only what is certified, and may be, is dropped, and it holds its slot no more', () => {
     const [first, second, third] = [enqueue(1), enqueue(2), enqueue(3)]
-    second.certified = true
-    third.certified = true
+    second.certifiedSince = START
+    third.certifiedSince = START
     expect(sender.certifiedQueued(all)).toBe(2)
     expect(sender.certifiedQueued((batch) => batch !== second)).toBe(1)
     expect(sender.dropOldestCertified((batch) => batch !== second)).toBe(third)
@@ -149,8 +152,8 @@ describe('over a stream', () => {
     expect(big.holders).toBe(1)
     expect(sentBytes).toBeLessThan(BATCH_BYTES_MAX)
     // Started batches are finished, certified or not.
-    big.certified = true
-    small.certified = true
+    big.certifiedSince = START
+    small.certifiedSince = START
     expect(sender.dropOldestCertified(all)).toBe(small)
     expect(sender.dropOldestCertified(all)).toBeUndefined()
 

@@ -39,6 +39,8 @@ async function linkTo(onMessage: (message: WorkerPrimaryMessage) => void | Promi
   const events: unknown[] = []
   const primary = new InProcessPrimaryLink({ onMessage, ...(queueMax !== undefined && { queueMax }) })
   const handlers = {
+    isStale: () => false,
+    onStale: () => {},
     onReported: (digests: readonly Uint8Array[]) => void reported.push(...digests.map(numberOf)),
     onRoom: () => void events.push('room'),
     onFailed: (error: NarvalError) => void failures.push(error),

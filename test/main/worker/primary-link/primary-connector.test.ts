@@ -115,6 +115,8 @@ function connectorTo(
       onFailed: (error) => {
         throw error
       },
+      isStale: () => false,
+      onStale: () => {},
       onReported: (digests) => reported.push(...digests.map(numberOf)),
       onRoom: () => {
         rooms += 1
