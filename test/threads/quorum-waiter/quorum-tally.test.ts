@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ACK_VERDICTS, type QuorumTallyOptions } from '../../../src/shared/memory/dialogue/quorum-waiter.js'
-import { ACK_LEVELS, ACK_STATUSES, peerMask } from '../../../src/shared/wire/ack.js'
+import { ACK_LEVELS, ACK_STATUSES, isInMask, peerMask } from '../../../src/shared/wire/ack.js'
 import { QuorumTally, type TallyVerdict } from '../../../src/threads/quorum-waiter/quorum-tally.js'
 
 const { stored, durable } = ACK_LEVELS
@@ -117,6 +117,129 @@ describe('certifying', () => {
     buffer.fill(0)
     expect(tally.counts.counted).toBe(1)
     expect(tally.ack(2, 7n, digest, durable, ok)).toBe('certified')
+  })
+})
+
+describe('ACKs that are too old', () => {
+  const at = (rounds: number, awayMs = 0) => ({ rounds, awayMs })
+  /** The peers whose ACKs the last call took back. */
+  const expired = (tally: QuorumTally): number[] | undefined => {
+    const taken = tally.takeExpired()
+    return taken && [1, 2, 3].filter((peer) => isInMask(taken.peers, peer))
+  }
+
+  it('do not count when a quorum is reached, and do when they come again', () => {
+    const tally = sent({ freshRounds: 50 })
+    tally.ownStored(7n, digest, durable)
+    expect(tally.ack(1, 7n, digest, durable, ok)).toBe('counted')
+    tally.advance(at(51))
+    expect(tally.ack(2, 7n, digest, durable, ok)).toBe('counted')
+    expect(expired(tally)).toEqual([1])
+    // Said once. A word that was not asked for does not count.
+    expect(expired(tally)).toBeUndefined()
+    expect(tally.ack(1, 7n, digest, durable, ok)).toBe('not-sent')
+    tally.addPeer(7n, 1)
+    tally.advance(at(60))
+    expect(tally.ack(1, 7n, digest, durable, ok)).toBe('certified')
+    expect(tally.certifiedSince(7n)).toEqual(at(51))
+    expect(countsOf(tally)).toEqual({ counted: 3, certified: 1, 'not-sent': 1 })
+  })
+
+  it('count at half of the retention, and not a round later', () => {
+    for (const [rounds, verdict] of [
+      [50, 'certified'],
+      [50.5, 'counted'],
+    ] as const) {
+      const tally = sent({ freshRounds: 50 })
+      tally.ownStored(7n, digest, durable)
+      tally.ack(1, 7n, digest, durable, ok)
+      tally.advance(at(rounds))
+      expect(tally.ack(2, 7n, digest, durable, ok)).toBe(verdict)
+    }
+  })
+
+  it('are as old as they came, although they were held until our own copy was stored', () => {
+    const tally = sent({ freshRounds: 50 })
+    tally.ack(1, 7n, digest, durable, ok)
+    tally.advance(at(30))
+    tally.ack(2, 7n, digest, durable, ok)
+    tally.advance(at(60))
+    expect(tally.ownStored(7n, digest, durable)).toBe(false)
+    expect(expired(tally)).toEqual([1])
+    tally.addPeer(7n, 1)
+    expect(tally.ack(1, 7n, digest, durable, ok)).toBe('certified')
+    expect(tally.certifiedSince(7n)).toEqual(at(30))
+  })
+
+  it('are not missed where the others are a quorum, and say nothing of the age of the certificate', () => {
+    const tally = sent({ stakes: [1, 1, 3, 2], quorumThreshold: 5, freshRounds: 50 })
+    tally.ownStored(7n, digest, durable)
+    tally.ack(1, 7n, digest, durable, ok)
+    tally.advance(at(40, 7))
+    tally.ack(3, 7n, digest, durable, ok)
+    tally.advance(at(80, 9))
+    expect(tally.ack(2, 7n, digest, durable, ok)).toBe('certified')
+    expect(expired(tally)).toBeUndefined()
+    expect(tally.certifiedSince(7n)).toEqual(at(40, 7))
+  })
+
+  it('change nothing once a batch is certified', () => {
+    const tally = sent({ freshRounds: 50 })
+    tally.ownStored(7n, digest, durable)
+    tally.ack(1, 7n, digest, durable, ok)
+    tally.ack(2, 7n, digest, durable, ok)
+    tally.advance(at(1_000))
+    expect(tally.ack(3, 7n, digest, durable, ok)).toBe('late')
+    expect(expired(tally)).toBeUndefined()
+    expect(tally.certifiedSince(7n)).toEqual(at(0))
+  })
+
+  it('of the entry before are not those of the next one in its place', () => {
+    const tally = sent({ entriesMax: 1, freshRounds: 50 })
+    tally.ack(1, 7n, digest, durable, ok)
+    tally.release(7n)
+    tally.advance(at(60))
+    tally.track(8n, peerMask([1, 2, 3]))
+    tally.ownStored(8n, digest, durable)
+    tally.ack(1, 8n, digest, durable, ok)
+    expect(tally.ack(2, 8n, digest, durable, ok)).toBe('certified')
+  })
+
+  it('are none without retention: nothing is ever deleted', () => {
+    const tally = sent({ freshRounds: Number.POSITIVE_INFINITY })
+    tally.ownStored(7n, digest, durable)
+    tally.ack(1, 7n, digest, durable, ok)
+    tally.advance(at(1e15, 1e9))
+    expect(tally.ack(2, 7n, digest, durable, ok)).toBe('certified')
+  })
+
+  it('never make a certificate, in whatever order peers answer and rounds pass', () => {
+    const step = fc.record({ peer: fc.integer({ min: 1, max: 6 }), rounds: fc.integer({ min: 0, max: 40 }) })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const tally = tallyOf({ stakes: [1, 1, 1, 1, 1, 1, 1], quorumThreshold: 5, freshRounds: 50 })
+        tally.track(7n, peerMask([1, 2, 3, 4, 5, 6]))
+        tally.ownStored(7n, digest, durable)
+        const ackedAt = new Map<number, number>()
+        let now = 0
+        for (const { peer, rounds } of steps) {
+          now += rounds
+          tally.advance(at(now))
+          const verdict = tally.ack(peer, 7n, digest, durable, ok)
+          if (verdict === 'counted' || verdict === 'certified') ackedAt.set(peer, now)
+          const holders = [...ackedAt.values()].filter((acked) => now - acked <= 50).length
+          if (verdict === 'certified') return holders >= 4
+          if (verdict === 'counted' && holders >= 4) return false
+          const taken = tally.takeExpired()
+          for (let again = 1; taken !== undefined && again <= 6; again += 1) {
+            if (!isInMask(taken.peers, again)) continue
+            ackedAt.delete(again)
+            tally.addPeer(7n, again)
+          }
+        }
+        return true
+      }),
+    )
   })
 })
 

@@ -142,6 +142,25 @@ describe('the quorum-waiter thread', () => {
     ])
   })
 
+  it('says which ACKs are too old to count, and since when those count that certify', async () => {
+    const waiter = await startQuorumWaiter()
+    const later = { rounds: 60.5, awayMs: 7 }
+    waiter.tell({ kind: 'tracked', sequence: 1n, peers })
+    waiter.tell({ kind: 'own-stored', sequence: 1n, digest: digestOf(1n), at: START })
+    waiter.tell(ackOf(1, 1n))
+    waiter.tell(ackOf(2, 1n, { at: later }))
+    waiter.tell({ kind: 'resent', peer: 1, sequence: 1n })
+    waiter.tell(ackOf(1, 1n, { at: { rounds: 70, awayMs: 8 } }))
+    await until('the certificate', () => waiter.said.length === 5)
+    expect(waiter.said).toEqual([
+      { kind: 'verdict', peer: 1, sequence: 1n, verdict: 'counted' },
+      { kind: 'verdict', peer: 2, sequence: 1n, verdict: 'counted' },
+      { kind: 'expired', sequence: 1n, peers: peerMask([1]) },
+      { kind: 'verdict', peer: 1, sequence: 1n, verdict: 'counted' },
+      { kind: 'certified', sequence: 1n, since: later },
+    ])
+  })
+
   it('close ends it, and nobody calls that a death', async () => {
     const waiter = await startQuorumWaiter()
     await waiter.close()

@@ -13,6 +13,7 @@ import {
 import type { Moment } from '../../../../src/shared/freshness.js'
 import type { AckVerdict, MainToQuorumWaiter } from '../../../../src/shared/memory/dialogue/quorum-waiter.js'
 import { Arena, slotStride } from '../../../../src/shared/memory/slots.js'
+import { peerMask } from '../../../../src/shared/wire/ack.js'
 import { FRAME_TYPES } from '../../../../src/shared/wire/frames.js'
 import { RawStream } from '../../../support/raw-stream.js'
 import { StreamPairs } from '../../../support/stream-pair.js'
@@ -41,6 +42,8 @@ let toQuorumWaiter: MainToQuorumWaiter[]
 let freed: number[]
 let stuck: number[]
 let dropped: string[]
+/** Batches that are to be reported, and since when they are certified. */
+let reported: [bigint, Moment | undefined][]
 
 function make(): void {
   nowMs = 1_000
@@ -50,6 +53,7 @@ function make(): void {
   freed = []
   stuck = []
   dropped = []
+  reported = []
   const slots = OWN_SLOTS + RESEND_SLOTS
   const buffer = new SharedArrayBuffer(slots * slotStride(BATCH_BYTES_MAX))
   arena = new Arena({ buffer, slots, batchBytesMax: BATCH_BYTES_MAX })
@@ -66,7 +70,10 @@ function make(): void {
       },
     },
     {
-      onCertified: ({ sequence }) => log.push(`on certified ${sequence}`),
+      onCertified: ({ certifiedSince, report, sequence }) => {
+        log.push(`on certified ${sequence}`)
+        if (report) reported.push([sequence, certifiedSince])
+      },
       onSlotFree: (slot) => freed.push(slot),
       onAckLatency() {},
       onSent: (peer, bytes) => log.push(`sent ${bytes} to ${peer}`),
@@ -554,5 +561,85 @@ describe('ACKs', () => {
     dissemination.tick()
     expect(stuck).toEqual([])
     quick.near.abort(new Error('done'))
+  })
+})
+
+describe('ACKs that have become too old', () => {
+  const expired = (sequence: number, ...peers: number[]): void =>
+    dissemination.onVerdict({ kind: 'expired', sequence: BigInt(sequence), peers: peerMask(peers) })
+
+  test('the peers that gave them get the batch again, and their next answer is judged', async () => {
+    const opened = await Promise.all(PEERS.map((peer) => connect(peer)))
+    seal(1)
+    stored(1)
+    ack(0, 1)
+    ack(2, 1)
+    const before = said('ack').length
+    moment = { rounds: 60, awayMs: 3 }
+    expired(1, 0)
+    expect(said('resent')).toEqual([{ kind: 'resent', peer: 0, sequence: 1n }])
+    expect(log).toContain('ack of 0 expired')
+    await opened[0]!.far.framesCame(2)
+    expect(ack(0, 1)).toBeUndefined()
+    expect(said('ack').slice(before)).toEqual([
+      { kind: 'ack', peer: 0, sequence: 1n, digest: DIGEST, level: 1, status: 0, at: moment },
+    ])
+    // The slot is held until it is certified, and free once all have answered.
+    ack(3, 1)
+    expect(said('release')).toHaveLength(0)
+    certified(1)
+    expect(said('release')).toHaveLength(1)
+    for (const { near } of opened) near.abort(new Error('done'))
+  })
+
+  test('one that is not connected gets it when it is back', async () => {
+    const first = await connect(2)
+    seal(1)
+    stored(1)
+    ack(2, 1)
+    first.near.abort(new Error('gone'))
+    await until('the stream is gone', () => !dissemination.senders.get(2)!.isOpen)
+    expired(1, 2)
+    const { near, far } = await connect(2)
+    await far.framesCame(1)
+    expect(ack(2, 1)).toBeUndefined()
+    expect(said('ack')).toHaveLength(2)
+    near.abort(new Error('done'))
+  })
+
+  test('a certified batch is let go of: its slot is free as soon as no peer is being sent it', async () => {
+    const opened = await Promise.all([0, 2].map((peer) => connect(peer)))
+    seal(1)
+    expect(dissemination.letGo(new Uint8Array(32).fill(9))).toBe('not-held')
+    stored(1)
+    ack(0, 1)
+    certified(1)
+    // Peer 2 has not answered, and peer 3 is away.
+    expect(dissemination.letGo(DIGEST)).toBe('leaving')
+    expect(said('release')).toHaveLength(0)
+    expect(dissemination.senders.get(3)!.queued).toBe(0)
+    ack(2, 1)
+    expect(said('release')).toHaveLength(1)
+    expect(dissemination.letGo(DIGEST)).toBe('leaving')
+    released(1)
+    expect(dissemination.letGo(DIGEST)).toBe('not-held')
+    expect(dropped).toEqual([])
+    for (const { near } of opened) near.abort(new Error('done'))
+  })
+
+  test('one that is being certified anew for another reason is going to be reported', () => {
+    dissemination.resend({
+      slot: OWN_SLOTS,
+      sequence: 9n,
+      byteLength: 500,
+      transactions: 1,
+      transactionBytes: 400,
+      digest: DIGEST,
+      report: false,
+      again: true,
+    })
+    expect(dissemination.letGo(DIGEST)).toBe('certifies')
+    certified(9)
+    expect(reported).toEqual([[9n, moment]])
   })
 })

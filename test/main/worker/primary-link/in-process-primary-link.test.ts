@@ -6,6 +6,7 @@ import type { PrimaryReport } from '../../../../src/main/worker/primary-link/pri
 import { parseCommittee } from '../../../../src/shared/config/committee.js'
 import { localCommittee } from '../../../../src/shared/config/committee-file.js'
 import type { NarvalError } from '../../../../src/shared/errors.js'
+import type { Moment } from '../../../../src/shared/freshness.js'
 import type { PrimaryRefusal } from '../../../../src/shared/refusals.js'
 import type { WorkerPrimaryMessage } from '../../../../src/shared/wire/primary-messages.js'
 import { vectors } from '../../../support/reference-vectors.js'
@@ -37,10 +38,13 @@ async function linkTo(onMessage: (message: WorkerPrimaryMessage) => void | Promi
   const reported: number[] = []
   const failures: NarvalError[] = []
   const events: unknown[] = []
+  const stale: number[] = []
+  /** What was acknowledged in an earlier round than this must not be told. */
+  const fresh = { fromRound: 0 }
   const primary = new InProcessPrimaryLink({ onMessage, ...(queueMax !== undefined && { queueMax }) })
   const handlers = {
-    isStale: () => false,
-    onStale: () => {},
+    isStale: ({ rounds }: Moment) => rounds < fresh.fromRound,
+    onStale: (digests: readonly Uint8Array[]) => void stale.push(...digests.map(numberOf)),
     onReported: (digests: readonly Uint8Array[]) => void reported.push(...digests.map(numberOf)),
     onRoom: () => void events.push('room'),
     onFailed: (error: NarvalError) => void failures.push(error),
@@ -50,7 +54,7 @@ async function linkTo(onMessage: (message: WorkerPrimaryMessage) => void | Promi
     onRefused: (reason: PrimaryRefusal, from: string) => void events.push([reason, from]),
   }
   const link = await primary.open(WORKER, handlers)
-  return { primary, link, handlers, reported, failures, events }
+  return { primary, link, handlers, reported, failures, events, stale, fresh }
 }
 
 test('a primary in the process gets the same messages and sends through the same checks', async () => {
@@ -184,4 +188,22 @@ test('a primary that does not keep up makes the link full of own reports, never 
   await until(() => link.queued === 0)
   expect(events).toContain('room')
   expect(link.isFull).toBe(false)
+})
+
+test('reports that became stale behind a primary that did not keep up are not handed over', async () => {
+  let release: () => void = () => {}
+  const gate = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const { link, reported, stale, fresh } = await linkTo(() => gate)
+  const total = 2 * IN_PROCESS_CALLS_MAX
+  for (const number of range(total)) link.report({ ...our(number), since: { rounds: number, awayMs: 0 } })
+  await sleep(10)
+  fresh.fromRound = total - 4
+  release()
+  await until(() => link.queued === 0)
+  // Those whose calls had begun cannot be called back.
+  const begun = range(IN_PROCESS_CALLS_MAX)
+  expect([...reported].sort((a, b) => a - b)).toEqual([...begun, ...range(total).slice(-4)])
+  expect(stale).toEqual(range(total).slice(IN_PROCESS_CALLS_MAX, -4))
 })

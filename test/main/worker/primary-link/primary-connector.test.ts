@@ -105,6 +105,9 @@ function connectorTo(
 ) {
   const reported: number[] = []
   const log: string[] = []
+  const stale: number[] = []
+  /** What was acknowledged in an earlier round than this must not be told. */
+  const fresh = { fromRound: 0 }
   let rooms = 0
   const line = (text: string): void => void log.push(text)
   const logger: Logger = { error: line, warn: line, info: line, debug: line, trace: line }
@@ -115,8 +118,8 @@ function connectorTo(
       onFailed: (error) => {
         throw error
       },
-      isStale: () => false,
-      onStale: () => {},
+      isStale: ({ rounds }) => rounds < fresh.fromRound,
+      onStale: (digests) => stale.push(...digests.map(numberOf)),
       onReported: (digests) => reported.push(...digests.map(numberOf)),
       onRoom: () => {
         rooms += 1
@@ -124,7 +127,7 @@ function connectorTo(
     },
   )
   onTestFinished(() => connector.close())
-  return { connector, reported, log, rooms: () => rooms }
+  return { connector, reported, log, stale, fresh, rooms: () => rooms }
 }
 
 test.each([
@@ -505,4 +508,38 @@ test('deque: both ends agree with an array through growth and wrapping', () => {
   expect(model.length).toBeGreaterThan(500)
   while (model.length > 0) expect(deque.popFront()).toBe(model.shift())
   expect(deque.popFront()).toBeUndefined()
+})
+
+test('a report that became stale while the primary was away is not written, and makes room', async () => {
+  const primary = new FakePrimary()
+  await primary.start()
+  const { port } = primary
+  await primary.stop()
+  const { connector, stale, fresh, reported, rooms } = connectorTo(port, { queueMax: 10 })
+  connector.start()
+  const ours = (number: number, rounds: number): PrimaryReport => ({ ...our(number), since: { rounds, awayMs: 0 } })
+  for (const number of range(0, 10)) connector.report(ours(number, number))
+  connector.report(others(10))
+  expect(connector.isFull).toBe(true)
+  fresh.fromRound = 7
+  await primary.start()
+  await until(() => reported.length === 3)
+  expect(primary.numbers).toEqual([7, 8, 9])
+  expect(stale).toEqual(range(0, 7))
+  expect(reported).toEqual([7, 8, 9])
+  expect([connector.isFull, connector.queued, rooms()]).toEqual([false, 0, 1])
+})
+
+test('what is sent again after a lost connection is told only if it is fresh still', async () => {
+  const primary = new FakePrimary()
+  await primary.start()
+  const { connector, stale, fresh, reported } = connectorTo(primary.port)
+  connector.start()
+  for (const number of range(0, 4)) connector.report({ ...our(number), since: { rounds: number, awayMs: 0 } })
+  await until(() => reported.length === 4)
+  fresh.fromRound = 2
+  primary.kill()
+  await until(() => primary.received.length === 6)
+  expect(primary.numbers).toEqual([0, 1, 2, 3, 2, 3])
+  expect(stale).toEqual([0, 1])
 })
