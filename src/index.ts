@@ -20,6 +20,7 @@
  *
  * @packageDocumentation
  */
+import './shared/runtime/refuse-platform.js'
 
 export { createLogger, type Logger, type LogLevel } from './main/lib/log.js'
 export type { Health } from './main/metrics/health.js'

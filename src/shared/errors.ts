@@ -7,6 +7,8 @@
  */
 
 export type ErrorCode =
+  // what this machine or its Node lacks
+  | 'ERR_PLATFORM'
   // files and command line
   | 'ERR_USAGE'
   | 'ERR_FILE_MISSING'

@@ -75,6 +75,10 @@ export class TestNode {
   readonly metricsPort: number
   private readonly args: readonly string[]
   private readonly logFile: string
+  /** For the environment of its next start. */
+  environment: Readonly<Record<string, string>> = {}
+  /** Where its next start listens. */
+  bind = '127.0.0.1'
   private child: ChildProcess | undefined
   private exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }> | undefined
 
@@ -103,8 +107,7 @@ export class TestNode {
       options.verbosity,
       ...['run', '--keys', join(directory, `.node-${index}.json`)],
       ...['--committee', join(directory, '.committee.json'), '--parameters', join(directory, '.parameters.json')],
-      ...['--store', this.store, '--metrics', `127.0.0.1:${options.metricsPort}`, '--bind', '127.0.0.1'],
-      ...['worker', '--id', '0'],
+      ...['--store', this.store, '--metrics', `127.0.0.1:${options.metricsPort}`],
     ]
   }
 
@@ -131,9 +134,9 @@ export class TestNode {
     const bootsBefore = this.boots
     const log = openSync(this.logFile, 'a')
     // The channel tells it when this process is gone, however that ends.
-    const child = spawn(process.execPath, this.args, {
+    const child = spawn(process.execPath, [...this.args, '--bind', this.bind, 'worker', '--id', '0'], {
       stdio: ['ignore', log, log, 'ipc'],
-      env: { ...process.env, NARVAL_CHILD: '1' },
+      env: { ...process.env, NARVAL_CHILD: '1', ...this.environment },
     })
     closeSync(log)
     this.child = child
@@ -145,6 +148,11 @@ export class TestNode {
       if (!this.isRunning) throw new Error(`node ${this.index} ended while it booted: ${this.log}`)
       return this.boots > bootsBefore
     })
+  }
+
+  /** Waits until it has ended by itself; says how. */
+  async ended(): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
+    return (await this.exited) ?? { code: null, signal: null }
   }
 
   /** Asks it to stop, and waits until it has; says how it ended. */

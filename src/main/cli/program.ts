@@ -10,6 +10,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { WORKERS_PER_AUTHORITY_MAX } from '../../shared/config/limits.js'
 import { BATCH_SIZE_MAX, COMMITTEE_SIZE_MAX, WORKER_ID_MAX } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
+import { platformProblem } from '../../shared/runtime/platform.js'
 import { CLIENT_TRANSACTION_BYTES_MIN } from '../../shared/wire/client-transaction.js'
 import { levelOfVerbosity } from '../lib/log.js'
 import { VERSION } from '../lib/version.js'
@@ -51,7 +52,8 @@ async function execute(args: readonly string[]): Promise<number> {
 }
 
 /** One line for what comes from outside; a bug of ours shows where it is. */
-function describe(error: unknown): string {
+function describe(thrown: unknown): string {
+  const error = platformProblem(thrown) ?? thrown
   if (error instanceof NarvalError) return oneLine(error.toString())
   if (error instanceof Error && 'syscall' in error) return oneLine(error.message)
   return `internal error, please report it: ${error instanceof Error ? error.stack : String(error)}`

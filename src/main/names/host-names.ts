@@ -47,6 +47,8 @@ interface Entry {
   readonly name: string
   /** Of the last good answer. */
   addresses: readonly string[]
+  /** Those that the log named last, or that the name had first. */
+  saidAddresses: readonly string[]
   /** Why the last question failed: a code. */
   failure: string | undefined
   answeredMs: number
@@ -159,6 +161,7 @@ export class HostNames {
       entry = {
         name,
         addresses: [],
+        saidAddresses: [],
         failure: undefined,
         answeredMs: Number.NEGATIVE_INFINITY,
         isSlow: false,
@@ -220,7 +223,7 @@ export class HostNames {
 
   /** @param answer addresses, or the code of a failure */
   private take(entry: Entry, answer: readonly string[] | string): void {
-    const [known, trusted] = [entry.addresses, this.trusted(entry.name)]
+    const trusted = this.trusted(entry.name)
     const found = typeof answer === 'string' ? [] : answer.filter((address) => isIP(address) !== 0)
     if (found.length === 0) {
       entry.failure = typeof answer === 'string' ? answer : 'ENODATA'
@@ -228,8 +231,7 @@ export class HostNames {
     } else {
       entry.failure = undefined
       entry.addresses = [...new Set(found)].slice(0, NAME_ADDRESSES_MAX)
-      this.sayChange(entry, known)
-      entry.failureSaidMs = undefined
+      this.sayChange(entry)
     }
     if (this.closed || isSame(trusted, this.trusted(entry.name))) return
     for (const onChange of entry.listeners) onChange()
@@ -243,11 +245,18 @@ export class HostNames {
     if (this.say(entry, 'warn', text)) entry.failureSaidMs = nowMs
   }
 
-  private sayChange(entry: Entry, before: readonly string[]): void {
-    const isNew = before.length === 0 && entry.failureSaidMs === undefined
-    if (isNew || isSame(before, entry.addresses)) return
-    const was = before.length > 0 ? `; it was ${before.join(', ')}` : ''
-    this.say(entry, 'info', `The name ${entry.name} is now ${entry.addresses.join(', ')}${was}`)
+  private sayChange(entry: Entry): void {
+    const { addresses, failureSaidMs, name, saidAddresses } = entry
+    if (isSame(saidAddresses, addresses)) {
+      entry.failureSaidMs = undefined
+      return
+    }
+    const isNew = saidAddresses.length === 0 && failureSaidMs === undefined
+    const was = saidAddresses.length > 0 ? `; it was ${saidAddresses.join(', ')}` : ''
+    const isSaid = isNew || this.say(entry, 'info', `The name ${name} is now ${addresses.join(', ')}${was}`)
+    if (!isSaid) return
+    entry.saidAddresses = addresses
+    entry.failureSaidMs = undefined
   }
 
   /** Whether it was logged: a name that comes and goes has a line now and then. */

@@ -9,6 +9,7 @@ import { Piscina } from 'piscina'
 import { NarvalError } from '../../shared/errors.js'
 import { Counters, THREADS, type ThreadName } from '../../shared/memory/counters.js'
 import type { Layout } from '../../shared/memory/layout.js'
+import { platformProblem } from '../../shared/runtime/platform.js'
 import type { ThreadReport } from '../../shared/runtime/thread-control.js'
 import type { Ending } from '../lib/lifecycle.js'
 import type { Logger } from '../lib/log.js'
@@ -93,7 +94,7 @@ export class Threads {
     )
     this.running.set(name, { ended, terminate: () => piscina.destroy().catch(() => {}) })
     const early = ended.then((error) => {
-      throw error ?? new Error(`the ${name} thread returned before it was ready`)
+      throw platformProblem(error) ?? error ?? new Error(`the ${name} thread returned before it was ready`)
     })
     await Promise.race([reports.ready, early])
     void ended.then((error) => this.onEnded(name, error))

@@ -10,6 +10,7 @@
  */
 
 import { RESEND_SLOTS, SUBMIT_RING_BYTES_MIN, SYNC_SLOTS_PER_PEER, TRANSACTION_PREFIX_BYTES } from '../constants.js'
+import { NarvalError } from '../errors.js'
 import { type AuthorBytesRegion, authorBytesBytes } from './author-bytes.js'
 import { type ByteRingRegion, byteRingBytes } from './byte-ring.js'
 import { COUNTERS_BYTES, type CountersRegion, THREAD_NAMES, type ThreadName } from './counters.js'
@@ -81,6 +82,19 @@ export function ringCredits(options: LayoutOptions): Record<RingName, number> {
   }
 }
 
+/** @throws NarvalError ERR_PLATFORM where there is no such memory */
+function allocate(bytes: number): SharedArrayBuffer {
+  try {
+    return new SharedArrayBuffer(bytes)
+  } catch (error) {
+    throw new NarvalError(
+      'ERR_PLATFORM',
+      `${bytes} bytes of shared memory cannot be had: lower own_slots, inbound_slots or batch_size, or give the process more memory`,
+      { cause: error },
+    )
+  }
+}
+
 export function createLayout(options: LayoutOptions): Layout {
   const credits = ringCredits(options)
   const submitBytes = Math.max(
@@ -102,10 +116,10 @@ export function createLayout(options: LayoutOptions): Layout {
   const authorBytesOffset = place(authorBytesBytes(options.authorities))
   const submitOffset = place(byteRingBytes(submitBytes))
 
-  const buffer = new SharedArrayBuffer(controlBytes)
+  const buffer = allocate(controlBytes)
   const stride = slotStride(options.batchBytesMax)
   const arena = (slots: number): ArenaRegion => ({
-    buffer: new SharedArrayBuffer(slots * stride),
+    buffer: allocate(slots * stride),
     slots,
     batchBytesMax: options.batchBytesMax,
   })

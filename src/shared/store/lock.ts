@@ -6,6 +6,7 @@ import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync 
 import { join } from 'node:path'
 import { tryLock } from 'fs-native-extensions'
 import { NarvalError } from '../errors.js'
+import { systemReason } from './store-error.js'
 
 export interface StoreLock {
   release(): void
@@ -21,11 +22,11 @@ export function lockStore(directory: string): StoreLock {
   } catch (error) {
     throw new NarvalError(
       'ERR_STORE_WRITE',
-      `cannot write to the store's directory ${directory}: ${(error as Error).message}`,
+      `cannot write to the store's directory ${directory}: ${(error as Error).message}: give --store a directory that this user can make and write to`,
       { cause: error },
     )
   }
-  if (!tryLock(fd)) {
+  if (!lockFile(fd, directory)) {
     const holder = readFileSync(path, 'utf8').trim()
     closeSync(fd)
     throw new NarvalError(
@@ -40,6 +41,20 @@ export function lockStore(directory: string): StoreLock {
     // A full disk: the lock holds without the name of its holder.
   }
   return { release: () => closeSync(fd) }
+}
+
+/** @throws NarvalError ERR_STORE_WRITE where there are no locks */
+function lockFile(fd: number, directory: string): boolean {
+  try {
+    return tryLock(fd)
+  } catch (error) {
+    closeSync(fd)
+    throw new NarvalError(
+      'ERR_STORE_WRITE',
+      `the file system of ${directory} takes no locks (${systemReason(error)}), and two nodes with one store would destroy it: give --store a directory on a local disk`,
+      { cause: error },
+    )
+  }
 }
 
 /**

@@ -1,5 +1,6 @@
 /** What goes wrong with a store's files, as a user is told. */
 import { statfsSync } from 'node:fs'
+import { constants } from 'node:os'
 import { NarvalError } from '../errors.js'
 import { STORE_FREE_BYTES_MIN } from './limits.js'
 
@@ -18,14 +19,31 @@ export function checkFreeSpace(directory: string): void {
 
 /** An error of the file system's or LMDB's. A write that the disk had no room for may come as any of several. */
 export function storeError(directory: string, error: unknown): NarvalError {
-  const message = error instanceof Error ? error.message : String(error)
+  const message = systemReason(error)
   return new NarvalError(
     'ERR_STORE_WRITE',
     isFull(directory, error)
       ? `no space left on the device of ${directory}: make room, then start the node again; nothing acknowledged is lost`
-      : `cannot write to ${directory}: ${message}`,
+      : `cannot write to ${directory}: ${message}${remedyFor(message)}`,
     { cause: error },
   )
+}
+
+function remedyFor(message: string): string {
+  if (/\bEIO\b|Input\/output/i.test(message)) {
+    return ": the machine's log has what its disk said; what is acknowledged is checked and copied at the next start"
+  }
+  return /\b(?:EACCES|EPERM|EROFS)\b|Permission denied|Read-only/i.test(message)
+    ? ': give --store a directory that this user can write to'
+    : ''
+}
+
+/** What a system error says; libuv, which knows not all of them, has a number for the others. */
+export function systemReason(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error)
+  const [, number] = /^Unknown system error -(\d+)/.exec(message) ?? []
+  const [name] = Object.entries(constants.errno).find(([, value]) => value === Number(number)) ?? []
+  return name ?? message
 }
 
 /** True if it is for want of room that a write failed. */

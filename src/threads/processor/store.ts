@@ -11,6 +11,7 @@ import assert from 'node:assert'
 import { DIGEST_BYTES, SEQUENCE_PER_MS, SEQUENCE_RANGE } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
 import type { OwnBatches, SequenceRange, StoredOwnBatch, StoreOptions } from '../../shared/memory/dialogue/processor.js'
+import { checkFileSystem } from '../../shared/store/file-system.js'
 import {
   decodeIndexEntry,
   decodeOwnEntry,
@@ -96,6 +97,7 @@ export class Store {
     this.options = options
     this.events = events
     checkFreeSpace(options.directory)
+    checkFileSystem(options.directory)
     prepareFile(options.directory, { log: events.onNotice })
     try {
       this.databases = openDatabases(options.directory)

@@ -69,6 +69,9 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
     fail = resolve
   })
   process.on('unhandledRejection', ignoreFailedCommit)
+  // lmdb-js prints what it rejects with as well, as a stack between the lines of the log.
+  console.error = (...said: unknown[]) =>
+    report(port, { type: 'log', level: 'debug', text: `LMDB: ${said.map(String)}` })
   try {
     store = new Store(task.store, {
       onFatal: fail,

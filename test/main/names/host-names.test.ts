@@ -97,6 +97,26 @@ describe('a name', () => {
     expect(resolver.log.length).toBeLessThanOrEqual(1 + 600_000 / NAME_LOG_MS)
   })
 
+  test('whose change could not be said at once has it said later', async () => {
+    const resolver = new Resolver()
+    const ask = async (answer: readonly string[] | string, afterMs: number): Promise<void> => {
+      resolver.nowMs += afterMs
+      resolver.answers.set('w', answer)
+      await resolver.names.resolve('w')
+    }
+    await ask('ENOTFOUND', 0)
+    await ask(['10.0.0.1'], NAME_FRESH_MS)
+    await ask(['10.0.0.1'], NAME_LINE_MS)
+    await ask(['10.0.0.2'], NAME_FRESH_MS)
+    await ask(['10.0.0.2'], NAME_LINE_MS)
+    await ask(['10.0.0.2'], NAME_LINE_MS)
+    expect(resolver.log).toEqual([
+      'warn The name w does not resolve (ENOTFOUND): it is asked about again',
+      'info The name w is now 10.0.0.1',
+      'info The name w is now 10.0.0.2; it was 10.0.0.1',
+    ])
+  })
+
   test('has so many addresses at most, each once, and none that are not numeric', async () => {
     const resolver = new Resolver()
     const many = Array.from({ length: 20 }, (_, i) => `10.0.1.${i}`)
