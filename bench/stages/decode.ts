@@ -15,13 +15,13 @@ export const decode: Stage = {
 
 function casesOf(transactionBytes: number): Case[] {
   const batch = sharedBatch(transactionBytes, BATCH_BYTES)
-  const frameOffsets = new Uint32Array(chunkCount(BATCH_BYTES))
-  const check = checkBatch(batch, LIMITS, frameOffsets)
+  const chunkStarts = new Uint32Array(chunkCount(BATCH_BYTES))
+  const check = checkBatch(batch, LIMITS, chunkStarts)
   if (!check.ok) throw new Error(`decode: the batch is refused: ${check.reason}`)
   const of = { op: 'transaction', ops: check.count, bytes: transactionBytes }
   const size = formatSize(transactionBytes)
   return [
-    { ...of, name: `checkBatch, transactions of ${size}`, run: () => checkBatch(batch, LIMITS, frameOffsets) },
+    { ...of, name: `checkBatch, transactions of ${size}`, run: () => checkBatch(batch, LIMITS, chunkStarts) },
     {
       ...of,
       name: `transactions(), of ${size}`,

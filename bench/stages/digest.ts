@@ -49,14 +49,14 @@ export const digest: Stage = {
 function productCase(batchBytes: number): Case {
   const batch = sharedBatch(512, batchBytes)
   const digester = new BatchDigester(batchBytes)
-  const frameOffsets = new Uint32Array(chunkCount(batchBytes))
-  checkBatch(batch, { workerId: 0, batchBytesMax: batchBytes }, frameOffsets)
+  const chunkStarts = new Uint32Array(chunkCount(batchBytes))
+  checkBatch(batch, { workerId: 0, batchBytesMax: batchBytes }, chunkStarts)
   const out = new Uint8Array(DIGEST_BYTES)
   return {
     name: `BatchDigester, batches of ${batchBytes} B`,
     op: 'batch',
     bytes: batch.length,
-    run: () => digester.digest(batch, frameOffsets, AUTHOR, out),
+    run: () => digester.digest(batch, chunkStarts, AUTHOR, out),
   }
 }
 

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { DIGEST_BYTES, PUBLIC_KEY_BYTES } from '../../src/shared/constants.js'
 import { BATCH_SEQUENCE_AT } from '../../src/shared/wire/batch.js'
-import { BatchDigester, frameOffsetsOf } from '../../src/shared/wire/digest.js'
+import { BatchDigester, chunkStartsOf } from '../../src/shared/wire/digest.js'
 import { Store } from '../../src/threads/processor/store.js'
 import { measure } from '../lib/measure.js'
 import { type Row, rateRow } from '../lib/row.js'
@@ -98,7 +98,7 @@ async function put(
 
 async function get(store: Store, failed: Promise<never>, { timeMs }: StageContext): Promise<Row[]> {
   const batch = Uint8Array.from(sharedBatch(512, BATCH_BYTES))
-  const offsets = frameOffsetsOf(batch)
+  const offsets = chunkStartsOf(batch)
   const digester = new BatchDigester(batch.length)
   // What is read is checked: each batch has a sequence, and so a digest, of its own.
   const stored = Array.from({ length: GET_BATCHES }, (_, n) => {

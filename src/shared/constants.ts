@@ -24,8 +24,8 @@ export const TRANSACTION_PREFIX_BYTES = 4
 /** The greatest `batch_size` accepted: the reference's frame limit, so that either side of the wire can hold a batch. */
 export const BATCH_SIZE_MAX = 8 * 1024 * 1024
 /**
- * A batch is cut for its digest at the first frame behind every so many bytes, and a proof holds one of the pieces, a
- * chunk. Smaller ones cost a call of SHA-256 each (`npm run bench -- --only digest`).
+ * The frames that start in so many bytes of a batch are a chunk, which its digest hashes and a proof holds. More chunks
+ * cost more calls of SHA-256 (`npm run bench -- --only digest`).
  */
 export const CHUNK_BYTES = 4 * 1024
 /** Chunks whose hashes are hashed at once, the second level of a digest: one call of SHA-256 in place of fifteen nodes. */

@@ -232,7 +232,7 @@ describe('the documents', () => {
     expect(vector.get('hello of 1')).toBe(hex(hello))
   })
 
-  test.each(['one transaction of one byte', 'three chunks, one of them empty'])(
+  test.each(['one transaction of one byte', 'four chunks, one of them a long frame'])(
     'have a digest that is that of the vector "%s"',
     (name) => {
       const file = JSON.parse(readFileSync(join(root, 'test/vectors/batch.json'), 'utf8')) as {

@@ -14,7 +14,7 @@ import { PROTOCOL_VERSION } from '../../src/shared/constants.js'
 import { signer } from '../../src/shared/crypto/ed25519.js'
 import { ACK_LEVELS } from '../../src/shared/wire/ack.js'
 import { readBatchHeader } from '../../src/shared/wire/batch.js'
-import { BatchDigester, frameOffsetsOf } from '../../src/shared/wire/digest.js'
+import { BatchDigester, chunkStartsOf } from '../../src/shared/wire/digest.js'
 import { FRAME_TYPES } from '../../src/shared/wire/frames.js'
 import { encodeHello, type HelloRecord } from '../../src/shared/wire/hello.js'
 import { frame, type RawAck, RawStream } from './raw-stream.js'
@@ -229,7 +229,7 @@ export class Libp2pPeer {
 
 export function digestOf(batch: Uint8Array, author: Uint8Array): Uint8Array {
   const digest = new Uint8Array(32)
-  new BatchDigester(batch.length).digest(batch, frameOffsetsOf(batch), author, digest)
+  new BatchDigester(batch.length).digest(batch, chunkStartsOf(batch), author, digest)
   return digest
 }
 

@@ -28,10 +28,11 @@ BATCHES = [
     ("the same, of another author", 3, 1876951040000000005, [1, 9, 512], OTHER_AUTHOR),
     ("exactly one chunk", 0, 2, [4028], AUTHOR),
     ("one byte more than 4096", 0, 3, [4029], AUTHOR),
-    ("three chunks, one of them empty", 0, 4, [3000, 6000, 500], AUTHOR),
-    ("frames that start on a cut", 1, 5, [4028, 4092, 4092], AUTHOR),
-    ("a frame that starts one byte before the cut", 0, 6, [4027, 300], AUTHOR),
-    ("one transaction over eighteen chunks, so that a page is empty", 7, 7, [70000], AUTHOR),
+    ("four chunks, one of them a long frame", 0, 4, [3000, 500, 9000, 500], AUTHOR),
+    ("a frame of just less than two stretches, with the one before it", 0, 10, [6, 8100, 6], AUTHOR),
+    ("frames that start with a stretch", 1, 5, [4028, 4092, 4092], AUTHOR),
+    ("a frame that starts one byte before the next stretch", 0, 6, [4027, 300], AUTHOR),
+    ("one transaction over eighteen stretches, so that a page is empty", 7, 7, [70000], AUTHOR),
     ("a long transaction between short ones, over two pages", 0, 8, [100, 69000, 20, 3], AUTHOR),
     ("five pages, so that three nodes are filling", 0, 9, [6] * 200 + [512] * 560, AUTHOR),
     ("forty transactions of 512 bytes", 0, 2**64 - 1, [512] * 40, AUTHOR),
@@ -60,11 +61,24 @@ def frame_starts(batch):
     return starts
 
 
-def cuts(batch, starts):
-    """Cut 0 at the batch's start, cut k at the first frame that starts at or behind byte 4096 k, the last at the end."""
-    count = -(-len(batch) // CHUNK)
-    behind = lambda place: next((start for start in starts if start >= place), len(batch))
-    return [0] + [behind(CHUNK * k) for k in range(1, count)] + [len(batch)]
+def chunks_of(batch, starts):
+    """For each stretch its chunk, as (from, to); None if it is empty."""
+    stretches = [[] for _ in range(-(-len(batch) // CHUNK))]
+    for start in starts:
+        stretches[start // CHUNK].append(start)
+    end_of = dict(zip(starts, starts[1:] + [len(batch)]))
+    moved = {}
+    for k, frames in enumerate(stretches[:-1]):
+        if frames and not stretches[k + 1]:
+            moved[k + 1] = frames.pop()
+    chunks = []
+    for k, frames in enumerate(stretches):
+        if k in moved:
+            frames = [moved[k]]
+        begin = 0 if k == 0 else frames[0] if frames else None
+        end = end_of[frames[-1]] if frames else 64
+        chunks.append(None if begin is None else (begin, end))
+    return chunks
 
 
 def levels_of(pages):
@@ -81,31 +95,31 @@ def levels_of(pages):
 def vector(name, worker_id, sequence, lengths, author):
     batch = encode(worker_id, sequence, [transaction(i, length) for i, length in enumerate(lengths)])
     starts = frame_starts(batch)
-    at = cuts(batch, starts)
-    chunks = [batch[a:b] for a, b in zip(at, at[1:])]
-    hashes = [sha256(chunk) if chunk else ZEROS for chunk in chunks]
+    chunks = chunks_of(batch, starts)
+    hashes = [sha256(batch[chunk[0] : chunk[1]]) if chunk else ZEROS for chunk in chunks]
     pages = [sha256(bytes(4), *hashes[i : i + PAGE]) for i in range(0, len(hashes), PAGE)]
     levels = levels_of(pages)
     root = levels[-1][0]
     digest = sha256(DOMAIN, bytes.fromhex(author), struct.pack("<Q", len(batch)), root)
 
     def proof(index):
-        chunk = starts[index] // CHUNK
+        chunk = next(k for k, each in enumerate(chunks) if each and each[0] <= starts[index] < each[1])
+        begin, end = chunks[chunk]
         page = chunk // PAGE
         path, node = [], page
         for level in levels[:-1]:
             path.append(level[node ^ 1])
             node //= 2
         beside = hashes[page * PAGE : chunk] + hashes[chunk + 1 : (page + 1) * PAGE]
-        offset = starts[index] - at[chunk]
+        offset = starts[index] - begin
         head = struct.pack("<BIII", 2, len(batch), chunk, offset)
-        encoded = b"".join([head, *beside, *path, chunks[chunk]])
+        encoded = b"".join([head, *beside, *path, batch[begin:end]])
         return {
             "index": index,
             "chunk_index": chunk,
             "frame_offset": offset,
-            "chunk_start": at[chunk],
-            "chunk_bytes": len(chunks[chunk]),
+            "chunk_start": begin,
+            "chunk_bytes": end - begin,
             "page": [each.hex() for each in beside],
             "path": [each.hex() for each in path],
             "encoded_sha256": sha256(encoded).hex(),
@@ -121,7 +135,7 @@ def vector(name, worker_id, sequence, lengths, author):
         "author": author,
         "batch_bytes": len(batch),
         "batch_sha256": sha256(batch).hex(),
-        "cuts": at,
+        "chunk_starts": [chunk[0] if chunk else None for chunk in chunks],
         "chunk_hashes": [each.hex() for each in hashes],
         "pages": [each.hex() for each in pages],
         "root": root.hex(),

@@ -6,22 +6,22 @@ import { BatchDigester } from './digest.js'
 export class BatchVerifier {
   private readonly batchBytesMax: number
   private readonly digester: BatchDigester
-  private readonly frameOffsets: Uint32Array
+  private readonly chunkStarts: Uint32Array
   private readonly digest = new Uint8Array(DIGEST_BYTES)
 
   /** @param batchBytesMax bytes of the largest batch it will be given; a larger one is not whole */
   constructor(batchBytesMax: number) {
     this.batchBytesMax = batchBytesMax
     this.digester = new BatchDigester(batchBytesMax)
-    this.frameOffsets = new Uint32Array(chunkCount(batchBytesMax))
+    this.chunkStarts = new Uint32Array(chunkCount(batchBytesMax))
   }
 
   isWhole(bytes: Uint8Array, author: Uint8Array, digest: Uint8Array): boolean {
     if (bytes.length < BATCH_HEADER_BYTES) return false
     // Whose worker's it is does not matter: the digest covers the header.
     const limits = { batchBytesMax: this.batchBytesMax, workerId: readBatchHeader(bytes).workerId }
-    if (!checkBatch(bytes, limits, this.frameOffsets).ok) return false
-    this.digester.digest(bytes, this.frameOffsets, author, this.digest)
+    if (!checkBatch(bytes, limits, this.chunkStarts).ok) return false
+    this.digester.digest(bytes, this.chunkStarts, author, this.digest)
     return Buffer.compare(this.digest, digest) === 0
   }
 }

@@ -26,7 +26,7 @@ import assert from 'node:assert'
 import { bytesArgument } from '../arguments.js'
 import { BATCH_HEADER_BYTES, CHUNK_BYTES, TRANSACTION_PREFIX_BYTES } from '../constants.js'
 import { NarvalError } from '../errors.js'
-import { chunkCount } from './digest-shape.js'
+import { chunkCount, clearChunks, endChunks, startChunk } from './digest-shape.js'
 import { readUint32Be } from './uint32.js'
 
 export { chunkCount }
@@ -46,9 +46,6 @@ export const BATCH_BODY_BYTES_AT = 16
 export const BATCH_SEQUENCE_AT = 24
 export const BATCH_EPOCH_AT = 32
 export const BATCH_RESERVED_AT = 40
-
-/** In place of the offset of a frame: none starts in these 4 KiB of the batch. */
-export const NO_FRAME = 0xffffffff
 
 const UINT32_MAX = 0xffffffff
 const UINT32_RANGE = 2 ** 32
@@ -173,11 +170,10 @@ function headerRefusal(view: DataView, limits: BatchLimits): BatchRefusal | unde
  * Judges an encoded batch in one walk over its frames.
  *
  * @param bytes exactly the batch, from its first to its last byte
- * @param frameOffsets when given, has room for `chunkCount(bytes.length)` entries, which are filled for the digest: for
- * each 4 KiB of the batch the offset in them of the first frame that starts there (a frame starts with its length), or
- * `NO_FRAME`. After a refusal they mean nothing.
+ * @param chunkStarts when given, has room for `chunkCount(bytes.length)` entries, which are filled for the digest: where
+ * each chunk starts in the batch, or `EMPTY_CHUNK` (digest.ts). After a refusal they mean nothing.
  */
-export function checkBatch(bytes: Uint8Array, limits: BatchLimits, frameOffsets?: Uint32Array): BatchCheck {
+export function checkBatch(bytes: Uint8Array, limits: BatchLimits, chunkStarts?: Uint32Array): BatchCheck {
   const end = bytes.length
   if (end < BATCH_HEADER_BYTES) return { ok: false, reason: 'too-short' }
   if (end > limits.batchBytesMax) return { ok: false, reason: 'too-long' }
@@ -185,21 +181,18 @@ export function checkBatch(bytes: Uint8Array, limits: BatchLimits, frameOffsets?
   const refusal = headerRefusal(view, limits)
   if (refusal !== undefined) return { ok: false, reason: refusal }
   if (bodyBytesOf(view) !== end - BATCH_HEADER_BYTES) return { ok: false, reason: 'length' }
-  if (frameOffsets !== undefined) {
-    assert(frameOffsets.length >= chunkCount(end), 'frameOffsets has an entry for each chunk')
-    frameOffsets.fill(NO_FRAME, 0, chunkCount(end))
+  if (chunkStarts !== undefined) {
+    assert(chunkStarts.length >= chunkCount(end), 'chunkStarts has an entry for each chunk')
+    clearChunks(chunkStarts, chunkCount(end))
   }
 
   let at = BATCH_HEADER_BYTES
   let count = 0
-  // The start of the first 4 KiB in which no frame is known to start yet.
-  let nextChunkAt = 0
+  let frameAt = at
+  let nextStretchAt = CHUNK_BYTES
   while (at < end) {
-    if (frameOffsets !== undefined && at >= nextChunkAt) {
-      const within = at % CHUNK_BYTES
-      frameOffsets[(at - within) / CHUNK_BYTES] = within
-      nextChunkAt = at - within + CHUNK_BYTES
-    }
+    if (chunkStarts !== undefined && at >= nextStretchAt) nextStretchAt = startChunk(chunkStarts, frameAt, at)
+    frameAt = at
     if (end - at < TRANSACTION_PREFIX_BYTES) return { ok: false, reason: 'transaction-overruns' }
     const transactionBytes = view.getUint32(at)
     if (transactionBytes === 0) return { ok: false, reason: 'empty-transaction' }
@@ -207,6 +200,7 @@ export function checkBatch(bytes: Uint8Array, limits: BatchLimits, frameOffsets?
     count += 1
   }
   if (at !== end) return { ok: false, reason: 'transaction-overruns' }
+  if (chunkStarts !== undefined) endChunks(chunkStarts, frameAt, chunkCount(end))
   if (view.getUint32(BATCH_COUNT_AT, true) !== count) return { ok: false, reason: 'count' }
   return {
     ok: true,

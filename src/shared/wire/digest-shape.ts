@@ -12,9 +12,46 @@ export const DIGEST_DOMAIN = new TextEncoder().encode('narval/batch/v2'.padEnd(3
 /** In front of a page's chunk hashes. No chunk begins so: a chunk begins with the batch's magic or with a frame's length. */
 export const PAGE_TAG = new Uint8Array(4)
 
-/** Chunks of an encoded batch, those that are empty included: the entries that `frameOffsets` needs. */
+/** In place of where a chunk starts: it is empty. */
+export const EMPTY_CHUNK = 0xffffffff
+
+/** Chunks of an encoded batch, those that are empty included: the entries that `chunkStarts` needs. */
 export function chunkCount(batchBytes: number): number {
   return Math.ceil(batchBytes / CHUNK_BYTES)
+}
+
+/** No chunk starts yet, but the first, which has the batch's header. */
+export function clearChunks(chunkStarts: Uint32Array, chunks: number): void {
+  chunkStarts.fill(EMPTY_CHUNK, 0, chunks)
+  chunkStarts[0] = 0
+}
+
+/**
+ * Says that the frame at `at` is the first behind the stretch of the frame before it, which is at `before`, and returns
+ * where the next stretch begins: from there on, a frame has to be told again.
+ */
+export function startChunk(chunkStarts: Uint32Array, before: number, at: number): number {
+  const chunk = Math.floor(at / CHUNK_BYTES)
+  endChunks(chunkStarts, before, chunk)
+  chunkStarts[chunk] = at
+  return (chunk + 1) * CHUNK_BYTES
+}
+
+/**
+ * Says that no frame starts between the one at `last` and chunk `end`: if there is a stretch between them, this frame goes
+ * on through it, and is its chunk.
+ */
+export function endChunks(chunkStarts: Uint32Array, last: number, end: number): void {
+  const own = Math.floor(last / CHUNK_BYTES)
+  if (own + 1 >= end) return
+  // It was the only frame that starts in its own stretch.
+  if (chunkStarts[own] === last) chunkStarts[own] = EMPTY_CHUNK
+  chunkStarts[own + 1] = last
+}
+
+/** Bytes that a chunk has at most: its last frame may start in the stretch before it. */
+export function chunkBytesMax(batchBytes: number, chunk: number): number {
+  return batchBytes - Math.max(0, chunk - 1) * CHUNK_BYTES
 }
 
 /** Pages of a batch of so many chunks. */

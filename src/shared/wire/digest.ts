@@ -2,15 +2,15 @@
  * The digest of a batch: 32 bytes that name the batch and its author, and under which one transaction can be proven
  * without the rest (proof.ts).
  *
- * A batch is cut at the first frame that starts at or behind each multiple of 4 KiB. What lies between two cuts is a
- * chunk, so a chunk is a run of whole frames; chunk 0 has the batch's header in front. A frame that is longer than 4 KiB
- * leaves the chunks empty in whose place it lies.
+ * Every 4 KiB of a batch are a stretch. A chunk is the frames that start in one stretch, whole; chunk 0 has the batch's
+ * header in front. One exception keeps long frames apart from short ones: where no frame starts in a stretch, the last
+ * frame of the stretch before it, which goes on through it, is its chunk. If it goes on through several stretches, it is
+ * the chunk of the first of them, and the others have an empty one.
  *
  * ```
  *  byte   0                       4096                    8192                    12288
- *  batch  ├ header ┼ frame ┼ frame ──┼ a frame of more than 4 KiB ──────────────────────┼ frame ┼ frame ┤
- *         ├ chunk 0 ─────────────────┼ chunk 1 ─────────────────────────────────────────┼ chunk 3 ──────┤
- *                                                     chunk 2 is empty
+ *  batch  ├ header ┼ frame ┼ frame ──┼ frame ┼ a long frame ──────────────────────────┼ frame ┼ frame ┤
+ *  chunk  ├ chunk 0 ─────────────────┼ 1 ────┼ chunk 2 ───────────────────────────────┼ chunk 3 ──────┤
  *
  *  chunk    SHA-256(chunk); 32 zeros if it is empty
  *  page     SHA-256(4 zeros ‖ the hashes of its chunks): 16 of them, fewer on the last page
@@ -28,8 +28,19 @@ import assert from 'node:assert'
 import { hash } from 'node:crypto'
 import { hashInto } from '@chainsafe/as-sha256'
 import { BATCH_HEADER_BYTES, CHUNK_BYTES, DIGEST_BYTES, PAGE_CHUNKS, PUBLIC_KEY_BYTES } from '../constants.js'
-import { frameEnd, NO_FRAME } from './batch.js'
-import { chunkCount, chunksOfPage, DIGEST_DOMAIN, PAGE_TAG, pageCount, pageNodes } from './digest-shape.js'
+import { frameEnd } from './batch.js'
+import {
+  chunkCount,
+  chunksOfPage,
+  clearChunks,
+  DIGEST_DOMAIN,
+  EMPTY_CHUNK,
+  endChunks,
+  PAGE_TAG,
+  pageCount,
+  pageNodes,
+  startChunk,
+} from './digest-shape.js'
 
 /** Bytes of a full page: its tag and the hashes of its chunks. */
 const PAGE_BYTES = PAGE_TAG.length + PAGE_CHUNKS * DIGEST_BYTES
@@ -53,29 +64,23 @@ export function digestOfRoot(batchBytes: number, author: Uint8Array, root: Uint8
 }
 
 /**
- * For each 4 KiB of a batch the offset in them of the first frame that starts there, as `checkBatch` fills them in.
+ * Where each chunk of a batch starts, as `checkBatch` fills it in.
  *
  * @param bytes a batch that has passed `checkBatch` before
  * @throws NarvalError ERR_BATCH_MALFORMED when it has not, and this shows
  */
-export function frameOffsetsOf(bytes: Uint8Array): Uint32Array {
-  const offsets = new Uint32Array(chunkCount(bytes.length)).fill(NO_FRAME)
-  for (let at = BATCH_HEADER_BYTES; at < bytes.length; at = frameEnd(bytes, at)) {
-    const chunk = Math.floor(at / CHUNK_BYTES)
-    if (offsets[chunk] === NO_FRAME) offsets[chunk] = at % CHUNK_BYTES
+export function chunkStartsOf(bytes: Uint8Array): Uint32Array {
+  const chunks = chunkCount(bytes.length)
+  const starts = new Uint32Array(chunks)
+  clearChunks(starts, chunks)
+  let frameAt = BATCH_HEADER_BYTES
+  let nextStretchAt = CHUNK_BYTES
+  for (let at = frameAt; at < bytes.length; at = frameEnd(bytes, at)) {
+    if (at >= nextStretchAt) nextStretchAt = startChunk(starts, frameAt, at)
+    frameAt = at
   }
-  return offsets
-}
-
-/**
- * Where a chunk begins: at its first frame, and chunk 0 at the header. An empty chunk has no place.
- *
- * @param frameOffsets as `checkBatch` filled them in
- */
-export function chunkStart(frameOffsets: Uint32Array, chunk: number): number | undefined {
-  if (chunk === 0) return 0
-  const offset = frameOffsets[chunk]!
-  return offset === NO_FRAME ? undefined : chunk * CHUNK_BYTES + offset
+  endChunks(starts, frameAt, chunks)
+  return starts
 }
 
 /**
@@ -101,26 +106,26 @@ export class BatchDigester {
 
   /**
    * @param bytes exactly the batch, which has passed `checkBatch`
-   * @param frameOffsets as `checkBatch` filled them in for these bytes
+   * @param chunkStarts as `checkBatch` filled them in for these bytes
    * @param author the author's public key, 32 bytes
    * @param out takes the digest, 32 bytes
    */
-  digest(bytes: Uint8Array, frameOffsets: Uint32Array, author: Uint8Array, out: Uint8Array): void {
+  digest(bytes: Uint8Array, chunkStarts: Uint32Array, author: Uint8Array, out: Uint8Array): void {
     assert(bytes.length <= this.batchBytesMax, 'a batch within the limit')
     assert(out.length === DIGEST_BYTES, 'room for a digest')
     const chunks = chunkCount(bytes.length)
-    assert(frameOffsets.length >= chunks, 'frameOffsets has an entry for each chunk')
-    this.hashChunks(bytes, frameOffsets, chunks)
+    assert(chunkStarts.length >= chunks, 'chunkStarts has an entry for each chunk')
+    this.hashChunks(bytes, chunkStarts, chunks)
     out.set(digestOfRoot(bytes.length, author, this.rootOfPages(chunks)))
   }
 
   /** From the last chunk to the first: each ends where the one behind it begins. */
-  private hashChunks(bytes: Uint8Array, frameOffsets: Uint32Array, chunks: number): void {
+  private hashChunks(bytes: Uint8Array, chunkStarts: Uint32Array, chunks: number): void {
     let end = bytes.length
     for (let chunk = chunks - 1; chunk >= 0; chunk -= 1) {
       const at = Math.floor(chunk / PAGE_CHUNKS) * PAGE_BYTES + PAGE_TAG.length + (chunk % PAGE_CHUNKS) * DIGEST_BYTES
-      const start = chunkStart(frameOffsets, chunk)
-      if (start === undefined) {
+      const start = chunkStarts[chunk]!
+      if (start === EMPTY_CHUNK) {
         this.pages.fill(0, at, at + DIGEST_BYTES)
       } else {
         hashTo(this.pages, at, bytes.subarray(start, end))

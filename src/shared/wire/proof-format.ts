@@ -10,9 +10,9 @@
  * How many hashes there are follows from the bytes of the batch and the index. One proof has one form.
  */
 import { arrayArgument, bytesArgument, integerArgument, objectArgument } from '../arguments.js'
-import { BATCH_HEADER_BYTES, BATCH_SIZE_MAX, CHUNK_BYTES, DIGEST_BYTES } from '../constants.js'
+import { BATCH_HEADER_BYTES, BATCH_SIZE_MAX, DIGEST_BYTES } from '../constants.js'
 import { NarvalError } from '../errors.js'
-import { chunkCount, proofShape } from './digest-shape.js'
+import { chunkBytesMax, chunkCount, proofShape } from './digest-shape.js'
 import type { TransactionProof } from './verify.js'
 
 const PROOF_VERSION = 2
@@ -66,9 +66,9 @@ export function decodeProof(bytes: Uint8Array): TransactionProof {
   const shape = proofShape(batchBytes, chunkIndex)
   const pathAt = HEAD_BYTES + DIGEST_BYTES * shape.page
   const chunkAt = pathAt + DIGEST_BYTES * shape.path
-  const chunkBytesMax = batchBytes - chunkIndex * CHUNK_BYTES
-  if (bytes.length <= chunkAt || bytes.length > chunkAt + chunkBytesMax) {
-    throw malformed(`${bytes.length} bytes, expected ${chunkAt + 1} to ${chunkAt + chunkBytesMax}`)
+  const end = chunkAt + chunkBytesMax(batchBytes, chunkIndex)
+  if (bytes.length <= chunkAt || bytes.length > end) {
+    throw malformed(`${bytes.length} bytes, expected ${chunkAt + 1} to ${end}`)
   }
   return {
     batchBytes,

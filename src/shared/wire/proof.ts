@@ -3,8 +3,8 @@ import { bytesArgument, wrongType } from '../arguments.js'
 import { BATCH_HEADER_BYTES, CHUNK_BYTES, DIGEST_BYTES, PAGE_CHUNKS } from '../constants.js'
 import { NarvalError } from '../errors.js'
 import { frameEnd } from './batch.js'
-import { chunkStart, frameOffsetsOf, sha256 } from './digest.js'
-import { PAGE_TAG, pageNodes } from './digest-shape.js'
+import { chunkStartsOf, sha256 } from './digest.js'
+import { EMPTY_CHUNK, PAGE_TAG, pageNodes } from './digest-shape.js'
 import type { TransactionProof } from './verify.js'
 
 const ZEROS = new Uint8Array(DIGEST_BYTES)
@@ -23,15 +23,15 @@ export function proveTransaction(bytes: Uint8Array, index: number): TransactionP
   }
   if (typeof index !== 'number') throw wrongType('index', 'an integer', index)
   const start = frameStart(bytes, index)
-  const chunkIndex = Math.floor(start / CHUNK_BYTES)
-  const frameOffsets = frameOffsetsOf(bytes)
-  const chunks = chunksOf(bytes, frameOffsets)
+  const starts = chunkStartsOf(bytes)
+  const chunks = chunksOf(bytes, starts)
+  const chunkIndex = chunkOf(starts, start)
   const pages = pagesOf(chunks.map((chunk) => (chunk.length === 0 ? ZEROS : sha256(chunk))))
   const page = Math.floor(chunkIndex / PAGE_CHUNKS)
   return {
     batchBytes: bytes.length,
     chunkIndex,
-    frameOffset: start - chunkStart(frameOffsets, chunkIndex)!,
+    frameOffset: start - starts[chunkIndex]!,
     chunk: Uint8Array.from(chunks[chunkIndex]!),
     page: pages[page]!.filter((_, at) => at !== chunkIndex % PAGE_CHUNKS).map((hash) => Uint8Array.from(hash)),
     path: pathOf(
@@ -49,11 +49,17 @@ function frameStart(bytes: Uint8Array, index: number): number {
   throw new NarvalError('ERR_TRANSACTION_NOT_FOUND', `no transaction ${index}: the batch has 0 to ${seen - 1}`)
 }
 
-function chunksOf(bytes: Uint8Array, frameOffsets: Uint32Array): Uint8Array[] {
+/** The chunk of the frame at `at`: that of its stretch, or that of the next if it is this frame alone. */
+function chunkOf(starts: Uint32Array, at: number): number {
+  const chunk = Math.floor(at / CHUNK_BYTES)
+  return starts[chunk + 1] === at ? chunk + 1 : chunk
+}
+
+function chunksOf(bytes: Uint8Array, starts: Uint32Array): Uint8Array[] {
   const chunks: Uint8Array[] = []
   let end = bytes.length
-  for (let chunk = frameOffsets.length - 1; chunk >= 0; chunk -= 1) {
-    const start = chunkStart(frameOffsets, chunk) ?? end
+  for (let chunk = starts.length - 1; chunk >= 0; chunk -= 1) {
+    const start = starts[chunk] === EMPTY_CHUNK ? end : starts[chunk]!
     chunks.unshift(bytes.subarray(start, end))
     end = start
   }

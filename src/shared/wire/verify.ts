@@ -33,7 +33,7 @@ import {
   TRANSACTION_PREFIX_BYTES,
 } from '../constants.js'
 import { NarvalError } from '../errors.js'
-import { chunkCount, DIGEST_DOMAIN, PAGE_TAG, proofShape } from './digest-shape.js'
+import { chunkBytesMax, chunkCount, DIGEST_DOMAIN, PAGE_TAG, proofShape } from './digest-shape.js'
 import { decodeProof } from './proof-format.js'
 
 export interface TransactionProof {
@@ -43,7 +43,7 @@ export interface TransactionProof {
   readonly chunkIndex: number
   /** Where in that chunk the frame starts, with the first byte of its length. */
   readonly frameOffset: number
-  /** The chunk, whole: all frames that start in the same 4 KiB of the batch; chunk 0 has the batch's header in front. */
+  /** The chunk: whole frames, less than 8 KiB of them if they are short; or one long frame. Chunk 0 has the header in front. */
   readonly chunk: Uint8Array
   /** The hashes of the other chunks of its page, in order: at most 15, of 32 bytes each. */
   readonly page: readonly Uint8Array[]
@@ -147,9 +147,9 @@ function shapeRefusal(proof: TransactionProof): ProofRefusal | undefined {
   const { batchBytes, chunkIndex, frameOffset, chunk, page, path } = proof
   if (batchBytes <= BATCH_HEADER_BYTES || batchBytes > BATCH_SIZE_MAX) return 'batch-bytes'
   if (chunkIndex < 0 || chunkIndex >= chunkCount(batchBytes)) return 'place'
-  // All frames of a chunk start in the same 4 KiB.
+  // All frames of a chunk start in the same 4 KiB of the batch.
   if (frameOffset < firstFrame(chunkIndex) || frameOffset >= CHUNK_BYTES) return 'place'
-  if (chunk.length === 0 || chunk.length > batchBytes - chunkIndex * CHUNK_BYTES) return 'chunk-bytes'
+  if (chunk.length === 0 || chunk.length > chunkBytesMax(batchBytes, chunkIndex)) return 'chunk-bytes'
   if (frameOffset + TRANSACTION_PREFIX_BYTES >= chunk.length) return 'place'
   const shape = proofShape(batchBytes, chunkIndex)
   if (page.length !== shape.page) return 'page'

@@ -51,7 +51,7 @@ export class Processor {
   private readonly options: ProcessorOptions
   private readonly dependencies: ProcessorDependencies
   private readonly digester: BatchDigester
-  private readonly frameOffsets: Uint32Array
+  private readonly chunkStarts: Uint32Array
   private readonly buffers: OwnedBuffers
   /** Batches whose commit is awaited, by digest: a second copy of one waits for the first. At most one per slot. */
   private readonly storing = new Map<string, Promise<void>>()
@@ -62,7 +62,7 @@ export class Processor {
     this.options = options
     this.dependencies = dependencies
     this.digester = new BatchDigester(options.batchBytesMax)
-    this.frameOffsets = new Uint32Array(chunkCount(options.batchBytesMax))
+    this.chunkStarts = new Uint32Array(chunkCount(options.batchBytesMax))
     this.buffers = new OwnedBuffers(options.batchBytesMax)
     this.author = options.authorities[options.ownIndex]!
   }
@@ -87,10 +87,10 @@ export class Processor {
 
   own(work: OwnWork): void {
     const bytes = this.dependencies.own.batch(work.slot, work.byteLength)
-    const check = checkBatch(bytes, this.options, this.frameOffsets)
+    const check = checkBatch(bytes, this.options, this.chunkStarts)
     assert(check.ok, `the batch-maker sealed a batch that is ${check.ok ? 'valid' : check.reason}`)
     const digest = new Uint8Array(DIGEST_BYTES)
-    this.digester.digest(bytes, this.frameOffsets, this.author, digest)
+    this.digester.digest(bytes, this.chunkStarts, this.author, digest)
     if (this.options.benchmark) this.logBatch(digest, bytes, check.transactionBytes)
     const { count: transactions, sequence, transactionBytes } = check
     void this.store(digest, this.author, bytes, { sequence, transactions, transactionBytes }).then(() => {
@@ -102,14 +102,14 @@ export class Processor {
   foreign(work: InboundWork): void {
     const { counters, inbound, shares, store } = this.dependencies
     const bytes = inbound.batch(work.slot, work.byteLength)
-    const check = checkBatch(bytes, this.options, this.frameOffsets)
+    const check = checkBatch(bytes, this.options, this.chunkStarts)
     if (!check.ok) {
       this.refuse(work, readBatchHeader(bytes).sequence, NO_DIGEST, 'invalid', check.reason)
       return
     }
     const author = this.options.authorities[work.author]!
     const digest = new Uint8Array(DIGEST_BYTES)
-    this.digester.digest(bytes, this.frameOffsets, author, digest)
+    this.digester.digest(bytes, this.chunkStarts, author, digest)
     if (work.expected !== null && Buffer.compare(work.expected, digest) !== 0) {
       this.refuse(work, check.sequence, digest, 'not-as-asked', encodeBase64(digest))
       return

@@ -7,12 +7,12 @@ import {
   checkBatchHeader,
   chunkCount,
   encodeBatch,
-  NO_FRAME,
   readBatchHeader,
   transactionBytesMax,
   transactions,
   writeBatchHeader,
 } from '../../../src/shared/wire/batch.js'
+import { EMPTY_CHUNK } from '../../../src/shared/wire/digest-shape.js'
 
 const limits = { batchBytesMax: 500_000, workerId: 3 }
 const u64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })
@@ -111,10 +111,10 @@ describe('round trips', () => {
         shared.set(bytes, offset)
         const view = shared.subarray(offset, offset + bytes.length)
         const wide = { ...limits, batchBytesMax: bytes.length }
-        const offsets = new Uint32Array(chunkCount(bytes.length))
-        const sharedOffsets = new Uint32Array(chunkCount(bytes.length))
-        expect(checkBatch(view, wide, sharedOffsets)).toEqual(checkBatch(bytes, wide, offsets))
-        expect(sharedOffsets).toEqual(offsets)
+        const starts = new Uint32Array(chunkCount(bytes.length))
+        const sharedStarts = new Uint32Array(chunkCount(bytes.length))
+        expect(checkBatch(view, wide, sharedStarts)).toEqual(checkBatch(bytes, wide, starts))
+        expect(sharedStarts).toEqual(starts)
         const decoded = [...transactions(view)]
         expect(decoded.length).toBe(content.length)
         expect(decoded.every((tx, index) => Buffer.compare(tx, content[index]!) === 0)).toBe(true)
@@ -274,56 +274,68 @@ describe('limits', () => {
     expect(refusalOf(sample(transactionBytesMax(2000) + 1), { ...limits, batchBytesMax: 2000 })).toBe('too-long')
   })
 
-  it('a table of frame offsets with too few entries is our own bug', () => {
-    expect(() => checkBatch(sample(CHUNK_BYTES), limits, new Uint32Array(1))).toThrow(/frameOffsets/)
+  it('a table of chunk starts with too few entries is our own bug', () => {
+    expect(() => checkBatch(sample(CHUNK_BYTES), limits, new Uint32Array(1))).toThrow(/chunkStarts/)
   })
 })
 
-describe('frame offsets', () => {
-  function offsetsOf(...lengths: number[]): number[] {
+describe('chunk starts', () => {
+  function startsOf(...lengths: number[]): number[] {
     const bytes = sample(...lengths)
     // Beyond what the batch needs nothing is written.
-    const offsets = new Uint32Array(chunkCount(bytes.length) + 1).fill(12345)
-    expect(checkBatch(bytes, { ...limits, batchBytesMax: bytes.length }, offsets).ok).toBe(true)
-    expect(offsets.at(-1)).toBe(12345)
-    return [...offsets.subarray(0, -1)]
+    const starts = new Uint32Array(chunkCount(bytes.length) + 1).fill(12345)
+    expect(checkBatch(bytes, { ...limits, batchBytesMax: bytes.length }, starts).ok).toBe(true)
+    expect(starts.at(-1)).toBe(12345)
+    return [...starts.subarray(0, -1)]
   }
 
-  it('of the first chunk is always the end of the header', () => {
-    expect(offsetsOf(1)).toEqual([64])
-    expect(offsetsOf(100, 100)).toEqual([64])
+  it('have the header in the first chunk, even alone', () => {
+    expect(startsOf(1)).toEqual([0])
+    expect(startsOf(100, 100)).toEqual([0])
+    expect(startsOf(CHUNK_BYTES)).toEqual([0, 64])
   })
 
-  it('name the first frame only, and none where none starts', () => {
-    expect(offsetsOf(CHUNK_BYTES - 68)).toEqual([64])
-    expect(offsetsOf(CHUNK_BYTES - 68, 1, 1)).toEqual([64, 0])
-    expect(offsetsOf(CHUNK_BYTES - 67)).toEqual([64, NO_FRAME])
-    expect(offsetsOf(CHUNK_BYTES - 67, 8)).toEqual([64, 1])
-    expect(offsetsOf(3 * CHUNK_BYTES, 5)).toEqual([64, NO_FRAME, NO_FRAME, 68])
+  it('are those of the first frames of the stretches', () => {
+    expect(startsOf(CHUNK_BYTES - 68)).toEqual([0])
+    expect(startsOf(CHUNK_BYTES - 68, 1, 1)).toEqual([0, CHUNK_BYTES])
+    expect(startsOf(CHUNK_BYTES - 67, 8)).toEqual([0, CHUNK_BYTES + 1])
+    // The second frame begins 1 byte before the stretch's end: its length is cut.
+    expect(startsOf(CHUNK_BYTES - 69, 5, 6)).toEqual([0, CHUNK_BYTES + 8])
   })
 
-  it('put a frame into the chunk where its length begins', () => {
-    // The second frame begins 1 byte before the chunk's end: its length is cut.
-    expect(offsetsOf(CHUNK_BYTES - 69, 5, 6)).toEqual([64, 8])
+  it('are that of the last frame before, where it goes on through a stretch; and none where it still goes on', () => {
+    expect(startsOf(CHUNK_BYTES - 67)).toEqual([0, 64])
+    expect(startsOf(10, CHUNK_BYTES - 78)).toEqual([0, 78])
+    expect(startsOf(10, 3 * CHUNK_BYTES, 5)).toEqual([0, 78, EMPTY_CHUNK, 3 * CHUNK_BYTES + 82])
+    // To the end of a stretch exactly: the next frame starts with the next.
+    expect(startsOf(10, 2 * CHUNK_BYTES - 82, 5)).toEqual([0, 78, 2 * CHUNK_BYTES])
+    // A little less, and the stretch has a frame of its own.
+    expect(startsOf(10, 2 * CHUNK_BYTES - 92, 5)).toEqual([0, 2 * CHUNK_BYTES - 10])
+    // Which is the chunk of the next, if it goes on through that; its own is empty then.
+    expect(startsOf(10, 2 * CHUNK_BYTES - 92, 6)).toEqual([0, 2 * CHUNK_BYTES - 10])
+    expect(startsOf(10, 2 * CHUNK_BYTES - 92, 7)).toEqual([0, EMPTY_CHUNK, 2 * CHUNK_BYTES - 10])
   })
 
   it('are those that a search over all frames finds', () => {
     fc.assert(
       fc.property(batchContent, (content) => {
         const bytes = encodeBatch(content, { workerId: 3, sequence: 1n })
-        const offsets = new Uint32Array(chunkCount(bytes.length))
-        expect(checkBatch(bytes, { ...limits, batchBytesMax: bytes.length }, offsets).ok).toBe(true)
-        const starts: number[] = []
+        const found = new Uint32Array(chunkCount(bytes.length))
+        expect(checkBatch(bytes, { ...limits, batchBytesMax: bytes.length }, found).ok).toBe(true)
+        const stretches = Array.from(found, (): number[] => [])
         content.reduce((at, { length }) => {
-          starts.push(at)
+          stretches[Math.floor(at / CHUNK_BYTES)]!.push(at)
           return at + 4 + length
         }, 64)
-        for (const [chunk, offset] of offsets.entries()) {
-          const first = starts.find((start) => Math.floor(start / CHUNK_BYTES) === chunk)
-          expect(offset).toBe(first === undefined ? NO_FRAME : first - chunk * CHUNK_BYTES)
+        for (const [chunk, start] of found.entries()) {
+          const through = stretches[chunk]!.length === 0 ? stretches[chunk - 1]?.at(-1) : undefined
+          // The only frame of a stretch that goes on through the next is the chunk of that.
+          const isMoved = stretches[chunk + 1]?.length === 0 && stretches[chunk]!.length === 1
+          const own = isMoved ? undefined : stretches[chunk]![0]
+          expect(start).toBe(chunk === 0 ? 0 : (through ?? own ?? EMPTY_CHUNK))
         }
       }),
-      { numRuns: 40 },
+      { numRuns: 60 },
     )
   })
 })

@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { BATCH_SIZE_MAX } from '../../../src/shared/constants.js'
 import { encodeBatch } from '../../../src/shared/wire/batch.js'
-import { BatchDigester, frameOffsetsOf, sha256 } from '../../../src/shared/wire/digest.js'
+import { BatchDigester, chunkStartsOf, sha256 } from '../../../src/shared/wire/digest.js'
 import { proveTransaction } from '../../../src/shared/wire/proof.js'
 import { decodeProof, encodeProof } from '../../../src/shared/wire/proof-format.js'
 import {
@@ -22,7 +22,7 @@ const digester = new BatchDigester(BATCH_SIZE_MAX)
 
 function digestOf(bytes: Uint8Array, by = author): Uint8Array {
   const out = new Uint8Array(32)
-  digester.digest(bytes, frameOffsetsOf(bytes), by, out)
+  digester.digest(bytes, chunkStartsOf(bytes), by, out)
   return out
 }
 
@@ -203,16 +203,9 @@ describe('a proof', () => {
   it('holds one chunk, however the transaction lies', () => {
     const { bytes } = sample(CHUNK - 68, CHUNK - 4, CHUNK - 3, 5, 3 * CHUNK, 7)
     const chunks = [0, 1, 2, 3, 4, 5].map((index) => proveTransaction(bytes, index))
-    expect(chunks.map(({ chunkIndex }) => chunkIndex)).toEqual([0, 1, 2, 3, 3, 6])
-    expect(chunks.map(({ frameOffset }) => frameOffset)).toEqual([64, 0, 0, 0, 9, 0])
-    expect(chunks.map(({ chunk }) => chunk.length)).toEqual([
-      CHUNK,
-      CHUNK,
-      CHUNK + 1,
-      9 + 4 + 3 * CHUNK,
-      9 + 4 + 3 * CHUNK,
-      11,
-    ])
+    expect(chunks.map(({ chunkIndex }) => chunkIndex)).toEqual([0, 1, 2, 3, 4, 6])
+    expect(chunks.map(({ frameOffset }) => frameOffset)).toEqual([64, 0, 0, 0, 0, 0])
+    expect(chunks.map(({ chunk }) => chunk.length)).toEqual([CHUNK, CHUNK, CHUNK + 1, 9, 4 + 3 * CHUNK, 11])
   })
 
   it('of a small transaction takes less than 5 kB in a batch of 500 kB, and no more than 5.2 kB in the largest', () => {
@@ -235,6 +228,25 @@ describe('a proof', () => {
     }
   })
 
+  it('of a short transaction takes less than 9 kB, whatever is beside it, and of a long one little more than itself', () => {
+    const long = fc.integer({ min: 3_000, max: 9_000 })
+    const sizes = fc.array(fc.oneof(fc.integer({ min: 1, max: 600 }), long, fc.constantFrom(8_100, 100_000)), {
+      minLength: 2,
+      maxLength: 60,
+    })
+    fc.assert(
+      fc.property(sizes, (sizes) => {
+        const { bytes, content } = sample(...sizes)
+        for (const [index, { length }] of content.entries()) {
+          const beside = 13 + 32 * (15 + 7)
+          const most = Math.max(2 * CHUNK - 1, length + 4)
+          expect(encodeProof(proveTransaction(bytes, index)).length).toBeLessThanOrEqual(beside + most)
+        }
+      }),
+      { numRuns: 20 },
+    )
+  })
+
   it('of a batch of one chunk has neither page nor path', () => {
     const { content, bytes, digest } = sample(10, 20)
     const proof = proveTransaction(bytes, 1)
@@ -242,13 +254,21 @@ describe('a proof', () => {
     expect(verifyTransaction(digest, author, content[1]!, proof)).toBe(true)
   })
 
-  it('of a frame that starts in the last bytes before a cut is accepted', () => {
+  it('of a frame that starts in the last bytes of a stretch is accepted, and so are its neighbours', () => {
     for (let cut = 1; cut <= 4; cut += 1) {
-      const { content, bytes, digest } = sample(CHUNK - 68 - cut, 300)
-      const proof = proveTransaction(bytes, 1)
-      expect(proof.frameOffset).toBe(CHUNK - cut)
-      expect(proof.chunk.length).toBe(bytes.length)
-      expect(verifyTransaction(digest, author, content[1]!, proof)).toBe(true)
+      const made = sample(CHUNK - 68 - cut, 300, 5)
+      const proofs = [0, 1, 2].map((index) => proveTransaction(made.bytes, index))
+      expect(proofs.map(({ chunkIndex, frameOffset }) => [chunkIndex, frameOffset])).toEqual([
+        [0, 64],
+        [0, CHUNK - cut],
+        [1, 0],
+      ])
+      for (const [index, proof] of proofs.entries()) expect(refusal(made, index, proof)).toBeUndefined()
+      // Without the third, the second goes on through the last stretch, and is its chunk.
+      const last = sample(CHUNK - 68 - cut, 300)
+      const alone = proveTransaction(last.bytes, 1)
+      expect([alone.chunkIndex, alone.frameOffset, alone.chunk.length]).toEqual([1, 0, 304])
+      expect(refusal(last, 1, alone)).toBeUndefined()
     }
   })
 
@@ -285,24 +305,23 @@ describe('bytes inside a transaction that look like a frame', () => {
 
   it('are not a transaction in a chunk of their own: a batch that is cut there has another digest', () => {
     const outer = new Uint8Array(3 * CHUNK)
-    // The second 4 KiB of the batch begin with the frame.
+    // The second stretch of the batch then begins with the frame.
     outer.set(frame, CHUNK - 68)
     const { bytes, digest } = sampleOf([outer, filled(3, 10)])
-    const rest = bytes.subarray(CHUNK, bytes.length - 14)
-    // The honest proof for what the batch would be if it were cut so.
-    const last = sha256(bytes.subarray(bytes.length - 14))
+    const lastAt = bytes.length - 14
+    // The honest proof for what the batch would be if a frame did start there.
     const forged: TransactionProof = {
       batchBytes: bytes.length,
       chunkIndex: 1,
       frameOffset: 0,
-      chunk: rest,
-      page: [sha256(bytes.subarray(0, CHUNK)), new Uint8Array(32), last],
+      chunk: bytes.subarray(CHUNK, lastAt),
+      page: [sha256(bytes.subarray(0, CHUNK)), new Uint8Array(32), sha256(bytes.subarray(lastAt))],
       path: [],
     }
     expect(checkProof(digest, author, inner, forged)).toEqual({ ok: false, reason: 'digest' })
-    // It is accepted under the digest of the batch that is really cut so, so nothing else is wrong with it.
-    const lying = frameOffsetsOf(bytes)
-    lying[1] = 0
+    // It is accepted under the digest of somebody who cuts the batch so: nothing else is wrong with it.
+    const lying = chunkStartsOf(bytes)
+    lying[1] = CHUNK
     const lie = new Uint8Array(32)
     digester.digest(bytes, lying, author, lie)
     expect(checkProof(lie, author, inner, forged)).toEqual({ ok: true })
@@ -377,8 +396,9 @@ describe('an attacker who picks what is hashed', () => {
   it('cannot fill an empty chunk, nor an empty page', () => {
     const made = sample(100, 40 * CHUNK, 9)
     const long = proveTransaction(made.bytes, 1)
-    expect(long.page.filter((hash) => hash.every((byte) => byte === 0))).toHaveLength(15)
-    for (const chunkIndex of [1, 15, 16, 31, 39]) {
+    expect(long.chunkIndex).toBe(1)
+    expect(long.page.filter((hash) => hash.every((byte) => byte === 0))).toHaveLength(14)
+    for (const chunkIndex of [2, 15, 16, 31, 39]) {
       for (const chunk of [new Uint8Array(0), filled(3, 30), long.chunk]) {
         const forged = changed(long, (copy) => Object.assign(copy, { chunkIndex, chunk, frameOffset: 0 }))
         expect(refusal(made, 1, forged)).toBeDefined()
@@ -622,7 +642,7 @@ describe('the binary form of a proof', () => {
     [[2, 70, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0], 'chunk 4294967295'],
     [[2, 70, 0, 0, 0, 0, 0, 0, 0, 64, 0, 0, 0], '13 bytes, expected 14 to 83'],
     [[2, 70, 0, 0, 0, 0, 0, 0, 0, 64, 0, 0, 0, ...new Array<number>(71).fill(0)], '84 bytes, expected 14 to 83'],
-    [[2, 0, 0, 1, 0, 15, 0, 0, 0, 0, 0, 0, 0, ...new Array<number>(480).fill(0)], '493 bytes, expected 494 to 4589'],
+    [[2, 0, 0, 1, 0, 15, 0, 0, 0, 0, 0, 0, 0, ...new Array<number>(480).fill(0)], '493 bytes, expected 494 to 8685'],
   ])('that says what cannot be is refused with ERR_CODEC: case %#', (bytes, about) => {
     expect(() => decodeProof(Uint8Array.from(bytes))).toThrow(
       expect.objectContaining({ code: 'ERR_CODEC', message: expect.stringContaining(about) }),

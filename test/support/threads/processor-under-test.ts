@@ -7,7 +7,7 @@ import { Counters } from '../../../src/shared/memory/counters.js'
 import type { ProcessorTask, ProcessorToMain } from '../../../src/shared/memory/dialogue/processor.js'
 import { Arena } from '../../../src/shared/memory/slots.js'
 import { encodeBatch } from '../../../src/shared/wire/batch.js'
-import { BatchDigester, frameOffsetsOf } from '../../../src/shared/wire/digest.js'
+import { BatchDigester, chunkStartsOf } from '../../../src/shared/wire/digest.js'
 import { type MainSide, startMainSide } from './main-side.js'
 import { randomOf } from './pause.mjs'
 
@@ -156,6 +156,6 @@ export function batchOf(sequence: bigint, bytes = 1_000, seed = Number(sequence)
 
 export function digestOf(bytes: Uint8Array, author: Uint8Array): Uint8Array {
   const digest = new Uint8Array(32)
-  new BatchDigester(bytes.length).digest(bytes, frameOffsetsOf(bytes), author, digest)
+  new BatchDigester(bytes.length).digest(bytes, chunkStartsOf(bytes), author, digest)
   return digest
 }
