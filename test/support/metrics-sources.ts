@@ -36,6 +36,7 @@ export function sources(overrides: Partial<MetricsSources> = {}): MetricsSources
     ringDepth: (ring) => (ring === 'ownWork' ? 4 : 0),
     slotsFree: () => ({ own: 13, inbound: 7, sync: 3 }),
     batchesInFlight: () => 5,
+    replyBatches: () => 6,
     peers: () => [
       { name: PEER_A, connected: true, queued: 1, inFlight: 2, windowLimit: 3 },
       { name: PEER_B, connected: false, queued: 6, inFlight: 0, windowLimit: 4 },

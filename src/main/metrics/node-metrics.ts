@@ -80,6 +80,12 @@ function addState(registry: Registry, sources: MetricsSources): void {
   addLevel(registry, 'narval_batches_in_flight', 'Own batches sealed and not certified.', () =>
     sources.batchesInFlight(),
   )
+  addLevel(
+    registry,
+    'narval_reply_batches',
+    'Batches read from the store for peers that asked for them, and not sent yet.',
+    () => sources.replyBatches(),
+  )
   addLevel(registry, 'narval_primary_queue', 'Messages that wait for the primary.', () => sources.primary().queued)
   addSum(
     registry,

@@ -11,6 +11,8 @@ export interface MetricsSources {
   slotsFree(): SlotsFree
   /** Own batches that are sealed and not certified. */
   batchesInFlight(): number
+  /** Batches read from the store for replies to peers, and not sent yet. */
+  replyBatches(): number
   /** One for each peer, connected or not. */
   peers(): Iterable<PeerSource>
   /** One for each authority, ourselves included. */

@@ -21,6 +21,8 @@ import { WorkBudget } from './work-budget.js'
 export interface ConnectionGuardHandlers {
   /** `from` is the address before the hello, and the authority's name after it. */
   readonly onRefused: (reason: PeerRefusal, from: string, detail: string) => void
+  /** A connection is about to be closed for what it did, and that has been counted. */
+  readonly onClosing?: (connection: MultiaddrConnection) => void
 }
 
 /** What we know of @libp2p/tcp's connection beside its interface. */
@@ -104,6 +106,7 @@ export class ConnectionGuard {
     if (this.refused) return
     this.refused = true
     this.handlers.onRefused(reason, this.from, detail)
+    this.handlers.onClosing?.(this.connection)
     queueMicrotask(() => this.connection.abort(new Error(`${reason}: ${detail}`)))
   }
 

@@ -9,6 +9,7 @@ import type { MainRings } from '../thread-host/main-rings.js'
 import type { Dissemination } from './dissemination/dissemination.js'
 import type { InboundBatches } from './inbound/inbound-batches.js'
 import type { PrimaryReports } from './primary-reports.js'
+import type { Helper } from './sync/helper.js'
 import type { Synchronizer } from './sync/synchronizer.js'
 
 export interface MetricStages {
@@ -19,13 +20,14 @@ export interface MetricStages {
   readonly peers: PeerTable
   readonly dissemination: Dissemination
   readonly inbound: InboundBatches
+  readonly helper: Helper
   readonly synchronizer: Synchronizer
   readonly reports: PrimaryReports
   readonly health: () => Health
 }
 
 export function metricSources(stages: MetricStages): MetricsSources {
-  const { dissemination, inbound, peers, reports, rings, synchronizer } = stages
+  const { dissemination, helper, inbound, peers, reports, rings, synchronizer } = stages
   const { authorities } = stages
   const { counters } = stages.layout
   const authorBytes = new AuthorBytes(stages.layout.authorBytes)
@@ -43,6 +45,7 @@ export function metricSources(stages: MetricStages): MetricsSources {
       sync: synchronizer.slotsFree,
     }),
     batchesInFlight: () => dissemination.uncertified,
+    replyBatches: () => helper.batchesHeld,
     peers: () =>
       peers.peers.map(({ connections, index, name }) => {
         const sender = dissemination.senders.get(index)!

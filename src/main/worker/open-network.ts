@@ -52,7 +52,10 @@ export async function openNetwork(
   const digest = committeeDigest(committee)
   const sign = signer(keys.seed)
   const gate = Gate.of(peers, handlers, names)
-  const guards = new ConnectionGuards(handlers)
+  const guards = new ConnectionGuards({
+    onRefused: handlers.onRefused,
+    onClosing: (connection) => gate.onRefused(connection),
+  })
   const node = await createLibp2pNode({
     guards,
     networkKeySeed,

@@ -202,6 +202,7 @@ export class Wiring {
         peers: this.peers,
         dissemination: this.dissemination,
         inbound: this.inbound,
+        helper: this.helper,
         synchronizer: this.synchronizer,
         reports: this.reports,
         health: () => this.health.now(),

@@ -143,6 +143,7 @@ describe('metrics', () => {
         [LABEL_B, 0],
       ]),
     )
+    expect(sumOf(first, 'narval_reply_batches')).toBe(6)
     expect(sumOf(first, 'narval_primary_queue')).toBe(9)
     expect(sumOf(first, 'narval_primary_reports_dropped_total')).toBe(8)
     expect(sumOf(first, 'narval_primary_connected')).toBe(1)

@@ -1,23 +1,7 @@
 /** What throws on main is the worker's failure. An exception that escapes would fail this file: vitest sees it. */
-import { createConnection } from 'node:net'
-import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
-import type { Logger } from '../../../src/index.js'
-import { freePorts } from '../../../src/main/local/ports.js'
-import { parseCommittee } from '../../../src/shared/config/committee.js'
-import { localCommittee } from '../../../src/shared/config/committee-file.js'
-import { generateKeys } from '../../../src/shared/config/keys.js'
-import { deriveNetworkKeySeed } from '../../../src/shared/config/network-key.js'
-import { defaultParameters } from '../../../src/shared/config/parameters.js'
-import { temporaryDirectory } from '../../support/temporary-directory.js'
+import { describe, expect, test } from 'vitest'
+import { isClosed, type StartedNode, startNode } from '../../support/started-node.js'
 import { until } from '../../support/until.js'
-
-const { WorkerNode } = (await import(
-  new URL('../../../dist/main/worker/worker-node.js', import.meta.url).href
-)) as typeof import('../../../src/main/worker/worker-node.js')
-type Node = InstanceType<typeof WorkerNode>
-
-const silent: Logger = { error() {}, warn() {}, info() {}, debug() {}, trace() {} }
 
 /** The parts of a worker that a test makes fail, as a bug of ours would. */
 interface Insides {
@@ -35,43 +19,13 @@ interface Insides {
     readonly dependencies: { readonly node: { safeDispatchEvent(type: string, detail: object): void } }
   }
 }
-const insidesOf = (node: Node): Insides => node as unknown as Insides
+const insidesOf = (node: StartedNode): Insides => node as unknown as Insides
 
 function bug(): never {
   throw new Error('a bug of ours')
 }
 
-async function start(log: Partial<Logger> = {}) {
-  const keys = generateKeys()
-  const committee = parseCommittee(localCommittee([keys.name], 1, await freePorts(5)), 'test')
-  const node = new WorkerNode({
-    keys,
-    committee,
-    workerId: 0,
-    store: join(temporaryDirectory(), 'store'),
-    parameters: { ...defaultParameters(), ackLevel: 'stored' },
-    networkKeySeed: deriveNetworkKeySeed(keys.seed, 0),
-    bind: '127.0.0.1',
-    clients: true,
-    benchmark: false,
-    openPrimary: async () => ({
-      isFull: false,
-      queued: 0,
-      dropped: 0,
-      isConnected: true,
-      report() {},
-      close: async () => {},
-    }),
-    log: { ...silent, ...log },
-    poisonFreedSlots: true,
-  })
-  await node.start()
-  onTestFinished(() => node.close().catch(() => {}))
-  const { transactions, workerToWorker } = committee.worker(0, 0)
-  return { node, ports: [transactions.port, workerToWorker.port] }
-}
-
-async function expectFailure(node: Node, ports: number[], about: string): Promise<void> {
+async function expectFailure(node: StartedNode, ports: number[], about: string): Promise<void> {
   await expect(node.stopped).rejects.toMatchObject({
     code: 'ERR_THREAD_DIED',
     message: expect.stringContaining(`the main thread failed in ${about}`),
@@ -81,19 +35,8 @@ async function expectFailure(node: Node, ports: number[], about: string): Promis
   for (const port of ports) await until(`port ${port} is closed`, () => isClosed(port))
 }
 
-function isClosed(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection({ host: '127.0.0.1', port })
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(false)
-    })
-    socket.once('error', () => resolve(true))
-  })
-}
-
 describe('a bug of ours ends the worker with a reason, and not the process', () => {
-  test.each<[string, string, (insides: Insides, node: Node) => void]>([
+  test.each<[string, string, (insides: Insides, node: StartedNode) => void]>([
     [
       'what takes the messages of other threads',
       'the rings',
@@ -142,24 +85,24 @@ describe('a bug of ours ends the worker with a reason, and not the process', () 
       },
     ],
   ])('%s', async (_, about, cause) => {
-    const { node, ports } = await start()
+    const { node, ports } = await startNode()
     cause(insidesOf(node), node)
     await expectFailure(node, ports, about)
   })
 })
 
 describe('a logger that fails ends the worker with a reason', () => {
-  const say = (node: Node): void =>
+  const say = (node: StartedNode): void =>
     insidesOf(node).wiring.refusals.refused('peer', 'hello-timeout', 'somebody', 'a detail')
 
   test('by throwing', async () => {
-    const { node, ports } = await start({ warn: bug })
+    const { node, ports } = await startNode({ warn: bug })
     say(node)
     await expectFailure(node, ports, 'log.warn')
   })
 
   test('by a promise that rejects', async () => {
-    const { node, ports } = await start({ warn: async () => bug() })
+    const { node, ports } = await startNode({ warn: async () => bug() })
     say(node)
     await expectFailure(node, ports, 'log.warn')
   })

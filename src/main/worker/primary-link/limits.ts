@@ -22,6 +22,13 @@ export const PRIMARY_CONNECT_TIMEOUT_MS = 5_000
 /** Pause between attempts to reach the primary. */
 export const PRIMARY_RETRY_MS = 200
 /**
+ * The same, at most, after connections that the primary took and closed soon, in ms: each of them costs all that was
+ * reported in the last minute once more.
+ */
+export const PRIMARY_RETRY_MS_MAX = 5_000
+/** A connection that lasted this long, in ms, was a good one: the next pause is short again. */
+export const PRIMARY_STABLE_MS = 10_000
+/**
  * Calls of a primary in this process that have begun and not resolved: enough for one that writes each report to a
  * database, which commits many together.
  */

@@ -39,12 +39,12 @@ import {
   PRIMARY_IN_FLIGHT_MAX,
   PRIMARY_QUEUE_MAX,
   PRIMARY_RETRANSMITS_MIN,
-  PRIMARY_RETRY_MS,
   PRIMARY_SILENCE_MS,
   PRIMARY_UNREAD_MAX,
 } from './limits.js'
 import type { PrimaryLink, PrimaryLinkHandlers, PrimaryReport } from './primary-link.js'
 import { type QueuedReport, ReportQueue } from './report-queue.js'
+import { RetryPause } from './retry-pause.js'
 import { SentReports } from './sent-reports.js'
 import { type Unread, type UnreadProbe, unreadOf } from './unread-bytes.js'
 
@@ -84,6 +84,9 @@ export class PrimaryConnector implements PrimaryLink {
   private wasFull = false
   private socket: Socket | undefined
   private connected = false
+  /** When the present connection, or the last one, was there. */
+  private connectedMs = 0
+  private readonly retryPause = new RetryPause()
   /** Whether the kernel says what is acknowledged of this connection; undefined before it was asked. */
   private isAckKnown: boolean | undefined
   private pollTimer: NodeJS.Timeout | undefined
@@ -199,6 +202,7 @@ export class PrimaryConnector implements PrimaryLink {
 
   private onConnected(): void {
     this.connected = true
+    this.connectedMs = this.nowMs()
     this.outage = false
     this.log('info', 'connected', `connected to the primary at ${this.where()}, ${this.queue.size} reports waited`)
     this.flush()
@@ -206,6 +210,7 @@ export class PrimaryConnector implements PrimaryLink {
 
   private onLost(reason: string): void {
     this.socket = undefined
+    const lastedMs = this.connected ? this.nowMs() - this.connectedMs : undefined
     this.connected = false
     clearTimeout(this.pollTimer)
     this.pollTimer = undefined
@@ -225,7 +230,7 @@ export class PrimaryConnector implements PrimaryLink {
       )
     }
     this.outage = true
-    this.retryTimer = setTimeout(() => this.dial(), PRIMARY_RETRY_MS)
+    this.retryTimer = setTimeout(() => this.dial(), this.retryPause.after(lastedMs))
   }
 
   /** Writes what waits, if the socket took what it was handed before. */

@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test, vi } from 'vitest'
 import { InProcessPrimaryLink } from '../../../../src/main/worker/primary-link/in-process-primary-link.js'
 import { IN_PROCESS_CALLS_MAX } from '../../../../src/main/worker/primary-link/limits.js'
-import type { PrimaryReport } from '../../../../src/main/worker/primary-link/primary-link.js'
 import { parseCommittee } from '../../../../src/shared/config/committee.js'
 import { localCommittee } from '../../../../src/shared/config/committee-file.js'
 import type { NarvalError } from '../../../../src/shared/errors.js'
@@ -21,17 +20,11 @@ const committee = parseCommittee(
 )
 const WORKER = { committee, ownIndex: 1, workerId: 3 }
 
+import { digestOf, numberOf, others, our } from '../../../support/numbered-reports.js'
+
 const until = (condition: () => boolean): Promise<void> =>
   vi.waitFor(() => expect(condition()).toBe(true), { timeout: 30_000, interval: 5 })
 const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index)
-function digestOf(number: number): Uint8Array {
-  const digest = Buffer.alloc(32)
-  digest.writeUInt32BE(number)
-  return digest
-}
-const numberOf = (digest: Uint8Array): number => Buffer.from(digest).readUInt32BE()
-const our = (number: number): PrimaryReport => ({ type: 'OurBatch', digest: digestOf(number) })
-const others = (number: number): PrimaryReport => ({ type: 'OthersBatch', digest: digestOf(number) })
 
 /** A link with a worker at its end, and what the worker was told. */
 async function linkTo(onMessage: (message: WorkerPrimaryMessage) => void | Promise<void>, queueMax?: number) {

@@ -13,25 +13,16 @@ import {
   PrimaryConnector,
   type PrimaryConnectorOptions,
 } from '../../../../src/main/worker/primary-link/primary-connector.js'
-import type { PrimaryReport } from '../../../../src/main/worker/primary-link/primary-link.js'
 import { ReportQueue } from '../../../../src/main/worker/primary-link/report-queue.js'
 import type { UnreadProbe } from '../../../../src/main/worker/primary-link/unread-bytes.js'
 import { decodeWorkerPrimaryMessage, type WorkerPrimaryMessage } from '../../../../src/shared/wire/primary-messages.js'
 import { FrameReader } from '../../../../src/shared/wire/reference-frame.js'
+import { digestOf, numberOf, others, our } from '../../../support/numbered-reports.js'
 import { fromHex, toHex, vectors } from '../../../support/reference-vectors.js'
 
 const until = (condition: () => boolean): Promise<void> =>
   vi.waitFor(() => expect(condition()).toBe(true), { timeout: 30_000, interval: 5 })
 
-/** A digest that says which number it is. */
-function digestOf(number: number): Uint8Array {
-  const digest = Buffer.alloc(32)
-  digest.writeUInt32BE(number)
-  return digest
-}
-const numberOf = (digest: Uint8Array): number => Buffer.from(digest).readUInt32BE()
-const our = (number: number): PrimaryReport => ({ type: 'OurBatch', digest: digestOf(number) })
-const others = (number: number): PrimaryReport => ({ type: 'OthersBatch', digest: digestOf(number) })
 const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, index) => from + index)
 
 /** A primary on a port of its own: `onSocket` says what it does with a connection. */
@@ -373,6 +364,18 @@ test('what the primary writes is read and ignored, however much it is', async ()
   connector.report(our(1))
   await until(() => reported.length === 2)
   expect(primary.connections).toBe(1)
+})
+
+test('a primary that takes each connection and closes it is dialled ever more rarely', async () => {
+  const setTimeoutSpy = vi.spyOn(globalThis, 'setTimeout')
+  onTestFinished(() => void setTimeoutSpy.mockRestore())
+  const primary = new FakePrimary((_, socket) => socket.destroy())
+  await primary.start()
+  const { connector } = connectorTo(primary.port)
+  connector.start()
+  await until(() => primary.connections === 4)
+  const pauses = setTimeoutSpy.mock.calls.map(([, ms]) => ms)
+  expect(pauses.filter((ms) => ms === 200 || ms === 400 || ms === 800)).toEqual([200, 400, 800])
 })
 
 test('an outage is logged once, however many attempts it takes', async () => {
