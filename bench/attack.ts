@@ -29,7 +29,7 @@ function scenarios(text: string): readonly Scenario[] {
   throw new InvalidArgumentError(`No attack ${unknown}. There are ${known}.`)
 }
 
-function tableOf(results: readonly ScenarioResult[]): string[] {
+function tableOf({ letter, phases }: ScenarioResult): string[] {
   const cell = (value: number | null | undefined): string =>
     value === null || value === undefined ? '-' : String(value)
   return drawTable(
@@ -37,24 +37,22 @@ function tableOf(results: readonly ScenarioResult[]): string[] {
       ...['attack', 'phase', 'victim p50 ms', 'p99', 'others p50 ms', 'p99', 'tx/s', 'CPU %'],
       ...['done /s', 'ended', 'refused', 'RSS MB', 'honest closed', 'back ms'],
     ],
-    results.flatMap(({ letter, phases }) =>
-      phases.map((it) => [
-        letter,
-        it.phase,
-        cell(it.victim_p50_ms),
-        cell(it.victim_p99_ms),
-        cell(it.others_p50_ms),
-        cell(it.others_p99_ms),
-        cell(it.certified_tps),
-        String(Math.round(it.cpu_share * 100)),
-        cell(it.done_per_s),
-        cell(it.ended),
-        cell(it.refused),
-        cell(it.victim_rss_mb),
-        cell(it.honest_closed),
-        cell(it.back_ms),
-      ]),
-    ),
+    phases.map((it) => [
+      letter,
+      it.phase,
+      cell(it.victim_p50_ms),
+      cell(it.victim_p99_ms),
+      cell(it.others_p50_ms),
+      cell(it.others_p99_ms),
+      cell(it.certified_tps),
+      String(Math.round(it.cpu_share * 100)),
+      cell(it.done_per_s),
+      cell(it.ended),
+      cell(it.refused),
+      cell(it.victim_rss_mb),
+      cell(it.honest_closed),
+      cell(it.back_ms),
+    ]),
   )
 }
 
@@ -72,14 +70,16 @@ await main('attack', (program, stop) => {
       const cleanup = new Cleanup()
       process.once('exit', () => cleanup.all())
       const results: ScenarioResult[] = []
+      const about = environment()
+      if (!json) process.stdout.write(`${environmentLines(about).join('\n')}\n\n`)
       for (const scenario of only) {
         stop.throwIfAborted()
         process.stderr.write(`${scenario.letter}: ${scenario.what}, ${scenario.rate} ${scenario.unit} a second\n`)
-        results.push(await Promise.race([measure(scenario, options, cleanup), aborted(stop)]))
+        const result = await Promise.race([measure(scenario, options, cleanup), aborted(stop)])
+        results.push(result)
+        if (!json) process.stdout.write(`${tableOf(result).join('\n')}\n\n`)
       }
-      const result = { environment: environment(), ...options, results }
-      const table = [...environmentLines(result.environment), '', ...tableOf(results), '']
-      process.stdout.write(`${[...(json ? [] : table), JSON.stringify(result)].join('\n')}\n`)
+      process.stdout.write(`${JSON.stringify({ environment: about, ...options, results })}\n`)
     })
 })
 

@@ -44,7 +44,7 @@ async function atRate(perS: number, endMs: number, act: (count: number) => void 
   let lastMs = performance.now()
   while (performance.now() < endMs) {
     const nowMs = performance.now()
-    owed = Math.min(owed + ((nowMs - lastMs) * perS) / 1000, perS / 10 + 1)
+    owed = Math.min(owed + ((nowMs - lastMs) * perS) / 1000, perS / 2)
     lastMs = nowMs
     const count = Math.floor(owed)
     owed -= count
@@ -59,8 +59,9 @@ function addressOf(port: number): string {
 
 async function peerOf(task: AttackTask): Promise<Libp2pPeer> {
   const committee = parseCommittee(JSON.parse(readFileSync(task.committeeFile, 'utf8')), task.committeeFile)
+  const { batchBytesMax } = task
   return Libp2pPeer.start(
-    { keys: readKeys(task.keysFile), committee },
+    { keys: readKeys(task.keysFile), committee, batchBytesMax },
     Buffer.from(task.targets[0]!.publicKey, 'base64'),
   )
 }

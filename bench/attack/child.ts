@@ -14,13 +14,12 @@ const SPARE_MS = 30_000
 const task = JSON.parse(process.argv[2]!) as Task
 setTimeout(() => process.exit(1), task.seconds * 1000 + SPARE_MS)
 process.once('disconnect', () => process.exit(1))
-// What the victim closes is what is measured; it must not end the attack.
-process.on('uncaughtException', () => {})
-process.on('unhandledRejection', () => {})
-
 const say = (message: FromChild): Promise<void> => new Promise((resolve) => process.send!(message, () => resolve()))
 const attacker: Attacker = task.kind === 'spin' ? spinner(task) : await prepare(task)
 await say({ type: 'ready' })
+// What the victim closes from now on is what is measured; it must not end the attack.
+process.on('uncaughtException', () => {})
+process.on('unhandledRejection', () => {})
 await new Promise((resolve) => process.once('message', resolve))
 
 const [startMs, startCpu] = [performance.now(), process.cpuUsage()]

@@ -55,6 +55,7 @@ interface WorkerProcess {
 
 export class AttackedCommittee {
   readonly committee: Committee
+  readonly parameters: Parameters
   readonly samples: Sample[] = []
   /** Own batches of the victim that are reported: digest and bytes of transactions. */
   readonly victimBatches = new Map<string, number>()
@@ -71,9 +72,10 @@ export class AttackedCommittee {
   private readonly reportedMs = new Map<string, number>()
   private readonly bytesOf = new Map<string, number>()
 
-  private constructor(options: CommitteeOptions, committee: Committee, metricsPort: number) {
+  private constructor(options: CommitteeOptions, committee: Committee, parameters: Parameters, metricsPort: number) {
     this.options = options
     this.committee = committee
+    this.parameters = parameters
     this.committeeFile = join(options.directory, 'committee.json')
     this.attackerKeysFile = join(options.directory, `keys-${WORKERS}.json`)
     for (let node = 0; node < WORKERS; node += 1) {
@@ -113,7 +115,7 @@ export class AttackedCommittee {
     writeFileSync(join(directory, 'parameters.json'), formatParameters(parameters))
     for (const [index, each] of [...keys, generateKeys()].entries())
       writeKeys(join(directory, `keys-${index}.json`), each)
-    const attacked = new AttackedCommittee(options, committee, portFirst + authorities * 5)
+    const attacked = new AttackedCommittee(options, committee, parameters, portFirst + authorities * 5)
     try {
       await attacked.boot()
     } catch (error) {

@@ -135,6 +135,7 @@ function taskOf(
     rate: scenario.rate,
     committeeFile: committee.committeeFile,
     keysFile: committee.attackerKeysFile,
+    batchBytesMax: committee.parameters.batchBytesMax,
     targets: committee.targets,
     digests: batches.slice(0, 100).map(([digest]) => digest),
   }

@@ -32,6 +32,8 @@ export type Task =
       readonly committeeFile: string
       /** Of the authority that the attacker is, where it is one; of a stranger else. */
       readonly keysFile: string
+      /** The committee's `batch_size`. */
+      readonly batchBytesMax: number
       /** The victim first. */
       readonly targets: readonly Target[]
       /** Batches that the victim has stored, in base64. */

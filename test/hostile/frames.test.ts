@@ -98,9 +98,12 @@ function openOrReset(index: number): Buffer {
 describe('before its hello', () => {
   test.each(floods)('a connection that sends %s is closed', async (_what, _work, flood) => {
     const connection = await mallory.dial(node.address)
+    const left = await node.refusals('peer', 'left-before-hello')
     await node.counts('peer', 'too-much-before-hello', async () => flood(connection, 1000), 1)
     await until('it is closed', () => !isOpen(connection))
     await node.certifiesOne()
+    // It is counted once.
+    expect(await node.refusals('peer', 'left-before-hello')).toBe(left)
   })
 
   test('a connection that proposes protocols without end is closed', async () => {
