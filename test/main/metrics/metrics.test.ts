@@ -455,7 +455,7 @@ describe('the address of metrics', () => {
   })
 
   it('is refused in any other form', () => {
-    for (const text of ['9100', 'localhost:9100', ':', ':0', ':65536', '::1:9100', '']) {
+    for (const text of ['9100', 'local host:9100', ':', ':0', ':65536', '::1:9100', '']) {
       expect(parseMetricsAddress(text), text).toBeUndefined()
     }
   })
