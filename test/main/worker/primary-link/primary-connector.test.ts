@@ -13,6 +13,7 @@ import {
   PrimaryConnector,
   type PrimaryConnectorOptions,
 } from '../../../../src/main/worker/primary-link/primary-connector.js'
+import type { PrimaryReport } from '../../../../src/main/worker/primary-link/primary-link.js'
 import { ReportQueue } from '../../../../src/main/worker/primary-link/report-queue.js'
 import type { UnreadProbe } from '../../../../src/main/worker/primary-link/unread-bytes.js'
 import { decodeWorkerPrimaryMessage, type WorkerPrimaryMessage } from '../../../../src/shared/wire/primary-messages.js'
