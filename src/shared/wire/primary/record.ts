@@ -1,0 +1,87 @@
+/** What the records of primaries have in common: their first two bytes, numbers, and what is hashed and signed. */
+import { createHash } from 'node:crypto'
+import { assert } from '../../assert.js'
+import { DIGEST_BYTES } from '../../constants.js'
+import { NarvalError } from '../../errors.js'
+
+export const RECORD_VERSION = 1
+export const RECORD_KINDS = { header: 1, vote: 2, certificate: 3 } as const
+export type RecordKind = keyof typeof RECORD_KINDS
+
+/** A tag of 32 bytes in front of what is hashed or signed, so that it can be nothing else. */
+export function domain(name: string): Uint8Array {
+  const tag = new Uint8Array(32)
+  const bytes = new TextEncoder().encode(name)
+  assert(bytes.length < tag.length, `${name} fits`)
+  tag.set(bytes)
+  return tag
+}
+
+export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
+  const hash = createHash('sha256')
+  for (const part of parts) hash.update(part)
+  return new Uint8Array(hash.digest())
+}
+
+export function malformed(kind: RecordKind, problem: string): NarvalError {
+  return new NarvalError('ERR_CODEC', `${kind}: ${problem}`)
+}
+
+/** Looks at the first two bytes, and at the length of what must be there at least. */
+export function open(kind: RecordKind, bytes: Uint8Array, bytesMin: number, bytesMax: number): DataView {
+  if (bytes.length > bytesMax) throw malformed(kind, `${bytes.length} bytes, at most ${bytesMax}`)
+  if (bytes.length < bytesMin) throw malformed(kind, `${bytes.length} bytes, at least ${bytesMin}`)
+  if (bytes[0] !== RECORD_VERSION) throw malformed(kind, `version ${bytes[0]}, expected ${RECORD_VERSION}`)
+  if (bytes[1] !== RECORD_KINDS[kind]) throw malformed(kind, `a record of kind ${bytes[1]}`)
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+/** A u64 that fits a number: rounds, epochs and times that do not are absurd. */
+export function readWhole(kind: RecordKind, view: DataView, at: number, what: string, min = 0): number {
+  const value = view.getBigUint64(at, true)
+  if (value < BigInt(min) || value > BigInt(Number.MAX_SAFE_INTEGER)) {
+    throw malformed(kind, `${what} ${value}, expected ${min} to ${Number.MAX_SAFE_INTEGER}`)
+  }
+  return Number(value)
+}
+
+export function writeWhole(view: DataView, at: number, value: number): void {
+  assert(Number.isSafeInteger(value) && value >= 0, 'a whole number')
+  view.setBigUint64(at, BigInt(value), true)
+}
+
+/** An index of an authority. */
+export function readAuthority(kind: RecordKind, view: DataView, at: number, what: string, authorities: number): number {
+  const index = view.getUint16(at, true)
+  if (index >= authorities) throw malformed(kind, `${what} ${index} of a committee of ${authorities}`)
+  return index
+}
+
+export function writeAuthority(view: DataView, at: number, index: number): void {
+  assert(Number.isInteger(index) && index >= 0 && index < 2 ** 16, 'an index of an authority')
+  view.setUint16(at, index, true)
+}
+
+export function readZeros(kind: RecordKind, bytes: Uint8Array, at: number, length: number): void {
+  for (const byte of bytes.subarray(at, at + length)) {
+    if (byte !== 0) throw malformed(kind, `byte ${byte} where zeros are reserved`)
+  }
+}
+
+/** A copy: a record is a part of a frame, whose memory is used again. */
+export function readBytes(bytes: Uint8Array, at: number, length: number): Uint8Array {
+  return Uint8Array.from(bytes.subarray(at, at + length))
+}
+
+export function writeDigest(out: Uint8Array, at: number, digest: Uint8Array): void {
+  assert(digest.length === DIGEST_BYTES, 'a digest has 32 bytes')
+  out.set(digest, at)
+}
+
+/** Bytes compared as numbers are, the first difference decides: negative, 0 or positive. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  for (let at = 0; at < Math.min(a.length, b.length); at += 1) {
+    if (a[at] !== b[at]) return a[at]! - b[at]!
+  }
+  return a.length - b.length
+}
