@@ -4,7 +4,9 @@ import { createLogger } from '../lib/log.js'
 import { watchParent } from '../lib/parent.js'
 import { burstBytesMax } from '../local/load/burst.js'
 import { CLIENT_BURST_BYTES_MAX } from '../local/load/limits.js'
-import { runLoadClient } from '../local/load/load-client.js'
+import { type LoadResult, runLoadClient } from '../local/load/load-client.js'
+import { WorkerTally } from '../local/load/worker-tally.js'
+import { EXIT_FAILURE } from './exit-codes.js'
 
 /** The flags of `client`. */
 export interface ClientOptions {
@@ -13,6 +15,8 @@ export interface ClientOptions {
   readonly rate: number
   readonly nodes?: readonly TcpAddress[]
   readonly duration?: number
+  /** Where the worker serves its metrics. */
+  readonly metrics?: TcpAddress
 }
 
 /** Sends until the duration is over, or SIGINT or SIGTERM; a second signal ends at once. */
@@ -27,12 +31,30 @@ export async function runClient(options: ClientOptions): Promise<number> {
   }
   watchParent(() => process.exit(1))
   const log = createLogger('benchmark_client')
-  const sent = await runLoadClient(
-    { target, transactionBytes: size, rate, nodes, ...(duration === undefined ? {} : { durationS: duration }) },
-    { log, stop: stopSignal() },
-  )
-  log.info(`Sent ${sent} transactions`)
-  return 0
+  const stop = stopSignal()
+  const tally = options.metrics && (await WorkerTally.begin(options.metrics))
+  const load = {
+    target,
+    transactionBytes: size,
+    rate,
+    nodes,
+    ...(duration === undefined ? {} : { durationS: duration }),
+  }
+  let result: LoadResult
+  try {
+    result = await runLoadClient(load, { log, stop })
+  } catch (error) {
+    if (tally !== undefined) log.info(await tally.now())
+    throw error
+  }
+  const { isRead, sent } = result
+  if (sent > 0 && isRead) log.info('The worker has read all of them')
+  else if (sent > 0)
+    log.warn('The worker has not read all of them: it takes no more now; its log and its health say why')
+  if (tally === undefined) return 0
+  const isCertified = await tally.reaches(sent)
+  log[isCertified ? 'info' : 'warn'](await tally.now())
+  return isCertified ? 0 : EXIT_FAILURE
 }
 
 function stopSignal(): AbortSignal {

@@ -162,6 +162,11 @@ function addClient(program: Command, onDone: (code: number) => void): void {
     .requiredOption('--rate <n>', 'transactions a second', integer(1, RATE_MAX))
     .option('--nodes <addr...>', 'wait until each of these accepts connections', tcpAddresses)
     .option('--duration <s>', 'seconds of load (default: until Ctrl-C)', integer(1, DURATION_S_MAX))
+    .option(
+      '--metrics <addr>',
+      "the worker's metrics: say at the end how many transactions it certified (exit code 1 if fewer than were sent)",
+      metricsAddress,
+    )
     .action(async (target, options) => {
       const { runClient } = await import('./client.js')
       onDone(await runClient({ target, ...options }))

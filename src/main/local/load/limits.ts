@@ -8,3 +8,11 @@ export const CLIENT_BURST_BYTES_MAX = 256 * 1024 * 1024
 export const CLIENT_PROBE_DELAY_MS = 10
 /** How long a client that is told to stop waits for the node to take the burst that is on its way. */
 export const CLIENT_STOP_GRACE_MS = 2_000
+/** A worker that does not answer a client's connection for so long, in ms, is not there. */
+export const CLIENT_CONNECT_MS = 10_000
+/** At its end, a client waits so long, in ms, for the worker to have read all: after Ctrl-C, CLIENT_STOP_GRACE_MS. */
+export const CLIENT_READ_MS = 10_000
+/** A client that is to say what was certified waits for it so long, in ms: as long as health does. */
+export const CLIENT_CERTIFIED_MS = 10_000
+/** And looks at the worker's metrics this often, in ms. */
+export const CLIENT_CERTIFIED_POLL_MS = 200

@@ -6,12 +6,14 @@
  */
 import assert from 'node:assert'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { formatTcpAddress, type TcpAddress } from '../../../shared/config/address.js'
 import { NarvalError } from '../../../shared/errors.js'
 import type { Logger } from '../../lib/log.js'
+import { HostNames } from '../../names/host-names.js'
 import { BurstBuffer, burstCount } from './burst.js'
-import { CLIENT_BURSTS_PER_S, CLIENT_STOP_GRACE_MS } from './limits.js'
+import { CLIENT_BURSTS_PER_S, CLIENT_CONNECT_MS, CLIENT_READ_MS, CLIENT_STOP_GRACE_MS } from './limits.js'
 import { waitForNodes } from './probe.js'
 
 export interface LoadClientOptions {
@@ -33,30 +35,42 @@ export interface LoadClientDependencies {
   readonly stop: AbortSignal
 }
 
+/** What became of the load, as far as a connection tells. */
+export interface LoadResult {
+  /** Transactions that the kernel took, whole bursts. */
+  readonly sent: number
+  /** Whether the worker has read all of them: it ended its side of the connection after we had ended ours. */
+  readonly isRead: boolean
+}
+
 const BURST_MS = 1000 / CLIENT_BURSTS_PER_S
 
 /**
- * Sends until `stop` or the duration is over.
+ * Sends until `stop` or the duration is over, and then waits for the worker to have read all.
  *
- * @returns the transactions that the kernel took, whole bursts
  * @throws NarvalError ERR_UNREACHABLE, ERR_DISCONNECTED
  */
-export async function runLoadClient(options: LoadClientOptions, dependencies: LoadClientDependencies): Promise<number> {
+export async function runLoadClient(
+  options: LoadClientOptions,
+  dependencies: LoadClientDependencies,
+): Promise<LoadResult> {
   const { log, stop } = dependencies
   log.info(`Node address: ${formatTcpAddress(options.target)}`)
   // NOTE: these lines, "Start sending" and "Sending sample" are read by benchmark parsers, ours and the reference's.
   log.info(`Transactions size: ${options.transactionBytes} B`)
   log.info(`Transactions rate: ${options.rate} tx/s`)
   log.info('Waiting for all nodes to be online...')
-  await waitForNodes(options.nodes, stop)
-  if (stop.aborted) return 0
-
-  const socket = await open(options.target)
+  const names = new HostNames({ log })
+  await waitForNodes(options.nodes, stop, names)
+  const socket = stop.aborted ? undefined : await open(options.target, stop, names)
+  if (socket === undefined) return { sent: 0, isRead: false }
   const sender = new Sender(socket, options.target, stop)
   try {
-    return await sendBursts(options, sender, dependencies)
+    const sent = await sendBursts(options, sender, dependencies)
+    log.info(`Sent ${sent} transactions`)
+    return { sent, isRead: await sender.end() }
   } finally {
-    await sender.close()
+    socket.destroy()
   }
 }
 
@@ -78,40 +92,46 @@ async function sendBursts(options: LoadClientOptions, sender: Sender, deps: Load
     const beganMs = performance.now()
     if (!(await sender.send(bytes))) break
     sent += count
+    sender.sent = sent
     sample += 1
     if (performance.now() - beganMs > BURST_MS) log.warn('Transaction rate too high for this client')
   }
   return sent
 }
 
-async function open(target: TcpAddress): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(target.port, target.host)
-    const fail = (error: Error): void => {
-      reject(
-        new NarvalError(
-          'ERR_UNREACHABLE',
-          `no worker takes transactions on ${formatTcpAddress(target)} (${error.message}); start it first, or check the address`,
-          { cause: error },
-        ),
-      )
-    }
-    socket.once('error', fail)
-    socket.once('connect', () => {
-      socket.off('error', fail)
-      resolve(socket)
-    })
-  })
+/** A connection to the target; undefined if `stop` came first. */
+async function open(target: TcpAddress, stop: AbortSignal, names: HostNames): Promise<Socket | undefined> {
+  const socket = connect({ ...target, lookup: names.lookup, autoSelectFamilyAttemptTimeout: CLIENT_CONNECT_MS / 4 })
+  try {
+    await once(socket, 'connect', { signal: AbortSignal.any([stop, AbortSignal.timeout(CLIENT_CONNECT_MS)]) })
+    return socket
+  } catch (error) {
+    socket.on('error', () => {})
+    socket.destroy()
+    if (stop.aborted) return undefined
+    const { message, name } = error as Error
+    const why = name === 'AbortError' ? `no answer in ${CLIENT_CONNECT_MS} ms` : message || String(error)
+    throw new NarvalError(
+      'ERR_UNREACHABLE',
+      `no worker takes transactions on ${formatTcpAddress(target)} (${why}); start it first, or check the address`,
+      { cause: error },
+    )
+  }
 }
 
 /** The socket, with at most one write under way and at most one wait: both end with the socket, or after `stop`. */
 class Sender {
+  /** Transactions in bursts that the kernel took. */
+  sent = 0
   private readonly socket: Socket
   private readonly target: TcpAddress
   private readonly stop: AbortSignal
   private gone: string | undefined
   /** The node did not take a burst in time: what follows it would not go out either. */
   private isStuck = false
+  /** Our side has ended; then the worker's, which has read all. */
+  private isEnding = false
+  private isRead = false
   private settle: (() => void) | undefined
   private graceTimer: NodeJS.Timeout | undefined
 
@@ -123,11 +143,21 @@ class Sender {
     // Nothing is expected, but what came and was not read would turn our close into a reset, and lose what we sent.
     socket.resume()
     socket.on('error', (error) => this.lost(error.message))
-    socket.on('end', () => this.lost('it closed the connection'))
+    socket.on('end', () => this.onEnd())
     socket.on('close', () => this.lost('the connection closed'))
   }
 
+  private onEnd(): void {
+    if (!this.isEnding) {
+      this.lost('it closed the connection')
+      return
+    }
+    this.isRead = true
+    this.settle?.()
+  }
+
   private lost(reason: string): void {
+    if (this.isRead) return
     this.gone ??= reason
     this.settle?.()
   }
@@ -181,26 +211,36 @@ class Sender {
     return false
   }
 
-  /** Ends the connection; what the kernel took still reaches the node. */
-  async close(): Promise<void> {
-    if (this.gone === undefined && !this.isStuck) {
-      await new Promise<void>((resolve) => {
-        this.settle = resolve
-        const timer = setTimeout(resolve, CLIENT_STOP_GRACE_MS)
-        this.socket.end(() => {
-          clearTimeout(timer)
-          resolve()
-        })
-      })
-    }
-    this.socket.destroy()
+  /**
+   * Ends our side, and waits for the worker to end its own, which it does when it has read all: whether it did in time.
+   *
+   * @throws NarvalError ERR_DISCONNECTED if it cuts the connection instead
+   */
+  async end(): Promise<boolean> {
+    this.throwIfGone()
+    if (this.isStuck) return false
+    this.isEnding = true
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, CLIENT_READ_MS)
+      // Whoever asked for the end is waiting for the prompt.
+      const hurry = (): void => void setTimeout(resolve, CLIENT_STOP_GRACE_MS).unref()
+      if (this.stop.aborted) hurry()
+      else this.stop.addEventListener('abort', hurry)
+      this.settle = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+      this.socket.end()
+    })
+    this.throwIfGone()
+    return this.isRead
   }
 
   private throwIfGone(): void {
     if (this.gone === undefined) return
     throw new NarvalError(
       'ERR_DISCONNECTED',
-      `the worker on ${formatTcpAddress(this.target)} went away: ${this.gone}; its log says why`,
+      `the worker on ${formatTcpAddress(this.target)} went away after ${this.sent} transactions were sent: ${this.gone}; it need not have read the last of them, and its log says why`,
     )
   }
 }

@@ -2,12 +2,13 @@
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TcpAddress } from '../../../shared/config/address.js'
+import type { HostNames } from '../../names/host-names.js'
 import { CLIENT_PROBE_DELAY_MS } from './limits.js'
 
 /** Resolves to whether a connection to `address` was accepted; it is closed at once. */
-export function probe(address: TcpAddress): Promise<boolean> {
+export function probe(address: TcpAddress, names: HostNames): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(address.port, address.host)
+    const socket = connect({ ...address, lookup: names.lookup })
     socket.once('connect', () => {
       socket.end()
       resolve(true)
@@ -18,10 +19,14 @@ export function probe(address: TcpAddress): Promise<boolean> {
 }
 
 /** Resolves when each address has accepted a connection once, or `stop` is aborted. */
-export async function waitForNodes(addresses: readonly TcpAddress[], stop: AbortSignal): Promise<void> {
+export async function waitForNodes(
+  addresses: readonly TcpAddress[],
+  stop: AbortSignal,
+  names: HostNames,
+): Promise<void> {
   await Promise.all(
     addresses.map(async (address) => {
-      while (!stop.aborted && !(await probe(address))) await sleep(CLIENT_PROBE_DELAY_MS)
+      while (!stop.aborted && !(await probe(address, names))) await sleep(CLIENT_PROBE_DELAY_MS)
     }),
   )
 }

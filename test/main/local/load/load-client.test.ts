@@ -175,7 +175,7 @@ describe('load client', () => {
   it('what a duration sends arrives whole: the rate times the seconds, one sample in each burst, and then the end', async () => {
     const server = sink()
     const { sent, log } = start({ target: await server.listen(), rate: 1003, transactionBytes: 77, durationS: 1 })
-    expect(await sent).toBe(1003)
+    expect((await sent).sent).toBe(1003)
     await server.ended()
     expect(server.transactions).toBe(1003)
     expect([...server.sizes]).toEqual([77])
@@ -212,7 +212,7 @@ describe('load client', () => {
     await new Promise((resolve) => setTimeout(resolve, 500))
     expect(log.count(/^Sending sample/)).toBe(1)
     server.read()
-    expect(await sent).toBe(4000)
+    expect((await sent).sent).toBe(4000)
     await server.ended()
     expect(server.transactions).toBe(4000)
     expect(log.count(/^Transaction rate too high for this client$/)).toBeGreaterThan(0)
@@ -224,7 +224,7 @@ describe('load client', () => {
     const { sent, log, stop } = start({ target: await server.listen(), rate: 20 * 200, transactionBytes: 80_000 })
     await until(() => log.count(/^Sending sample/) > 0)
     stop.abort()
-    expect(await sent).toBe(0)
+    expect((await sent).sent).toBe(0)
   })
 
   it('stopped between bursts, it has counted exactly what arrives', async () => {
@@ -232,7 +232,7 @@ describe('load client', () => {
     const { sent, log, stop } = start({ target: await server.listen(), rate: 20_000 })
     await until(() => log.count(/^Sending sample/) >= 3)
     stop.abort()
-    const count = await sent
+    const { sent: count } = await sent
     await server.ended()
     expect(server.transactions).toBe(count)
     expect(server.partialBytes).toBe(0)
@@ -263,6 +263,44 @@ describe('load client', () => {
     await expect(start({ target }).sent).rejects.toMatchObject({ code: 'ERR_UNREACHABLE' })
   })
 
+  it('it says whether the worker has read all: one that does not read has not, and one that reads late has', async () => {
+    const server = sink()
+    const late = start({ target: await server.listen(), durationS: 1 })
+    expect(await late.sent).toEqual({ sent: 1000, isRead: true })
+
+    const mute = sink()
+    mute.isReading = false
+    const { sent, stop, log } = start({ target: await mute.listen(), durationS: 1 })
+    await until(() => log.count(/^Sent 1000 transactions$/) === 1)
+    stop.abort()
+    expect(await sent).toEqual({ sent: 1000, isRead: false })
+  })
+
+  it('one that cuts the connection at the end, with bytes unread, is ERR_DISCONNECTED with the count', async () => {
+    const server = sink()
+    server.isReading = false
+    const { sent, log } = start({ target: await server.listen(), durationS: 1 })
+    await until(() => log.count(/^Sent 1000 transactions$/) === 1)
+    for (const socket of server.sockets) socket.resetAndDestroy()
+    await expect(sent).rejects.toMatchObject({
+      code: 'ERR_DISCONNECTED',
+      message: expect.stringContaining('went away after 1000 transactions were sent'),
+    })
+  })
+
+  it('a target may be a name, and one that does not resolve is ERR_UNREACHABLE', async () => {
+    const server = sink()
+    const { port } = await server.listen()
+    expect(await start({ target: { host: 'localhost', port }, durationS: 1 }).sent).toEqual({
+      sent: 1000,
+      isRead: true,
+    })
+    await expect(start({ target: { host: 'nowhere.invalid', port } }).sent).rejects.toMatchObject({
+      code: 'ERR_UNREACHABLE',
+      message: expect.stringContaining('the name nowhere.invalid does not resolve'),
+    })
+  })
+
   it('nothing is sent before all nodes accept connections', async () => {
     const server = sink()
     const late = sink()
@@ -277,7 +315,7 @@ describe('load client', () => {
     expect(log.count(/^Start sending/)).toBe(0)
     const risen = sink()
     await risen.listen(lateAddress.port)
-    expect(await sent).toBe(1000)
+    expect((await sent).sent).toBe(1000)
     await server.ended()
     expect(server.transactions).toBe(1000)
   })
