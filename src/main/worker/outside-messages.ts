@@ -33,6 +33,7 @@ export class OutsideMessages {
     // It answers, so it is not guarded: a guarded handler returns nothing.
     const isStale: PrimaryLinkHandlers['isStale'] = (since) => retention.isStale(since)
     const guarded = supervisor.guardAll('the link to the primary', {
+      onConnection: () => retention.look(),
       onStale: (digests: Uint8Array[]) => renewer.add(digests),
       onReported: (digests) => reports.onDelivered(digests),
       onRoom: () => gate.recheck(),

@@ -180,12 +180,15 @@ export class Wiring {
     this.helper = foreign.helper
     this.synchronizer = foreign.synchronizer
     this.cleanups = new Cleanups(
-      { processor: this.processor, nowMs, log: options.log, watch: handlers.supervisor.watch },
       {
-        onStamp: (stamp) => {
-          this.retention.onStamp(stamp)
-          this.synchronizer.cleanup(stamp)
-        },
+        processor: this.processor,
+        retention: this.retention,
+        nowMs,
+        log: options.log,
+        watch: handlers.supervisor.watch,
+      },
+      {
+        onStamp: (stamp) => this.synchronizer.cleanup(stamp),
         onRefused: (reason, from, detail) => this.refusals.refused('primary', reason, from, detail),
       },
     )

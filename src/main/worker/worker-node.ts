@@ -265,7 +265,7 @@ export class WorkerNode {
   }
 
   private async openPrimary(): Promise<void> {
-    const { cleanups, reports } = this.wiring
+    const { cleanups, reports, retention } = this.wiring
     await cleanups.open()
     const link = await this.lifecycle.open(
       'primary link',
@@ -277,6 +277,7 @@ export class WorkerNode {
       },
     )
     reports.attach(link)
+    retention.look()
   }
 
   private async openNetwork(): Promise<string> {

@@ -13,6 +13,10 @@
  *    as it was given                           as plausible
  * ```
  *
+ * A primary that was away makes up for the rounds that it has missed, in one jump or in a burst. Copies that we
+ * acknowledged shortly before its return are not to be deleted for that: for a while rounds age by no more than the time
+ * tells (`limit`), and what is beyond is never made up for.
+ *
  * So one absurd round changes nothing, and neither does a message that was overtaken by a later one. A primary that
  * begins again, with a new store or after an error of its own, is followed from its second message on: no batch is
  * deleted early for it, and retention goes on.
@@ -27,9 +31,24 @@ export interface CleanupState {
 }
 
 export type CleanupStep =
-  | { readonly kind: 'advanced' | 'begins-anew'; readonly state: CleanupState; readonly was: bigint }
+  | {
+      readonly kind: 'advanced' | 'begins-anew'
+      readonly state: CleanupState
+      readonly was: bigint
+      /** By how many rounds the primary went on. */
+      readonly made: bigint
+    }
   | { readonly kind: 'repeated' }
   | { readonly kind: 'not-followed'; readonly reason: 'cleanup-lower' | 'cleanup-implausible'; readonly last: bigint }
+
+/** Rounds age no faster than this for some time. */
+interface Limit {
+  readonly roundsPerMs: number
+  readonly untilMs: number
+  atMs: number
+  /** Rounds that the time has allowed and that did not come. */
+  allowed: number
+}
 
 const STAMP_MAX = 2n ** 64n - 1n
 
@@ -39,6 +58,7 @@ export class CleanupClock {
   private candidate: bigint | undefined
   /** When a round was followed, or became the candidate. */
   private lastMs: number
+  private limited: Limit | undefined
 
   constructor(state: CleanupState, nowMs: number) {
     this.state = state
@@ -49,28 +69,49 @@ export class CleanupClock {
     return this.state.stamp
   }
 
+  /** The primary was away. From now on, for `forMs`, batches age by no more rounds than this pace tells. */
+  limit(roundsPerMs: number, forMs: number, nowMs: number): void {
+    this.limited = { roundsPerMs, untilMs: nowMs + forMs, atMs: nowMs, allowed: 0 }
+  }
+
   take(round: bigint, nowMs: number): CleanupStep {
-    const { primaryRound, stamp } = this.state
+    const { primaryRound } = this.state
     const plausible = this.plausible(nowMs)
     if (round === primaryRound) return { kind: 'repeated' }
     if (round > primaryRound && round - primaryRound <= plausible) {
-      return this.follow('advanced', round, stamp + (round - primaryRound), nowMs)
+      return this.follow('advanced', round, round - primaryRound, nowMs)
     }
     const { candidate } = this
     if (candidate !== undefined && round > candidate && round - candidate <= plausible) {
-      return this.follow('begins-anew', round, stamp + (round - candidate), nowMs)
+      return this.follow('begins-anew', round, round - candidate, nowMs)
     }
     this.candidate = round
     const reason = round < primaryRound ? 'cleanup-lower' : 'cleanup-implausible'
     return { kind: 'not-followed', reason, last: primaryRound }
   }
 
-  private follow(kind: 'advanced' | 'begins-anew', round: bigint, stamp: bigint, nowMs: number): CleanupStep {
+  private follow(kind: 'advanced' | 'begins-anew', round: bigint, made: bigint, nowMs: number): CleanupStep {
     const was = this.state.primaryRound
+    const stamp = this.state.stamp + this.aged(made, nowMs)
     this.state = { stamp: stamp > STAMP_MAX ? STAMP_MAX : stamp, primaryRound: round }
     this.candidate = undefined
     this.lastMs = nowMs
-    return { kind, state: this.state, was }
+    return { kind, state: this.state, was, made }
+  }
+
+  /** Of the rounds that the primary made, those by which batches age. */
+  private aged(made: bigint, nowMs: number): bigint {
+    const { limited } = this
+    if (limited === undefined) return made
+    if (nowMs >= limited.untilMs) {
+      this.limited = undefined
+      return made
+    }
+    limited.allowed += (nowMs - limited.atMs) * limited.roundsPerMs
+    limited.atMs = nowMs
+    const aged = made > BigInt(Math.floor(limited.allowed)) ? Math.floor(limited.allowed) : Number(made)
+    limited.allowed -= aged
+    return BigInt(aged)
   }
 
   /**

@@ -9,9 +9,11 @@ import type { Logger } from '../../lib/log.js'
 import type { Supervisor } from '../../lib/supervisor.js'
 import type { ProcessorClient } from '../../thread-host/processor-client.js'
 import { CleanupClock } from './cleanup-clock.js'
+import type { RetentionClock } from './retention-clock.js'
 
 export interface CleanupsDependencies {
   readonly processor: Pick<ProcessorClient, 'ask'>
+  readonly retention: Pick<RetentionClock, 'begin' | 'onRounds' | 'pace' | 'wasAway'>
   readonly nowMs: () => number
   readonly log: Pick<Logger, 'warn'>
   /** Watches a promise that nobody waits for. */
@@ -38,11 +40,13 @@ export class Cleanups {
   async open(): Promise<void> {
     const state = await this.dependencies.processor.ask({ type: 'cleanup-state' })
     this.clock = new CleanupClock(state, this.dependencies.nowMs())
+    this.dependencies.retention.begin()
     this.handlers.onStamp(state.stamp)
   }
 
   take(round: bigint): void {
-    const { log, nowMs, processor, watch } = this.dependencies
+    const { log, nowMs, processor, retention, watch } = this.dependencies
+    if (retention.wasAway) this.clock?.limit(retention.pace.roundsPerMs, retention.pace.retentionMs, nowMs())
     const step = this.clock?.take(round, nowMs())
     switch (step?.kind) {
       case 'not-followed':
@@ -63,6 +67,7 @@ export class Cleanups {
         return
     }
     const { stamp, primaryRound } = step.state
+    retention.onRounds(Number(step.made))
     this.handlers.onStamp(stamp)
     watch('a Cleanup', processor.ask({ type: 'cleanup', round: stamp, primaryRound }))
   }

@@ -204,6 +204,7 @@ export class PrimaryConnector implements PrimaryLink {
     this.connected = true
     this.connectedMs = this.nowMs()
     this.outage = false
+    this.handlers.onConnection()
     this.log('info', 'connected', `connected to the primary at ${this.where()}, ${this.queue.size} reports waited`)
     this.flush()
   }
@@ -212,6 +213,7 @@ export class PrimaryConnector implements PrimaryLink {
     this.socket = undefined
     const lastedMs = this.connected ? this.nowMs() - this.connectedMs : undefined
     this.connected = false
+    this.handlers.onConnection()
     clearTimeout(this.pollTimer)
     this.pollTimer = undefined
     this.queue.settle(this.inFlight)

@@ -45,6 +45,8 @@ export interface PrimaryLinkHandlers {
    * now may the store forget that it has to be told.
    */
   onReported(digests: Uint8Array[]): void
+  /** The primary can be told now, or cannot any more. */
+  onConnection(): void
   /** The queue was full and is not any more. */
   onRoom(): void
   /** A primary in this process failed: what it has missed cannot be known, and the worker ends with this reason. */

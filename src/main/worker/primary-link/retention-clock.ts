@@ -13,7 +13,7 @@
  * primary. That costs only that what waited goes to the peers once more.
  */
 import { AWAY_MS_MAX, freshRounds, isFresh, type Moment } from '../../../shared/freshness.js'
-import { CLEANUP_PACE_MS, CLEANUP_ROUNDS_PER_SECOND, CLEANUP_SILENCE_MS } from './limits.js'
+import { CLEANUP_PACE_MS, CLEANUP_ROUNDS_PER_SECOND, CLEANUP_SILENCE_MS, PRIMARY_CONNECT_TIMEOUT_MS } from './limits.js'
 
 export interface RetentionClockOptions {
   readonly retentionRounds: number
@@ -32,14 +32,18 @@ const ROUNDS_PER_MS_MAX = CLEANUP_ROUNDS_PER_SECOND / 1000
 export class RetentionClock {
   /** Rounds for which an ACK counts. */
   readonly roundsMax: number
+  private readonly options: RetentionClockOptions
   private readonly dependencies: RetentionClockDependencies
   private readonly roundsPerMsMin: number
   private roundsPerMs: number
-  private stamp: bigint | undefined
   private rounds = 0
   private awayMs = 0
   private lookedMs: number
+  /** When the last Cleanup was followed; undefined before the first. */
+  private heard: Moment | undefined
   private wasConnected = false
+  /** Of `awayMs`, what went by before a primary that answered our first dial: it was not away. */
+  private dialledMs: number | undefined
   /** Connected and without a Cleanup for so long, and not estimated yet. */
   private quietMs = 0
   private isSilent = false
@@ -48,6 +52,7 @@ export class RetentionClock {
   private paceRounds = 0
 
   constructor(options: RetentionClockOptions, dependencies: RetentionClockDependencies) {
+    this.options = options
     this.dependencies = dependencies
     this.roundsMax = freshRounds(options.retentionRounds)
     this.roundsPerMsMin = Math.min(1 / options.maxHeaderDelayMs, ROUNDS_PER_MS_MAX)
@@ -55,17 +60,34 @@ export class RetentionClock {
     this.lookedMs = dependencies.nowMs()
   }
 
-  /** A Cleanup was followed: batches are stamped with this from now on. The first call says where the store begins. */
-  onStamp(stamp: bigint): void {
+  /** The worker begins to wait for its primary. */
+  begin(): void {
+    this.lookedMs = this.dependencies.nowMs()
+  }
+
+  /** A Cleanup was followed, and the primary has gone on by so many rounds. */
+  onRounds(rounds: number): void {
     this.look()
-    const { stamp: before } = this
-    this.stamp = stamp
-    if (before === undefined || stamp <= before) return
-    const rounds = Number(stamp - before)
     this.rounds += rounds
     this.measure(rounds)
     this.quietMs = 0
     this.isSilent = false
+    this.heard = this.now()
+  }
+
+  /**
+   * Whether the primary has sent no Cleanup for so long that it may make up for more than half of the retention at once.
+   * One that is connected and has sent none yet was not away.
+   */
+  get wasAway(): boolean {
+    const since = this.heard ?? { rounds: this.now().rounds, awayMs: this.dialledMs ?? 0 }
+    return this.isStale(since)
+  }
+
+  /** The rounds of a millisecond, as they are estimated now, and the time of a retention at that pace. */
+  get pace(): { readonly roundsPerMs: number; readonly retentionMs: number } {
+    const { roundsPerMs } = this
+    return { roundsPerMs, retentionMs: this.options.retentionRounds / roundsPerMs }
   }
 
   now(): Moment {
@@ -80,18 +102,19 @@ export class RetentionClock {
     return (now.awayMs - since.awayMs) * ROUNDS_PER_MS_MAX > this.roundsMax
   }
 
-  /** Takes the time since the last look into account; to be called often enough to see that the primary is away. */
+  /** Takes the time since the last look into account; to be called when the link to the primary comes or goes. */
   look(): void {
     const nowMs = this.dependencies.nowMs()
     const isConnected = this.dependencies.isConnected()
     const passedMs = Math.max(0, nowMs - this.lookedMs)
-    const wasAway = !(isConnected && this.wasConnected)
+    const { wasConnected } = this
     this.lookedMs = nowMs
     this.wasConnected = isConnected
-    if (wasAway) {
+    if (!wasConnected) {
       this.awayMs = Math.min(this.awayMs + passedMs, AWAY_MS_MAX)
       this.estimate(passedMs)
       this.paceSinceMs = undefined
+      if (isConnected) this.dialledMs ??= this.awayMs <= PRIMARY_CONNECT_TIMEOUT_MS ? this.awayMs : 0
       return
     }
     this.quietMs += passedMs

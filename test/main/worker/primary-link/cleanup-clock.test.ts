@@ -24,7 +24,12 @@ test('rounds that rise are the stamps, and what is repeated or overtaken changes
 test('a primary that begins anew is followed from its second message on, and the stamps go on', () => {
   const clock = new CleanupClock({ stamp: 5_000n, primaryRound: 5_000n }, 0)
   expect(clock.take(1n, 0)).toMatchObject({ kind: 'not-followed', reason: 'cleanup-lower' })
-  expect(clock.take(2n, 0)).toEqual({ kind: 'begins-anew', was: 5_000n, state: { stamp: 5_001n, primaryRound: 2n } })
+  expect(clock.take(2n, 0)).toEqual({
+    kind: 'begins-anew',
+    was: 5_000n,
+    made: 1n,
+    state: { stamp: 5_001n, primaryRound: 2n },
+  })
   expect(stamps(clock, [3n, 4n, 10n])).toEqual([5_002n, 5_003n, 5_009n])
   // And once more.
   expect(stamps(clock, [1n, 3n, 4n])).toEqual([5_009n, 5_011n, 5_012n])
@@ -82,4 +87,25 @@ test('after a primary began anew at most one round in two is lost to the store: 
       return clock.stamp >= 7n + 8n
     }),
   )
+})
+
+test.each([
+  ['in one jump', [150n]],
+  ['in a burst', Array.from({ length: 150 }, (_, round) => BigInt(round + 1))],
+  ['with numbers that begin anew', [10n, 160n]],
+])('what a primary that was away makes up for, %s, ages nothing; then its rounds age as ever', (_, rounds) => {
+  const clock = new CleanupClock({ stamp: 100n, primaryRound: rounds.length === 2 ? 900n : 0n }, 0)
+  const retentionMs = 10_000
+  clock.limit(1 / 100, retentionMs, 0)
+  expect(stamps(clock, rounds).at(-1)).toBe(100n)
+  let round = rounds.at(-1)!
+  // By the time's pace, which is also the primary's.
+  for (let nowMs = 100; nowMs <= 2_000; nowMs += 100) {
+    round += 1n
+    expect(clock.take(round, nowMs)).toMatchObject({ kind: 'advanced', made: 1n })
+  }
+  expect(clock.stamp).toBe(120n)
+  // Faster than that, and the same once the time of a retention is over.
+  expect(stamps(clock, [round + 60n], 2_500).at(-1)).toBe(125n)
+  expect(stamps(clock, [round + 120n], retentionMs).at(-1)).toBe(185n)
 })

@@ -37,6 +37,7 @@ async function linkTo(onMessage: (message: WorkerPrimaryMessage) => void | Promi
   const primary = new InProcessPrimaryLink({ onMessage, ...(queueMax !== undefined && { queueMax }) })
   const handlers = {
     isStale: ({ rounds }: Moment) => rounds < fresh.fromRound,
+    onConnection: () => {},
     onStale: (digests: readonly Uint8Array[]) => void stale.push(...digests.map(numberOf)),
     onReported: (digests: readonly Uint8Array[]) => void reported.push(...digests.map(numberOf)),
     onRoom: () => void events.push('room'),

@@ -111,6 +111,7 @@ function connectorTo(
         throw error
       },
       isStale: ({ rounds }) => rounds < fresh.fromRound,
+      onConnection: () => {},
       onStale: (digests) => stale.push(...digests.map(numberOf)),
       onReported: (digests) => reported.push(...digests.map(numberOf)),
       onRoom: () => {

@@ -4,6 +4,7 @@ import {
   CLEANUP_PACE_MS,
   CLEANUP_ROUNDS_PER_SECOND,
   CLEANUP_SILENCE_MS,
+  PRIMARY_CONNECT_TIMEOUT_MS,
 } from '../../../../src/main/worker/primary-link/limits.js'
 import { RetentionClock } from '../../../../src/main/worker/primary-link/retention-clock.js'
 import { AWAY_MS_MAX, type Moment } from '../../../../src/shared/freshness.js'
@@ -24,14 +25,21 @@ interface UnderTest {
 
 function make(retentionRounds = RETENTION): UnderTest {
   let nowMs = 1_000
-  let stamp = 77n
+  let connected = true
   const clock = new RetentionClock(
     { retentionRounds, maxHeaderDelayMs: IDLE_MS },
-    { nowMs: () => nowMs, isConnected: () => under.connected },
+    { nowMs: () => nowMs, isConnected: () => connected },
   )
+  clock.begin()
   const under: UnderTest = {
     clock,
-    connected: true,
+    get connected() {
+      return connected
+    },
+    set connected(value) {
+      connected = value
+      clock.look()
+    },
     pass(ms) {
       const endMs = nowMs + ms
       while (nowMs < endMs) {
@@ -42,13 +50,11 @@ function make(retentionRounds = RETENTION): UnderTest {
     rounds(count, apartMs) {
       for (let round = 0; round < count; round += 1) {
         under.pass(apartMs)
-        stamp += 1n
-        clock.onStamp(stamp)
+        clock.onRounds(1)
       }
     },
   }
   clock.look()
-  clock.onStamp(stamp)
   return under
 }
 
@@ -153,12 +159,11 @@ test('whatever happens, a moment never falls, and fits its place in a descriptor
   const step = fc.record({
     connected: fc.boolean(),
     ms: fc.oneof(fc.integer({ min: 0, max: 5_000 }), fc.constant(2 ** 33)),
-    rounds: fc.bigInt(0n, 20_000n),
+    rounds: fc.integer({ min: 0, max: 20_000 }),
   })
   fc.assert(
     fc.property(fc.array(step), (steps) => {
       let nowMs = 0
-      let stamp = 0n
       let connected = true
       const clock = new RetentionClock(
         { retentionRounds: 10, maxHeaderDelayMs: 1 },
@@ -168,8 +173,7 @@ test('whatever happens, a moment never falls, and fits its place in a descriptor
       for (const { connected: isConnected, ms, rounds } of steps) {
         connected = isConnected
         nowMs += ms
-        stamp += rounds
-        clock.onStamp(stamp)
+        clock.onRounds(rounds)
         const now = clock.now()
         if (now.rounds < last.rounds || now.awayMs < last.awayMs) return false
         if (!Number.isInteger(now.awayMs) || now.awayMs > AWAY_MS_MAX || !Number.isFinite(now.rounds)) return false
@@ -178,4 +182,47 @@ test('whatever happens, a moment never falls, and fits its place in a descriptor
       return true
     }),
   )
+})
+
+test('a primary was away when it may make up for more than half of the retention; one that only begins was not', () => {
+  const fastestMs = (HALF / CLEANUP_ROUNDS_PER_SECOND) * 1_000
+  for (const begun of [false, true]) {
+    const under = make()
+    if (begun) under.rounds(1, 1)
+    expect(under.clock.wasAway).toBe(false)
+    under.connected = false
+    under.pass(fastestMs)
+    expect(under.clock.wasAway).toBe(false)
+    under.pass(1)
+    under.connected = true
+    expect(under.clock.wasAway).toBe(true)
+    under.rounds(1, 1)
+    expect(under.clock.wasAway).toBe(false)
+    // Connected and silent.
+    under.pass((HALF + 1) * IDLE_MS)
+    expect(under.clock.wasAway).toBe(true)
+  }
+  const late = make()
+  late.pass(10 * RETENTION * IDLE_MS)
+  expect(late.clock.wasAway).toBe(false)
+  expect(late.clock.pace).toEqual({ roundsPerMs: 1 / IDLE_MS, retentionMs: RETENTION * IDLE_MS })
+})
+
+test.each([
+  [PRIMARY_CONNECT_TIMEOUT_MS, false],
+  [PRIMARY_CONNECT_TIMEOUT_MS + 1, true],
+])('a primary that is first connected %i ms after the start was away: %s', (ms, wasAway) => {
+  let nowMs = 0
+  let connected = false
+  const clock = new RetentionClock(
+    { retentionRounds: 100, maxHeaderDelayMs: IDLE_MS },
+    { nowMs: () => nowMs, isConnected: () => connected },
+  )
+  clock.begin()
+  nowMs = ms
+  connected = true
+  clock.look()
+  expect(clock.wasAway).toBe(wasAway)
+  // What it is told must be fresh in any case.
+  expect(clock.isStale({ rounds: 0, awayMs: 0 })).toBe(true)
 })
