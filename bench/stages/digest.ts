@@ -64,7 +64,10 @@ function productCase(batchBytes: number): Case {
 type HashTo = (target: Buffer, at: number, bytes: Uint8Array) => void
 
 /** What the product does. */
-const asString: HashTo = (target, at, bytes) => void target.write(hash('sha256', bytes, 'binary'), at, 'binary')
+const asString: HashTo = (target, at, bytes) => {
+  const characters = hash('sha256', bytes, 'binary')
+  for (let index = 0; index < DIGEST_BYTES; index += 1) target[at + index] = characters.charCodeAt(index)
+}
 const asBuffer: HashTo = (target, at, bytes) => target.set(hash('sha256', bytes, 'buffer'), at)
 const byObject: HashTo = (target, at, bytes) => target.set(createHash('sha256').update(bytes).digest(), at)
 

@@ -26,7 +26,7 @@ import assert from 'node:assert'
 import { bytesArgument } from '../arguments.js'
 import { BATCH_HEADER_BYTES, CHUNK_BYTES, TRANSACTION_PREFIX_BYTES } from '../constants.js'
 import { NarvalError } from '../errors.js'
-import { chunkCount, clearChunks, endChunks, startChunk } from './digest-shape.js'
+import { chunkCount, clearChunks, startChunk } from './digest-shape.js'
 import { readUint32Be } from './uint32.js'
 
 export { chunkCount }
@@ -188,19 +188,17 @@ export function checkBatch(bytes: Uint8Array, limits: BatchLimits, chunkStarts?:
 
   let at = BATCH_HEADER_BYTES
   let count = 0
-  let frameAt = at
   let nextStretchAt = CHUNK_BYTES
   while (at < end) {
-    if (chunkStarts !== undefined && at >= nextStretchAt) nextStretchAt = startChunk(chunkStarts, frameAt, at)
-    frameAt = at
     if (end - at < TRANSACTION_PREFIX_BYTES) return { ok: false, reason: 'transaction-overruns' }
     const transactionBytes = view.getUint32(at)
     if (transactionBytes === 0) return { ok: false, reason: 'empty-transaction' }
-    at += TRANSACTION_PREFIX_BYTES + transactionBytes
+    const next = at + TRANSACTION_PREFIX_BYTES + transactionBytes
+    if (chunkStarts !== undefined && next >= nextStretchAt) nextStretchAt = startChunk(chunkStarts, at, next, end)
+    at = next
     count += 1
   }
   if (at !== end) return { ok: false, reason: 'transaction-overruns' }
-  if (chunkStarts !== undefined) endChunks(chunkStarts, frameAt, chunkCount(end))
   if (view.getUint32(BATCH_COUNT_AT, true) !== count) return { ok: false, reason: 'count' }
   return {
     ok: true,

@@ -27,26 +27,19 @@ export function clearChunks(chunkStarts: Uint32Array, chunks: number): void {
 }
 
 /**
- * Says that the frame at `at` is the first behind the stretch of the frame before it, which is at `before`, and returns
- * where the next stretch begins: from there on, a frame has to be told again.
+ * Says that the frame at `at` ends at `next`, behind its stretch, in a batch that ends at `end`. Where no frame starts in
+ * the stretch behind, this one is its chunk. Returns where the stretch of `next` ends: from there on it is told again.
  */
-export function startChunk(chunkStarts: Uint32Array, before: number, at: number): number {
-  const chunk = Math.floor(at / CHUNK_BYTES)
-  endChunks(chunkStarts, before, chunk)
-  chunkStarts[chunk] = at
-  return (chunk + 1) * CHUNK_BYTES
-}
-
-/**
- * Says that no frame starts between the one at `last` and chunk `end`: if there is a stretch between them, this frame goes
- * on through it, and is its chunk.
- */
-export function endChunks(chunkStarts: Uint32Array, last: number, end: number): void {
-  const own = Math.floor(last / CHUNK_BYTES)
-  if (own + 1 >= end) return
-  // It was the only frame that starts in its own stretch.
-  if (chunkStarts[own] === last) chunkStarts[own] = EMPTY_CHUNK
-  chunkStarts[own + 1] = last
+export function startChunk(chunkStarts: Uint32Array, at: number, next: number, end: number): number {
+  const own = Math.floor(at / CHUNK_BYTES)
+  const following = next < end ? Math.floor(next / CHUNK_BYTES) : chunkCount(end)
+  if (own + 1 < following) {
+    // It was the only frame that starts in its own stretch.
+    if (chunkStarts[own] === at) chunkStarts[own] = EMPTY_CHUNK
+    chunkStarts[own + 1] = at
+  }
+  if (next < end) chunkStarts[following] = next
+  return (following + 1) * CHUNK_BYTES
 }
 
 /** Bytes that a chunk has at most: its last frame may start in the stretch before it. */

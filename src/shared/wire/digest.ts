@@ -35,7 +35,6 @@ import {
   clearChunks,
   DIGEST_DOMAIN,
   EMPTY_CHUNK,
-  endChunks,
   PAGE_TAG,
   pageCount,
   pageNodes,
@@ -73,13 +72,11 @@ export function chunkStartsOf(bytes: Uint8Array): Uint32Array {
   const chunks = chunkCount(bytes.length)
   const starts = new Uint32Array(chunks)
   clearChunks(starts, chunks)
-  let frameAt = BATCH_HEADER_BYTES
   let nextStretchAt = CHUNK_BYTES
-  for (let at = frameAt; at < bytes.length; at = frameEnd(bytes, at)) {
-    if (at >= nextStretchAt) nextStretchAt = startChunk(starts, frameAt, at)
-    frameAt = at
+  for (let at = BATCH_HEADER_BYTES, next = at; at < bytes.length; at = next) {
+    next = frameEnd(bytes, at)
+    if (next >= nextStretchAt) nextStretchAt = startChunk(starts, at, next, bytes.length)
   }
-  endChunks(starts, frameAt, chunks)
   return starts
 }
 
@@ -91,17 +88,17 @@ export function chunkStartsOf(bytes: Uint8Array): Uint32Array {
  */
 export class BatchDigester {
   /** Pages, one behind the other: tag and chunk hashes. */
-  private readonly pages: Buffer
+  private readonly pages: Uint8Array
   /** The hashes of the pages at first; each level of the tree then overwrites the front of the one below it. */
-  private readonly nodes: Buffer
+  private readonly nodes: Uint8Array
   private readonly batchBytesMax: number
 
   /** @param batchBytesMax bytes of the largest batch it will be given */
   constructor(batchBytesMax: number) {
     this.batchBytesMax = batchBytesMax
     const pages = pageCount(chunkCount(batchBytesMax))
-    this.pages = Buffer.alloc(pages * PAGE_BYTES)
-    this.nodes = Buffer.alloc(pageNodes(pages) * DIGEST_BYTES)
+    this.pages = new Uint8Array(pages * PAGE_BYTES)
+    this.nodes = new Uint8Array(pageNodes(pages) * DIGEST_BYTES)
   }
 
   /**
@@ -154,8 +151,9 @@ export class BatchDigester {
 
 /**
  * The hash comes as a string of one character for each byte. A buffer would be memory outside of V8's heap, and takes
- * twice as long: of 500 kB in 122 chunks, 481 µs instead of 563, where an object of `createHash` for each takes 670.
+ * twice as long: of 500 kB in 122 chunks, 473 µs instead of 563, where an object of `createHash` for each takes 670.
  */
-function hashTo(target: Buffer, at: number, bytes: Uint8Array): void {
-  target.write(hash('sha256', bytes, 'binary'), at, 'binary')
+function hashTo(target: Uint8Array, at: number, bytes: Uint8Array): void {
+  const characters = hash('sha256', bytes, 'binary')
+  for (let index = 0; index < DIGEST_BYTES; index += 1) target[at + index] = characters.charCodeAt(index)
 }
