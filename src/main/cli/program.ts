@@ -131,6 +131,16 @@ function addRun(program: Command, onDone: (code: number) => void): void {
     )
     .option('--mdns', 'look for the addresses of peers by mDNS too')
     .helpCommand(false)
+    // Only what is no command comes here.
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .action((_, { args: [first] }: Command) => {
+      const problem =
+        first === undefined
+          ? 'what to run is missing'
+          : `unknown ${first.startsWith('-') ? 'option' : 'command'} '${first}'`
+      throw new NarvalError('ERR_USAGE', `run: ${problem}: end the line with \`worker --id N\` (see --help)`)
+    })
   run
     .command('worker')
     .description('run a single worker')
