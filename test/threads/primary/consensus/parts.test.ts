@@ -10,6 +10,7 @@ import { RULE_NAMES } from '../../../../src/threads/primary/consensus/rule.js'
 import { SequenceRuns } from '../../../../src/threads/primary/consensus/sequence-runs.js'
 import { Stakes } from '../../../../src/threads/primary/consensus/stakes.js'
 import type { Commit, PayloadEntry } from '../../../../src/threads/primary/consensus/types.js'
+import { WeakAuthorities } from '../../../../src/threads/primary/consensus/weak-authorities.js'
 import { certificate, certify, header, randomDag } from '../../../support/consensus/dags.js'
 import { arrivals, runNode } from '../../../support/consensus/nodes.js'
 import { seeded } from '../../../support/random.js'
@@ -105,6 +106,65 @@ describe('the DAG', () => {
 
   test('of 256 authorities keeps their sets', () => {
     expect(members(only(255) | only(0) | only(64))).toEqual([0, 64, 255])
+  })
+})
+
+describe('the weak set', () => {
+  const weakOf = (stakes: readonly number[], lastRounds: readonly number[], rounds = 1): number[] => {
+    const weak = new WeakAuthorities(new Stakes(stakes))
+    for (let round = 4; round < 4 + rounds; round += 1) weak.enter(round, (author) => lastRounds[author]!)
+    return members(weak.set)
+  }
+
+  test('takes whoever has nothing of the round before the last committed, from round 4 on', () => {
+    expect(weakOf([1, 1, 1, 1], [2, 2, 1, 2])).toEqual([2])
+    expect(weakOf([1, 1, 1, 1], [2, 2, 2, 2])).toEqual([])
+    const weak = new WeakAuthorities(new Stakes([1, 1, 1, 1]))
+    weak.enter(3, () => 0)
+    expect(weak.set).toBe(0n)
+  })
+
+  test('has at most F of the stake, the first of those who lag', () => {
+    expect(weakOf([1, 1, 1, 1], [0, 0, 0, 0])).toEqual([0])
+    expect(weakOf([1, 1, 1, 1, 1, 1, 1], [2, 0, 0, 0, 2, 2, 2])).toEqual([1, 2])
+    // F = 2: the first that does not fit ends it.
+    expect(weakOf([1, 3, 1, 3], [0, 0, 0, 2])).toEqual([0])
+    expect(weakOf([3, 1, 3, 1], [0, 0, 0, 0])).toEqual([])
+    expect(weakOf([3, 1, 3, 1], [2, 0, 2, 0])).toEqual([1, 3])
+  })
+
+  test('takes first who lags now, then who has lagged more often', () => {
+    const weak = new WeakAuthorities(new Stakes([1, 1, 1, 1]))
+    const enter = (round: number, ...lagging: number[]): number[] => {
+      weak.enter(round, (author) => (lagging.includes(author) ? 0 : round))
+      return members(weak.set)
+    }
+    expect(enter(4, 0, 1)).toEqual([0])
+    // Authority 0 keeps up for a round, authority 1 does not.
+    expect(enter(5, 1)).toEqual([1])
+    // It takes two rounds; of authority 1 more as it relapses.
+    expect(enter(6)).toEqual([1])
+    expect(enter(7)).toEqual([])
+    expect(enter(8, 1)).toEqual([1])
+    expect([enter(9), enter(10), enter(11), enter(12)]).toEqual([[1], [1], [1], []])
+    expect(enter(13, 0, 1)).toEqual([1])
+  })
+
+  test('forgives after 200 rounds, and doubles a penalty to 64 at most', () => {
+    const weak = new WeakAuthorities(new Stakes([1, 1, 1, 1]))
+    let round = 4
+    for (const expected of [2, 4, 8, 16, 32, 64, 64]) {
+      weak.enter(round++, (author) => (author === 3 ? 0 : round))
+      expect(weak.snapshot().penalties[3]).toBe(expected)
+      let rests = 0
+      for (; weak.set !== 0n; rests += 1) weak.enter(round++, () => round)
+      expect(rests).toBe(expected)
+    }
+    for (let more = 64; more < 200; more += 1) {
+      expect(weak.snapshot().penalties[3]).toBe(64)
+      weak.enter(round++, () => round)
+    }
+    expect(weak.snapshot().penalties[3]).toBe(0)
   })
 })
 
