@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
-import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { testCommittee, until } from '../support/committee.js'
+import { dataFile, segmentFiles } from '../support/damaged-stores.js'
 
 /** Own batches that every node reports in one round: rounds go on as batches do, as fast as the machine allows. */
 const BATCHES_PER_ROUND = 5
@@ -14,7 +14,9 @@ it('with retention, stores stay bounded under load however many rounds go by: ol
   const loads = nodes.map((node) => node.load(10, 1000))
   /** What each node's batches were, by the round in which they were reported. */
   const reportedIn: string[][] = []
-  const fileBytes = (): number => Math.max(...nodes.map(({ store }) => statSync(join(store, 'data.mdb')).size))
+  const sizeOf = (store: string): number =>
+    segmentFiles(store).reduce((sum, file) => sum + statSync(file).blocks * 512, statSync(dataFile(store)).size)
+  const fileBytes = (): number => Math.max(...nodes.map(({ store }) => sizeOf(store)))
   const cleanup = async (round: number): Promise<void> => {
     for (const { primary } of nodes) await primary.send({ type: 'Cleanup', round: BigInt(round) })
   }

@@ -1,9 +1,11 @@
 /** Stores whose files are changed behind LMDB's back, as disks and power cuts do. */
-import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { META_FORMAT, openDatabases } from '../../src/shared/store/format.js'
 import { readMetaPages } from '../../src/shared/store/meta-page.js'
+import { SEGMENTS_DIRECTORY } from '../../src/shared/store/segments/read-cell.js'
 import { Store, type StoreEvents } from '../../src/threads/processor/store.js'
+import { inPages } from './pages.js'
 import { AUTHORITIES, batchOf, digestOf, OWN_KEY, WORKER_ID } from './threads/processor-under-test.js'
 
 export const FOREIGN = AUTHORITIES[0]!
@@ -37,7 +39,8 @@ export async function fillStore(directory: string, sequences: readonly number[],
   for (const sequence of sequences) {
     const batch = batchOf(BigInt(sequence), bytes)
     const digest = digestOf(batch, FOREIGN)
-    await store.put(digest, FOREIGN, batch)
+    const [inSlot] = inPages([batch])
+    await store.put(digest, FOREIGN, inSlot!)
     filled.push({ digest, bytes: batch })
   }
   await store.close()
@@ -55,15 +58,25 @@ export async function writeFormat(directory: string, version: bigint): Promise<v
 
 export const dataFile = (directory: string): string => join(directory, 'data.mdb')
 
-/** Writes into the file, at the place where these bytes lie there. */
-export function overwrite(directory: string, bytes: Uint8Array, within: number, by: Uint8Array): void {
-  const at = readFileSync(dataFile(directory)).indexOf(bytes.subarray(0, 2_000))
-  if (at === -1) throw new Error('no such bytes in the store')
-  writeAt(directory, at + within, by)
+/** The files of segments. */
+export function segmentFiles(directory: string): string[] {
+  const segments = join(directory, SEGMENTS_DIRECTORY)
+  return existsSync(segments) ? readdirSync(segments).map((name) => join(segments, name)) : []
 }
 
-export function writeAt(directory: string, position: number, by: Uint8Array): void {
-  const fd = openSync(dataFile(directory), 'r+')
+/** Writes into a file of the store, at the place where these bytes lie there. */
+export function overwrite(directory: string, bytes: Uint8Array, within: number, by: Uint8Array): void {
+  for (const file of [dataFile(directory), ...segmentFiles(directory)]) {
+    const at = readFileSync(file).indexOf(bytes.subarray(0, 2_000))
+    if (at === -1) continue
+    writeAt(directory, at + within, by, file)
+    return
+  }
+  throw new Error('no such bytes in the store')
+}
+
+export function writeAt(directory: string, position: number, by: Uint8Array, file = dataFile(directory)): void {
+  const fd = openSync(file, 'r+')
   writeSync(fd, by, 0, by.length, position)
   closeSync(fd)
 }

@@ -10,13 +10,13 @@
  */
 
 import { RESEND_SLOTS, SUBMIT_RING_BYTES_MIN, SYNC_SLOTS_PER_PEER, TRANSACTION_PREFIX_BYTES } from '../constants.js'
-import { NarvalError } from '../errors.js'
 import { type AuthorBytesRegion, authorBytesBytes } from './author-bytes.js'
 import { type ByteRingRegion, byteRingBytes } from './byte-ring.js'
 import { COUNTERS_BYTES, type CountersRegion, THREAD_NAMES, type ThreadName } from './counters.js'
 import { DOORBELL_BYTES, type DoorbellRegion } from './doorbell.js'
+import { allocated } from './page-memory.js'
 import { capacityFor, type RingRegion, ringBytes } from './ring.js'
-import { type ArenaRegion, slotStride } from './slots.js'
+import { type ArenaRegion, arenaBytes, createArena } from './slots.js'
 
 export interface LayoutOptions {
   readonly ownSlots: number
@@ -83,18 +83,6 @@ export function ringCredits(options: LayoutOptions): Record<RingName, number> {
 }
 
 /** @throws NarvalError ERR_PLATFORM where there is no such memory */
-function allocate(bytes: number): SharedArrayBuffer {
-  try {
-    return new SharedArrayBuffer(bytes)
-  } catch (error) {
-    throw new NarvalError(
-      'ERR_PLATFORM',
-      `${bytes} bytes of shared memory cannot be had: lower own_slots, inbound_slots or batch_size, or give the process more memory`,
-      { cause: error },
-    )
-  }
-}
-
 export function createLayout(options: LayoutOptions): Layout {
   const credits = ringCredits(options)
   const submitBytes = Math.max(
@@ -116,15 +104,9 @@ export function createLayout(options: LayoutOptions): Layout {
   const authorBytesOffset = place(authorBytesBytes(options.authorities))
   const submitOffset = place(byteRingBytes(submitBytes))
 
-  const buffer = allocate(controlBytes)
-  const stride = slotStride(options.batchBytesMax)
-  const arena = (slots: number): ArenaRegion => ({
-    buffer: allocate(slots * stride),
-    slots,
-    batchBytesMax: options.batchBytesMax,
-  })
-  const own = arena(ownSlotsTotal(options))
-  const inbound = arena(inboundSlotsTotal(options))
+  const buffer = allocated(controlBytes, () => new SharedArrayBuffer(controlBytes))
+  const own = createArena(ownSlotsTotal(options), options.batchBytesMax)
+  const inbound = createArena(inboundSlotsTotal(options), options.batchBytesMax)
   return {
     options,
     own,
@@ -141,6 +123,6 @@ export function createLayout(options: LayoutOptions): Layout {
       CountersRegion
     >,
     authorBytes: { buffer, byteOffset: authorBytesOffset, authorities: options.authorities },
-    bytes: controlBytes + own.buffer.byteLength + inbound.buffer.byteLength,
+    bytes: controlBytes + arenaBytes(own) + arenaBytes(inbound),
   }
 }

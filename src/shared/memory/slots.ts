@@ -3,11 +3,16 @@
  * written once and never serialized again.
  *
  * ```
- *  0        56             64                          64 + batchBytesMax
- *  ├ unused ┼ frame header ┼ batch: header, frames … ──┤ padding to a cache line
- *                          └ what is hashed, stored, decoded
+ *  0        4,088          4,096                       4,096 + batchBytesMax
+ *  ├ unused ┼ frame header ┼ batch: header, frames … ──┼ padding to a page ─┤
+ *                          └ what is hashed, decoded; with the padding, what is written to a segment
  *           └ what is sent: the frame header stands in front of the batch, so that both are one piece
  * ```
+ *
+ * A batch begins at a page, and has whole pages to itself: the disk takes it from there without a copy. The padding is
+ * the processor's while it stores the batch, and nobody's else.
+ *
+ * A buffer of an arena holds as many slots as fit; an arena that is longer than one buffer can be has several.
  *
  * Who may hold an own slot: the batch-maker (free, or being filled), then main (sealed), then at once the processor
  * (until its commit) and every peer the batch is queued for or being sent to (until its ACK, or until its stream is
@@ -17,51 +22,72 @@
  */
 import assert from 'node:assert'
 import { BATCH_FRAME_HEADER_BYTES } from '../constants.js'
+import { PAGE_BYTES, PAGE_MEMORY_BYTES_MAX, pageMemory, wholePages } from './page-memory.js'
 
-const PREFIX_BYTES = 64
-const LINE_BYTES = 64
+const PREFIX_BYTES = PAGE_BYTES
 
 export interface ArenaRegion {
-  readonly buffer: SharedArrayBuffer
+  /** Each but the last has as many slots as fit. */
+  readonly buffers: readonly SharedArrayBuffer[]
   readonly slots: number
   readonly batchBytesMax: number
 }
 
 export function slotStride(batchBytesMax: number): number {
-  return PREFIX_BYTES + Math.ceil(batchBytesMax / LINE_BYTES) * LINE_BYTES
+  return PREFIX_BYTES + wholePages(batchBytesMax)
+}
+
+/** Allocates an arena. */
+export function createArena(slots: number, batchBytesMax: number): ArenaRegion {
+  const stride = slotStride(batchBytesMax)
+  const perBuffer = Math.floor(PAGE_MEMORY_BYTES_MAX / stride)
+  const buffers: SharedArrayBuffer[] = []
+  for (let left = slots; left > 0; left -= perBuffer) buffers.push(pageMemory(Math.min(left, perBuffer) * stride))
+  return { buffers, slots, batchBytesMax }
+}
+
+export function arenaBytes({ buffers }: ArenaRegion): number {
+  return buffers.reduce((sum, { byteLength }) => sum + byteLength, 0)
 }
 
 export class Arena {
   readonly slots: number
   readonly batchBytesMax: number
-  private readonly bytes: Uint8Array
+  private readonly buffers: readonly Uint8Array[]
   private readonly stride: number
+  private readonly perBuffer: number
 
   constructor(region: ArenaRegion) {
     this.slots = region.slots
     this.batchBytesMax = region.batchBytesMax
     this.stride = slotStride(region.batchBytesMax)
-    this.bytes = new Uint8Array(region.buffer)
-    assert(this.bytes.length === this.stride * this.slots, 'the arena is as long as its slots')
+    this.buffers = region.buffers.map((buffer) => new Uint8Array(buffer))
+    const [first = new Uint8Array(0), last = first] = [this.buffers[0], this.buffers.at(-1)]
+    this.perBuffer = Math.max(1, Math.floor(first.length / this.stride))
+    const inLast = this.slots - (this.buffers.length - 1) * this.perBuffer
+    assert(this.slots === 0 || inLast * this.stride <= last.length, 'the arena is as long as its slots')
   }
 
   /** The first `byteLength` bytes of the batch in a slot. */
   batch(slot: number, byteLength = this.batchBytesMax): Uint8Array {
-    assert(slot < this.slots && byteLength <= this.batchBytesMax)
-    const start = slot * this.stride + PREFIX_BYTES
-    return this.bytes.subarray(start, start + byteLength)
+    assert(byteLength <= this.batchBytesMax)
+    return this.at(slot, PREFIX_BYTES, byteLength)
   }
 
   /** The frame header and the batch behind it, as one piece of memory. */
   framed(slot: number, byteLength: number): Uint8Array {
-    assert(slot < this.slots && byteLength <= this.batchBytesMax)
-    const start = slot * this.stride + PREFIX_BYTES
-    return this.bytes.subarray(start - BATCH_FRAME_HEADER_BYTES, start + byteLength)
+    assert(byteLength <= this.batchBytesMax)
+    return this.at(slot, PREFIX_BYTES - BATCH_FRAME_HEADER_BYTES, BATCH_FRAME_HEADER_BYTES + byteLength)
   }
 
   /** Tests fill freed slots, so that a slot that is used after it was freed is seen. */
   poison(slot: number): void {
-    const start = slot * this.stride
-    this.bytes.fill(0xdb, start, start + this.stride)
+    this.at(slot, 0, this.stride).fill(0xdb)
+  }
+
+  private at(slot: number, offset: number, byteLength: number): Uint8Array {
+    assert(slot < this.slots)
+    const start = (slot % this.perBuffer) * this.stride + offset
+    return this.buffers[Math.floor(slot / this.perBuffer)]!.subarray(start, start + byteLength)
   }
 }

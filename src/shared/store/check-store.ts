@@ -104,6 +104,7 @@ function checkBatch(reader: StoreReader, digest: Uint8Array, onDamaged: CheckHan
   // Deleted meanwhile, or told of.
   if (batch === undefined) return 0
   if (!batch.hasStamp) onDamaged(name, 'it has no stamp: it would never be deleted')
+  if (!batch.isListed) onDamaged(name, '`batches` does not list it: its segment would never be free')
   if (!batch.isWhole) {
     onDamaged(name, batch.bytes.length === 0 ? 'the batch is not there' : 'the bytes are not those of this digest')
   }

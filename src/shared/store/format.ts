@@ -4,7 +4,7 @@
  * ```
  *  index       digest 32                      →  stamp u64 BE ‖ placed u64 BE ‖ author 32 ‖ bytes u32 BE
  *                                                ‖ sequence u64 BE (own batches only)
- *  batches     placed u64 BE ‖ digest 32      →  the batch, as on the wire
+ *  batches     placed u64 BE ‖ digest 32      →  the batch, as on the wire; nothing if it lies in a segment
  *  stamps      stamp u64 BE ‖ digest 32       →  nothing
  *  own         sequence u64 BE                →  digest 32 ‖ transactions u32 BE ‖ their bytes u32 BE
  *  unreported  sequence u64 BE ‖ digest 32    →  nothing: the primary has not been told of this own batch
@@ -16,8 +16,10 @@
  *
  * The stamp is the age of a batch, counted in the primary's Cleanup rounds. A batch gets the newest stamp when it is
  * stored, and again when a Synchronize names it. As long as the rounds never began anew, the stamp is the last round. A
- * new stamp moves none of the batch's bytes: they lie at `placed`, which is the first stamp and stays. So batches that
- * are written together lie together and are mostly freed together, and the file's free space stays in long runs.
+ * new stamp moves none of the batch's bytes: they lie at `placed`. For a small batch that is its first stamp. So batches
+ * that are written together lie together and are mostly freed together, and the file's free space stays in long runs. For
+ * a larger one `placed` is the place of its cell in a segment (segments/cell.ts). `batches` then lists what lies in each
+ * segment, in the order of the cells.
  */
 
 import { type Database, open, type RootDatabase } from 'lmdb'
@@ -54,7 +56,7 @@ export interface StoreDatabases {
 export interface IndexEntry {
   /** The Cleanup round from which its retention counts. */
   readonly stamp: bigint
-  /** The first part of its key in `batches`. */
+  /** The first part of its key in `batches`: a stamp, or the place of a cell. */
   readonly placed: bigint
   /** The author's public key. */
   readonly author: Uint8Array

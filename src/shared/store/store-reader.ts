@@ -6,6 +6,8 @@ import { BATCH_SIZE_MAX } from '../constants.js'
 import { NarvalError } from '../errors.js'
 import { BatchVerifier } from '../wire/batch-verifier.js'
 import { checkFormat, decodeIndexEntry, META_FORMAT, roundKey } from './format.js'
+import { cellOf } from './segments/cell.js'
+import { readCell } from './segments/read-cell.js'
 import { StoreFile } from './store-snapshot.js'
 
 export interface StoredBatch {
@@ -18,6 +20,8 @@ export interface StoredBatch {
   readonly isWhole: boolean
   /** `stamps` leads to it. */
   readonly hasStamp: boolean
+  /** If it lies in a segment: `batches` says that it lies there. */
+  readonly isListed: boolean
 }
 
 export interface StoreReader {
@@ -27,6 +31,9 @@ export interface StoreReader {
   digests(after: Uint8Array | undefined, limit: number): Uint8Array[]
   close(): void
 }
+
+/** A cell is used again after its deletion at the earliest: a batch that is looked up this often is damaged. */
+const ATTEMPTS_MAX = 100
 
 /** @throws NarvalError ERR_FILE_MISSING if there is no store in the directory, ERR_STORE_FORMAT */
 export function openStoreReader(directory: string): StoreReader {
@@ -38,20 +45,32 @@ export function openStoreReader(directory: string): StoreReader {
     throw error
   }
   const verifier = new BatchVerifier(BATCH_SIZE_MAX)
+  const lookUp = (digest: Uint8Array) =>
+    file.read((snapshot) => {
+      const value = snapshot.get('index', digest)
+      if (value === undefined) return undefined
+      const { author, byteLength, placed, stamp } = decodeIndexEntry(value)
+      const cell = cellOf(placed, byteLength)
+      const key = roundKey(placed, digest)
+      const inFile = cell === undefined ? snapshot.get('batches', key) : undefined
+      const hasStamp = snapshot.has('stamps', roundKey(stamp, digest))
+      const isListed = cell === undefined || snapshot.has('batches', key)
+      return { author, byteLength, cell, hasStamp, inFile, isListed, placed, stamp }
+    })
   return {
     get(digest) {
-      const found = file.read((snapshot) => {
-        const value = snapshot.get('index', digest)
-        if (value === undefined) return undefined
-        const { author, byteLength, placed, stamp } = decodeIndexEntry(value)
-        const bytes = snapshot.get('batches', roundKey(placed, digest))
-        const hasStamp = snapshot.has('stamps', roundKey(stamp, digest))
-        return { author, stamp, byteLength, hasStamp, bytes: bytes ?? new Uint8Array(0) }
-      })
-      if (found === undefined) return undefined
-      const { author, byteLength, bytes, hasStamp, stamp } = found
-      const isWhole = bytes.length === byteLength && verifier.isWhole(bytes, author, digest)
-      return { author, stamp, bytes, isWhole, hasStamp }
+      let last: bigint | undefined
+      for (let attempt = 1; ; attempt += 1) {
+        const found = lookUp(digest)
+        if (found === undefined) return undefined
+        const { author, byteLength, cell, hasStamp, inFile, isListed, placed, stamp } = found
+        const bytes = (cell === undefined ? inFile : readCell(directory, cell, byteLength)) ?? new Uint8Array(0)
+        const isWhole = bytes.length === byteLength && verifier.isWhole(bytes, author, digest)
+        // The node may have deleted or moved the batch, and filled its cell with another, while it was read.
+        const isSure = isWhole || cell === undefined || last === placed || attempt === ATTEMPTS_MAX
+        if (isSure) return { author, stamp, bytes, isWhole, hasStamp, isListed }
+        last = placed
+      }
     },
     digests(after, limit) {
       return file.read((snapshot) => snapshot.entries('index', limit, { after }).map(({ key }) => new Uint8Array(key)))

@@ -1,10 +1,13 @@
 /**
- * What a stored batch takes of the store's file, in bytes. The one place that knows: shares, limits and metrics count
- * with it. How batches lie is drawn in format.ts; a test compares this with the growth of a real file.
+ * What a stored batch takes of the store's files, in bytes. The one place that knows: shares, limits and metrics count
+ * with it. How batches lie is drawn in format.ts; a test compares this with the growth of real files.
  *
  * A B-tree page that is filled in the order of digests is not full: LMDB splits it in two when it is. What lies in a page
  * is counted with the share of the page that it has on average.
  */
+
+import { UNIT_BYTES, unitsOf } from './segments/cell.js'
+import { SEGMENT_BATCH_BYTES_MIN } from './segments/limits.js'
 
 /** Bytes of LMDB's page. */
 const PAGE_BYTES = 4096
@@ -19,10 +22,13 @@ const LEAF_FILL = 0.655
 const LEAF_FILL_OF_TWO = 0.735
 /** The entries of `index` and `stamps`: 94 and 50 bytes in leaves that are two thirds full, and the branches above them. */
 const INDEX_ENTRY_BYTES = 220
-/** The entry of a batch that has pages of its own, likewise. */
+/** The entry in `batches` of a batch that lies in a segment: keys rise, so its leaves are full. */
+const LISTING_BYTES = 52
+/** The entry of a batch that has pages of its own in LMDB's file, likewise. */
 const REFERENCE_BYTES = 113
 
 export function storedBytes(byteLength: number): number {
+  if (byteLength >= SEGMENT_BATCH_BYTES_MIN) return unitsOf(byteLength) * UNIT_BYTES + LISTING_BYTES + INDEX_ENTRY_BYTES
   if (byteLength > IN_LEAF_BYTES_MAX) {
     return Math.ceil((byteLength + PAGE_HEADER_BYTES) / PAGE_BYTES) * PAGE_BYTES + REFERENCE_BYTES + INDEX_ENTRY_BYTES
   }

@@ -5,6 +5,8 @@
  *
  * A write that comes after a quiet interval does not wait for others: its group begins when the callback that called is
  * over.
+ *
+ * Before its writes, a group flushes the segments, so that what it names is on the disk. Groups keep their order.
  */
 import { COMMIT_GROUP_BATCHES, COMMIT_GROUP_BYTES, COMMIT_GROUP_INTERVAL_MS } from './limits.js'
 
@@ -16,6 +18,14 @@ export class CommitGroups {
   private timer: NodeJS.Timeout | undefined
   private isDue = false
   private lastMs = Number.NEGATIVE_INFINITY
+  private readonly flushSegments: () => Promise<void> | undefined
+  /** The last group that waits for its flush, or for the group before it. */
+  private pending: Promise<void> | undefined
+
+  /** `flushSegments` returns undefined where nothing is to be flushed; it never resolves if that fails. */
+  constructor(flushSegments: () => Promise<void> | undefined) {
+    this.flushSegments = flushSegments
+  }
 
   /** Calls `write` in the next commit group, in the order of the calls; it does its writes before it returns. */
   join(write: () => void): void {
@@ -36,9 +46,10 @@ export class CommitGroups {
     this.request()
   }
 
-  /** Begins now what is waiting: the store is about to be closed. */
-  flush(): void {
+  /** Begins now what is waiting; resolves when all writes are done. The store is about to be closed. */
+  async flush(): Promise<void> {
     if (this.waiting.length > 0 || this.atEnd.length > 0) this.begin()
+    await this.pending
   }
 
   private request(): void {
@@ -66,7 +77,20 @@ export class CommitGroups {
     this.atEnd = []
     this.batches = 0
     this.bytes = 0
-    for (const write of waiting) write()
-    for (const write of atEnd) write()
+    const write = (): void => {
+      for (const each of waiting) each()
+      for (const each of atEnd) each()
+    }
+    const flushed = this.flushSegments()
+    if (flushed === undefined && this.pending === undefined) {
+      write()
+      return
+    }
+    const group = Promise.all([flushed, this.pending])
+      .then(write)
+      .finally(() => {
+        if (this.pending === group) this.pending = undefined
+      })
+    this.pending = group
   }
 }

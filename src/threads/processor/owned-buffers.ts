@@ -1,7 +1,7 @@
 /**
  * Memory for what LMDB is given: it keeps a reference until the write is committed, and reads garbage from shared
- * memory on Node 20, so a slot's bytes are copied here first. The buffers are used again, so that none of them is
- * garbage; there are never more than slots, since each stands for one.
+ * memory on Node 20, so the bytes of a small batch are copied here first. The buffers are used again, so that none of them
+ * is garbage; there are never more than slots, since each stands for one.
  */
 import { copyBytes } from '../../shared/memory/copy-bytes.js'
 

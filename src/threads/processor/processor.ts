@@ -26,7 +26,6 @@ import { sampleNumber } from '../../shared/wire/client-transaction.js'
 import { BatchDigester } from '../../shared/wire/digest.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import { PUT_BYTES_MAX } from './limits.js'
-import { OwnedBuffers } from './owned-buffers.js'
 import type { Shares } from './shares.js'
 import type { OwnPut, Store } from './store.js'
 
@@ -52,7 +51,6 @@ export class Processor {
   private readonly dependencies: ProcessorDependencies
   private readonly digester: BatchDigester
   private readonly chunkStarts: Uint32Array
-  private readonly buffers: OwnedBuffers
   /** Batches whose commit is awaited, by digest: a second copy of one waits for the first. At most one per slot. */
   private readonly storing = new Map<string, Promise<void>>()
   private putBytes = 0
@@ -63,11 +61,10 @@ export class Processor {
     this.dependencies = dependencies
     this.digester = new BatchDigester(options.batchBytesMax)
     this.chunkStarts = new Uint32Array(chunkCount(options.batchBytesMax))
-    this.buffers = new OwnedBuffers(options.batchBytesMax)
     this.author = options.authorities[options.ownIndex]!
   }
 
-  /** True while as much waits for LMDB, or is being written, as fits in the cache: more work is to wait in its ring. */
+  /** True while as much is being written, or waits for LMDB, as fits in the cache: more work is to wait in its ring. */
   get isSaturated(): boolean {
     return this.putBytes >= PUT_BYTES_MAX
   }
@@ -180,14 +177,12 @@ export class Processor {
   private store(digest: Uint8Array, author: Uint8Array, bytes: Uint8Array, own?: OwnPut): Promise<void> {
     const { counters, shares, store } = this.dependencies
     const startMs = performance.now()
-    const owned = this.buffers.copy(bytes)
-    this.putBytes += owned.length
+    this.putBytes += bytes.length
     const key = digestKey(digest)
-    const stored = store.put(digest, author, owned, own).then(() => {
+    const stored = store.put(digest, author, bytes, own).then(() => {
       this.storing.delete(key)
-      this.buffers.release(owned)
       const wasSaturated = this.isSaturated
-      this.putBytes -= owned.length
+      this.putBytes -= bytes.length
       if (wasSaturated && !this.isSaturated) this.dependencies.onRelieved()
       counters.add('commits')
       counters.add('commitMs', performance.now() - startMs)

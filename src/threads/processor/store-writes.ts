@@ -16,12 +16,27 @@ export type Level = 'stored' | 'durable'
 export class StoreWrites {
   private readonly directory: string
   private readonly onFatal: (error: NarvalError) => void
-  private readonly groups = new CommitGroups()
+  private readonly groups: CommitGroups
   private lastFlush: Promise<unknown> = Promise.resolve()
 
-  constructor(directory: string, onFatal: (error: NarvalError) => void) {
+  /** `flushSegments` returns undefined where nothing is to be flushed. */
+  constructor(
+    directory: string,
+    onFatal: (error: NarvalError) => void,
+    flushSegments: () => Promise<void> | undefined = () => undefined,
+  ) {
     this.directory = directory
     this.onFatal = onFatal
+    this.groups = new CommitGroups(() => flushSegments()?.catch((error: Error) => this.neverAfter(error)))
+  }
+
+  /** Resolves when a write to a segment is done; one that fails ends the node. */
+  async written<T>(write: Promise<T>): Promise<T> {
+    try {
+      return await write
+    } catch (error) {
+      return this.fail(error)
+    }
   }
 
   /** Has `write` done in the next commit group; resolves when that is true at the level. */
@@ -46,8 +61,8 @@ export class StoreWrites {
   }
 
   /** Begins now what is waiting: the store is about to be closed. */
-  flush(): void {
-    this.groups.flush()
+  async flush(): Promise<void> {
+    await this.groups.flush()
   }
 
   /** Waits for a write to be true at a level; a write that fails ends the node. */
@@ -75,6 +90,12 @@ export class StoreWrites {
   flushFailed(error: Error): void {
     recordFlushFailure(this.directory, error.message)
     this.onFatal(storeError(this.directory, error))
+  }
+
+  /** What waits for a flush that failed never goes on. */
+  private neverAfter(error: Error): Promise<never> {
+    this.flushFailed(error)
+    return new Promise<never>(() => {})
   }
 
   /**

@@ -2,7 +2,9 @@
  * The store's one writer. Format and keys: shared/store/format.ts.
  *
  * What kill -9 leaves: a batch, its index entry and its `unreported` mark are written in one event turn, hence in one
- * transaction: all or none. A promise of `put` is kept when it resolves, never before.
+ * transaction: all or none. A batch that lies in a segment is on the disk before that transaction begins, and its cell is
+ * used again only when the transaction that deletes it is on the disk. A promise of `put` is kept when it resolves, never
+ * before.
  *
  * How writes come true is in store-writes.ts, how batches are deleted in expiry.ts.
  */
@@ -29,11 +31,18 @@ import {
   sequenceKey,
 } from '../../shared/store/format.js'
 import { prepareFile } from '../../shared/store/prepare-file.js'
+import { type Cell, cellOf, placeOf } from '../../shared/store/segments/cell.js'
+import { SEGMENT_BATCH_BYTES_MIN } from '../../shared/store/segments/limits.js'
+import { readCell } from '../../shared/store/segments/read-cell.js'
 import { checkFreeSpace, storeError } from '../../shared/store/store-error.js'
 import { StoreFile } from '../../shared/store/store-snapshot.js'
 import { storedBytes } from '../../shared/store/stored-bytes.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import { Expiry } from './expiry.js'
+import { OwnedBuffers } from './owned-buffers.js'
+import { Mover } from './segments/mover.js'
+import type { SegmentDisk } from './segments/segment-disk.js'
+import { Segments } from './segments/segments.js'
 import {
   checkOwner,
   encodeNumber,
@@ -80,6 +89,11 @@ export class Store {
   private readonly expiry: Expiry
   private readonly file: StoreFile
   private readonly reads: VerifiedReads
+  private readonly segments: Segments
+  private readonly mover: Mover
+  private readonly buffers = new OwnedBuffers(SEGMENT_BATCH_BYTES_MIN)
+  /** The last batch that is being written, or waits for one that is. */
+  private placing: Promise<unknown> | undefined
   private round: bigint
   /** The primary's round that `round` stands for. */
   primaryRound: bigint
@@ -87,13 +101,14 @@ export class Store {
   /** The highest sequence of the own batches that were deleted. */
   private ownDeleted: bigint
   /**
-   * Digests whose deletion, or whose new stamp, is written and not committed: reads of LMDB do not see it yet. A batch
-   * that is being deleted counts as gone. A batch that is getting a new stamp is not deleted.
+   * Digests whose deletion, or whose new stamp or place, is written and not committed: reads of LMDB do not see it yet. A
+   * batch that is being deleted counts as gone. A batch that is getting a new stamp or place is not deleted.
    */
   private readonly deleting = new Set<string>()
   private readonly touching = new Map<string, Promise<void>>()
 
-  constructor(options: StoreOptions, events: StoreEvents) {
+  /** `disk` is what segments are written with; the directory's unless given. */
+  constructor(options: StoreOptions, events: StoreEvents, disk?: SegmentDisk) {
     this.options = options
     this.events = events
     checkFreeSpace(options.directory)
@@ -102,6 +117,7 @@ export class Store {
     try {
       this.databases = openDatabases(options.directory)
       checkOwner(this.databases, options)
+      this.segments = new Segments({ directory: options.directory, ...(disk && { disk }) })
     } catch (error) {
       throw error instanceof NarvalError ? error : storeError(options.directory, error)
     }
@@ -110,9 +126,10 @@ export class Store {
       ? readNumber(this.databases.meta, META_PRIMARY_ROUND)
       : this.round
     this.ownDeleted = readNumber(this.databases.meta, META_OWN_DELETED)
-    this.writes = new StoreWrites(options.directory, events.onFatal)
+    this.writes = new StoreWrites(options.directory, events.onFatal, () => this.segments.flush())
     this.file = new StoreFile(options.directory)
     this.reads = new VerifiedReads({
+      directory: options.directory,
       file: this.file,
       onDamaged: (damage) => events.onDamaged(damage, !this.isReported(damage.digest)),
     })
@@ -123,9 +140,21 @@ export class Store {
       remove: (keys) => this.remove(keys),
     })
     for (const { value } of this.databases.index.getRange({})) {
-      const { author, byteLength } = decodeIndexEntry(value)
+      const { author, byteLength, placed } = decodeIndexEntry(value)
       this.account(author, storedBytes(byteLength))
+      const cell = cellOf(placed, byteLength)
+      if (cell !== undefined) this.segments.place(cell)
     }
+    this.segments.recover(events.onNotice)
+    if (!this.segments.isDirect) {
+      events.onNotice(`The file system of ${options.directory} refuses O_DIRECT: batches go through the page cache`)
+    }
+    this.mover = new Mover({
+      emptiest: () => this.segments.emptiest,
+      listed: (segment, limit) => this.listed(segment, limit),
+      read: (digest, segment) => this.readToMove(digest, segment),
+      move: (digest, bytes) => this.move(digest, bytes),
+    })
   }
 
   /**
@@ -138,6 +167,11 @@ export class Store {
       () => this.databases.meta.put(META_FORMAT, encodeNumber(BigInt(STORE_FORMAT))),
       this.options.level,
     )
+  }
+
+  /** Bytes of the segments. */
+  get segmentBytes(): number {
+    return this.segments.fileBytes
   }
 
   /** Bytes of the file that stored batches take. */
@@ -180,34 +214,36 @@ export class Store {
   }
 
   /**
-   * Stores a batch; resolves when that is true at the store's level. `bytes` must be memory of its own (LMDB keeps a
-   * reference, and on Node 20 it reads garbage from shared memory) and stay unchanged until then.
+   * Stores a batch; resolves when that is true at the store's level. `bytes` stay unchanged until then: they are written
+   * from where they lie, unless they are few. They lie in pages of their own (segments/segments.ts).
    */
   async put(digest: Uint8Array, author: Uint8Array, bytes: Uint8Array, own?: OwnPut): Promise<void> {
-    assert(bytes.buffer instanceof ArrayBuffer, 'LMDB is given memory of its own')
     assert(digest.length === DIGEST_BYTES)
     this.account(author, storedBytes(bytes.length))
     this.expiry.putBegins()
+    const name = digestKey(digest)
+    if (this.touching.has(name)) await this.settledEntry(name)
     const replaced = this.reads.isDamaged(digest) ? this.entryOf(digest) : undefined
     if (replaced !== undefined) this.account(replaced.author, -storedBytes(replaced.byteLength))
     // A copy of an own batch that comes from another worker keeps the sequence that the batch had here.
     const sequence = own?.sequence ?? replaced?.sequence
-    const put = (): Put => {
+    const put = (cell: Cell | undefined, value: Uint8Array): Put => {
       const { batches, index, stamps } = this.databases
       const stamp = this.round
+      const placed = cell === undefined ? stamp : placeOf(cell)
       if (replaced !== undefined) {
         void batches.remove(roundKey(replaced.placed, digest))
         void stamps.remove(roundKey(replaced.stamp, digest))
       }
-      const batch: Put = batches.put(roundKey(stamp, digest), bytes)
-      index.put(digest, encodeIndexEntry({ stamp, placed: stamp, author, byteLength: bytes.length, sequence }))
+      const batch: Put = batches.put(roundKey(placed, digest), value)
+      index.put(digest, encodeIndexEntry({ stamp, placed, author, byteLength: bytes.length, sequence }))
       stamps.put(roundKey(stamp, digest), EMPTY)
       if (own !== undefined) this.putOwn(digest, own)
       this.expiry.putWritten()
+      if (replaced !== undefined) this.releaseAfter(batch, [replaced])
       return batch
     }
-    const stored = this.writes.writeBatch(put, bytes.length, this.options.level)
-    const name = digestKey(digest)
+    const stored = this.place(bytes, put)
     // What is being replaced is not deleted by its old stamp.
     if (replaced !== undefined) this.touching.set(name, stored)
     await stored
@@ -220,6 +256,26 @@ export class Store {
     const { own, unreported } = this.databases
     own.put(sequenceKey(sequence), encodeOwnEntry({ digest, transactions, transactionBytes }))
     unreported.put(roundKey(sequence, digest), EMPTY)
+  }
+
+  /**
+   * Has a batch written to a cell, or copied for LMDB, and then `put` done in a commit group. The index gets batches in the
+   * order of the calls.
+   */
+  private async place(bytes: Uint8Array, put: (cell: Cell | undefined, value: Uint8Array) => Put): Promise<void> {
+    const { level } = this.options
+    const isLarge = bytes.length >= SEGMENT_BATCH_BYTES_MIN
+    // LMDB keeps a reference, and on Node 20 it reads garbage from shared memory.
+    const owned = isLarge ? undefined : this.buffers.copy(bytes)
+    let cell: Cell | undefined
+    if (isLarge || this.placing !== undefined) {
+      const placing = Promise.all([isLarge ? this.writes.written(this.segments.write(bytes)) : undefined, this.placing])
+      this.placing = placing
+      cell = (await placing)[0]
+      if (this.placing === placing) this.placing = undefined
+    }
+    await this.writes.writeBatch(() => put(cell, owned ?? EMPTY), bytes.length, level)
+    if (owned !== undefined) this.buffers.release(owned)
   }
 
   /** The primary has been told of these own batches. */
@@ -296,8 +352,7 @@ export class Store {
   /** Gives a batch the newest stamp, so that it is kept as long as one stored now. */
   async touch(digest: Uint8Array): Promise<void> {
     const name = digestKey(digest)
-    // Its stamp is known only once the last one is committed.
-    for (let last = this.touching.get(name); last !== undefined; last = this.touching.get(name)) await last
+    await this.settledEntry(name)
     const entry = this.find(digest)
     if (entry === undefined || entry.stamp === this.round) return
     const renew = (): Put => {
@@ -310,6 +365,11 @@ export class Store {
     const renewed = this.writes.write(renew, this.options.level).finally(() => this.touching.delete(name))
     this.touching.set(name, renewed)
     await renewed
+  }
+
+  /** An entry's stamp and place are known only once the last ones are committed. */
+  private async settledEntry(name: string): Promise<void> {
+    for (let last = this.touching.get(name); last !== undefined; last = this.touching.get(name)) await last
   }
 
   /**
@@ -367,10 +427,13 @@ export class Store {
 
   async close(): Promise<void> {
     this.stopDeleting()
-    this.writes.flush()
+    this.mover.stop()
+    await this.writes.flush()
+    await this.mover.ended()
     await this.expiry.ended()
     await this.databases.root.close()
     this.file.close()
+    this.segments.close()
   }
 
   /** Stamps below this one are beyond retention. */
@@ -400,6 +463,7 @@ export class Store {
     const { batches, index, own, stamps } = this.databases
     const removed: string[] = []
     let ownDeleted = this.ownDeleted
+    const entries: IndexEntry[] = []
     let put: Put | undefined
     for (const key of keys) {
       const digest = digestOfKey(key)
@@ -417,16 +481,74 @@ export class Store {
       this.reads.forget(digest)
       this.deleting.add(name)
       removed.push(name)
+      entries.push(entry)
     }
     if (ownDeleted > this.ownDeleted) void this.databases.meta.put(META_OWN_DELETED, encodeNumber(ownDeleted))
     this.ownDeleted = ownDeleted
     const count = removed.length
     if (put === undefined) return { count, committed: Promise.resolve() }
+    this.releaseAfter(put, entries)
     const committed = this.writes.settle(put, 'stored').then(() => {
       for (const name of removed) this.deleting.delete(name)
       this.events.onDeleted(count)
     })
     return { count, committed }
+  }
+
+  /**
+   * The cells of these entries are free when a write that takes them out of the index is on the disk. Before that, a power
+   * cut would bring the entries back.
+   */
+  private releaseAfter(put: Put, entries: readonly IndexEntry[]): void {
+    const cells = entries
+      .map(({ byteLength, placed }) => cellOf(placed, byteLength))
+      .filter((cell) => cell !== undefined)
+    if (cells.length === 0) return
+    void this.writes.settle(put, 'durable').then(() => {
+      // No read of LMDB begun before sees them any more.
+      this.databases.root.resetReadTxn()
+      this.segments.release(cells)
+      this.mover.wake()
+    })
+  }
+
+  /** What lies in a batch's cell, damaged or not; undefined if it is given a new stamp now, or is about to be deleted. */
+  private readToMove(digest: Uint8Array, segment: number): Uint8Array | undefined {
+    const entry = this.touching.has(digestKey(digest)) ? undefined : this.entryOf(digest)
+    const cell = entry && cellOf(entry.placed, entry.byteLength)
+    if (entry === undefined || cell?.segment !== segment) return undefined
+    if (entry.stamp < this.firstKept && this.isReported(digest)) return undefined
+    return readCell(this.options.directory, cell, entry.byteLength) ?? new Uint8Array(entry.byteLength)
+  }
+
+  /** Gives a batch another cell. Until then it is neither deleted nor given a new stamp. */
+  private async move(digest: Uint8Array, bytes: Uint8Array): Promise<void> {
+    const name = digestKey(digest)
+    const entry = this.entryOf(digest)!
+    const renew = (cell: Cell): Put => {
+      const { batches, index } = this.databases
+      const placed = placeOf(cell)
+      void batches.remove(roundKey(entry.placed, digest))
+      void batches.put(roundKey(placed, digest), EMPTY)
+      const put: Put = index.put(digest, encodeIndexEntry({ ...entry, placed }))
+      this.releaseAfter(put, [entry])
+      return put
+    }
+    const moved = this.writes
+      .written(this.segments.write(bytes))
+      .then((cell) => this.writes.write(() => renew(cell), 'stored'))
+      .finally(() => this.touching.delete(name))
+    this.touching.set(name, moved)
+    await moved
+  }
+
+  /** The first batches of a segment, in the order of its cells. */
+  private listed(segment: number, limit: number): Uint8Array[] {
+    const range = {
+      start: leastKey(placeOf({ segment, unit: 0 })),
+      end: leastKey(placeOf({ segment: segment + 1, unit: 0 })),
+    }
+    return take(this.databases.batches.getKeys({ ...range, limit }), undefined, limit).map(digestOfKey)
   }
 }
 

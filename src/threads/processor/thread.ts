@@ -105,7 +105,7 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
   }
 
   const watch = new StoreWatch(task.store.directory, {
-    onFileBytes: (bytes) => counters.set('storeFileBytes', bytes),
+    onFileBytes: (bytes) => counters.set('storeFileBytes', bytes + store.segmentBytes),
     onFlushFailed: (error) => store.flushFailed(error),
     clearDeadReaders: () => store.clearDeadReaders(),
   })

@@ -7,6 +7,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { BATCH_SIZE_MAX } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
 import { type IndexEntry, roundKey } from '../../shared/store/format.js'
+import { cellOf } from '../../shared/store/segments/cell.js'
+import { readCell } from '../../shared/store/segments/read-cell.js'
 import type { StoreFile } from '../../shared/store/store-snapshot.js'
 import { BatchVerifier } from '../../shared/wire/batch-verifier.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
@@ -18,6 +20,8 @@ export interface Damage {
 }
 
 export interface VerifiedReadsDependencies {
+  /** The store's. */
+  readonly directory: string
   readonly file: StoreFile
   /** Once for each batch that is found damaged. */
   readonly onDamaged: (damage: Damage) => void
@@ -81,8 +85,13 @@ export class VerifiedReads {
   /**
    * What lies where the index says. Neither a file that was cut off nor a sector that cannot be read is more than damage:
    * through LMDB's map, either would end the process.
+   *
+   * A cell is read in the turn in which the index named it. It is not released before the index has forgotten it, so nobody
+   * writes to it meanwhile.
    */
-  private stored(digest: Uint8Array, { placed }: IndexEntry): Uint8Array<ArrayBuffer> | undefined {
+  private stored(digest: Uint8Array, { byteLength, placed }: IndexEntry): Uint8Array<ArrayBuffer> | undefined {
+    const cell = cellOf(placed, byteLength)
+    if (cell !== undefined) return readCell(this.dependencies.directory, cell, byteLength)
     try {
       const value = this.dependencies.file.read((snapshot) => snapshot.get('batches', roundKey(placed, digest)))
       return value && new Uint8Array(value.buffer as ArrayBuffer, value.byteOffset, value.length)

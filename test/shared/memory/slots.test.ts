@@ -1,14 +1,17 @@
 import { AssertionError } from 'node:assert'
+import { closeSync, constants, openSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { SlotPool } from '../../../src/main/lib/slot-pool.js'
-import { BATCH_SIZE_MIN } from '../../../src/shared/config/limits.js'
+import { BATCH_SIZE_MIN, OWN_SLOTS_MAX } from '../../../src/shared/config/limits.js'
 import { BATCH_FRAME_HEADER_BYTES, BATCH_SIZE_MAX } from '../../../src/shared/constants.js'
-import { Arena, slotStride } from '../../../src/shared/memory/slots.js'
+import { Arena, createArena, slotStride } from '../../../src/shared/memory/slots.js'
+import { temporaryDirectory } from '../../support/temporary-directory.js'
 
 function arenaOf(slots: number, batchBytesMax: number) {
   const buffer = new SharedArrayBuffer(slots * slotStride(batchBytesMax))
-  return { arena: new Arena({ buffer, slots, batchBytesMax }), bytes: new Uint8Array(buffer) }
+  return { arena: new Arena({ buffers: [buffer], slots, batchBytesMax }), bytes: new Uint8Array(buffer) }
 }
 
 describe('an arena', () => {
@@ -25,12 +28,12 @@ describe('an arena', () => {
     )
   })
 
-  it('a batch starts on a cache line, and its frame header stands right in front of it', () => {
+  it('a batch starts on a page, and its frame header stands right in front of it', () => {
     const { arena } = arenaOf(5, 1001)
     for (let slot = 0; slot < 5; slot += 1) {
       const batch = arena.batch(slot, 100)
       const framed = arena.framed(slot, 100)
-      expect(batch.byteOffset % 64).toBe(0)
+      expect(batch.byteOffset % 4096).toBe(0)
       expect(batch.length).toBe(100)
       expect(framed.length).toBe(100 + BATCH_FRAME_HEADER_BYTES)
       expect(framed.byteOffset + BATCH_FRAME_HEADER_BYTES).toBe(batch.byteOffset)
@@ -41,7 +44,7 @@ describe('an arena', () => {
 
   it('two threads that look at one region see the same slot', () => {
     const buffer = new SharedArrayBuffer(3 * slotStride(500))
-    const region = { buffer, slots: 3, batchBytesMax: 500 }
+    const region = { buffers: [buffer], slots: 3, batchBytesMax: 500 }
     new Arena(region).batch(1).fill(7)
     expect(new Arena(region).batch(1, 10)).toEqual(new Uint8Array(10).fill(7))
   })
@@ -61,18 +64,60 @@ describe('an arena', () => {
     expect(() => arena.batch(1, 501)).toThrow(AssertionError)
     expect(() => arena.framed(2, 1)).toThrow(AssertionError)
     expect(() => arena.framed(0, 501)).toThrow(AssertionError)
-    const tooShort = new SharedArrayBuffer(2 * slotStride(500) - 64)
-    expect(() => new Arena({ buffer: tooShort, slots: 2, batchBytesMax: 500 })).toThrow(AssertionError)
+    const tooShort = new SharedArrayBuffer(2 * slotStride(500) - 1)
+    expect(() => new Arena({ buffers: [tooShort], slots: 2, batchBytesMax: 500 })).toThrow(AssertionError)
   })
 
   it.each([BATCH_SIZE_MIN, 500_000, BATCH_SIZE_MAX])(
-    'a stride for batches of %i bytes wastes less than two lines',
+    'a stride for batches of %i bytes wastes less than two pages',
     (bytes) => {
-      expect(slotStride(bytes) % 64).toBe(0)
+      expect(slotStride(bytes) % 4096).toBe(0)
       expect(slotStride(bytes)).toBeGreaterThanOrEqual(bytes + BATCH_FRAME_HEADER_BYTES)
-      expect(slotStride(bytes)).toBeLessThan(bytes + 128)
+      expect(slotStride(bytes)).toBeLessThan(bytes + 2 * 4096)
     },
   )
+
+  it('of several buffers has its slots one behind the other, none in two buffers', () => {
+    const stride = slotStride(500)
+    const buffers = [2, 2, 1].map((slots) => new SharedArrayBuffer(slots * stride + 100))
+    const arena = new Arena({ buffers, slots: 5, batchBytesMax: 500 })
+    for (let slot = 0; slot < 5; slot += 1) arena.framed(slot, 500).fill(slot + 1)
+    const found = buffers.map((buffer) => [...new Set(new Uint8Array(buffer))].sort())
+    expect(found).toEqual([
+      [0, 1, 2],
+      [0, 3, 4],
+      [0, 5],
+    ])
+    expect(() => new Arena({ buffers, slots: 6, batchBytesMax: 500 })).toThrow(AssertionError)
+  })
+
+  it('as large as the parameters allow, longer than 4 GiB, has all its slots', () => {
+    const region = createArena(OWN_SLOTS_MAX, BATCH_SIZE_MAX)
+    expect(region.buffers.length).toBeGreaterThan(1)
+    const arena = new Arena(region)
+    const [first, last] = [arena.batch(0, 1), arena.batch(OWN_SLOTS_MAX - 1)]
+    first.fill(1)
+    last.subarray(-1).fill(2)
+    expect([first[0], last.at(-1)]).toEqual([1, 2])
+  })
+
+  it('begins at an address that the disk takes, in every slot', () => {
+    const file = join(temporaryDirectory(), 'file')
+    let fd: number
+    try {
+      fd = openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_DIRECT)
+    } catch (error) {
+      // A file system that takes no such writes: from any address.
+      expect(error).toMatchObject({ code: 'EINVAL' })
+      return
+    }
+    const arena = new Arena(createArena(5, 5_000))
+    for (let slot = 0; slot < 5; slot += 1) {
+      const batch = arena.batch(slot, 5_000)
+      expect(writeSync(fd, new Uint8Array(batch.buffer, batch.byteOffset, 8_192), 0, 8_192, 0)).toBe(8_192)
+    }
+    closeSync(fd)
+  })
 })
 
 describe('a pool of slots', () => {

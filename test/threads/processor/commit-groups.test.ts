@@ -9,7 +9,9 @@ import {
 
 /** Notes which writes were done. Time stands still but for `advance`. */
 class Writes {
-  readonly groups = new CommitGroups()
+  /** What the next group waits for. */
+  flush: Promise<void> | undefined
+  readonly groups = new CommitGroups(() => this.flush)
   readonly done: string[] = []
 
   join(name: string): void {
@@ -108,5 +110,28 @@ describe('a transaction', () => {
     await nextTurn()
     vi.advanceTimersByTime(10 * COMMIT_GROUP_INTERVAL_MS)
     expect(writes.done).toEqual(['first', 'second', 'end'])
+  })
+
+  it('waits for the flush of the segments, and later groups wait for it, in order', async () => {
+    let end: () => void = () => {}
+    writes.flush = new Promise((resolve) => {
+      end = resolve
+    })
+    writes.join('first')
+    await nextTurn()
+    // Nothing more was written to segments meanwhile.
+    writes.flush = undefined
+    writes.join('second')
+    writes.joinAtEnd('end of the second')
+    expect(writes.advance(10 * COMMIT_GROUP_INTERVAL_MS)).toEqual([])
+    await nextTurn()
+    expect(writes.done).toEqual([])
+    writes.join('third')
+    const flushed = writes.groups.flush()
+    await nextTurn()
+    expect(writes.done).toEqual([])
+    end()
+    await flushed
+    expect(writes.done).toEqual(['first', 'second', 'end of the second', 'third'])
   })
 })

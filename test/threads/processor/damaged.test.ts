@@ -1,7 +1,7 @@
 /** What the processor does about batches that the disk has changed, and about flushes that fail. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, statSync, truncateSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -10,7 +10,7 @@ import { checkStore } from '../../../src/shared/store/check-store.js'
 import { FLUSH_FAILURE_FILE } from '../../../src/shared/store/flush-failure.js'
 import { StoreFile } from '../../../src/shared/store/store-snapshot.js'
 import { StoreWrites } from '../../../src/threads/processor/store-writes.js'
-import { dataFile, FOREIGN, fillStore, openStore, overwrite } from '../../support/damaged-stores.js'
+import { dataFile, FOREIGN, fillStore, openStore, overwrite, segmentFiles } from '../../support/damaged-stores.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 import { batchOf, OWN_INDEX, OWN_KEY, startProcessor, WORKER_ID } from '../../support/threads/processor-under-test.js'
 import { until } from '../../support/until.js'
@@ -65,9 +65,34 @@ describe('a batch that is damaged in the store', () => {
     expect(Buffer.compare((await processor.client.ask({ type: 'get', digest }))!.bytes, bytes)).toBe(0)
   })
 
-  it('and behind the end of a file that is cut off under a running node, is not there: the node goes on', async () => {
+  it('and in a segment that is cut off under a running node, is not there: the node goes on', async () => {
     const directory = temporaryDirectory()
     const filled = await fillStore(directory, sequences(40))
+    const processor = await startProcessor({ directory })
+    const { bytes, digest } = filled[20]!
+    const [file] = segmentFiles(directory)
+    truncateSync(file!, readFileSync(file!).indexOf(bytes.subarray(0, 2_000)) + 5_000)
+    expect(await processor.client.ask({ type: 'get', digest })).toBeUndefined()
+    expect((await processor.client.ask({ type: 'get', digest: filled[19]!.digest }))!.bytes.length).toBe(20_000)
+    // What is stored from now on lies behind the end.
+    const more = batchOf(100n, 20_000)
+    expect(await processor.foreign({ bytes: more })).toMatchObject({ status: 'ok', again: false })
+    expect(await processor.foreign({ bytes })).toMatchObject({ status: 'ok', again: false })
+    expect(Buffer.compare((await processor.client.ask({ type: 'get', digest }))!.bytes, bytes)).toBe(0)
+    rmSync(file!)
+    expect(await processor.client.ask({ type: 'get', digest: filled[1]!.digest })).toBeUndefined()
+    expect(processor.died).toEqual([])
+    await processor.close()
+    const again = await startProcessor({ directory })
+    expect(again.log.join()).toContain('all batches in it are damaged')
+    expect(await again.foreign({ bytes: filled[1]!.bytes })).toMatchObject({ status: 'ok', again: false })
+    await again.close()
+    expect(damagedIn(directory)).not.toContain(base64(filled[1]!.digest))
+  })
+
+  it('and behind the end of a file that is cut off under a running node, is not there: the node goes on', async () => {
+    const directory = temporaryDirectory()
+    const filled = await fillStore(directory, sequences(40), 10_000)
     const processor = await startProcessor({ directory })
     const places = pagesAt(directory) as [string, { page: number }][]
     const last = places.sort(([, a], [, b]) => b.page - a.page)[0]!
@@ -157,11 +182,17 @@ it('readers that died give back what they held', async () => {
   await store.close()
 })
 
-it("the file's size is counted", async () => {
+it("the files' sizes are counted, as they lie on the disk", async () => {
   const directory = temporaryDirectory()
   await fillStore(directory, sequences(30))
   const processor = await startProcessor({ directory })
-  expect(processor.counters.get('storeFileBytes')).toBe(statSync(dataFile(directory)).size)
+  const files = (): number =>
+    statSync(dataFile(directory)).size +
+    segmentFiles(directory).reduce((sum, file) => sum + statSync(file).blocks * 512, 0)
+  expect(processor.counters.get('storeFileBytes')).toBe(files())
+  expect(files()).toBeGreaterThan(30 * 20_000)
+  await processor.foreign({ bytes: batchOf(99n, 30_000) })
+  await until('it is counted again', () => processor.counters.get('storeFileBytes') === files())
 })
 
 describe('a Synchronize that names what is stored', () => {

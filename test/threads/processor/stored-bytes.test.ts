@@ -1,10 +1,11 @@
 /** What a batch is counted with is what the file grows by: a real store, written by its own writer. */
 import { randomBytes } from 'node:crypto'
 import { statSync } from 'node:fs'
-import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { storedBytes } from '../../../src/shared/store/stored-bytes.js'
 import { Store } from '../../../src/threads/processor/store.js'
+import { dataFile, segmentFiles } from '../../support/damaged-stores.js'
+import { inPages } from '../../support/pages.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 
 /** Batches of each size: enough that pages which only the first and last batches need do not count. */
@@ -16,6 +17,8 @@ test.each([
   [1_987, 4_000],
   [4_072, 2_000],
   [4_096, 2_000],
+  [16_383, 800],
+  [16_384, 800],
   [20_000, 400],
   [500_000, 80],
 ])(
@@ -38,8 +41,11 @@ test.each([
         },
       },
     )
-    const size = (): number => statSync(join(directory, 'data.mdb')).size
-    const bytes = new Uint8Array(byteLength).fill(7)
+    // Of a segment, what was written to: the disk has room for no more.
+    const size = (): number =>
+      statSync(dataFile(directory)).size +
+      segmentFiles(directory).reduce((sum, file) => sum + statSync(file).blocks * 512, 0)
+    const bytes = inPages([new Uint8Array(byteLength).fill(7)])[0]!
     const put = async (from: number, to: number): Promise<void> => {
       for (let n = from; n < to; n += 20) {
         await Promise.all(Array.from({ length: 20 }, () => store.put(randomBytes(32), author, bytes)))

@@ -56,7 +56,7 @@ function make(): void {
   reported = []
   const slots = OWN_SLOTS + RESEND_SLOTS
   const buffer = new SharedArrayBuffer(slots * slotStride(BATCH_BYTES_MAX))
-  arena = new Arena({ buffer, slots, batchBytesMax: BATCH_BYTES_MAX })
+  arena = new Arena({ buffers: [buffer], slots, batchBytesMax: BATCH_BYTES_MAX })
   dissemination = new Dissemination(
     { authorities: 4, peers: PEERS, ownSlots: OWN_SLOTS, ackTimeoutMs: ACK_TIMEOUT_MS },
     {

@@ -25,7 +25,7 @@ let latencies: number[]
 
 beforeEach(() => {
   const buffer = new SharedArrayBuffer(SLOTS * slotStride(BATCH_BYTES_MAX))
-  arena = new Arena({ buffer, slots: SLOTS, batchBytesMax: BATCH_BYTES_MAX })
+  arena = new Arena({ buffers: [buffer], slots: SLOTS, batchBytesMax: BATCH_BYTES_MAX })
   nowMs = 1_000
   sentBytes = 0
   latencies = []

@@ -38,7 +38,7 @@ let freed: number[]
 function make(options: Partial<InboundBatchesOptions> = {}): void {
   const slots = PEERS.length * SLOTS_PER_PEER
   const buffer = new SharedArrayBuffer(slots * slotStride(BATCH_BYTES_MAX))
-  arena = new Arena({ buffer, slots, batchBytesMax: BATCH_BYTES_MAX })
+  arena = new Arena({ buffers: [buffer], slots, batchBytesMax: BATCH_BYTES_MAX })
   works = []
   refused = []
   freed = []

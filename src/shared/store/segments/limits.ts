@@ -1,0 +1,27 @@
+/** Limits of the segments. */
+import { assert } from '../../assert.js'
+import { BATCH_SIZE_MAX } from '../../constants.js'
+
+/**
+ * Bytes of a segment. What is deleted gives its room back by whole segments, so a small one is free soon; a large one is
+ * fewer files, and wastes less at its end.
+ */
+export const SEGMENT_BYTES = 64 * 1024 * 1024
+/** Batches of fewer bytes lie in LMDB: there several share a page and a write, and the copy costs little. */
+export const SEGMENT_BATCH_BYTES_MIN = 16 * 1024
+/**
+ * While sealed segments take more than this many times what lies in them, beside SEGMENTS_SLACK, what is left in the
+ * emptiest is moved. A batch is then moved at the cost of at most 2 bytes for each byte of room that this gives back.
+ */
+export const SEGMENTS_PER_LIVE = 1.5
+/** Segments that may be there beyond that before anything is moved. */
+export const SEGMENTS_SLACK = 2
+/** The greatest number of a segment: 64 EiB of batches are written until then. */
+export const SEGMENT_NUMBER_MAX = 2 ** 30
+/** Empty segments that are kept to be filled again; more are removed. */
+export const SEGMENTS_SPARE_MAX = 2
+/** Batches that are moved in one step, together at most of BATCH_SIZE_MAX bytes: batches that come wait for a step. */
+export const MOVES_PER_STEP = 32
+
+// A segment that was just filled is not moved again: the end of it may be unused by almost the largest batch.
+assert((SEGMENT_BYTES - BATCH_SIZE_MAX) * SEGMENTS_PER_LIVE > SEGMENT_BYTES)

@@ -1,0 +1,210 @@
+/**
+ * The segments' one writer: cells are written from where the batch lies, and flushed before the index names them. What
+ * the index names is therefore whole, after kill -9 and after a power cut; what it does not name is free.
+ *
+ * ```
+ *  write ──▶ flush ──▶ (the index names the cell) ──▶ (it does not any more, on the disk) ──▶ release
+ * ```
+ */
+import assert from 'node:assert'
+import { mkdirSync, readdirSync, rm, rmSync, statSync, truncateSync } from 'node:fs'
+import { join } from 'node:path'
+import { wholePages } from '../../../shared/memory/page-memory.js'
+import { type Cell, UNIT_BYTES, unitsOf } from '../../../shared/store/segments/cell.js'
+import { SEGMENT_BYTES, SEGMENT_NUMBER_MAX } from '../../../shared/store/segments/limits.js'
+import { SEGMENTS_DIRECTORY, segmentNumber, segmentPath } from '../../../shared/store/segments/read-cell.js'
+import { SegmentAllocator } from './segment-allocator.js'
+import { openSegmentDisk, type SegmentDisk, type SegmentHandle } from './segment-disk.js'
+
+/** What `stat` counts in. */
+const BLOCK_BYTES = 512
+
+export interface SegmentsOptions {
+  /** The store's. */
+  readonly directory: string
+  /** What to write with; the directory's disk unless given. */
+  readonly disk?: SegmentDisk
+}
+
+interface SegmentFile {
+  readonly handle: SegmentHandle
+  /** Writes and flushes under way. */
+  using: number
+  isNameFlushed: boolean
+}
+
+export class Segments {
+  private readonly directory: string
+  private readonly disk: SegmentDisk
+  private readonly allocator = new SegmentAllocator()
+  /** Files that are open for writing: of the segment that is filled, and of those that were not flushed since. */
+  private readonly files = new Map<number, SegmentFile>()
+  /** Written to, and not flushed since. */
+  private readonly unflushed = new Set<number>()
+  /** Bytes of each segment that were written to since it was made: the disk has room for no more of it. */
+  private readonly written = new Map<number, number>()
+  private next = 0
+  private filling: number | undefined
+
+  /** @throws what the file system throws */
+  constructor({ directory, disk }: SegmentsOptions) {
+    this.directory = directory
+    mkdirSync(this.path, { recursive: true })
+    this.disk = disk ?? openSegmentDisk(this.path)
+  }
+
+  /** False where batches are written through the page cache. */
+  get isDirect(): boolean {
+    return this.disk.isDirect
+  }
+
+  /** Bytes that the segments take of the disk. */
+  get fileBytes(): number {
+    let sum = 0
+    for (const bytes of this.written.values()) sum += bytes
+    return sum
+  }
+
+  /** The segment whose cells are to be moved, so that its room is free. */
+  get emptiest(): number | undefined {
+    return this.allocator.emptiest
+  }
+
+  /** While the store is opened, for each cell that its index names. */
+  place(cell: Cell): void {
+    this.allocator.place(cell)
+    this.next = Math.max(this.next, cell.segment + 1)
+  }
+
+  /**
+   * When all were placed: segments that nothing lies in are free. One that is not as long as it should be is made so: what
+   * was cut off is damaged then, batch by batch.
+   *
+   * @param notice takes what somebody who runs the node should know
+   */
+  recover(notice: (text: string) => void): void {
+    const found = new Set<number>()
+    for (const name of readdirSync(this.path)) {
+      const segment = segmentNumber(name)
+      if (segment === undefined || segment > SEGMENT_NUMBER_MAX) continue
+      found.add(segment)
+      this.next = Math.max(this.next, segment + 1)
+      const isInUse = this.allocator.isInUse(segment)
+      if (!isInUse) this.allocator.add(segment)
+      const { blocks, size } = statSync(this.pathOf(segment))
+      this.written.set(segment, Math.min(SEGMENT_BYTES, blocks * BLOCK_BYTES))
+      if (size === SEGMENT_BYTES) continue
+      if (isInUse) {
+        notice(`${this.pathOf(segment)} has ${size} bytes of ${SEGMENT_BYTES}: batches in it are damaged`)
+      }
+      truncateSync(this.pathOf(segment), SEGMENT_BYTES)
+    }
+    for (const segment of this.allocator.used) {
+      if (found.has(segment)) continue
+      notice(`${this.pathOf(segment)} is not there: all batches in it are damaged`)
+      this.disk.open(this.pathOf(segment)).close()
+    }
+    for (const segment of this.allocator.takeSurplus()) {
+      rmSync(this.pathOf(segment))
+      this.written.delete(segment)
+    }
+  }
+
+  /**
+   * Writes a batch to a cell; resolves when the system has taken it, and before it is on the disk.
+   *
+   * `bytes` begin at a page of page memory, and have the pages to themselves that they lie in. They stay as they are until
+   * then. What lies behind them in the last page is cleared: it is of earlier batches, and nothing of these goes to the
+   * disk again.
+   */
+  async write(bytes: Uint8Array): Promise<Cell> {
+    assert(bytes.buffer instanceof SharedArrayBuffer && bytes.byteOffset % UNIT_BYTES === 0, 'a batch begins at a page')
+    const pages = new Uint8Array(bytes.buffer, bytes.byteOffset, wholePages(bytes.length))
+    pages.fill(0, bytes.length)
+    const cell = this.allocate(unitsOf(bytes.length))
+    const file = this.fileOf(cell.segment)
+    file.using += 1
+    await file.handle.write(pages, cell.unit * UNIT_BYTES)
+    file.using -= 1
+    this.unflushed.add(cell.segment)
+    const end = (cell.unit + cell.units) * UNIT_BYTES
+    if (end > (this.written.get(cell.segment) ?? 0)) this.written.set(cell.segment, end)
+    return cell
+  }
+
+  /** Resolves when all cells whose writes have ended by now are on the disk; undefined if they are already. */
+  flush(): Promise<void> | undefined {
+    if (this.unflushed.size === 0) return undefined
+    const segments = [...this.unflushed]
+    this.unflushed.clear()
+    return Promise.all(segments.map((segment) => this.flushFile(this.fileOf(segment)))).then(() => this.closeUnused())
+  }
+
+  /** These cells are free: the index does not name them any more, on the disk either. */
+  release(cells: readonly Cell[]): void {
+    for (const cell of cells) this.allocator.release(cell)
+    for (const segment of this.allocator.takeSurplus()) {
+      this.closeFile(segment)
+      this.written.delete(segment)
+      // One that is left is removed by the next start.
+      rm(this.pathOf(segment), { force: true }, () => {})
+    }
+  }
+
+  /** Nothing is being written or flushed any more. */
+  close(): void {
+    for (const segment of [...this.files.keys()]) this.closeFile(segment)
+  }
+
+  private get path(): string {
+    return join(this.directory, SEGMENTS_DIRECTORY)
+  }
+
+  private pathOf(segment: number): string {
+    return segmentPath(this.directory, segment)
+  }
+
+  private allocate(units: number): Cell {
+    let cell = this.allocator.allocate(units)
+    if (cell === undefined) {
+      assert(this.next <= SEGMENT_NUMBER_MAX)
+      this.allocator.add(this.next)
+      this.next += 1
+      cell = this.allocator.allocate(units)
+    }
+    assert(cell !== undefined, 'a segment has room for any batch')
+    this.filling = cell.segment
+    return cell
+  }
+
+  private fileOf(segment: number): SegmentFile {
+    const open = this.files.get(segment)
+    if (open !== undefined) return open
+    const handle = this.disk.open(this.pathOf(segment))
+    const file = { handle, using: 0, isNameFlushed: !handle.isNew }
+    this.files.set(segment, file)
+    return file
+  }
+
+  private async flushFile(file: SegmentFile): Promise<void> {
+    file.using += 1
+    await file.handle.flush()
+    if (!file.isNameFlushed) await this.disk.flushNames(this.path)
+    file.isNameFlushed = true
+    file.using -= 1
+  }
+
+  private closeUnused(): void {
+    for (const [segment, { using }] of this.files) {
+      if (using === 0 && segment !== this.filling && !this.unflushed.has(segment)) this.closeFile(segment)
+    }
+  }
+
+  private closeFile(segment: number): void {
+    const file = this.files.get(segment)
+    assert(file === undefined || file.using === 0, 'a file is closed when nothing is written to it')
+    file?.handle.close()
+    this.files.delete(segment)
+    this.unflushed.delete(segment)
+  }
+}

@@ -1,0 +1,261 @@
+/** The store with batches in segments: what is flushed when, what is moved, and what the files hold. */
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { NarvalError } from '../../../../src/shared/errors.js'
+import { checkStore } from '../../../../src/shared/store/check-store.js'
+import { FLUSH_FAILURE_FILE } from '../../../../src/shared/store/flush-failure.js'
+import {
+  SEGMENT_BYTES,
+  SEGMENTS_PER_LIVE,
+  SEGMENTS_SLACK,
+  SEGMENTS_SPARE_MAX,
+} from '../../../../src/shared/store/segments/limits.js'
+import { openStoreReader } from '../../../../src/shared/store/store-reader.js'
+import { encodeBatch } from '../../../../src/shared/wire/batch.js'
+import { openSegmentDisk, type SegmentDisk } from '../../../../src/threads/processor/segments/segment-disk.js'
+import { Store, type StoreEvents } from '../../../../src/threads/processor/store.js'
+import { FOREIGN, segmentFiles } from '../../../support/damaged-stores.js'
+import { inPages } from '../../../support/pages.js'
+import { temporaryDirectory } from '../../../support/temporary-directory.js'
+import { digestOf, OWN_KEY, WORKER_ID } from '../../../support/threads/processor-under-test.js'
+import { until } from '../../../support/until.js'
+
+interface Opened {
+  readonly store: Store
+  readonly fatal: NarvalError[]
+  readonly notices: string[]
+}
+
+async function open(directory: string, retentionRounds = 0, disk?: SegmentDisk): Promise<Opened> {
+  const fatal: NarvalError[] = []
+  const notices: string[] = []
+  const events: StoreEvents = {
+    onFatal: (error) => fatal.push(error),
+    onNotice: (text) => notices.push(text),
+    onDeleted: () => {},
+    onDamaged: () => {},
+    onBytes: () => {},
+  }
+  const options = { directory, authority: OWN_KEY, workerId: WORKER_ID, level: 'stored', retentionRounds } as const
+  const store = new Store(options, events, disk)
+  await store.open()
+  return { store, fatal, notices }
+}
+
+/** One transaction of equal bytes: quickly made, and unlike all others. */
+function batchOf(sequence: number, bytes: number): Uint8Array {
+  const transaction = Buffer.alloc(bytes, sequence % 251)
+  transaction.writeUInt32BE(sequence)
+  return encodeBatch([transaction], { workerId: WORKER_ID, sequence: BigInt(sequence) })
+}
+
+async function put(store: Store, bytes: Uint8Array): Promise<Uint8Array> {
+  const digest = digestOf(bytes, FOREIGN)
+  await store.put(digest, FOREIGN, inPages([bytes])[0]!, false)
+  return digest
+}
+
+function damagedIn(directory: string): string[] {
+  const damaged: string[] = []
+  checkStore(directory, { onDamaged: (...what) => damaged.push(what.join(' ')), onProgress: () => {} })
+  return damaged
+}
+
+/** The disk of a directory, with some of what it does in other hands. */
+function changedDisk(directory: string, change: Partial<Record<'write' | 'flush', () => Promise<void>>>): SegmentDisk {
+  const disk = openSegmentDisk(directory)
+  return {
+    isDirect: disk.isDirect,
+    flushNames: (path) => disk.flushNames(path),
+    open(path) {
+      const handle = disk.open(path)
+      return {
+        isNew: handle.isNew,
+        write: async (bytes, position) => {
+          await change.write?.()
+          await handle.write(bytes, position)
+        },
+        flush: async () => {
+          await change.flush?.()
+          await handle.flush()
+        },
+        close: () => handle.close(),
+      }
+    },
+  }
+}
+
+describe('the index', () => {
+  it('names a batch only when its segment was flushed, and small ones wait for no flush of theirs', async () => {
+    const directory = temporaryDirectory()
+    let flushed: () => void = () => {}
+    let flushes = 0
+    const flush = (): Promise<void> => {
+      flushes += 1
+      return new Promise((resolve) => {
+        flushed = resolve
+      })
+    }
+    const { store } = await open(directory, 0, changedDisk(directory, { flush }))
+    const small = await put(store, batchOf(1, 3_000))
+    expect(store.find(small)).toBeDefined()
+    expect(flushes).toBe(0)
+    const bytes = batchOf(2, 100_000)
+    const stored = put(store, bytes)
+    await until('it is being flushed', () => flushes === 1)
+    await sleep(100)
+    const reader = openStoreReader(directory)
+    expect(reader.get(digestOf(bytes, FOREIGN))).toBeUndefined()
+    flushed()
+    const digest = await stored
+    expect(reader.get(digest)).toMatchObject({ isWhole: true, isListed: true })
+    reader.close()
+    await store.close()
+  })
+
+  it('does not name a batch whose flush failed: the node ends, and the next start is told', async () => {
+    const directory = temporaryDirectory()
+    let isBroken = false
+    const flush = async (): Promise<void> => {
+      if (isBroken) throw new Error('EIO: i/o error, fdatasync')
+    }
+    const { store, fatal } = await open(directory, 0, changedDisk(directory, { flush }))
+    const before = await put(store, batchOf(1, 100_000))
+    isBroken = true
+    const lost = batchOf(2, 100_000)
+    let isStored = false
+    void put(store, lost).then(() => {
+      isStored = true
+    })
+    await until('the node is told', () => fatal.length > 0)
+    expect(fatal[0]).toMatchObject({ code: 'ERR_STORE_WRITE', message: expect.stringContaining('EIO') })
+    expect(existsSync(join(directory, FLUSH_FAILURE_FILE))).toBe(true)
+    // Nor does anything that comes later, however well it is flushed.
+    isBroken = false
+    void put(store, batchOf(3, 100_000)).then(() => {
+      isStored = true
+    })
+    await sleep(200)
+    expect(isStored).toBe(false)
+    const reader = openStoreReader(directory)
+    expect(reader.digests(undefined, 10).map((digest) => Buffer.from(digest))).toEqual([Buffer.from(before)])
+    reader.close()
+  })
+
+  it.each([
+    ['EIO: i/o error, write', true],
+    ['ENOSPC: no space left on device, write', false],
+  ])('does not name a batch whose write failed with %s', async (message, isRecorded) => {
+    const directory = temporaryDirectory()
+    const write = async (): Promise<void> => {
+      throw new Error(message)
+    }
+    const { store, fatal } = await open(directory, 0, changedDisk(directory, { write }))
+    void put(store, batchOf(1, 100_000))
+    await until('the node is told', () => fatal.length > 0)
+    expect(fatal[0]!.code).toBe('ERR_STORE_WRITE')
+    expect(existsSync(join(directory, FLUSH_FAILURE_FILE))).toBe(isRecorded)
+    const reader = openStoreReader(directory)
+    expect(reader.digests(undefined, 10)).toEqual([])
+    reader.close()
+  })
+})
+
+it('what lay behind a batch in its slot does not go to the disk', async () => {
+  const directory = temporaryDirectory()
+  const { store } = await open(directory)
+  const slot = inPages([new Uint8Array(200_000).fill(0xdb)])[0]!
+  const bytes = batchOf(1, 100_000)
+  slot.set(bytes)
+  await store.put(digestOf(bytes, FOREIGN), FOREIGN, slot.subarray(0, bytes.length), false)
+  await store.close()
+  const [file] = segmentFiles(directory)
+  expect(readFileSync(file!).includes(0xdb)).toBe(false)
+  expect(readFileSync(file!).subarray(0, bytes.length).equals(bytes)).toBe(true)
+})
+
+it('a file system that refuses O_DIRECT is said, and batches are stored through the page cache', async () => {
+  const directory = temporaryDirectory()
+  const disk = { ...changedDisk(directory, {}), isDirect: false }
+  const { store, notices } = await open(directory, 0, disk)
+  expect(notices).toEqual([expect.stringContaining('refuses O_DIRECT')])
+  expect(store.get(await put(store, batchOf(1, 100_000)))!.bytes.length).toBeGreaterThan(100_000)
+  await store.close()
+  const direct = await open(directory)
+  expect(direct.notices).toEqual([])
+  await direct.store.close()
+})
+
+describe('segments', () => {
+  const BYTES = 1_900_000
+  const PER_SEGMENT = Math.floor(SEGMENT_BYTES / (BYTES + 4_096))
+  const sizes = (directory: string): number =>
+    segmentFiles(directory).reduce((sum, file) => sum + statSync(file).blocks * 512, 0)
+
+  it('are used again when all in them was deleted: the disk has no more than what is kept, and a few', async () => {
+    const directory = temporaryDirectory()
+    const { store } = await open(directory, 2)
+    onTestFinished(() => store.close())
+    for (let n = 0; n < 6 * PER_SEGMENT; n += 1) {
+      await put(store, batchOf(n, BYTES))
+      if (n % 10 === 0) await store.cleanup(BigInt(n / 10))
+    }
+    const live = store.bytes
+    expect(live).toBeLessThan(40 * (BYTES + 8_192))
+    const rest = SEGMENTS_SLACK + SEGMENTS_SPARE_MAX + 1
+    expect(segmentFiles(directory).length).toBeLessThanOrEqual((SEGMENTS_PER_LIVE * live) / SEGMENT_BYTES + rest)
+    expect(damagedIn(directory)).toEqual([])
+  })
+
+  it('that stay mostly empty give up what is left in them, which is read, kept and deleted as before', async () => {
+    const directory = temporaryDirectory()
+    const first = await open(directory, 2)
+    const digests: Uint8Array[] = []
+    for (let n = 0; n < 8 * PER_SEGMENT; n += 1) digests.push(await put(first.store, batchOf(n, BYTES)))
+    const before = segmentFiles(directory).length
+    expect(before).toBeGreaterThanOrEqual(8)
+    // One in each segment, and as many small ones in between, are kept.
+    const kept = digests.filter((_, n) => n % PER_SEGMENT === 3)
+    await first.store.cleanup(2n)
+    await Promise.all(kept.map((digest) => first.store.touch(digest)))
+    expect(await first.store.cleanup(3n)).toBe(digests.length - kept.length)
+    const rest = SEGMENTS_SLACK + SEGMENTS_SPARE_MAX + 1
+    await until('segments were emptied', () => segmentFiles(directory).length <= 1 + rest, 20_000)
+    for (const digest of kept) expect(first.store.get(digest)).toBeDefined()
+    expect(damagedIn(directory)).toEqual([])
+    await first.store.close()
+    // The next run finds them where they are now.
+    const again = await open(directory, 2)
+    onTestFinished(() => again.store.close())
+    for (const digest of kept) expect(again.store.get(digest)).toBeDefined()
+    expect(await again.store.cleanup(5n)).toBe(kept.length)
+    expect(again.store.bytes).toBe(0)
+    await until(
+      'nothing is left but what is kept to be filled',
+      () => segmentFiles(directory).length <= SEGMENTS_SPARE_MAX + 1,
+    )
+    expect(sizes(directory)).toBeLessThanOrEqual((SEGMENTS_SPARE_MAX + 1) * SEGMENT_BYTES)
+  })
+
+  it('that are read while they are emptied and filled anew are never read as something else', async () => {
+    const directory = temporaryDirectory()
+    const { store } = await open(directory, 1)
+    onTestFinished(() => store.close())
+    const reader = openStoreReader(directory)
+    onTestFinished(() => reader.close())
+    let reads = 0
+    for (let n = 0; n < 5 * PER_SEGMENT; n += 1) {
+      await put(store, batchOf(n, BYTES))
+      if (n % 4 === 0) await store.cleanup(BigInt(n / 4))
+      for (const digest of reader.digests(undefined, 3)) {
+        const read = reader.get(digest)
+        if (read === undefined) continue
+        expect(read.isWhole).toBe(true)
+        reads += 1
+      }
+    }
+    expect(reads).toBeGreaterThan(50)
+  })
+})
