@@ -19,14 +19,14 @@ import { control } from './stages/control.js'
 import { decode } from './stages/decode.js'
 import { digest } from './stages/digest.js'
 import { ingress } from './stages/ingress.js'
-import { lmdb } from './stages/lmdb.js'
 import { rings } from './stages/rings.js'
 import { seal } from './stages/seal.js'
+import { store } from './stages/store.js'
 import { stream } from './stages/stream.js'
 import { tally } from './stages/tally.js'
 
 /** In the order of a batch's way. */
-const STAGES: readonly Stage[] = [ingress, seal, rings, decode, digest, lmdb, stream, tally, control, bincode]
+const STAGES: readonly Stage[] = [ingress, seal, rings, decode, digest, store, stream, tally, control, bincode]
 
 const TIME_MS_DEFAULT = 800
 const TIME_MS_MAX = 60_000

@@ -269,9 +269,10 @@ export class Store {
     const owned = isLarge ? undefined : this.buffers.copy(bytes)
     let cell: Cell | undefined
     if (isLarge || this.placing !== undefined) {
-      const placing = Promise.all([isLarge ? this.writes.written(this.segments.write(bytes)) : undefined, this.placing])
+      const written = isLarge ? this.writes.written(this.segments.write(bytes)) : undefined
+      const placing = Promise.all([written, this.placing]).then(([place]) => place)
       this.placing = placing
-      cell = (await placing)[0]
+      cell = await placing
       if (this.placing === placing) this.placing = undefined
     }
     await this.writes.writeBatch(() => put(cell, owned ?? EMPTY), bytes.length, level)

@@ -69,7 +69,7 @@ async function workUntilCut(directory: string, left: string, known: Map<string, 
       inSlot.set(bytes)
       const digest = digestOf(bytes, FOREIGN)
       const { stamp } = store
-      await store.put(digest, FOREIGN, inSlot, false)
+      await store.put(digest, FOREIGN, inSlot)
       if (isCut) return
       known.set(digestKey(digest), { digest, stamp })
       puts += 1
@@ -151,8 +151,7 @@ it('at the first write to a segment whose batches are being deleted leaves none 
   const disk = new CutDisk(join(directory, 'segments'), join(left, 'segments'))
   const store = openStore(directory, disk)
   await store.open()
-  const put = (bytes: Uint8Array): Promise<void> =>
-    store.put(digestOf(bytes, FOREIGN), FOREIGN, inPages([bytes])[0]!, false)
+  const put = (bytes: Uint8Array): Promise<void> => store.put(digestOf(bytes, FOREIGN), FOREIGN, inPages([bytes])[0]!)
   // A whole segment, of which nothing is left to fill.
   const transactionBytes = BATCH_SIZE_MAX - batchOf(1_000).length + 1_000
   for (let n = 0; n < SEGMENT_BYTES / BATCH_SIZE_MAX; n += 1) await put(batchOf(transactionBytes))
@@ -173,7 +172,7 @@ it('at the first write to a segment whose batches are being deleted leaves none 
     expect(isDeleted, 'the deletion is under way').toBe(false)
     cutNow(directory, left, disk, () => 0)
   }
-  await store.put(digest, FOREIGN, next!, false)
+  await store.put(digest, FOREIGN, next!)
   expect(isCut).toBe(true)
   await Promise.all([deleted, stored])
   await store.close()

@@ -53,7 +53,7 @@ function batchOf(sequence: number, bytes: number): Uint8Array {
 
 async function put(store: Store, bytes: Uint8Array): Promise<Uint8Array> {
   const digest = digestOf(bytes, FOREIGN)
-  await store.put(digest, FOREIGN, inPages([bytes])[0]!, false)
+  await store.put(digest, FOREIGN, inPages([bytes])[0]!)
   return digest
 }
 
@@ -169,7 +169,7 @@ it('what lay behind a batch in its slot does not go to the disk', async () => {
   const slot = inPages([new Uint8Array(200_000).fill(0xdb)])[0]!
   const bytes = batchOf(1, 100_000)
   slot.set(bytes)
-  await store.put(digestOf(bytes, FOREIGN), FOREIGN, slot.subarray(0, bytes.length), false)
+  await store.put(digestOf(bytes, FOREIGN), FOREIGN, slot.subarray(0, bytes.length))
   await store.close()
   const [file] = segmentFiles(directory)
   expect(readFileSync(file!).includes(0xdb)).toBe(false)

@@ -1,19 +1,26 @@
 /**
  * The store: batches put at both ACK levels through the product's Store, with one outstanding and with several, as a
- * busy processor has them; and read back. Each case writes to a directory of its own, on the disk that the suite is on.
+ * busy processor has them; and read back. Beside it the same batches as values of LMDB, as the product has only small
+ * ones. Each case writes to a directory of its own, on the disk that the suite is on.
  */
 import { randomBytes } from 'node:crypto'
 import { DIGEST_BYTES, PUBLIC_KEY_BYTES } from '../../src/shared/constants.js'
+import { pageMemory, wholePages } from '../../src/shared/memory/page-memory.js'
+import { encodeIndexEntry, openDatabases, roundKey } from '../../src/shared/store/format.js'
 import { BATCH_SEQUENCE_AT } from '../../src/shared/wire/batch.js'
 import { BatchDigester, chunkStartsOf } from '../../src/shared/wire/digest.js'
+import { OwnedBuffers } from '../../src/threads/processor/owned-buffers.js'
 import { Store } from '../../src/threads/processor/store.js'
+import { StoreWrites } from '../../src/threads/processor/store-writes.js'
 import { measure } from '../lib/measure.js'
 import { type Row, rateRow } from '../lib/row.js'
 import { BATCH_BYTES, type Stage, type StageContext } from '../lib/stage.js'
 import { latencies } from '../lib/statistics.js'
 import { sharedBatch } from '../lib/transactions.js'
 
-const NAME = 'lmdb'
+const NAME = 'store'
+type Put = (digest: Uint8Array, batch: Uint8Array) => Promise<void>
+
 const AUTHOR = new Uint8Array(PUBLIC_KEY_BYTES).fill(1)
 /** A case ends early at this: a fast disk would otherwise be filled by a long `--time`. */
 const PUT_BYTES_MAX = 1_000_000_000
@@ -23,15 +30,22 @@ const OUTSTANDING = [1, 4, 16]
 /** Batches that are read: more than any cache of the processor's. */
 const GET_BATCHES = 128
 
-export const lmdb: Stage = {
+export const store: Stage = {
   name: NAME,
   about:
-    'batches put at both ACK levels and got, through Store, with 1, 4 and 16 puts outstanding (less than 4 at a time wait for the next transaction, one in 20 ms)',
+    'batches put at both ACK levels, through Store into segments and as values of LMDB, and got, with 1, 4 and 16 puts outstanding (less than 4 at a time wait for the next transaction, one in 20 ms); ns/B is CPU time of all threads',
   async run(context) {
     const rows: Row[] = []
     for (const level of LEVELS) {
       for (const outstanding of OUTSTANDING) {
-        rows.push(await withStore(context, level, (store, failed) => put(store, failed, level, outstanding, context)))
+        const putAll = (name: string, put: Put, failed: Promise<never>): Promise<Row> =>
+          measurePuts(`${name}, put, ${level}, ${outstanding} outstanding`, put, failed, outstanding, context)
+        rows.push(
+          await withStore(context, level, (store, failed) =>
+            putAll('segments', (digest, batch) => store.put(digest, AUTHOR, batch), failed),
+          ),
+        )
+        rows.push(await withValues(context, level, (put, failed) => putAll('LMDB values', put, failed)))
       }
     }
     rows.push(...(await withStore(context, 'stored', (store, failed) => get(store, failed, context))))
@@ -65,35 +79,78 @@ async function withStore<T>(
   }
 }
 
+/** The same for batches as values of LMDB: each is copied, and keeps its place in the order of its arrival. */
+async function withValues<T>(
+  { cleanup }: StageContext,
+  level: 'stored' | 'durable',
+  use: (put: Put, failed: Promise<never>) => Promise<T>,
+): Promise<T> {
+  const directory = cleanup.directory('values')
+  let onFatal!: (error: Error) => void
+  const failed = new Promise<never>((_, reject) => {
+    onFatal = reject
+  })
+  failed.catch(() => {})
+  const { batches, index, root, stamps } = openDatabases(directory)
+  const writes = new StoreWrites(directory, onFatal)
+  const buffers = new OwnedBuffers(BATCH_BYTES)
+  try {
+    return await use(async (digest, batch) => {
+      const owned = buffers.copy(batch)
+      const key = roundKey(0n, digest)
+      const write = () => {
+        index.put(
+          digest,
+          encodeIndexEntry({ stamp: 0n, placed: 0n, author: AUTHOR, byteLength: batch.length, sequence: undefined }),
+        )
+        stamps.put(key, new Uint8Array(0))
+        return batches.put(key, owned)
+      }
+      await writes.writeBatch(write, batch.length, level)
+      buffers.release(owned)
+    }, failed)
+  } finally {
+    await root.close()
+    cleanup.remove(directory)
+  }
+}
+
 /** Keeps so many puts outstanding for the time of a case. */
-async function put(
-  store: Store,
+async function measurePuts(
+  name: string,
+  put: Put,
   failed: Promise<never>,
-  level: string,
   outstanding: number,
   { timeMs }: StageContext,
 ): Promise<Row> {
-  const batch = Uint8Array.from(sharedBatch(512, BATCH_BYTES))
+  const batch = sharedBatch(512, BATCH_BYTES)
+  const stride = wholePages(batch.length)
+  const memory = pageMemory(outstanding * stride)
   const samplesNs: number[] = []
+  let started = 0
+  const cpu = process.cpuUsage()
   const start = process.hrtime.bigint()
   const endMs = performance.now() + timeMs
-  let started = 0
-  const lane = async (): Promise<void> => {
+  const lane = async (_: unknown, slot: number): Promise<void> => {
+    const inSlot = new Uint8Array(memory, slot * stride, batch.length)
+    inSlot.set(batch)
     while (started < PUTS_MIN || (performance.now() < endMs && started * batch.length < PUT_BYTES_MAX)) {
       started += 1
       const putStart = process.hrtime.bigint()
-      await store.put(new Uint8Array(randomBytes(DIGEST_BYTES)), AUTHOR, batch)
+      await put(new Uint8Array(randomBytes(DIGEST_BYTES)), inSlot)
       samplesNs.push(Number(process.hrtime.bigint() - putStart))
     }
   }
   await Promise.race([Promise.all(Array.from({ length: outstanding }, lane)), failed])
   const elapsedNs = Number(process.hrtime.bigint() - start)
-  return rateRow(
-    { stage: NAME, case: `put, ${level}, ${outstanding} outstanding`, op: `batch of ${batch.length} B` },
+  const { system, user } = process.cpuUsage(cpu)
+  const row = rateRow(
+    { stage: NAME, case: name, op: `batch of ${batch.length} B` },
     elapsedNs / samplesNs.length,
     batch.length,
     latencies(samplesNs),
   )
+  return { ...row, ns_per_byte: ((user + system) * 1_000) / (samplesNs.length * batch.length) }
 }
 
 async function get(store: Store, failed: Promise<never>, { timeMs }: StageContext): Promise<Row[]> {
@@ -109,7 +166,14 @@ async function get(store: Store, failed: Promise<never>, { timeMs }: StageContex
     return { digest, bytes }
   })
   const digests = stored.map(({ digest }) => digest)
-  const put = Promise.all(stored.map(({ bytes, digest }) => store.put(digest, AUTHOR, bytes)))
+  const memory = pageMemory(GET_BATCHES * wholePages(batch.length))
+  const put = Promise.all(
+    stored.map(({ bytes, digest }, n) => {
+      const inSlot = new Uint8Array(memory, n * wholePages(batch.length), bytes.length)
+      inSlot.set(bytes)
+      return store.put(digest, AUTHOR, inSlot)
+    }),
+  )
   await Promise.race([put, failed])
   const missing = new Uint8Array(randomBytes(DIGEST_BYTES))
   let next = 0
@@ -126,7 +190,7 @@ async function get(store: Store, failed: Promise<never>, { timeMs }: StageContex
         bytes: batch.length,
         run() {
           const found = store.get(nextDigest())
-          if (found === undefined) throw new Error('lmdb: a batch that was stored is not there')
+          if (found === undefined) throw new Error('store: a batch that was stored is not there')
           return found
         },
       },
