@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import { expect, it } from 'vitest'
+import { SEGMENTS_SLACK, SEGMENTS_SPARE_MAX } from '../../src/shared/store/segments/limits.js'
 import { testCommittee, until } from '../support/committee.js'
 import { dataFile, segmentFiles } from '../support/damaged-stores.js'
 
@@ -14,9 +15,7 @@ it('with retention, stores stay bounded under load however many rounds go by: ol
   const loads = nodes.map((node) => node.load(10, 1000))
   /** What each node's batches were, by the round in which they were reported. */
   const reportedIn: string[][] = []
-  const sizeOf = (store: string): number =>
-    segmentFiles(store).reduce((sum, file) => sum + statSync(file).blocks * 512, statSync(dataFile(store)).size)
-  const fileBytes = (): number => Math.max(...nodes.map(({ store }) => sizeOf(store)))
+  const fileBytes = (): number => Math.max(...nodes.map(({ store }) => statSync(dataFile(store)).size))
   const cleanup = async (round: number): Promise<void> => {
     for (const { primary } of nodes) await primary.send({ type: 'Cleanup', round: BigInt(round) })
   }
@@ -59,4 +58,8 @@ it('with retention, stores stay bounded under load however many rounds go by: ol
   }
   // Three times the rounds, and the file has not grown with them: what is freed is used again.
   expect(fileBytes()).toBeLessThan(2 * settledFileBytes)
+  // What is kept takes less than a segment.
+  for (const { store } of nodes) {
+    expect(segmentFiles(store).length).toBeLessThanOrEqual(2 + SEGMENTS_SLACK + SEGMENTS_SPARE_MAX)
+  }
 })
