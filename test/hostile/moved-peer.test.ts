@@ -29,6 +29,8 @@ test.each(['the peer', 'the worker'])(
     await node.certifiesOne()
     await before.batchesCame(2)
     proxy.freeze()
+    const open = proxy.open
+    expect(open).toBeGreaterThan(1)
     await node.certifiesOne()
 
     const after = await node.peer(3)
@@ -42,6 +44,8 @@ test.each(['the peer', 'the worker'])(
     // Nobody had to run into ack_timeout for it, nor is the peer said to be lost.
     expect(node.lines.filter((line) => /no ACK for/.test(line))).toEqual([])
     expect(node.lines.filter((line) => /^Lost /.test(line))).toEqual([])
+    // The peer is not there any more, so that it is the worker who has closed it.
+    await until('the dead connection is closed', () => proxy.open < open)
     await until('the worker takes its batches there too', async () => {
       const [connection] = after.node.getConnections()
       await node.accepts(await after.openBatches(connection!))

@@ -3,6 +3,8 @@ import { connect, createServer, type Socket } from 'node:net'
 
 export interface FreezingProxy {
   readonly port: number
+  /** Sockets of the proxy that nobody has closed: two for each connection through it. */
+  readonly open: number
   /** Connections so far are dead from now on; new ones are refused. */
   freeze(): void
   close(): Promise<void>
@@ -29,10 +31,14 @@ export async function startFreezingProxy(target: number, port = 0): Promise<Free
   const closed = new Promise<void>((resolve) => server.once('close', () => resolve()))
   return {
     port: (server.address() as { port: number }).port,
+    get open() {
+      return sockets.size
+    },
     freeze: () => {
       server.close()
       for (const socket of sockets) {
         socket.removeAllListeners('close')
+        socket.on('close', () => sockets.delete(socket))
         socket.unpipe()
         socket.resume()
       }

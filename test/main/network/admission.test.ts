@@ -111,6 +111,16 @@ describe('places', () => {
     expect(evicted).toEqual([{ ticket: proved, stage: 'member' }])
   })
 
+  test('with a known member’s key are free again when their connections leave or are verified', () => {
+    const door = admission()
+    for (let i = 0; i < 3 * MEMBER_PLACES; i += 1) {
+      const [ticket] = arrive(door, '192.0.2.1', 1, 'handshake') as [Ticket]
+      expect(door.prove(ticket, 1)).toBeUndefined()
+      if (i % 2 === 0) door.leave(ticket)
+      else door.verify(ticket, 1)
+    }
+  })
+
   test('are free again when their connections leave, at any stage and more than once', () => {
     const door = admission()
     const random = seeded(7)

@@ -73,6 +73,23 @@ describe('shares', () => {
     expect(shares.isFullForOwn).toBe(true)
   })
 
+  test('stop our own while one more of the largest size would go beyond ours', () => {
+    const shares = new Shares(base)
+    shares.add(OWN, 7_000 - 100)
+    expect(shares.isFullForOwn).toBe(false)
+    shares.add(OWN, 1)
+    expect(shares.isFullForOwn).toBe(true)
+  })
+
+  test('give our own batches under way the reserve, and no more of what is for all', () => {
+    const shares = new Shares(base)
+    shares.add(OWN, 7_000 + 1_000)
+    expect(shares.room).toBe(32_000 - 7_000)
+    // A smaller store than before, or less stake: what is beyond the reserve takes from the whole.
+    shares.add(OWN, 500)
+    expect(shares.room).toBe(32_000 - 7_000 - 500)
+  })
+
   test('know nobody of an authority that has left, whose bytes are there all the same', () => {
     const shares = new Shares(base)
     shares.add(-1, 32_000)

@@ -386,19 +386,33 @@ describe('a batch that somebody lacks', () => {
     next.near.abort(new Error('done'))
   })
 
+  /** A batch that was certified before is sent again. */
+  function heal(sequence: number): void {
+    dissemination.resend({
+      slot: OWN_SLOTS + (sequence % RESEND_SLOTS),
+      sequence: BigInt(sequence),
+      byteLength: 500,
+      transactions: 1,
+      transactionBytes: 400,
+      digest: DIGEST,
+      report: false,
+      again: true,
+    })
+  }
+
+  test('one is in flight to a peer at a time, also where nothing fresh waits for the link', async () => {
+    const { near } = await connect(2)
+    for (let sequence = 1; sequence <= RESEND_SLOTS; sequence += 1) heal(sequence)
+    const sent = (): number => log.filter((line) => line === 'sent 508 to 2').length
+    for (let sequence = 1; sequence <= RESEND_SLOTS; sequence += 1) {
+      expect(sent()).toBe(sequence)
+      ack(2, sequence)
+    }
+    near.abort(new Error('done'))
+  })
+
   test('many go beside fresh ones: neither ahead of all of them nor behind', async () => {
     const { near } = await connect(2)
-    const heal = (sequence: number): void =>
-      dissemination.resend({
-        slot: OWN_SLOTS + (sequence % RESEND_SLOTS),
-        sequence: BigInt(sequence),
-        byteLength: 500,
-        transactions: 1,
-        transactionBytes: 400,
-        digest: DIGEST,
-        report: false,
-        again: true,
-      })
     // Fresh batches fill the window, and more of them wait.
     for (let sequence = 100; sequence < 100 + OWN_SLOTS; sequence += 1) seal(sequence)
     for (let sequence = 1; sequence <= RESEND_SLOTS; sequence += 1) heal(sequence)

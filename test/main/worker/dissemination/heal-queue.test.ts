@@ -88,6 +88,13 @@ test('a link gives healing its share beside fresh batches, all of it without the
   share.startedHeal(bytes)
   expect(share.allows(true)).toBe(false)
   expect(share.allows(false)).toBe(true)
+  // Nor is anything owed for those that went while nobody waited: at most what is owed for one.
+  for (let step = 0; step < 100; step += 1) share.startedHeal(bytes)
+  for (let step = 0; step < 1 / HEAL_LINK_SHARE - 1; step += 1) {
+    expect(share.allows(true)).toBe(false)
+    share.startedFresh(bytes)
+  }
+  expect(share.allows(true)).toBe(true)
   for (let step = 0; step < 1_000; step += 1) share.startedFresh(bytes)
   expect(share.allows(true)).toBe(true)
   share.startedHeal(bytes)
