@@ -4,10 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Logger, Worker, WorkerPrimaryMessage } from '../../../src/index.js'
 import { freePorts } from '../../../src/main/local/ports.js'
+import { IN_PROCESS_CALLS_MAX } from '../../../src/main/worker/primary-link/limits.js'
 import { parseCommittee } from '../../../src/shared/config/committee.js'
 import { localCommittee } from '../../../src/shared/config/committee-file.js'
 import { generateKeys } from '../../../src/shared/config/keys.js'
-import { defaultParameters } from '../../../src/shared/config/parameters.js'
+import { defaultParameters, type Parameters } from '../../../src/shared/config/parameters.js'
 import { encodeBase64 } from '../../../src/shared/crypto/public-key.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 import { transactionOf } from '../../support/transactions.js'
@@ -25,12 +26,15 @@ async function authority() {
   const keys = generateKeys()
   const committee = parseCommittee(localCommittee([keys.name], 1, await freePorts(5)), 'test')
   const directory = temporaryDirectory()
-  return async (primary: (report: WorkerPrimaryMessage) => void | Promise<void>): Promise<Worker> => {
+  return async (
+    primary: (report: WorkerPrimaryMessage) => void | Promise<void>,
+    parameters: Partial<Parameters> = {},
+  ): Promise<Worker> => {
     const worker = await startWorker({
       keys,
       committee,
       store: join(directory, 'store'),
-      parameters: { ...defaultParameters(), ackLevel: 'stored', maxBatchDelayMs: 5 },
+      parameters: { ...defaultParameters(), ackLevel: 'stored', maxBatchDelayMs: 5, ...parameters },
       bind: '127.0.0.1',
       log: silent,
       primary,
@@ -117,3 +121,39 @@ test.each([
     expect(again).toEqual([failed])
   },
 )
+
+test('what became stale behind a slow primary is certified anew, told once, and shown and counted once', async () => {
+  const start = await authority()
+  const told: string[] = []
+  let release: () => void = () => {}
+  const gate = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const retentionRounds = 200
+  const worker = await start(
+    async ({ digest }) => {
+      await gate
+      told.push(encodeBase64(digest))
+    },
+    { gcDepthRounds: 10, retentionRounds },
+  )
+  const shown: string[] = []
+  void (async () => {
+    for await (const { digest } of worker.certified) shown.push(encodeBase64(digest))
+  })()
+  const waiting = 8
+  const batches = IN_PROCESS_CALLS_MAX + waiting
+  await certify(worker, batches, () => shown.length)
+  for (let round = 1n; round <= retentionRounds / 2 + 1; round += 1n) worker.toWorker({ type: 'Cleanup', round })
+  release()
+  await until('all are told', () => told.length >= batches)
+  // The calls that had begun could not be called back.
+  await until('no more are renewed', async () =>
+    (await worker.metrics()).includes(`narval_batches_renewed_total ${waiting}\n`),
+  )
+  await sleep(300)
+  expect([...told].sort()).toEqual([...shown].sort())
+  expect(new Set(told).size).toBe(batches)
+  expect(await worker.metrics()).toContain(`narval_batches_certified_total ${batches}\n`)
+  expect(await worker.metrics()).toContain(`narval_primary_reports_total{type="OurBatch"} ${batches}\n`)
+})
