@@ -13,6 +13,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import type { TcpAddress } from '../../shared/config/address.js'
 import { listenError } from '../../shared/errors.js'
+import { type Supervisor, unsupervised } from '../lib/supervisor.js'
 import { type Health, healthJson } from '../metrics/health.js'
 import { METRICS_CONNECTIONS_MAX, METRICS_HEADER_BYTES_MAX, METRICS_REQUEST_TIMEOUT_MS } from './limits.js'
 
@@ -27,6 +28,8 @@ export interface MetricsServerDependencies {
   readonly metrics: { readonly contentType: string; text(): Promise<string> }
   readonly health: () => Health
   readonly isAlive: () => boolean
+  /** Takes what the handlers of requests throw. */
+  readonly supervisor?: Supervisor
 }
 
 interface Answer {
@@ -46,6 +49,13 @@ export class MetricsServer {
     this.options = options
     this.dependencies = dependencies
     const timeoutMs = options.requestTimeoutMs ?? METRICS_REQUEST_TIMEOUT_MS
+    const supervisor = dependencies.supervisor ?? unsupervised
+    const onRequest = supervisor.guard(
+      'a request for metrics',
+      (request: IncomingMessage, response: ServerResponse) => {
+        supervisor.watch('a request for metrics', this.onRequest(request, response))
+      },
+    )
     this.server = createServer(
       {
         maxHeaderSize: METRICS_HEADER_BYTES_MAX,
@@ -53,7 +63,7 @@ export class MetricsServer {
         requestTimeout: timeoutMs,
         connectionsCheckingInterval: Math.ceil(timeoutMs / 5),
       },
-      (request, response) => void this.onRequest(request, response),
+      onRequest,
     )
     this.server.maxConnections = METRICS_CONNECTIONS_MAX
     this.server.maxRequestsPerSocket = 1
@@ -71,13 +81,16 @@ export class MetricsServer {
   listen(): Promise<void> {
     const { host, port } = this.options
     return new Promise((resolve, reject) => {
-      const onError = (error: Error): void =>
-        reject(listenError(error, 'requests for metrics', { host, port }, 'change --metrics'))
-      this.server.once('error', onError)
-      this.server.listen({ host, port }, () => {
+      const { guard } = this.dependencies.supervisor ?? unsupervised
+      const onError = guard('the port for metrics', (error: Error) =>
+        reject(listenError(error, 'requests for metrics', { host, port }, 'change --metrics')),
+      )
+      const onListening = guard('the port for metrics', () => {
         this.server.off('error', onError)
         resolve()
       })
+      this.server.once('error', onError)
+      this.server.listen({ host, port }, onListening)
     })
   }
 

@@ -2,8 +2,9 @@
  * Main's supervisor. The main thread is somebody else's process: what throws in a handler of ours there is the failure of
  * the worker, as the death of a thread is, and never an uncaught exception or an unhandled rejection of that process.
  *
- * Everything that the event loop calls passes it: rings, timers, the network, the link to the primary, promises that
- * nobody waits for, and the logger that the user has handed in.
+ * Everything that the event loop calls passes it: rings, timers, sockets, the network, the link to the primary, requests
+ * for metrics, promises that nobody waits for, and the logger that the user has handed in. A test reads the sources for
+ * what does not (test/docs/supervised.test.ts).
  */
 import { NarvalError } from '../../shared/errors.js'
 import type { Logger } from './log.js'
@@ -24,6 +25,21 @@ export class Supervisor {
         handler(...values)
       } catch (error) {
         this.fail(what, error)
+      }
+    }
+
+  /**
+   * The same for what a library calls and would keep to itself if it threw: the worker fails, and the library is told
+   * too.
+   */
+  readonly guardCall =
+    <A extends unknown[], R>(what: string, call: (...values: A) => R): ((...values: A) => R) =>
+    (...values) => {
+      try {
+        return call(...values)
+      } catch (error) {
+        this.fail(what, error)
+        throw error
       }
     }
 

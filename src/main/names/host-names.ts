@@ -16,7 +16,7 @@
 import { lookup as systemLookup } from 'node:dns/promises'
 import { isIP, isIPv4, type LookupFunction } from 'node:net'
 import type { Logger } from '../lib/log.js'
-import { unsupervised } from '../lib/supervisor.js'
+import { type Supervisor, unsupervised } from '../lib/supervisor.js'
 import {
   NAME_ADDRESSES_MAX,
   NAME_FRESH_MS,
@@ -39,8 +39,8 @@ export interface HostNamesDependencies {
   readonly lookup?: Lookup
   /** A clock that does not go back; `performance.now` if not given. */
   readonly nowMs?: () => number
-  /** Takes the failure of what nobody waits for. */
-  readonly watch?: (what: string, promise: Promise<unknown>) => void
+  /** Takes what timers throw, and the failure of what nobody waits for. */
+  readonly supervisor?: Supervisor
 }
 
 interface Entry {
@@ -68,7 +68,7 @@ export class HostNames {
   private readonly log: Logger | undefined
   private readonly lookupAll: Lookup
   private readonly nowMs: () => number
-  private readonly watchPromise: (what: string, promise: Promise<unknown>) => void
+  private readonly supervisor: Supervisor
   private readonly entries = new Map<string, Entry>()
   /** Questions that wait for their turn, each name once. */
   private readonly waiting: { entry: Entry; begin: () => void }[] = []
@@ -81,7 +81,7 @@ export class HostNames {
     this.log = dependencies.log
     this.lookupAll = dependencies.lookup ?? askSystem
     this.nowMs = dependencies.nowMs ?? (() => performance.now())
-    this.watchPromise = dependencies.watch ?? unsupervised.watch
+    this.supervisor = dependencies.supervisor ?? unsupervised
   }
 
   /** The addresses of a host now, or those of the last good answer if there is none in time. Never rejects. */
@@ -91,10 +91,11 @@ export class HostNames {
     if (this.nowMs() - entry.answeredMs < NAME_FRESH_MS) return entry.addresses
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<void>((resolve) => {
-      timer = setTimeout(() => {
+      const onLate = this.supervisor.guard('the resolution of a name', () => {
         this.sayFailure(entry, `no answer in ${NAME_WAIT_MS} ms`)
         resolve()
-      }, NAME_WAIT_MS)
+      })
+      timer = setTimeout(onLate, NAME_WAIT_MS)
       timer.unref()
     })
     await Promise.race([this.ask(entry), late])
@@ -124,14 +125,15 @@ export class HostNames {
       if (isIP(host) !== 0 || this.closed) continue
       const entry = this.entryOf(host)
       entry.listeners.add(onChange)
-      void this.ask(entry)
-      this.timer ??= setInterval(() => this.refresh(), NAME_REFRESH_MS)
+      this.ask(entry)
+      const refresh = this.supervisor.guard('the resolution of names', () => this.refresh())
+      this.timer ??= setInterval(refresh, NAME_REFRESH_MS)
     }
   }
 
   /** For `net.connect`, which tries each address. */
   readonly lookup: LookupFunction = (host, options, callback) => {
-    void this.resolve(host).then((addresses) => {
+    const resolved = this.resolve(host).then((addresses) => {
       const family = Number(String(options.family ?? 0).replace('IPv', ''))
       const found = addresses
         .map((address) => ({ address, family: isIPv4(address) ? 4 : 6 }))
@@ -146,6 +148,7 @@ export class HostNames {
       } else if (options.all) callback(null, found)
       else callback(null, first.address, first.family)
     })
+    this.supervisor.watch('the resolution of a name', resolved)
   }
 
   /** Nobody is told of anything any more. What the resolver was asked it may go on with. */
@@ -177,7 +180,7 @@ export class HostNames {
 
   private refresh(): void {
     for (const entry of this.entries.values()) {
-      if (entry.listeners.size > 0 && this.nowMs() - entry.answeredMs >= NAME_REFRESH_MS / 2) void this.ask(entry)
+      if (entry.listeners.size > 0 && this.nowMs() - entry.answeredMs >= NAME_REFRESH_MS / 2) this.ask(entry)
     }
   }
 
@@ -185,7 +188,7 @@ export class HostNames {
   private ask(entry: Entry): Promise<void> {
     if (entry.asking === undefined) {
       entry.asking = this.askInTurn(entry)
-      this.watchPromise('the resolution of a name', entry.asking)
+      this.supervisor.watch('the resolution of a name', entry.asking)
     }
     return entry.asking
   }

@@ -14,6 +14,7 @@ import type { MultiaddrConnection } from '@libp2p/interface'
 import { StreamMessageEvent } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
 import type { PeerRefusal } from '../../shared/refusals.js'
+import type { Supervisor } from '../lib/supervisor.js'
 import type { TokenBucket } from '../lib/token-bucket.js'
 import { QUEUED_FRAME_BYTES, SOCKET_QUEUE_BYTES_MAX, WORK_PAUSE_MS } from './limits.js'
 import { WorkBudget } from './work-budget.js'
@@ -43,6 +44,7 @@ export class ConnectionGuard {
   private readonly connection: MultiaddrConnection
   private readonly handlers: ConnectionGuardHandlers
   private readonly nowMs: () => number
+  private readonly supervisor: Supervisor
   private readonly budget = new WorkBudget()
   private from: string
   private secured: SecuredStream | undefined
@@ -52,14 +54,21 @@ export class ConnectionGuard {
   /** Frames that were queued since the socket was last ready for more. */
   private queuedFrames = 0
 
-  constructor(connection: MultiaddrConnection, handlers: ConnectionGuardHandlers, nowMs: () => number) {
+  constructor(
+    connection: MultiaddrConnection,
+    handlers: ConnectionGuardHandlers,
+    nowMs: () => number,
+    supervisor: Supervisor,
+  ) {
+    this.supervisor = supervisor
     this.connection = connection
     this.handlers = handlers
     this.nowMs = nowMs
     this.from = connection.remoteAddr.toString()
     this.watchReads()
     this.watchWrites()
-    connection.addEventListener('close', () => this.close())
+    const onClose = supervisor.guard('the guard of a connection', () => this.close())
+    connection.addEventListener('close', onClose)
   }
 
   /** Whether more may be taken of what has come. */
@@ -107,7 +116,10 @@ export class ConnectionGuard {
     this.refused = true
     this.handlers.onRefused(reason, this.from, detail)
     this.handlers.onClosing?.(this.connection)
-    queueMicrotask(() => this.connection.abort(new Error(`${reason}: ${detail}`)))
+    const abort = this.supervisor.guard('the guard of a connection', () =>
+      this.connection.abort(new Error(`${reason}: ${detail}`)),
+    )
+    queueMicrotask(abort)
   }
 
   /** Counts it; the connection stays. */
@@ -117,9 +129,11 @@ export class ConnectionGuard {
 
   /** The peer has said that it opens and takes no more streams, so the connection is of no more use. */
   onGoAway(): void {
-    this.connection.close({ signal: AbortSignal.timeout(WORK_PAUSE_MS) }).catch((error: Error) => {
-      this.connection.abort(error)
-    })
+    const closed = this.connection.close({ signal: AbortSignal.timeout(WORK_PAUSE_MS) })
+    this.supervisor.watch(
+      'the guard of a connection',
+      closed.catch((error: Error) => this.connection.abort(error)),
+    )
   }
 
   private get readStatus(): string | undefined {
@@ -157,7 +171,8 @@ export class ConnectionGuard {
     if (this.timer !== undefined) return
     this.report('frame-flood', 'it sends more small frames than we serve in a second: it is read more slowly')
     if (!this.resuming) this.pauseSocket()
-    this.timer = setTimeout(() => this.goOn(), Math.max(ms, WORK_PAUSE_MS))
+    const goOn = this.supervisor.guard('the guard of a connection', () => this.goOn())
+    this.timer = setTimeout(goOn, Math.max(ms, WORK_PAUSE_MS))
   }
 
   /**

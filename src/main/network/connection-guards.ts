@@ -1,5 +1,6 @@
 /** The guards of a node's connections, found by any layer of a connection, and what each authority may cost. */
 import type { Connection, MultiaddrConnection } from '@libp2p/interface'
+import { type Supervisor, unsupervised } from '../lib/supervisor.js'
 import type { TokenBucket } from '../lib/token-bucket.js'
 import { ConnectionGuard, type ConnectionGuardHandlers, type SecuredStream } from './connection-guard.js'
 import type { Peer } from './peer-table.js'
@@ -8,12 +9,18 @@ import { peerBucket } from './work-budget.js'
 export class ConnectionGuards {
   private readonly handlers: ConnectionGuardHandlers
   private readonly nowMs: () => number
+  private readonly supervisor: Supervisor
   /** By the socket's connection, and by noise's on top of it. */
   private readonly guards = new WeakMap<object, ConnectionGuard>()
   /** By index of the authority: at most as many as there are. */
   private readonly buckets = new Map<number, TokenBucket>()
 
-  constructor(handlers: ConnectionGuardHandlers, nowMs: () => number = () => performance.now()) {
+  constructor(
+    handlers: ConnectionGuardHandlers,
+    nowMs: () => number = () => performance.now(),
+    supervisor: Supervisor = unsupervised,
+  ) {
+    this.supervisor = supervisor
     this.handlers = handlers
     this.nowMs = nowMs
   }
@@ -22,7 +29,7 @@ export class ConnectionGuards {
   open(connection: MultiaddrConnection): ConnectionGuard {
     let guard = this.guards.get(connection)
     if (guard === undefined) {
-      guard = new ConnectionGuard(connection, this.handlers, this.nowMs)
+      guard = new ConnectionGuard(connection, this.handlers, this.nowMs, this.supervisor)
       this.guards.set(connection, guard)
     }
     return guard

@@ -8,6 +8,7 @@
  */
 import type { Connection, Listener, MultiaddrConnection, PeerId, Transport, Upgrader } from '@libp2p/interface'
 import type { PeerRefusal } from '../../shared/refusals.js'
+import { type Supervisor, unsupervised } from '../lib/supervisor.js'
 import type { HostNames } from '../names/host-names.js'
 import { Admission, type Evicted, type Stage, type Ticket } from './admission.js'
 import { hostOf } from './dialable.js'
@@ -19,6 +20,8 @@ export interface GateDependencies {
   readonly nowMs: () => number
   /** The member whose peer id this is known to be. */
   readonly memberOf: (peerId: string) => number | undefined
+  /** Takes what we throw in libp2p's calls, which would close a connection and say nothing. */
+  readonly supervisor?: Supervisor
 }
 
 export interface GateHandlers {
@@ -48,6 +51,7 @@ const EVICTED: Readonly<Record<Stage | 'member', PeerRefusal>> = {
 export class Gate {
   private readonly dependencies: GateDependencies
   private readonly handlers: GateHandlers
+  private readonly supervisor: Supervisor
   private readonly guests = new Map<Ticket, Guest>()
   /** A connection of libp2p and that of its socket have the same `timeline`, and nothing else that is public. */
   private readonly byTimeline = new WeakMap<object, Guest>()
@@ -58,10 +62,11 @@ export class Gate {
   constructor(dependencies: GateDependencies, handlers: GateHandlers) {
     this.dependencies = dependencies
     this.handlers = handlers
+    this.supervisor = dependencies.supervisor ?? unsupervised
   }
 
   /** The gate of a worker with these peers; where the committee file has names, places go to what they stand for. */
-  static of(peers: PeerTable, handlers: GateHandlers, names: HostNames): Gate {
+  static of(peers: PeerTable, handlers: GateHandlers, names: HostNames, supervisor: Supervisor): Gate {
     const members = peers.peers.flatMap(({ address, index }) => {
       const host = hostOf(address)
       return host === undefined ? [] : [{ index, host }]
@@ -71,7 +76,7 @@ export class Gate {
     for (const { host, index } of members) {
       names.watch([host], () => admission.relist(index, names.trusted(host)))
     }
-    return new Gate({ admission, nowMs: () => performance.now(), memberOf }, handlers)
+    return new Gate({ admission, nowMs: () => performance.now(), memberOf, supervisor }, handlers)
   }
 
   /** The transport, with this gate in front of its listeners. */
@@ -87,11 +92,7 @@ export class Gate {
 
   /** Noise is done: the connection has proved this peer id. */
   onProved(connection: MultiaddrConnection, peerId: PeerId): void {
-    const guest = this.byTimeline.get(connection.timeline)
-    if (guest === undefined) return
-    const { admission, memberOf } = this.dependencies
-    const member = memberOf(peerId.toString())
-    this.evict(member === undefined ? admission.advance(guest.ticket, 'hello') : admission.prove(guest.ticket, member))
+    this.supervisor.guardCall('admission', () => this.prove(connection, peerId))()
   }
 
   /** libp2p has made it a connection. */
@@ -120,12 +121,25 @@ export class Gate {
     clearInterval(this.sweepTimer)
   }
 
+  private prove(connection: MultiaddrConnection, peerId: PeerId): void {
+    const guest = this.byTimeline.get(connection.timeline)
+    if (guest === undefined) return
+    const { admission, memberOf } = this.dependencies
+    const member = memberOf(peerId.toString())
+    this.evict(member === undefined ? admission.advance(guest.ticket, 'hello') : admission.prove(guest.ticket, member))
+  }
+
   private inFrontOf(upgrader: Upgrader): Upgrader {
+    const { guardCall } = this.supervisor
+    const arrive = guardCall('admission', (connection: MultiaddrConnection) => this.arrive(connection))
+    const advance = guardCall('admission', ({ ticket }: Guest) =>
+      this.evict(this.dependencies.admission.advance(ticket, 'handshake')),
+    )
     return {
       upgradeInbound: async (connection, options) => {
-        const guest = this.arrive(connection)
+        const guest = arrive(connection)
         await spoke(connection)
-        this.evict(this.dependencies.admission.advance(guest.ticket, 'handshake'))
+        advance(guest)
         await upgrader.upgradeInbound(connection, options)
       },
       upgradeOutbound: (connection, options) => upgrader.upgradeOutbound(connection, options),
@@ -140,9 +154,11 @@ export class Gate {
     const { ticket, evicted } = admission.arrive(remoteHostOf(connection) ?? '', nowMs())
     const guest: Guest = { ticket, from: connection.remoteAddr.toString(), closable: connection, counted: false }
     this.guests.set(ticket, guest)
-    this.sweepTimer ??= setInterval(() => this.sweep(), ADMISSION_SWEEP_MS)
+    const sweep = this.supervisor.guard('admission', () => this.sweep())
+    this.sweepTimer ??= setInterval(sweep, ADMISSION_SWEEP_MS)
     this.byTimeline.set(connection.timeline, guest)
-    connection.addEventListener('close', () => this.onClosed(guest, connection))
+    const onClose = this.supervisor.guard('admission', () => this.onClosed(guest, connection))
+    connection.addEventListener('close', onClose)
     this.evict(evicted)
     return guest
   }
@@ -196,8 +212,12 @@ function spoke(connection: MultiaddrConnection): Promise<void> {
     const onMessage = (event: { data: Parameters<MultiaddrConnection['unshift']>[0] }): void => {
       connection.removeEventListener('message', onMessage)
       connection.removeEventListener('close', onClose)
-      connection.unshift(event.data)
-      resolve()
+      try {
+        connection.unshift(event.data)
+        resolve()
+      } catch (error) {
+        reject(error)
+      }
     }
     const onClose = (): void => reject(new Error('closed before it said anything'))
     if (connection.status !== 'open') onClose()

@@ -31,6 +31,14 @@ export async function handOver(stream: Stream, bytes: Uint8Array, stallMs: numbe
       end()
     }
     const onChange = (): void => {
+      // What is thrown here is the failure of whoever waits.
+      try {
+        look()
+      } catch (error) {
+        settle(() => reject(error))
+      }
+    }
+    const look = (): void => {
       if (stream.status === 'open' && stream.writeStatus === 'writable') {
         if (takesMore(stream)) settle(resolve)
       } else settle(() => reject(new Error(`the stream is ${stream.status}`)))

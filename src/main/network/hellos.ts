@@ -63,9 +63,10 @@ export class Hellos {
       return
     }
     // Our own dials are not counted among the gate's places, so strangers cannot take them.
-    const timer = setTimeout(() => {
-      this.refuse(connection, 'hello-timeout', `no hello within ${HELLO_TIMEOUT_MS} ms`)
-    }, HELLO_TIMEOUT_MS)
+    const onLate = this.dependencies.supervisor.guard('a late hello', () =>
+      this.refuse(connection, 'hello-timeout', `no hello within ${HELLO_TIMEOUT_MS} ms`),
+    )
+    const timer = setTimeout(onLate, HELLO_TIMEOUT_MS)
     this.unverified.set(connection.id, { helloBegun: false, settle: () => clearTimeout(timer) })
     this.dependencies.supervisor.watch('a hello', this.say(connection))
   }
@@ -111,13 +112,15 @@ export class Hellos {
   }
 
   private async say(connection: Connection): Promise<void> {
+    let stream: Stream
     try {
-      const stream = await connection.newStream([HELLO_PROTOCOL], { signal: AbortSignal.timeout(HELLO_TIMEOUT_MS) })
-      await this.run(stream, connection, 'dialler')
+      stream = await connection.newStream([HELLO_PROTOCOL], { signal: AbortSignal.timeout(HELLO_TIMEOUT_MS) })
     } catch (error) {
       this.dependencies.log.debug(`The hello with ${connection.remoteAddr} broke off: ${(error as Error).message}`)
       connection.abort(error as Error)
+      return
     }
+    await this.run(stream, connection, 'dialler')
   }
 
   private async run(stream: Stream, connection: Connection, role: 'dialler' | 'listener'): Promise<void> {
@@ -142,20 +145,24 @@ export class Hellos {
         peers.refused(outcome.index, `we refuse it: ${outcome.reason}: ${outcome.detail}`)
         gate.onRefused(connection)
         this.handlers.onRefused(`hello-${outcome.reason}`, connection.remoteAddr.toString(), outcome.detail)
-        closeGently(connection)
+        this.closeGently(connection)
         return
       case 'refused-by-peer':
         peers.refused(outcome.index, `it refuses us: ${outcome.detail}`)
         this.handlers.onRefusedByPeer(connection, outcome.detail)
-        closeGently(connection)
+        this.closeGently(connection)
         return
       case 'broken':
         log.debug(`The hello with ${connection.remoteAddr} broke off: ${outcome.detail}`)
         connection.abort(new Error(outcome.detail))
     }
   }
-}
 
-function closeGently(connection: Connection): void {
-  connection.close({ signal: AbortSignal.timeout(1000) }).catch((error: Error) => connection.abort(error))
+  private closeGently(connection: Connection): void {
+    const closed = connection.close({ signal: AbortSignal.timeout(1000) })
+    this.dependencies.supervisor.watch(
+      'a hello',
+      closed.catch((error: Error) => connection.abort(error)),
+    )
+  }
 }

@@ -3,7 +3,7 @@
  * hello said on each new connection before anything else (`hellos.ts`), and hands over verified peers and their streams.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Connection, Libp2p, Stream } from '@libp2p/interface'
+import type { Connection, Libp2p, PeerInfo, Stream } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { TcpAddress } from '../../shared/config/address.js'
 import { shortName } from '../../shared/config/short-name.js'
@@ -77,7 +77,11 @@ export class Network {
     this.dependencies = dependencies
     this.handlers = handlers
     this.supervisor = dependencies.supervisor ?? unsupervised
-    this.peerLog = new PeerLog({ log: dependencies.log, nowMs: () => performance.now() })
+    this.peerLog = new PeerLog({
+      log: dependencies.log,
+      nowMs: () => performance.now(),
+      supervisor: this.supervisor,
+    })
     this.hellos = new Hellos(
       { ...dependencies, supervisor: this.supervisor },
       {
@@ -113,17 +117,20 @@ export class Network {
       )
       await node.handle(protocol, admit, streamLimits)
     }
-    const onOpen = guard('a connection', (connection: Connection) => this.onConnection(connection))
-    const onClose = guard('the end of a connection', (connection: Connection) => this.onConnectionClosed(connection))
-    node.addEventListener('connection:open', ({ detail }) => onOpen(detail))
-    node.addEventListener('connection:close', ({ detail }) => onClose(detail))
-    node.addEventListener('peer:discovery', ({ detail }) => {
+    const onOpen = guard('a connection', ({ detail }: { readonly detail: Connection }) => this.onConnection(detail))
+    const onClose = guard('the end of a connection', ({ detail }: { readonly detail: Connection }) =>
+      this.onConnectionClosed(detail),
+    )
+    const onDiscovery = guard('peer discovery', ({ detail }: { readonly detail: PeerInfo }) => {
       if (detail.id.equals(node.peerId)) return
       for (const multiaddr of detail.multiaddrs) {
         const address = multiaddr.toString()
         if (isDialableDiscovery(address, committeeHosts)) this.discovered.add(address, detail.id.toString())
       }
     })
+    node.addEventListener('connection:open', onOpen)
+    node.addEventListener('connection:close', onClose)
+    node.addEventListener('peer:discovery', onDiscovery)
     try {
       await node.start()
     } catch (error) {
@@ -219,7 +226,7 @@ export class Network {
     const held = peers.of(old)?.connections.length ?? 0
     if (old.direction === newer.direction || held > CONNECTIONS_PER_AUTHORITY_MAX) {
       old.abort(new Error('replaced by a newer connection'))
-    } else void this.probe(old)
+    } else this.supervisor.watch('a probe', this.probe(old))
   }
 
   /** Closes a connection at whose other end nobody answers. */

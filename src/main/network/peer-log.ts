@@ -3,6 +3,7 @@
  * cannot fill the log: from some time on its changes are counted, and said in one line with how it ended.
  */
 import type { Logger } from '../lib/log.js'
+import { type Supervisor, unsupervised } from '../lib/supervisor.js'
 import { TokenBucket } from '../lib/token-bucket.js'
 import { PEER_LINES_BURST, PEER_LINES_INTERVAL_MS } from './limits.js'
 import type { Peer } from './peer-table.js'
@@ -10,6 +11,8 @@ import type { Peer } from './peer-table.js'
 export interface PeerLogDependencies {
   readonly log: Logger
   readonly nowMs: () => number
+  /** Takes what its timers throw. */
+  readonly supervisor?: Supervisor
 }
 
 /** What is known of one peer's lines. */
@@ -41,7 +44,9 @@ export class PeerLog {
     }
     account.held += 1
     account.last = text
-    account.timer ??= setTimeout(() => this.sayHeld(account), PEER_LINES_INTERVAL_MS).unref()
+    const { supervisor = unsupervised } = this.dependencies
+    const sayHeld = supervisor.guard('lines about a peer', () => this.sayHeld(account))
+    account.timer ??= setTimeout(sayHeld, PEER_LINES_INTERVAL_MS).unref()
   }
 
   close(): void {

@@ -8,6 +8,7 @@ import type {
   ProcessorReply,
   ProcessorRequest,
 } from '../../shared/memory/dialogue/processor.js'
+import { type Supervisor, unsupervised } from '../lib/supervisor.js'
 
 type AnswerTo<R extends ProcessorRequest> = ProcessorAnswers[R['type']]
 
@@ -18,13 +19,14 @@ export class ProcessorClient {
   private nextId = 0
   private closed = false
 
-  constructor(port: MessagePort) {
+  constructor(port: MessagePort, { guard }: Supervisor = unsupervised) {
     this.port = port
-    port.on('message', ({ id, answer }: ProcessorReply) => {
+    const onMessage = guard('an answer of the processor', ({ id, answer }: ProcessorReply) => {
       const request = this.pending.get(id)
       this.pending.delete(id)
       request?.resolve(answer as never)
     })
+    port.on('message', onMessage)
   }
 
   /** Rejects with ERR_CLOSED if the node is closing. */

@@ -13,10 +13,13 @@ import { platformProblem } from '../../shared/runtime/platform.js'
 import type { ThreadReport } from '../../shared/runtime/thread-control.js'
 import type { Ending } from '../lib/lifecycle.js'
 import type { Logger } from '../lib/log.js'
+import { type Supervisor, unsupervised } from '../lib/supervisor.js'
 
 export interface ThreadsDependencies {
   readonly layout: Layout
   readonly log: Logger
+  /** Takes what the handlers of the threads' messages throw. */
+  readonly supervisor?: Supervisor
   /** A thread ended that should not have. Called once. */
   readonly onDied: (error: NarvalError) => void
 }
@@ -37,9 +40,11 @@ export class Threads {
   /** Threads that were asked to end. */
   private readonly ending = new Set<HostedThread>()
   private hasDied = false
+  private readonly supervisor: Supervisor
 
   constructor(dependencies: ThreadsDependencies) {
     this.dependencies = dependencies
+    this.supervisor = dependencies.supervisor ?? unsupervised
   }
 
   /**
@@ -86,7 +91,7 @@ export class Threads {
     })
     const { port1, port2 } = new MessageChannel()
     // Reports must not keep a process alive whose threads are gone.
-    const reports = new Reports(port1, name, this.dependencies.log)
+    const reports = new Reports(port1, name, this.dependencies.log, this.supervisor)
     port1.unref()
     const ended = piscina.run({ ...task, port: port2 }, { transferList: [port2, ...transfer] }).then(
       () => reports.rest(),
@@ -97,22 +102,32 @@ export class Threads {
       throw platformProblem(error) ?? error ?? new Error(`the ${name} thread returned before it was ready`)
     })
     await Promise.race([reports.ready, early])
-    void ended.then((error) => this.onEnded(name, error))
+    this.watchEnd(name, ended)
   }
 
   private async startWorker(name: HostedThread, file: URL, task: object): Promise<void> {
     const worker = new Worker(file, { workerData: task, name })
     let failure: Error | undefined
-    worker.once('error', (error) => {
+    const { guard } = this.supervisor
+    const onError = guard('the end of a thread', (error: Error) => {
       failure = error
     })
-    const ended = new Promise<Error | undefined>((resolve) => worker.once('exit', () => resolve(failure)))
+    worker.once('error', onError)
+    const ended = new Promise<Error | undefined>((resolve) => {
+      const onExit = guard('the end of a thread', () => resolve(failure))
+      worker.once('exit', onExit)
+    })
     this.running.set(name, { ended, terminate: () => worker.terminate() })
     await new Promise<void>((resolve, reject) => {
       worker.once('online', resolve)
       worker.once('error', reject)
     })
-    void ended.then((error) => this.onEnded(name, error))
+    this.watchEnd(name, ended)
+  }
+
+  private watchEnd(name: HostedThread, ended: Promise<unknown>): void {
+    const over = ended.then((error) => this.onEnded(name, error))
+    this.supervisor.watch('the end of a thread', over)
   }
 
   private onEnded(name: HostedThread, error: unknown): void {
@@ -149,7 +164,7 @@ class Reports {
   private failure: NarvalError | undefined
   private settle!: { resolve: () => void; reject: (error: Error) => void }
 
-  constructor(port: MessagePort, name: HostedThread, log: Logger) {
+  constructor(port: MessagePort, name: HostedThread, log: Logger, { guard }: Supervisor) {
     this.port = port
     this.name = name
     this.log = log
@@ -158,7 +173,8 @@ class Reports {
     })
     // The thread may end before anybody waits for it to be ready.
     this.ready.catch(() => {})
-    port.on('message', (message: ThreadReport) => this.take(message))
+    const onMessage = guard('a report of a thread', (message: ThreadReport) => this.take(message))
+    port.on('message', onMessage)
   }
 
   /** What the thread said last comes over another port than its end, and may still be on the way. Why it failed. */

@@ -1,4 +1,5 @@
 /** Puts the network of a worker together: the libp2p node, our hello, and what we believe of others'. */
+import type { PeerId } from '@libp2p/interface'
 import { type Committee, committeeDigest } from '../../shared/config/committee.js'
 import type { Keys } from '../../shared/config/keys.js'
 import type { Parameters } from '../../shared/config/parameters.js'
@@ -51,11 +52,12 @@ export async function openNetwork(
   const listen = { host: bind, port: own.port }
   const digest = committeeDigest(committee)
   const sign = signer(keys.seed)
-  const gate = Gate.of(peers, handlers, names)
-  const guards = new ConnectionGuards({
-    onRefused: handlers.onRefused,
-    onClosing: (connection) => gate.onRefused(connection),
-  })
+  const gate = Gate.of(peers, handlers, names, supervisor)
+  const guards = new ConnectionGuards(
+    { onRefused: handlers.onRefused, onClosing: (connection) => gate.onRefused(connection) },
+    undefined,
+    supervisor,
+  )
   const node = await createLibp2pNode({
     guards,
     networkKeySeed,
@@ -63,11 +65,11 @@ export async function openNetwork(
     listen,
     authorities: committee.size,
     ...(peerDiscovery && { peerDiscovery }),
-    admits: (peerId) => {
+    admits: supervisor.guardCall('admission', (peerId: PeerId) => {
       const admitted = peers.admits(peerId.toString())
       if (!admitted) handlers.onRefused('peer-id-unknown', peerId.toString(), 'the committee file names others')
       return admitted
-    },
+    }),
     onAsShipped: () =>
       log.warn('The installed versions of noise and yamux are not those that narval knows: they cost more CPU'),
   })

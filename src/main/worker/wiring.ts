@@ -111,7 +111,7 @@ export class Wiring {
     this.rings = new MainRings(layout)
     this.peers = new PeerTable(committee, ownIndex, workerId)
     const { port1, port2 } = new MessageChannel()
-    this.processor = new ProcessorClient(port1)
+    this.processor = new ProcessorClient(port1, handlers.supervisor)
     this.certified = new CertifiedStream(options.keys.publicKey, {
       processor: this.processor,
       frontier: this.frontier,
@@ -145,9 +145,12 @@ export class Wiring {
       give: (slot) => this.rings.toBatchMaker({ kind: 'slot', slot }),
     })
     this.dissemination = this.wireDissemination()
-    this.batchStreams = new BatchStreams(this.dissemination, this.router, {
-      onReceived: (peer, bytes) => this.traffic(peer.index, 'in', bytes),
-    })
+    this.batchStreams = new BatchStreams(
+      this.dissemination,
+      this.router,
+      { onReceived: (peer, bytes) => this.traffic(peer.index, 'in', bytes) },
+      handlers.supervisor,
+    )
     this.resender = this.wireResender()
     this.healer = new Healer(
       { resender: this.resender, dissemination: this.dissemination, nowMs, watch: handlers.supervisor.watch },

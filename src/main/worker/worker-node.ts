@@ -75,7 +75,8 @@ export class WorkerNode {
   private readonly ownIndex: number
   private readonly layout: Layout
   private readonly lifecycle = new Lifecycle()
-  private readonly supervisor = new Supervisor((error) => this.lifecycle.fail(error))
+  /** Takes what handlers throw that the event loop calls. */
+  readonly supervisor = new Supervisor((error) => this.lifecycle.fail(error))
   private readonly threads: Threads
   private readonly wiring: Wiring
   private network: Network | undefined
@@ -86,7 +87,7 @@ export class WorkerNode {
     const { committee, keys, parameters, workerId } = options
     this.log = this.supervisor.guardLogger(options.log)
     this.options = { ...options, log: this.log }
-    this.names = new HostNames({ log: this.log, watch: this.supervisor.watch })
+    this.names = new HostNames({ log: this.log, supervisor: this.supervisor })
     this.ownIndex = committee.indexOf(keys.publicKey)
     if (this.ownIndex === -1) {
       throw new NarvalError(
@@ -103,6 +104,7 @@ export class WorkerNode {
       batchBytesMax: parameters.batchBytesMax,
     })
     this.threads = new Threads({
+      supervisor: this.supervisor,
       layout: this.layout,
       log: this.log,
       onDied: (error) => this.lifecycle.fail(error),
@@ -315,9 +317,14 @@ export class WorkerNode {
     )
     // With the lines of the benchmark, each batch has its own.
     if (!this.options.benchmark) {
+      const { guard } = this.supervisor
       await this.lifecycle.open(
         'activity log',
-        () => setInterval(() => this.wiring.activity.tick(), ACTIVITY_LOG_MS),
+        () =>
+          setInterval(
+            guard('the activity log', () => this.wiring.activity.tick()),
+            ACTIVITY_LOG_MS,
+          ),
         (timer) => clearInterval(timer),
       )
     }

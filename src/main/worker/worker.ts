@@ -120,12 +120,19 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     ...(checked.peerDiscovery && { peerDiscovery: checked.peerDiscovery }),
     openPrimary: async (ownIndex, handlers) => {
       if (primary === undefined)
-        return openTcpPrimary({ bind, committee, keys, workerId }, { log: node.log, names: node.names }, handlers)
-      inProcess = new InProcessPrimaryLink({ onMessage: primary })
+        return openTcpPrimary(
+          { bind, committee, keys, workerId },
+          { log: node.log, names: node.names, supervisor: node.supervisor },
+          handlers,
+        )
+      inProcess = new InProcessPrimaryLink({ onMessage: primary, supervisor: node.supervisor })
       return inProcess.open({ committee, ownIndex, workerId }, handlers)
     },
   })
-  const close = (): void => void node.close().catch(() => {})
+  // Why it could not be closed is what `stopped` rejects with.
+  const close = node.supervisor.guard('the signal', () => {
+    node.close().catch(() => {})
+  })
   checked.signal?.addEventListener('abort', close, { once: true })
   if (checked.signal?.aborted) close()
   const http =
@@ -136,13 +143,15 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         metrics: node.metrics,
         health: () => node.health(),
         isAlive: () => node.isAlive(),
+        supervisor: node.supervisor,
       },
     )
   // After a failure it goes on, to say so.
-  void node.stopped.then(
+  const closed = node.stopped.then(
     () => http?.close(),
     () => {},
   )
+  node.supervisor.watch('the end of metrics', closed)
   await http?.listen()
   try {
     await node.start()

@@ -4,6 +4,7 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import { ACK_BYTES } from '../../../shared/constants.js'
 import { readAck } from '../../../shared/wire/ack.js'
+import { type Supervisor, unsupervised } from '../../lib/supervisor.js'
 import { collect, type FrameSink, type Refused } from '../../network/frame-stream.js'
 import type { Peer } from '../../network/peer-table.js'
 import { BATCH_PROTOCOL } from '../../network/protocols.js'
@@ -31,9 +32,16 @@ export class BatchStreams {
   private readonly router: Router
   private readonly handlers: BatchStreamsHandlers
   private readonly links = new Map<Peer, Link>()
+  private readonly supervisor: Supervisor
   private closed = false
 
-  constructor(dissemination: Dissemination, router: Router, handlers: BatchStreamsHandlers) {
+  constructor(
+    dissemination: Dissemination,
+    router: Router,
+    handlers: BatchStreamsHandlers,
+    supervisor: Supervisor = unsupervised,
+  ) {
+    this.supervisor = supervisor
     this.dissemination = dissemination
     this.router = router
     this.handlers = handlers
@@ -49,7 +57,7 @@ export class BatchStreams {
     if (this.closed || newest === undefined || link.pause !== undefined || link.connection === newest) return
     const waitMs = link.openedMs + STREAM_BACKOFF_MS - performance.now()
     if (link.connection !== undefined && waitMs > 0) this.openLater(peer, link, waitMs)
-    else void this.open(peer, link, newest)
+    else this.supervisor.watch('a batch stream', this.open(peer, link, newest))
   }
 
   close(): void {
@@ -66,13 +74,12 @@ export class BatchStreams {
       old.abort(new Error('the peer has a newer connection'))
       this.dissemination.senders.get(peer.index)!.detach()
     }
-    try {
-      const stream = await connection.newStream([BATCH_PROTOCOL])
-      if (this.closed || link.connection !== connection) stream.abort(new Error('it is not needed any more'))
-      else this.attach(peer, link, stream)
-    } catch {
+    // A connection that is gone opens none. What we do with the stream is another matter, and throws.
+    const stream = await connection.newStream([BATCH_PROTOCOL]).catch(() => undefined)
+    if (stream === undefined) {
       if (link.connection === connection) this.onEnded(peer, link)
-    }
+    } else if (this.closed || link.connection !== connection) stream.abort(new Error('it is not needed any more'))
+    else this.attach(peer, link, stream)
   }
 
   private attach(peer: Peer, link: Link, stream: Stream): void {
@@ -117,10 +124,11 @@ export class BatchStreams {
   private openLater(peer: Peer, link: Link, ms: number): void {
     if (this.closed) return
     clearTimeout(link.pause)
-    link.pause = setTimeout(() => {
+    const open = this.supervisor.guard('a batch stream', () => {
       link.pause = undefined
       this.onPeerConnected(peer)
-    }, ms)
+    })
+    link.pause = setTimeout(open, ms)
   }
 
   private linkTo(peer: Peer): Link {

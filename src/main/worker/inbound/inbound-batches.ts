@@ -97,14 +97,14 @@ export class InboundBatches {
     this.streams.set(peer, inbound)
     // The stream dispatches `idle` in the middle of its own sending. What is sent at that moment would stay in the
     // stream, so the ACKs are sent in a microtask.
-    const onRoom = (): void => {
-      if (inbound.acks.length > 0) queueMicrotask(() => this.sendAcks(inbound))
-    }
+    const { guard } = this.dependencies.supervisor ?? unsupervised
+    const send = guard('acknowledging', () => this.sendAcks(inbound))
+    const onRoom = guard('acknowledging', () => {
+      if (inbound.acks.length > 0) queueMicrotask(send)
+    })
     widenWindow(stream)
-    const { supervisor = unsupervised } = this.dependencies
-    const guarded = supervisor.guard('acknowledging', onRoom)
-    stream.addEventListener('drain', () => guarded())
-    stream.addEventListener('idle', () => guarded())
+    stream.addEventListener('drain', onRoom)
+    stream.addEventListener('idle', onRoom)
     return {
       stream: 'their-batches',
       stallMs: this.options.frameStallMs ?? FRAME_STALL_MS,
@@ -161,9 +161,12 @@ export class InboundBatches {
     if (!ended || owed > 0 || acks.length > 0 || frames.isClosed) return
     // What the stream holds goes out first; a peer that does not take it keeps no stream for it.
     const { stream } = frames
-    stream.close({ signal: AbortSignal.timeout(this.options.frameStallMs ?? FRAME_STALL_MS) }).catch(() => {
-      frames.abort('the last ACKs are not read')
-    })
+    const { supervisor = unsupervised } = this.dependencies
+    const closed = stream.close({ signal: AbortSignal.timeout(this.options.frameStallMs ?? FRAME_STALL_MS) })
+    supervisor.watch(
+      'the end of a batch stream',
+      closed.catch(() => frames.abort('the last ACKs are not read')),
+    )
   }
 
   private begin(inbound: InboundStream, payloadBytes: number): FrameSink | 'wait' | Refused {

@@ -13,6 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Committee } from '../../../shared/config/committee.js'
 import { NarvalError } from '../../../shared/errors.js'
 import type { PrimaryWorkerMessage, WorkerPrimaryMessage } from '../../../shared/wire/primary-messages.js'
+import { type Supervisor, unsupervised } from '../../lib/supervisor.js'
 import { IN_PROCESS_CALLS_MAX, PRIMARY_CLOSE_GRACE_MS, PRIMARY_QUEUE_MAX } from './limits.js'
 import { type PrimaryHandlers, PrimaryInbox } from './primary-inbox.js'
 import type { PrimaryLink, PrimaryLinkHandlers, PrimaryReport } from './primary-link.js'
@@ -21,6 +22,8 @@ import { type QueuedReport, ReportQueue } from './report-queue.js'
 export interface InProcessPrimaryOptions {
   /** Takes a worker's report. It counts as delivered when this returns, or when the promise that it returns resolves. */
   readonly onMessage: (message: WorkerPrimaryMessage) => void | Promise<void>
+  /** Takes what is thrown beside the primary's own code. */
+  readonly supervisor?: Supervisor
   /** Reports that wait at most; PRIMARY_QUEUE_MAX if not given. */
   readonly queueMax?: number
 }
@@ -112,10 +115,12 @@ export class InProcessPrimaryLink implements PrimaryLink {
   private schedule(): void {
     if (this.isScheduled) return
     this.isScheduled = true
-    queueMicrotask(() => {
+    const { supervisor = unsupervised } = this.options
+    const begin = supervisor.guard('reports to the primary', () => {
       this.isScheduled = false
       this.pump()
     })
+    queueMicrotask(begin)
   }
 
   private pump(): void {
@@ -127,6 +132,8 @@ export class InProcessPrimaryLink implements PrimaryLink {
         this.calls.delete(call)
         this.schedule()
       })
+      const { supervisor = unsupervised } = this.options
+      supervisor.watch('reports to the primary', call)
       this.calls.add(call)
     }
   }

@@ -3,6 +3,7 @@ import assert from 'node:assert'
 import { formatTcpAddress } from '../../../shared/config/address.js'
 import type { Committee } from '../../../shared/config/committee.js'
 import type { Logger } from '../../lib/log.js'
+import type { Supervisor } from '../../lib/supervisor.js'
 import type { HostNames } from '../../names/host-names.js'
 import { PrimaryConnector } from './primary-connector.js'
 import type { PrimaryHandlers } from './primary-inbox.js'
@@ -22,6 +23,8 @@ export interface TcpPrimaryDependencies {
   readonly log: Logger
   /** What the names of the committee file stand for. */
   readonly names: HostNames
+  /** Takes what the sockets' and timers' handlers throw. */
+  readonly supervisor: Supervisor
 }
 
 /**
@@ -31,19 +34,27 @@ export interface TcpPrimaryDependencies {
  */
 export async function openTcpPrimary(
   { bind, committee, keys, workerId }: TcpPrimaryOptions,
-  { log, names }: TcpPrimaryDependencies,
+  { log, names, supervisor }: TcpPrimaryDependencies,
   handlers: PrimaryLinkHandlers & PrimaryHandlers,
 ): Promise<PrimaryLink> {
   const ownIndex = committee.indexOf(keys.publicKey)
   assert(ownIndex !== -1, 'our authority is in the committee')
   const { port } = committee.worker(ownIndex, workerId).primaryToWorker
-  const listener = new PrimaryListener({ committee, ownIndex, address: { host: bind, port } }, { names }, handlers)
+  const listener = new PrimaryListener(
+    { committee, ownIndex, address: { host: bind, port } },
+    { names, supervisor },
+    handlers,
+  )
   await listener.listen()
   const address = committee.primary(ownIndex).workerToPrimary
   log.info(
     `Listening for the primary on ${formatTcpAddress({ host: bind, port })}; reports go to ${formatTcpAddress(address)}`,
   )
-  const connector = new PrimaryConnector({ address, workerId }, { logger: log, lookup: names.lookup }, handlers)
+  const connector = new PrimaryConnector(
+    { address, workerId },
+    { logger: log, lookup: names.lookup, supervisor },
+    handlers,
+  )
   connector.start()
   return new TcpPrimary(connector, listener)
 }

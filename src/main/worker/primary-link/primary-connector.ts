@@ -28,6 +28,7 @@ import { LogLimiter } from '../../../shared/runtime/thread-control.js'
 import { encodeWorkerPrimaryMessage } from '../../../shared/wire/primary-messages.js'
 import { encodeFrame } from '../../../shared/wire/reference-frame.js'
 import type { Logger } from '../../lib/log.js'
+import { type Supervisor, unsupervised } from '../../lib/supervisor.js'
 import {
   PRIMARY_ACK_POLL_CLOSING_MS,
   PRIMARY_ACK_POLL_MS,
@@ -64,6 +65,8 @@ export interface PrimaryConnectorDependencies {
   readonly lookup?: LookupFunction
   /** A clock that does not go back; `performance.now` if not given. */
   readonly nowMs?: () => number
+  /** Takes what the sockets' and timers' handlers throw. */
+  readonly supervisor?: Supervisor
   /** What the primary has not read of a connection; the kernel is asked if not given. */
   readonly unreadOf?: UnreadProbe
 }
@@ -78,6 +81,7 @@ export class PrimaryConnector implements PrimaryLink {
   private readonly sent = new SentReports()
   private readonly unreadOf: UnreadProbe
   private readonly limiter = new LogLimiter()
+  private readonly supervisor: Supervisor
   /** Every report below this number was handed to `onReported`, if it is of an own batch. */
   private reportedBelow = 0
   private inFlight: readonly QueuedReport[] = []
@@ -111,6 +115,7 @@ export class PrimaryConnector implements PrimaryLink {
     this.lookup = dependencies.lookup
     this.nowMs = dependencies.nowMs ?? (() => performance.now())
     this.unreadOf = dependencies.unreadOf ?? unreadOf
+    this.supervisor = dependencies.supervisor ?? unsupervised
     this.handlers = handlers
     this.queue = new ReportQueue(options.queueMax ?? PRIMARY_QUEUE_MAX, handlers)
   }
@@ -152,23 +157,28 @@ export class PrimaryConnector implements PrimaryLink {
     clearTimeout(this.retryTimer)
     const { socket } = this
     if (socket === undefined) return
+    const { guard } = this.supervisor
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(() => socket.destroy(), PRIMARY_CLOSE_GRACE_MS)
-      socket.once('close', () => {
+      const onGraceOver = guard('the end of the link to the primary', () => socket.destroy())
+      const timer = setTimeout(onGraceOver, PRIMARY_CLOSE_GRACE_MS)
+      const onClosed = guard('the end of the link to the primary', () => {
         clearTimeout(timer)
         resolve()
       })
+      socket.once('close', onClosed)
       if (!this.connected) socket.destroy()
       else this.poll()
     })
   }
 
   private end(socket: Socket): void {
-    socket.end(() => socket.destroy())
+    socket.end(this.supervisor.guard('the end of the link to the primary', () => socket.destroy()))
   }
 
   private dial(): void {
     const { host, port } = this.options.address
+    const guard = <A extends unknown[]>(handler: (...values: A) => void) =>
+      this.supervisor.guard('the connection to the primary', handler)
     const socket = connect({
       host,
       port,
@@ -182,22 +192,27 @@ export class PrimaryConnector implements PrimaryLink {
     this.socket = socket
     this.isAckKnown = undefined
     this.silentSinceMs = undefined
-    socket.setTimeout(PRIMARY_CONNECT_TIMEOUT_MS, () => {
+    const onLate = guard(() => {
       reason = `no connection after ${PRIMARY_CONNECT_TIMEOUT_MS} ms`
       socket.destroy()
     })
-    socket.on('connect', () => {
+    const onConnect = guard(() => {
       socket.setTimeout(0)
       this.onConnected()
     })
+    const onError = guard((error: Error) => {
+      reason = error.message
+    })
+    socket.setTimeout(PRIMARY_CONNECT_TIMEOUT_MS, onLate)
+    socket.on('connect', onConnect)
     // Nobody answers here, but what is not read would fill our kernel's buffer.
     socket.resume()
     // A primary never closes one direction alone: waiting for our writes to end could take for ever.
-    socket.on('end', () => socket.destroy())
-    socket.on('error', (error) => {
-      reason = error.message
-    })
-    socket.on('close', () => this.onLost(reason))
+    const onEnd = guard(() => socket.destroy())
+    socket.on('end', onEnd)
+    socket.on('error', onError)
+    const onClose = guard(() => this.onLost(reason))
+    socket.on('close', onClose)
   }
 
   private onConnected(): void {
@@ -232,7 +247,8 @@ export class PrimaryConnector implements PrimaryLink {
       )
     }
     this.outage = true
-    this.retryTimer = setTimeout(() => this.dial(), this.retryPause.after(lastedMs))
+    const redial = this.supervisor.guard('dialling the primary', () => this.dial())
+    this.retryTimer = setTimeout(redial, this.retryPause.after(lastedMs))
   }
 
   /** Writes what waits, if the socket took what it was handed before. */
@@ -249,10 +265,11 @@ export class PrimaryConnector implements PrimaryLink {
     const frames = reports.map(({ type, digest }) =>
       encodeFrame(encodeWorkerPrimaryMessage({ type, digest, workerId })),
     )
-    socket.write(Buffer.concat(frames), (error) => {
+    const onWritten = this.supervisor.guard('reports to the primary', (error?: Error | null) => {
       // A write that failed is a lost connection: `close` follows and puts the reports back.
       if (!error && this.inFlight === reports) this.onTaken(reports, frames[0]!.length)
     })
+    socket.write(Buffer.concat(frames), onWritten)
   }
 
   private onTaken(reports: readonly QueuedReport[], frameBytes: number): void {
@@ -275,7 +292,8 @@ export class PrimaryConnector implements PrimaryLink {
   /** Looks again after a while, and not before the last look's cost is a small share of the time since then. */
   private schedulePoll(): void {
     const waitMs = Math.max(PRIMARY_ACK_POLL_MS, this.nextPollMs - performance.now())
-    this.pollTimer ??= setTimeout(() => this.poll(), this.closed ? PRIMARY_ACK_POLL_CLOSING_MS : waitMs)
+    const poll = this.supervisor.guard('asking what the primary has', () => this.poll())
+    this.pollTimer ??= setTimeout(poll, this.closed ? PRIMARY_ACK_POLL_CLOSING_MS : waitMs)
   }
 
   /** Asks what the primary's side has acknowledged, and asks again while something is not. */
@@ -289,7 +307,7 @@ export class PrimaryConnector implements PrimaryLink {
     // in ours of bytes sent, so at worst we take too little for acknowledged.
     const taken = this.sent.bytesTaken
     const startMs = performance.now()
-    void this.unreadOf(socket).then((unread) => {
+    const asked = this.unreadOf(socket).then((unread) => {
       this.isPolling = false
       const endMs = performance.now()
       this.nextPollMs = endMs + Math.min((endMs - startMs) / PRIMARY_ACK_POLL_SHARE, PRIMARY_ACK_POLL_MS_MAX)
@@ -297,6 +315,7 @@ export class PrimaryConnector implements PrimaryLink {
       if (this.socket === undefined || !this.connected || this.sent.unacknowledgedCount === 0) return
       this.schedulePoll()
     })
+    this.supervisor.watch('asking what the primary has', asked)
   }
 
   private onUnread(socket: Socket, taken: number, unread: Unread | undefined): void {

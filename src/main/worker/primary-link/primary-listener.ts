@@ -14,6 +14,7 @@ import { FRAME_STALL_MS, REFERENCE_FRAME_BYTES_MAX } from '../../../shared/const
 import { listenError, NarvalError } from '../../../shared/errors.js'
 import { FrameReader } from '../../../shared/wire/reference-frame.js'
 import { sourceOf } from '../../../shared/wire/source-address.js'
+import { type Supervisor, unsupervised } from '../../lib/supervisor.js'
 import { HostNames } from '../../names/host-names.js'
 import { FOREIGN_PRIMARY_FRAME_BYTES_MAX, FOREIGN_PRIMARY_IDLE_MS } from './limits.js'
 import { PrimaryHosts } from './primary-hosts.js'
@@ -39,6 +40,8 @@ export interface PrimaryListenerOptions extends PrimaryInboxOptions {
 export interface PrimaryListenerDependencies extends PrimaryInboxDependencies {
   /** What the names of the committee file stand for. */
   readonly names?: HostNames
+  /** Takes what the sockets' handlers throw. */
+  readonly supervisor?: Supervisor
 }
 
 export class PrimaryListener {
@@ -46,6 +49,7 @@ export class PrimaryListener {
   private readonly inbox: PrimaryInbox
   private readonly server: Server
   private readonly hosts: PrimaryHosts
+  private readonly supervisor: Supervisor
   private readonly places = new PrimaryPlaces<Socket>()
   private readonly senders = new Map<Socket, PrimarySender>()
   private closed = false
@@ -54,9 +58,9 @@ export class PrimaryListener {
     this.options = options
     this.inbox = new PrimaryInbox(options, dependencies, handlers)
     this.hosts = new PrimaryHosts(options.committee, options.ownIndex, dependencies.names ?? new HostNames())
-    this.server = createServer({ keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, (socket) =>
-      this.accept(socket),
-    )
+    this.supervisor = dependencies.supervisor ?? unsupervised
+    const onConnection = this.supervisor.guard('a connection of a primary', (socket: Socket) => this.accept(socket))
+    this.server = createServer({ keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, onConnection)
   }
 
   /** Errors: `ERR_ADDRESS_IN_USE`, `ERR_ADDRESS_UNAVAILABLE`. */
@@ -64,7 +68,10 @@ export class PrimaryListener {
     const { address } = this.options
     return new Promise((resolve, reject) => {
       // Stays for good: a connection that could not be accepted (no descriptor is left) is not the listener's end.
-      this.server.on('error', (error) => reject(listenError(error, "the primary's messages", address)))
+      const onError = this.supervisor.guard('the port for the primary', (error: Error) =>
+        reject(listenError(error, "the primary's messages", address)),
+      )
+      this.server.on('error', onError)
       this.server.listen({ host: address.host, port: address.port }, resolve)
     })
   }
@@ -96,13 +103,14 @@ export class PrimaryListener {
       socket.destroy()
       return
     }
-    socket.on('close', () => {
+    const onClose = this.supervisor.guard('the end of a connection of a primary', () => {
       this.places.leave(socket)
       this.senders.delete(socket)
     })
+    socket.on('close', onClose)
     const sender = this.place(socket, remoteAddress)
     if (!this.hosts.mayBeOwn(normalHost(remoteAddress))) this.read(socket, sender)
-    else void this.readWhenKnown(socket, remoteAddress)
+    else this.supervisor.watch('a connection of a primary', this.readWhenKnown(socket, remoteAddress))
   }
 
   /** It is not read before the names that it may belong to were asked about, which takes NAME_WAIT_MS at most. */
@@ -152,7 +160,8 @@ export class PrimaryListener {
       if (outcome === 'taken') this.places.spoke(socket)
       else if (outcome === 'close') end()
     }
-    socket.on('data', (chunk) => {
+    const { guard } = this.supervisor
+    const onData = guard('what a primary sends', (chunk: Buffer) => {
       if (over || this.closed) return
       try {
         reader.push(chunk, onFrame)
@@ -164,16 +173,19 @@ export class PrimaryListener {
       if (!over)
         socket.setTimeout(reader.partialBytes > 0 ? stallMs : sender.isOwnPrimary ? 0 : FOREIGN_PRIMARY_IDLE_MS)
     })
-    socket.setTimeout(sender.isOwnPrimary ? 0 : FOREIGN_PRIMARY_IDLE_MS)
-    socket.on('timeout', () => {
+    const onTimeout = guard('the silence of a primary', () => {
       if (reader.partialBytes > 0 && !over) {
         this.inbox.refuse('frame-truncated', sender, `no byte for ${stallMs} ms in the middle of a frame`)
       }
       end()
     })
-    socket.on('close', () => {
+    const onClose = guard('the end of a connection of a primary', () => {
       if (over || this.closed || reader.partialBytes === 0) return
       this.inbox.refuse('frame-truncated', sender, `the connection ended ${reader.partialBytes} bytes into a frame`)
     })
+    socket.setTimeout(sender.isOwnPrimary ? 0 : FOREIGN_PRIMARY_IDLE_MS)
+    socket.on('data', onData)
+    socket.on('timeout', onTimeout)
+    socket.on('close', onClose)
   }
 }

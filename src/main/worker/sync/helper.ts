@@ -110,11 +110,15 @@ export class Helper {
     }
     this.open.set(peer, openNow)
     const { requestMs } = this.options
+    const { guard } = this.dependencies.supervisor ?? unsupervised
+    const onLate = guard('a late request', () =>
+      this.giveUp(reply, 'request-late', `no request within ${requestMs} ms`),
+    )
     const reply: Reply = {
       peer,
       frames,
       gone: new AbortController(),
-      timer: setTimeout(() => this.giveUp(reply, 'request-late', `no request within ${requestMs} ms`), requestMs),
+      timer: setTimeout(onLate, requestMs),
       parts: 1,
       onGranted: undefined,
     }
@@ -183,15 +187,18 @@ export class Helper {
       }
       await handOver(stream, encodeFrameOf('missing', encodeDigests(missing)), stallMs)
       await stream.close({ signal: AbortSignal.timeout(stallMs) })
-      this.handlers.onServed(peer, digests.length - missing.length, missing.length)
-      // A peer that does not end its side is not waited for.
-      if (!frames.isClosed) reply.timer = setTimeout(() => frames.abort('the reply is over'), stallMs)
     } catch (error) {
       // The peer went away, or takes nothing, or we are closing: it asks again, here or elsewhere.
       const { message } = error as Error
       if (error instanceof PeerStalledError) this.handlers.onRefused(peer, 'reply-unread', message)
       frames.abort(message)
+      return
     }
+    this.handlers.onServed(peer, digests.length - missing.length, missing.length)
+    // A peer that does not end its side is not waited for.
+    const { guard } = this.dependencies.supervisor ?? unsupervised
+    const abort = guard('the end of a reply', () => frames.abort('the reply is over'))
+    if (!frames.isClosed) reply.timer = setTimeout(abort, stallMs)
   }
 
   /** Sends a batch if it is here. It is in memory while this runs, and no longer. */
@@ -215,10 +222,11 @@ export class Helper {
     if (this.memory.take(reply, reply.peer, performance.now())) return
     this.watchOverdue()
     await new Promise<void>((resolve, reject) => {
-      const onGone = (): void => {
+      const { guard } = this.dependencies.supervisor ?? unsupervised
+      const onGone = guard('the end of a reply', () => {
         this.memory.give(reply, performance.now())
         reject(new Error('the stream is gone'))
-      }
+      })
       reply.onGranted = () => {
         reply.gone.signal.removeEventListener('abort', onGone)
         resolve()
@@ -230,7 +238,8 @@ export class Helper {
   /** While somebody waits, those that have held a batch for too long give way. */
   private watchOverdue(): void {
     if (this.overdueTimer !== undefined) return
-    this.overdueTimer = setInterval(() => {
+    const { guard } = this.dependencies.supervisor ?? unsupervised
+    const look = guard('replies that wait', () => {
       const { heldMs } = this.options
       const reply = this.memory.overdue(performance.now())
       if (reply !== undefined) {
@@ -239,7 +248,8 @@ export class Helper {
         clearInterval(this.overdueTimer)
         this.overdueTimer = undefined
       }
-    }, this.options.heldMs / OVERDUE_CHECKS)
+    })
+    this.overdueTimer = setInterval(look, this.options.heldMs / OVERDUE_CHECKS)
     this.overdueTimer.unref()
   }
 

@@ -312,7 +312,8 @@ export class Synchronizer {
     return collect(payloadBytes, (payload) => {
       const refused = accountFor(request.wanted, payload)
       if (refused !== undefined) return refused
-      void frames.stream.close().catch(() => {})
+      // A stream that cannot be closed is gone.
+      frames.stream.close().catch(() => {})
       return undefined
     })
   }
