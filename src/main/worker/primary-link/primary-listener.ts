@@ -59,7 +59,15 @@ export class PrimaryListener {
     this.inbox = new PrimaryInbox(options, dependencies, handlers)
     this.hosts = new PrimaryHosts(options.committee, options.ownIndex, dependencies.names ?? new HostNames())
     this.supervisor = dependencies.supervisor ?? unsupervised
-    const onConnection = this.supervisor.guard('a connection of a primary', (socket: Socket) => this.accept(socket))
+    const onConnection = this.supervisor.guard('a connection of a primary', (socket: Socket) => {
+      try {
+        this.accept(socket)
+      } catch (error) {
+        // The port is closed once all its connections are: none may be left that nobody knows.
+        socket.destroy()
+        throw error
+      }
+    })
     this.server = createServer({ keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, onConnection)
   }
 

@@ -1,0 +1,212 @@
+/**
+ * What throws in a handler of a socket, a timer, an event or a request on main is the worker's failure. An exception that
+ * escapes would fail this file: vitest sees it.
+ */
+import { createConnection, createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import type { Logger } from '../../../src/index.js'
+import { freePorts } from '../../../src/main/local/ports.js'
+import { parseCommittee } from '../../../src/shared/config/committee.js'
+import { localCommittee } from '../../../src/shared/config/committee-file.js'
+import { generateKeys } from '../../../src/shared/config/keys.js'
+import { deriveNetworkKeySeed } from '../../../src/shared/config/network-key.js'
+import { defaultParameters } from '../../../src/shared/config/parameters.js'
+import { temporaryDirectory } from '../../support/temporary-directory.js'
+import { until } from '../../support/until.js'
+
+const { WorkerNode } = (await import(
+  new URL('../../../dist/main/worker/worker-node.js', import.meta.url).href
+)) as typeof import('../../../src/main/worker/worker-node.js')
+type Node = InstanceType<typeof WorkerNode>
+/** A class of the files that the node under test is made of. */
+const built = async <T>(path: string): Promise<T> => import(new URL(`../../../dist/main/${path}`, import.meta.url).href)
+const { openTcpPrimary } = await built<typeof import('../../../src/main/worker/primary-link/open-tcp-primary.js')>(
+  'worker/primary-link/open-tcp-primary.js',
+)
+const { PrimaryPlaces } = await built<typeof import('../../../src/main/worker/primary-link/primary-places.js')>(
+  'worker/primary-link/primary-places.js',
+)
+const { PrimaryInbox } = await built<typeof import('../../../src/main/worker/primary-link/primary-inbox.js')>(
+  'worker/primary-link/primary-inbox.js',
+)
+const { SentReports } = await built<typeof import('../../../src/main/worker/primary-link/sent-reports.js')>(
+  'worker/primary-link/sent-reports.js',
+)
+const { Admission } = await built<typeof import('../../../src/main/network/admission.js')>('network/admission.js')
+const { PeerLog } = await built<typeof import('../../../src/main/network/peer-log.js')>('network/peer-log.js')
+const { MetricsServer } = await built<typeof import('../../../src/main/http/http-server.js')>('http/http-server.js')
+
+const silent: Logger = { error() {}, warn() {}, info() {}, debug() {}, trace() {} }
+
+/** The parts of a worker that a test makes fail, as a bug of ours would. */
+interface Insides {
+  readonly wiring: {
+    readonly batchStreams: {
+      onPeerConnected: () => void
+      openLater(peer: object, link: object, ms: number): void
+    }
+  }
+  readonly network: {
+    readonly dependencies: { readonly node: { safeDispatchEvent(type: string, detail: object): void } }
+  }
+}
+const insidesOf = (node: Node): Insides => node as unknown as Insides
+
+function bug(): never {
+  throw new Error('a bug of ours')
+}
+
+async function start(log: Partial<Logger> = {}, hasPrimary = false) {
+  const keys = generateKeys()
+  const committee = parseCommittee(localCommittee([keys.name], 1, await freePorts(5)), 'test')
+  const node: Node = new WorkerNode({
+    keys,
+    committee,
+    workerId: 0,
+    store: join(temporaryDirectory(), 'store'),
+    parameters: { ...defaultParameters(), ackLevel: 'stored' },
+    networkKeySeed: deriveNetworkKeySeed(keys.seed, 0),
+    bind: '127.0.0.1',
+    clients: true,
+    benchmark: false,
+    openPrimary: async (_, handlers) => {
+      if (hasPrimary) return openTcpPrimary({ bind: '127.0.0.1', committee, keys, workerId: 0 }, node, handlers)
+      return silentLink
+    },
+    log: { ...silent, ...log },
+    poisonFreedSlots: true,
+  })
+  await node.start()
+  onTestFinished(() => node.close().catch(() => {}))
+  const { primaryToWorker, transactions, workerToWorker } = committee.worker(0, 0)
+  const { workerToPrimary } = committee.primary(0)
+  return { node, ports: [transactions.port, workerToWorker.port], primaryToWorker, workerToPrimary, workerToWorker }
+}
+
+const silentLink = {
+  isFull: false,
+  queued: 0,
+  dropped: 0,
+  isConnected: true,
+  report() {},
+  close: async () => {},
+}
+
+async function expectFailure(node: Node, ports: number[], about: string): Promise<void> {
+  await expect(node.stopped).rejects.toMatchObject({
+    code: 'ERR_THREAD_DIED',
+    message: expect.stringContaining(`the main thread failed in ${about}`),
+  })
+  expect(node.health().ok).toBe(false)
+  await expect(node.submit(new Uint8Array(1))).rejects.toMatchObject({ code: 'ERR_CLOSED' })
+  for (const port of ports) await until(`port ${port} is closed`, () => isClosed(port))
+}
+
+/** Breaks a class of the node under test for the time of a test. */
+function breakOf<T extends object>({ prototype }: { readonly prototype: T }, method: keyof T): void {
+  const whole = prototype[method]
+  prototype[method] = bug as never
+  onTestFinished(() => {
+    prototype[method] = whole
+  })
+}
+
+function connected(port: number): Socket {
+  const socket = createConnection({ host: '127.0.0.1', port })
+  socket.on('error', () => {})
+  onTestFinished(() => void socket.destroy())
+  return socket
+}
+
+function isClosed(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection({ host: '127.0.0.1', port })
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(false)
+    })
+    socket.once('error', () => resolve(true))
+  })
+}
+
+describe('a bug of ours ends the worker with a reason, and not the process, in a handler of', () => {
+  test('a socket that comes in', async () => {
+    const { node, ports, primaryToWorker } = await start({}, true)
+    breakOf(PrimaryPlaces, 'enter')
+    connected(primaryToWorker.port)
+    await expectFailure(node, [...ports, primaryToWorker.port], 'a connection of a primary')
+  })
+
+  test('what a socket reads', async () => {
+    const { node, ports, primaryToWorker } = await start({}, true)
+    breakOf(PrimaryInbox, 'takeFrame')
+    connected(primaryToWorker.port).write(Buffer.from([0, 0, 0, 4, 9, 9, 9, 9]))
+    await expectFailure(node, ports, 'what a primary sends')
+  })
+
+  test('a socket of ours that is lost', async () => {
+    const { node, ports, workerToPrimary } = await start({}, true)
+    breakOf(SentReports, 'takeAll')
+    const primary = createServer((socket) => socket.destroy())
+    primary.listen(workerToPrimary.port, '127.0.0.1')
+    onTestFinished(() => void primary.close())
+    await expectFailure(node, ports, 'the connection to the primary')
+  })
+
+  test('a timer', async () => {
+    const { node, ports } = await start()
+    const { batchStreams } = insidesOf(node).wiring
+    batchStreams.onPeerConnected = bug
+    batchStreams.openLater({}, {}, 1)
+    await expectFailure(node, ports, 'a batch stream')
+  })
+
+  test('an event of libp2p’s', async () => {
+    const { node, ports } = await start()
+    insidesOf(node).network.dependencies.node.safeDispatchEvent('peer:discovery', { detail: {} })
+    await expectFailure(node, ports, 'peer discovery')
+  })
+
+  test('admission, where libp2p would keep it to itself', async () => {
+    const { node, ports, workerToWorker } = await start()
+    breakOf(Admission, 'arrive')
+    connected(workerToWorker.port)
+    await expectFailure(node, ports, 'admission')
+  })
+
+  test('an event of a connection: its end', async () => {
+    const { node, ports, workerToWorker } = await start()
+    breakOf(Admission, 'leave')
+    connected(workerToWorker.port).end()
+    await expectFailure(node, ports, 'admission')
+  })
+
+  test('lines about peers, which are said later', async () => {
+    const { node, ports } = await start()
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const log = new PeerLog({ log: { ...silent, warn: bug }, nowMs: () => 0, supervisor: node.supervisor })
+    for (let n = 0; n < 20; n += 1) log.say('info', { index: 1 } as never, 'it came and went')
+    vi.runAllTimers()
+    vi.useRealTimers()
+    await expectFailure(node, ports, 'lines about a peer')
+  })
+
+  test('a request for metrics', async () => {
+    const { node, ports } = await start()
+    const server = new MetricsServer(
+      { host: '127.0.0.1', port: 0 },
+      {
+        metrics: { contentType: 'no header\nat all', text: async () => '' },
+        health: () => node.health(),
+        isAlive: () => true,
+        supervisor: node.supervisor,
+      },
+    )
+    await server.listen()
+    onTestFinished(() => server.close())
+    fetch(`http://127.0.0.1:${server.address.port}/metrics`).catch(() => {})
+    await expectFailure(node, ports, 'a request for metrics')
+  })
+})
