@@ -12,6 +12,7 @@ import { localCommittee } from '../../../src/shared/config/committee-file.js'
 import { generateKeys } from '../../../src/shared/config/keys.js'
 import { deriveNetworkKeySeed } from '../../../src/shared/config/network-key.js'
 import { defaultParameters } from '../../../src/shared/config/parameters.js'
+import { isClosed } from '../../support/started-node.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 import { until } from '../../support/until.js'
 
@@ -117,17 +118,6 @@ function connected(port: number): Socket {
   socket.on('error', () => {})
   onTestFinished(() => void socket.destroy())
   return socket
-}
-
-function isClosed(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection({ host: '127.0.0.1', port })
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(false)
-    })
-    socket.once('error', () => resolve(true))
-  })
 }
 
 describe('a bug of ours ends the worker with a reason, and not the process, in a handler of', () => {
