@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { Logger } from '../../src/index.js'
 import { freePorts } from '../../src/main/local/ports.js'
+import type { PrimaryLink } from '../../src/main/worker/primary-link/primary-link.js'
+import type { TcpAddress } from '../../src/shared/config/address.js'
 import { parseCommittee } from '../../src/shared/config/committee.js'
 import { localCommittee } from '../../src/shared/config/committee-file.js'
 import { generateKeys } from '../../src/shared/config/keys.js'
@@ -15,15 +17,36 @@ import { fromDist } from './threads/main-side.js'
 // From dist/, where the threads are.
 const { WorkerNode } =
   await fromDist<typeof import('../../src/main/worker/worker-node.js')>('main/worker/worker-node.js')
+const { openTcpPrimary } = await fromDist<typeof import('../../src/main/worker/primary-link/open-tcp-primary.js')>(
+  'main/worker/primary-link/open-tcp-primary.js',
+)
 export type StartedNode = InstanceType<typeof WorkerNode>
 
-const silent: Logger = { error() {}, warn() {}, info() {}, debug() {}, trace() {} }
+export const silent: Logger = { error() {}, warn() {}, info() {}, debug() {}, trace() {} }
 
-/** Closed when the test ends. `ports` are those that it listens on. */
-export async function startNode(log: Partial<Logger> = {}): Promise<{ node: StartedNode; ports: number[] }> {
+const silentLink: PrimaryLink = {
+  isFull: false,
+  queued: 0,
+  dropped: 0,
+  isConnected: true,
+  report() {},
+  close: async () => {},
+}
+
+export interface Started {
+  readonly node: StartedNode
+  /** Where clients and other workers connect. */
+  readonly ports: number[]
+  readonly primaryToWorker: TcpAddress
+  readonly workerToPrimary: TcpAddress
+  readonly workerToWorker: TcpAddress
+}
+
+/** Closed when the test ends. With `hasPrimary` it listens for its primary and dials it, as a worker of its own does. */
+export async function startNode(log: Partial<Logger> = {}, hasPrimary = false): Promise<Started> {
   const keys = generateKeys()
   const committee = parseCommittee(localCommittee([keys.name], 1, await freePorts(5)), 'test')
-  const node = new WorkerNode({
+  const node: StartedNode = new WorkerNode({
     keys,
     committee,
     workerId: 0,
@@ -33,21 +56,16 @@ export async function startNode(log: Partial<Logger> = {}): Promise<{ node: Star
     bind: '127.0.0.1',
     clients: true,
     benchmark: false,
-    openPrimary: async () => ({
-      isFull: false,
-      queued: 0,
-      dropped: 0,
-      isConnected: true,
-      report() {},
-      close: async () => {},
-    }),
+    openPrimary: async (_, handlers) =>
+      hasPrimary ? openTcpPrimary({ bind: '127.0.0.1', committee, keys, workerId: 0 }, node, handlers) : silentLink,
     log: { ...silent, ...log },
     poisonFreedSlots: true,
   })
   await node.start()
   onTestFinished(() => node.close().catch(() => {}))
-  const { transactions, workerToWorker } = committee.worker(0, 0)
-  return { node, ports: [transactions.port, workerToWorker.port] }
+  const { primaryToWorker, transactions, workerToWorker } = committee.worker(0, 0)
+  const { workerToPrimary } = committee.primary(0)
+  return { node, ports: [transactions.port, workerToWorker.port], primaryToWorker, workerToPrimary, workerToWorker }
 }
 
 export function isClosed(port: number): Promise<boolean> {

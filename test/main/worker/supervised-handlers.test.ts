@@ -3,28 +3,12 @@
  * escapes would fail this file: vitest sees it.
  */
 import { createConnection, createServer, type Socket } from 'node:net'
-import { join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import type { Logger } from '../../../src/index.js'
-import { freePorts } from '../../../src/main/local/ports.js'
-import { parseCommittee } from '../../../src/shared/config/committee.js'
-import { localCommittee } from '../../../src/shared/config/committee-file.js'
-import { generateKeys } from '../../../src/shared/config/keys.js'
-import { deriveNetworkKeySeed } from '../../../src/shared/config/network-key.js'
-import { defaultParameters } from '../../../src/shared/config/parameters.js'
-import { isClosed } from '../../support/started-node.js'
-import { temporaryDirectory } from '../../support/temporary-directory.js'
+import { isClosed, type StartedNode, silent, startNode } from '../../support/started-node.js'
 import { until } from '../../support/until.js'
 
-const { WorkerNode } = (await import(
-  new URL('../../../dist/main/worker/worker-node.js', import.meta.url).href
-)) as typeof import('../../../src/main/worker/worker-node.js')
-type Node = InstanceType<typeof WorkerNode>
 /** A class of the files that the node under test is made of. */
 const built = async <T>(path: string): Promise<T> => import(new URL(`../../../dist/main/${path}`, import.meta.url).href)
-const { openTcpPrimary } = await built<typeof import('../../../src/main/worker/primary-link/open-tcp-primary.js')>(
-  'worker/primary-link/open-tcp-primary.js',
-)
 const { PrimaryPlaces } = await built<typeof import('../../../src/main/worker/primary-link/primary-places.js')>(
   'worker/primary-link/primary-places.js',
 )
@@ -38,8 +22,6 @@ const { Admission } = await built<typeof import('../../../src/main/network/admis
 const { PeerLog } = await built<typeof import('../../../src/main/network/peer-log.js')>('network/peer-log.js')
 const { MetricsServer } = await built<typeof import('../../../src/main/http/http-server.js')>('http/http-server.js')
 
-const silent: Logger = { error() {}, warn() {}, info() {}, debug() {}, trace() {} }
-
 /** The parts of a worker that a test makes fail, as a bug of ours would. */
 interface Insides {
   readonly wiring: {
@@ -52,49 +34,13 @@ interface Insides {
     readonly dependencies: { readonly node: { safeDispatchEvent(type: string, detail: object): void } }
   }
 }
-const insidesOf = (node: Node): Insides => node as unknown as Insides
+const insidesOf = (node: StartedNode): Insides => node as unknown as Insides
 
 function bug(): never {
   throw new Error('a bug of ours')
 }
 
-async function start(log: Partial<Logger> = {}, hasPrimary = false) {
-  const keys = generateKeys()
-  const committee = parseCommittee(localCommittee([keys.name], 1, await freePorts(5)), 'test')
-  const node: Node = new WorkerNode({
-    keys,
-    committee,
-    workerId: 0,
-    store: join(temporaryDirectory(), 'store'),
-    parameters: { ...defaultParameters(), ackLevel: 'stored' },
-    networkKeySeed: deriveNetworkKeySeed(keys.seed, 0),
-    bind: '127.0.0.1',
-    clients: true,
-    benchmark: false,
-    openPrimary: async (_, handlers) => {
-      if (hasPrimary) return openTcpPrimary({ bind: '127.0.0.1', committee, keys, workerId: 0 }, node, handlers)
-      return silentLink
-    },
-    log: { ...silent, ...log },
-    poisonFreedSlots: true,
-  })
-  await node.start()
-  onTestFinished(() => node.close().catch(() => {}))
-  const { primaryToWorker, transactions, workerToWorker } = committee.worker(0, 0)
-  const { workerToPrimary } = committee.primary(0)
-  return { node, ports: [transactions.port, workerToWorker.port], primaryToWorker, workerToPrimary, workerToWorker }
-}
-
-const silentLink = {
-  isFull: false,
-  queued: 0,
-  dropped: 0,
-  isConnected: true,
-  report() {},
-  close: async () => {},
-}
-
-async function expectFailure(node: Node, ports: number[], about: string): Promise<void> {
+async function expectFailure(node: StartedNode, ports: number[], about: string): Promise<void> {
   await expect(node.stopped).rejects.toMatchObject({
     code: 'ERR_THREAD_DIED',
     message: expect.stringContaining(`the main thread failed in ${about}`),
@@ -122,21 +68,21 @@ function connected(port: number): Socket {
 
 describe('a bug of ours ends the worker with a reason, and not the process, in a handler of', () => {
   test('a socket that comes in', async () => {
-    const { node, ports, primaryToWorker } = await start({}, true)
+    const { node, ports, primaryToWorker } = await startNode({}, true)
     breakOf(PrimaryPlaces, 'enter')
     connected(primaryToWorker.port)
     await expectFailure(node, [...ports, primaryToWorker.port], 'a connection of a primary')
   })
 
   test('what a socket reads', async () => {
-    const { node, ports, primaryToWorker } = await start({}, true)
+    const { node, ports, primaryToWorker } = await startNode({}, true)
     breakOf(PrimaryInbox, 'takeFrame')
     connected(primaryToWorker.port).write(Buffer.from([0, 0, 0, 4, 9, 9, 9, 9]))
     await expectFailure(node, ports, 'what a primary sends')
   })
 
   test('a socket of ours that is lost', async () => {
-    const { node, ports, workerToPrimary } = await start({}, true)
+    const { node, ports, workerToPrimary } = await startNode({}, true)
     breakOf(SentReports, 'takeAll')
     const primary = createServer((socket) => socket.destroy())
     primary.listen(workerToPrimary.port, '127.0.0.1')
@@ -145,7 +91,7 @@ describe('a bug of ours ends the worker with a reason, and not the process, in a
   })
 
   test('a timer', async () => {
-    const { node, ports } = await start()
+    const { node, ports } = await startNode()
     const { batchStreams } = insidesOf(node).wiring
     batchStreams.onPeerConnected = bug
     batchStreams.openLater({}, {}, 1)
@@ -153,27 +99,27 @@ describe('a bug of ours ends the worker with a reason, and not the process, in a
   })
 
   test('an event of libp2p’s', async () => {
-    const { node, ports } = await start()
+    const { node, ports } = await startNode()
     insidesOf(node).network.dependencies.node.safeDispatchEvent('peer:discovery', { detail: {} })
     await expectFailure(node, ports, 'peer discovery')
   })
 
   test('admission, where libp2p would keep it to itself', async () => {
-    const { node, ports, workerToWorker } = await start()
+    const { node, ports, workerToWorker } = await startNode()
     breakOf(Admission, 'arrive')
     connected(workerToWorker.port)
     await expectFailure(node, ports, 'admission')
   })
 
   test('an event of a connection: its end', async () => {
-    const { node, ports, workerToWorker } = await start()
+    const { node, ports, workerToWorker } = await startNode()
     breakOf(Admission, 'leave')
     connected(workerToWorker.port).end()
     await expectFailure(node, ports, 'admission')
   })
 
   test('lines about peers, which are said later', async () => {
-    const { node, ports } = await start()
+    const { node, ports } = await startNode()
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     onTestFinished(() => void vi.useRealTimers())
     const log = new PeerLog({ log: { ...silent, warn: bug }, nowMs: () => 0, supervisor: node.supervisor })
@@ -184,7 +130,7 @@ describe('a bug of ours ends the worker with a reason, and not the process, in a
   })
 
   test('a request for metrics', async () => {
-    const { node, ports } = await start()
+    const { node, ports } = await startNode()
     const server = new MetricsServer(
       { host: '127.0.0.1', port: 0 },
       {
