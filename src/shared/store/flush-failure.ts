@@ -7,22 +7,11 @@
  * The record itself may not reach that disk either. It need not: where the machine went down as well, memory is gone,
  * and the store is read as it was last flushed.
  */
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmSync,
-  statfsSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, existsSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { NarvalError } from '../errors.js'
 import { checkStore } from './check-store.js'
-import { DATA_FILE } from './store-error.js'
+import { DATA_FILE, freeBytes } from './store-error.js'
 
 /** The file that says that a flush failed. */
 export const FLUSH_FAILURE_FILE = 'flush-failed'
@@ -76,11 +65,11 @@ function copyFlushed(from: string, to: string): number {
   const source = openSync(from, 'r')
   try {
     const { size } = fstatSync(source)
-    const { bavail, bsize } = statfsSync(from)
-    if (bavail * bsize < size) {
+    const free = freeBytes(from)
+    if (free < size) {
       throw new NarvalError(
         'ERR_STORE_WRITE',
-        `a flush of ${from} failed, and ${bavail * bsize} bytes are free where its copy needs ${size}: make room, then start the node again`,
+        `a flush of ${from} failed, and ${free} bytes are free where its copy needs ${size}: make room, then start the node again`,
       )
     }
     const target = openSync(to, 'w')

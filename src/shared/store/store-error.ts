@@ -52,10 +52,11 @@ export function isFull(directory: string, error: unknown): boolean {
   return /no space|ENOSPC|MDB_MAP_FULL/i.test(message) || freeBytes(directory) < STORE_FREE_BYTES_MIN
 }
 
-function freeBytes(directory: string): number {
+/** Bytes that may still be written on the device of a path; infinite where the file system does not count, as ramfs. */
+export function freeBytes(path: string): number {
   try {
-    const { bavail, bsize } = statfsSync(directory)
-    return bavail * bsize
+    const { bavail, blocks, bsize } = statfsSync(path)
+    return blocks === 0 ? Number.POSITIVE_INFINITY : bavail * bsize
   } catch {
     return Number.POSITIVE_INFINITY
   }

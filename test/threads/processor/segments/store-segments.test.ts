@@ -1,4 +1,5 @@
 /** The store with batches in segments: what is flushed when, what is moved, and what the files hold. */
+import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -186,6 +187,22 @@ it('a file system that refuses O_DIRECT is said, and batches are stored through 
   const direct = await open(directory)
   expect(direct.notices).toEqual([])
   await direct.store.close()
+})
+
+it('a real one that refuses it, ramfs, keeps batches over a restart', async (test) => {
+  const directory = temporaryDirectory()
+  const { status, stderr } = spawnSync('mount', ['-t', 'ramfs', 'narval-test', directory], { encoding: 'utf8' })
+  if (status !== 0) return test.skip(`no file system can be mounted here: ${stderr?.trim()}`)
+  onTestFinished(() => void spawnSync('umount', ['-l', directory]))
+  const first = await open(directory)
+  expect(first.notices).toEqual([expect.stringContaining('refuses O_DIRECT')])
+  const bytes = batchOf(1, 100_000)
+  const digest = await put(first.store, bytes)
+  await first.store.close()
+  const second = await open(directory)
+  expect(Buffer.from(second.store.get(digest)!.bytes).equals(bytes)).toBe(true)
+  expect([...first.fatal, ...second.fatal, ...damagedIn(directory)]).toEqual([])
+  await second.store.close()
 })
 
 describe('segments', () => {
