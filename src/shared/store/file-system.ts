@@ -29,7 +29,9 @@ export function checkFileSystem(directory: string): void {
   const isLate = (error as NodeJS.ErrnoException | undefined)?.code === 'ETIMEDOUT'
   // Where nothing can be tried, nothing is known against it.
   if (status === 0 || (error !== undefined && !isLate)) return
-  const why = isLate ? `no end after ${TRIAL_MS} ms` : signal !== null ? signal : stderr.trim().split('\n').at(-1)
+  const lines = stderr.trim().split('\n')
+  const said = lines.find((line) => /error/i.test(line)) ?? lines.at(-1)
+  const why = isLate ? `no end after ${TRIAL_MS} ms` : (signal ?? said)
   throw new NarvalError(
     'ERR_STORE_WRITE',
     `the file system of ${directory} cannot hold a store, since LMDB maps and locks its files there, and fails (${why}): give --store a directory on a local disk`,

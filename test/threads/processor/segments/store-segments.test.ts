@@ -20,6 +20,7 @@ import { Store, type StoreEvents } from '../../../../src/threads/processor/store
 import { FOREIGN, segmentFiles } from '../../../support/damaged-stores.js'
 import { inPages } from '../../../support/pages.js'
 import { temporaryDirectory } from '../../../support/temporary-directory.js'
+import { fromDist } from '../../../support/threads/main-side.js'
 import { digestOf, OWN_KEY, WORKER_ID } from '../../../support/threads/processor-under-test.js'
 import { until } from '../../../support/until.js'
 
@@ -29,7 +30,7 @@ interface Opened {
   readonly notices: string[]
 }
 
-async function open(directory: string, retentionRounds = 0, disk?: SegmentDisk): Promise<Opened> {
+async function open(directory: string, retentionRounds = 0, disk?: SegmentDisk, Its = Store): Promise<Opened> {
   const fatal: NarvalError[] = []
   const notices: string[] = []
   const events: StoreEvents = {
@@ -40,7 +41,7 @@ async function open(directory: string, retentionRounds = 0, disk?: SegmentDisk):
     onBytes: () => {},
   }
   const options = { directory, authority: OWN_KEY, workerId: WORKER_ID, level: 'stored', retentionRounds } as const
-  const store = new Store(options, events, disk)
+  const store = new Its(options, events, disk)
   await store.open()
   return { store, fatal, notices }
 }
@@ -194,12 +195,15 @@ it('a real one that refuses it, ramfs, keeps batches over a restart', async (tes
   const { status, stderr } = spawnSync('mount', ['-t', 'ramfs', 'narval-test', directory], { encoding: 'utf8' })
   if (status !== 0) return test.skip(`no file system can be mounted here: ${stderr?.trim()}`)
   onTestFinished(() => void spawnSync('umount', ['-l', directory]))
-  const first = await open(directory)
+  // From dist/: on a file system that it does not know, a store has a process try LMDB first.
+  const built =
+    await fromDist<typeof import('../../../../src/threads/processor/store.js')>('threads/processor/store.js')
+  const first = await open(directory, 0, undefined, built.Store)
   expect(first.notices).toEqual([expect.stringContaining('refuses O_DIRECT')])
   const bytes = batchOf(1, 100_000)
   const digest = await put(first.store, bytes)
   await first.store.close()
-  const second = await open(directory)
+  const second = await open(directory, 0, undefined, built.Store)
   expect(Buffer.from(second.store.get(digest)!.bytes).equals(bytes)).toBe(true)
   expect([...first.fatal, ...second.fatal, ...damagedIn(directory)]).toEqual([])
   await second.store.close()
