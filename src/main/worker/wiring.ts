@@ -10,10 +10,9 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import type { NarvalError } from '../../shared/errors.js'
 import { Counters } from '../../shared/memory/counters.js'
-import { type Layout, ownSlotsTotal } from '../../shared/memory/layout.js'
+import type { Layout } from '../../shared/memory/layout.js'
 import { Arena } from '../../shared/memory/slots.js'
 import { transactionBytesMax } from '../../shared/wire/batch.js'
-import { SlotPool } from '../lib/slot-pool.js'
 import type { Supervisor } from '../lib/supervisor.js'
 import { WorkerMetrics } from '../metrics/metrics.js'
 import { PeerTable } from '../network/peer-table.js'
@@ -25,9 +24,9 @@ import { CertificationFrontier } from './certification-frontier.js'
 import { CertifiedStream } from './certified-stream.js'
 import { BatchStreams } from './dissemination/batch-streams.js'
 import { Dissemination } from './dissemination/dissemination.js'
-import { Healer } from './dissemination/healer.js'
-import { Renewer } from './dissemination/renewer.js'
-import { Resender } from './dissemination/resender.js'
+import type { Healer } from './dissemination/healer.js'
+import type { Renewer } from './dissemination/renewer.js'
+import type { Resender } from './dissemination/resender.js'
 import { GcRelief } from './gc-relief.js'
 import type { InboundBatches } from './inbound/inbound-batches.js'
 import { SEALED_AHEAD } from './limits.js'
@@ -44,6 +43,7 @@ import type { Helper } from './sync/helper.js'
 import type { Synchronizer } from './sync/synchronizer.js'
 import { ThreadMessages } from './thread-messages.js'
 import { wireForeign } from './wire-foreign.js'
+import { wireResends } from './wire-resends.js'
 import { WorkerHealth } from './worker-health.js'
 import type { WorkerNodeOptions } from './worker-node.js'
 
@@ -112,10 +112,7 @@ export class Wiring {
     this.peers = new PeerTable(committee, ownIndex, workerId)
     const { port1, port2 } = new MessageChannel()
     this.processor = new ProcessorClient(port1, handlers.supervisor)
-    this.certified = new CertifiedStream(options.keys.publicKey, {
-      processor: this.processor,
-      frontier: this.frontier,
-    })
+    this.certified = new CertifiedStream(options.keys.publicKey, { processor: this.processor, frontier: this.frontier })
     this.processorPort = port2
     this.processorCounters = new Counters(layout.counters.processor, 'processor')
     const names = new Set(committee.authorities.map(({ name }) => name))
@@ -151,21 +148,19 @@ export class Wiring {
       { onReceived: (peer, bytes) => this.traffic(peer.index, 'in', bytes) },
       handlers.supervisor,
     )
-    this.resender = this.wireResender()
-    this.healer = new Healer(
-      { resender: this.resender, dissemination: this.dissemination, nowMs, watch: handlers.supervisor.watch },
-      { onRefused: (reason, from, detail) => this.refusals.refused('primary', reason, from, detail) },
-    )
-    this.renewer = new Renewer(
-      {
-        resender: this.resender,
-        dissemination: this.dissemination,
-        isPrimaryThere: () => this.reports.isConnected,
-        log: options.log,
-        watch: handlers.supervisor.watch,
-      },
-      { onRenewed: () => this.metrics.renewed() },
-    )
+    const resends = wireResends(options, {
+      arena: this.own,
+      dissemination: this.dissemination,
+      processor: this.processor,
+      refusals: this.refusals,
+      reports: this.reports,
+      supervisor: handlers.supervisor,
+      nowMs,
+      metrics: () => this.metrics,
+    })
+    this.resender = resends.resender
+    this.healer = resends.healer
+    this.renewer = resends.renewer
     const foreign = wireForeign(options, {
       supervisor: handlers.supervisor,
       rings: this.rings,
@@ -248,20 +243,6 @@ export class Wiring {
         onStuck: (peer, why) => this.handlers.onStuck(peer, why),
       },
     )
-  }
-
-  private wireResender(): Resender {
-    const { keys, layout, parameters, workerId } = this.options
-    return new Resender({
-      arena: this.own,
-      slots: new SlotPool(parameters.ownSlots, ownSlotsTotal(layout.options) - parameters.ownSlots),
-      processor: this.processor,
-      dissemination: this.dissemination,
-      workerId,
-      ownKey: keys.publicKey,
-      nowMs,
-      mayReport: () => !this.reports.isFull,
-    })
   }
 
   private traffic(peer: number, direction: 'in' | 'out', bytes: number): void {
