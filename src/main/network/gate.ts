@@ -74,7 +74,10 @@ export class Gate {
     const memberOf = (peerId: string): number | undefined => peers.known(peerId)?.index
     const admission = new Admission({ members })
     for (const { host, index } of members) {
-      names.watch([host], () => admission.relist(index, names.trusted(host)))
+      const relist = (): void => admission.relist(index, names.trusted(host))
+      // Somebody else may have asked for the name before, and nothing changes then.
+      relist()
+      names.watch([host], relist)
     }
     return new Gate({ admission, nowMs: () => performance.now(), memberOf, supervisor }, handlers)
   }

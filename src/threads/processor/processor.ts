@@ -123,7 +123,9 @@ export class Processor {
       return
     }
     // A copy that is acknowledged again is kept from now on as long as one that is new: its author counts on it.
-    const stored = storing ?? (again ? store.touch(digest) : this.store(digest, author, bytes))
+    // If it was deleted in between, it is stored anew: what is acknowledged is there.
+    const put = (): Promise<void> => this.store(digest, author, bytes)
+    const stored = storing ?? (again ? store.touch(digest).then((isThere) => (isThere ? undefined : put())) : put())
     void stored.then(() => {
       counters.add(again ? 'inboundAgain' : 'inboundStored')
       this.dependencies.send({

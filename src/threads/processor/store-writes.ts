@@ -33,10 +33,10 @@ export class StoreWrites {
     })
   }
 
-  /** Resolves when a write to a segment is done; one that fails ends the node. */
+  /** Resolves when a write to a segment is done. One that fails, or does not end in time, ends the node. */
   async written<T>(write: Promise<T>): Promise<T> {
     try {
-      return await write
+      return await inTime(write, 'a write')
     } catch (error) {
       return this.fail(error)
     }
@@ -82,26 +82,18 @@ export class StoreWrites {
 
   /** Writes down that a flush failed, so that the next start copies the store, and ends the node. */
   flushFailed(error: Error): void {
-    recordFlushFailure(this.directory, error.message)
+    if (!isOutOfFiles(error)) recordFlushFailure(this.directory, error.message)
     this.onFatal(storeError(this.directory, error))
   }
 
   /** Resolves when a flush has ended. One that fails, or does not end in time, ends the node. */
   private async ended(flush: Promise<unknown>): Promise<void> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        reject(new Error(`a flush did not end within ${FLUSH_DEADLINE_MS} ms`))
-      }, FLUSH_DEADLINE_MS)
-    })
     try {
-      await Promise.race([flush, late])
+      await inTime(flush, 'a flush')
     } catch (error) {
       this.flushFailed(error as Error)
       // What waits for it never goes on.
       await new Promise<never>(() => {})
-    } finally {
-      clearTimeout(timer)
     }
   }
 
@@ -119,9 +111,28 @@ export class StoreWrites {
       (commitError: unknown) => commitError,
     )
     const failure = storeError(this.directory, cause)
-    if (!isFull(this.directory, cause)) recordFlushFailure(this.directory, failure.message)
+    if (!isFull(this.directory, cause) && !isOutOfFiles(cause)) recordFlushFailure(this.directory, failure.message)
     this.onFatal(failure)
     // The node is about to stop. Nothing that waits for this write may go on.
     return new Promise<never>(() => {})
   }
+}
+
+/** The same promise; rejects if it has not ended after FLUSH_DEADLINE_MS. */
+async function inTime<T>(promise: Promise<T>, what: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} did not end within ${FLUSH_DEADLINE_MS} ms`)), FLUSH_DEADLINE_MS)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** This process, or the machine, may open no more files: nothing is wrong with the disk. */
+function isOutOfFiles(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException
+  return code === 'EMFILE' || code === 'ENFILE'
 }

@@ -106,6 +106,8 @@ export class Store {
    */
   private readonly deleting = new Set<string>()
   private readonly touching = new Map<string, Promise<void>>()
+  /** Cells that are going to be free: one entry for each step of a deletion, each move and each replacement under way. */
+  private readonly releasing = new Set<Promise<void>>()
 
   /** `disk` is what segments are written with; the directory's unless given. */
   constructor(options: StoreOptions, events: StoreEvents, disk?: SegmentDisk) {
@@ -158,15 +160,13 @@ export class Store {
   }
 
   /**
-   * Brings what an earlier run had committed to this store's level. A run that was killed may have committed batches
-   * and not flushed them. They are acknowledged again without a new write, so with the level `durable` they are flushed
-   * here.
+   * Has what an earlier run committed on the disk. A run that was killed may have committed batches and not flushed them.
+   * They are acknowledged again without a new write. What it deleted or moved may be in the index on the disk still, so
+   * no cell is used before.
    */
   async open(): Promise<void> {
-    await this.writes.write(
-      () => this.databases.meta.put(META_FORMAT, encodeNumber(BigInt(STORE_FORMAT))),
-      this.options.level,
-    )
+    await this.writes.write(() => this.databases.meta.put(META_FORMAT, encodeNumber(BigInt(STORE_FORMAT))), 'durable')
+    await this.writes.written(this.segments.begin())
   }
 
   /** Bytes of the segments. */
@@ -222,7 +222,7 @@ export class Store {
     this.account(author, storedBytes(bytes.length))
     this.expiry.putBegins()
     const name = digestKey(digest)
-    if (this.touching.has(name)) await this.settledEntry(name)
+    while (this.touching.has(name)) await this.touching.get(name)
     const replaced = this.reads.isDamaged(digest) ? this.entryOf(digest) : undefined
     if (replaced !== undefined) this.account(replaced.author, -storedBytes(replaced.byteLength))
     // A copy of an own batch that comes from another worker keeps the sequence that the batch had here.
@@ -245,9 +245,7 @@ export class Store {
     }
     const stored = this.place(bytes, put)
     // What is being replaced is not deleted by its old stamp.
-    if (replaced !== undefined) this.touching.set(name, stored)
-    await stored
-    if (replaced !== undefined) this.touching.delete(name)
+    await (replaced === undefined ? stored : this.hold(name, stored))
     this.reads.forget(digest)
     this.expiry.putEnds()
   }
@@ -350,12 +348,15 @@ export class Store {
     return { found, next: keys.at(-1) }
   }
 
-  /** Gives a batch the newest stamp, so that it is kept as long as one stored now. */
-  async touch(digest: Uint8Array): Promise<void> {
+  /** Gives a batch the newest stamp, so that it is kept as long as one stored now. False if it is not stored any more. */
+  async touch(digest: Uint8Array): Promise<boolean> {
     const name = digestKey(digest)
-    await this.settledEntry(name)
+    // Its stamp and its place are known only once the last ones are committed. No turn may pass between the last look at
+    // `touching` and the call of `hold`: a deletion or a move could begin in it.
+    while (this.touching.has(name)) await this.touching.get(name)
     const entry = this.find(digest)
-    if (entry === undefined || entry.stamp === this.round) return
+    if (entry === undefined) return false
+    if (entry.stamp === this.round) return true
     const renew = (): Put => {
       const { index, stamps } = this.databases
       const stamp = this.round
@@ -363,14 +364,16 @@ export class Store {
       stamps.put(roundKey(stamp, digest), EMPTY)
       return index.put(digest, encodeIndexEntry({ ...entry, stamp }))
     }
-    const renewed = this.writes.write(renew, this.options.level).finally(() => this.touching.delete(name))
-    this.touching.set(name, renewed)
-    await renewed
+    await this.hold(name, this.writes.write(renew, this.options.level))
+    return true
   }
 
-  /** An entry's stamp and place are known only once the last ones are committed. */
-  private async settledEntry(name: string): Promise<void> {
-    for (let last = this.touching.get(name); last !== undefined; last = this.touching.get(name)) await last
+  /** Until this change of a batch's entry is over, nothing else changes it. */
+  private hold(name: string, change: Promise<void>): Promise<void> {
+    assert(!this.touching.has(name), 'one change of an entry at a time')
+    const held = change.finally(() => this.touching.delete(name))
+    this.touching.set(name, held)
+    return held
   }
 
   /**
@@ -432,9 +435,10 @@ export class Store {
     await this.writes.flush()
     await this.mover.ended()
     await this.expiry.ended()
+    await Promise.all(this.releasing)
     await this.databases.root.close()
     this.file.close()
-    this.segments.close()
+    await this.segments.close()
   }
 
   /** Stamps below this one are beyond retention. */
@@ -505,12 +509,14 @@ export class Store {
       .map(({ byteLength, placed }) => cellOf(placed, byteLength))
       .filter((cell) => cell !== undefined)
     if (cells.length === 0) return
-    void this.writes.settle(put, 'durable').then(() => {
+    const released = this.writes.settle(put, 'durable').then(() => {
+      this.releasing.delete(released)
       // No read of LMDB begun before sees them any more.
       this.databases.root.resetReadTxn()
       this.segments.release(cells)
       this.mover.wake()
     })
+    this.releasing.add(released)
   }
 
   /** What lies in a batch's cell, damaged or not; undefined if it is given a new stamp now, or is about to be deleted. */
@@ -538,9 +544,7 @@ export class Store {
     const moved = this.writes
       .written(this.segments.write(bytes))
       .then((cell) => this.writes.write(() => renew(cell), 'stored'))
-      .finally(() => this.touching.delete(name))
-    this.touching.set(name, moved)
-    await moved
+    await this.hold(name, moved)
   }
 
   /** The first batches of a segment, in the order of its cells. */

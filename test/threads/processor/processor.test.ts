@@ -587,7 +587,7 @@ describe('retention', () => {
     const cleanup = store.cleanup(5n).then((amount) => {
       deleted = amount
     })
-    const touches: Promise<void>[] = []
+    const touches: Promise<boolean>[] = []
     // In every step of the deletion some that are about to go, some that are going and some that are gone.
     while (deleted === undefined) {
       for (let n = 0; n < 2; n += 1) touches.push(store.touch(digests[Math.floor(random() * count)]!))

@@ -105,6 +105,7 @@ export class InProcessPrimaryLink implements PrimaryLink {
     )
     while (this.end !== undefined && this.queue.size > 0) {
       this.pump()
+      if (this.calls.size === 0) break
       if ((await Promise.race([grace, ...this.calls])) === 'over') break
     }
     graceOver.abort()

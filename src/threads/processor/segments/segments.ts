@@ -7,7 +7,8 @@
  * ```
  */
 import assert from 'node:assert'
-import { mkdirSync, readdirSync, rm, rmSync, statSync, truncateSync } from 'node:fs'
+import { mkdirSync, readdirSync, statSync, truncateSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { wholePages } from '../../../shared/memory/page-memory.js'
 import { type Cell, UNIT_BYTES, unitsOf } from '../../../shared/store/segments/cell.js'
@@ -43,6 +44,8 @@ export class Segments {
   private readonly unflushed = new Set<number>()
   /** Bytes of each segment that were written to since it was made: the disk has room for no more of it. */
   private readonly written = new Map<number, number>()
+  /** Files that are being removed: at most as many as segments were given back at once. */
+  private readonly removals = new Set<Promise<void>>()
   private next = 0
   private filling: number | undefined
 
@@ -104,10 +107,16 @@ export class Segments {
       notice(`${this.pathOf(segment)} is not there: all batches in it are damaged`)
       this.disk.open(this.pathOf(segment)).close()
     }
-    for (const segment of this.allocator.takeSurplus()) {
-      rmSync(this.pathOf(segment))
-      this.written.delete(segment)
-    }
+  }
+
+  /**
+   * When the index is on the disk as it was read: cells may be written from now on. Files that an earlier run made are
+   * found after a power cut too, and those that nobody needs are removed.
+   */
+  async begin(): Promise<void> {
+    await this.disk.flushNames(this.path)
+    await this.disk.flushNames(this.directory)
+    this.removeSurplus()
   }
 
   /**
@@ -143,17 +152,25 @@ export class Segments {
   /** These cells are free: the index does not name them any more, on the disk either. */
   release(cells: readonly Cell[]): void {
     for (const cell of cells) this.allocator.release(cell)
+    this.removeSurplus()
+  }
+
+  /** Nothing is being written or flushed any more. Resolves when nothing is being removed either. */
+  async close(): Promise<void> {
+    for (const segment of [...this.files.keys()]) this.closeFile(segment)
+    await Promise.all(this.removals)
+  }
+
+  private removeSurplus(): void {
     for (const segment of this.allocator.takeSurplus()) {
       this.closeFile(segment)
       this.written.delete(segment)
       // One that is left is removed by the next start.
-      rm(this.pathOf(segment), { force: true }, () => {})
+      const removal = rm(this.pathOf(segment), { force: true })
+        .catch(() => {})
+        .finally(() => this.removals.delete(removal))
+      this.removals.add(removal)
     }
-  }
-
-  /** Nothing is being written or flushed any more. */
-  close(): void {
-    for (const segment of [...this.files.keys()]) this.closeFile(segment)
   }
 
   private get path(): string {
