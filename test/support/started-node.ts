@@ -1,7 +1,7 @@
 /** A worker of a committee of one, from dist/, whose insides a test can reach. */
 import { createConnection } from 'node:net'
 import { join } from 'node:path'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import type { Logger } from '../../src/index.js'
 import { freePorts } from '../../src/main/local/ports.js'
 import type { PrimaryLink } from '../../src/main/worker/primary-link/primary-link.js'
@@ -13,6 +13,7 @@ import { deriveNetworkKeySeed } from '../../src/shared/config/network-key.js'
 import { defaultParameters } from '../../src/shared/config/parameters.js'
 import { temporaryDirectory } from './temporary-directory.js'
 import { fromDist } from './threads/main-side.js'
+import { until } from './until.js'
 
 // From dist/, where the threads are.
 const { WorkerNode } =
@@ -77,4 +78,20 @@ export function isClosed(port: number): Promise<boolean> {
     })
     socket.once('error', () => resolve(true))
   })
+}
+
+/** Put in the place of what a test makes fail. */
+export function bug(): never {
+  throw new Error('a bug of ours')
+}
+
+/** The worker ended for what main failed in: it says so, refuses what is asked, and listens no more. */
+export async function expectFailure(node: StartedNode, ports: number[], about: string): Promise<void> {
+  await expect(node.stopped).rejects.toMatchObject({
+    code: 'ERR_THREAD_DIED',
+    message: expect.stringContaining(`the main thread failed in ${about}`),
+  })
+  expect(node.health().ok).toBe(false)
+  await expect(node.submit(new Uint8Array(1))).rejects.toMatchObject({ code: 'ERR_CLOSED' })
+  for (const port of ports) await until(`port ${port} is closed`, () => isClosed(port))
 }

@@ -3,9 +3,8 @@
  * escapes would fail this file: vitest sees it.
  */
 import { createConnection, createServer, type Socket } from 'node:net'
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { isClosed, type StartedNode, silent, startNode } from '../../support/started-node.js'
-import { until } from '../../support/until.js'
+import { describe, onTestFinished, test, vi } from 'vitest'
+import { bug, expectFailure, type StartedNode, silent, startNode } from '../../support/started-node.js'
 
 /** A class of the files that the node under test is made of. */
 const built = async <T>(path: string): Promise<T> => import(new URL(`../../../dist/main/${path}`, import.meta.url).href)
@@ -35,20 +34,6 @@ interface Insides {
   }
 }
 const insidesOf = (node: StartedNode): Insides => node as unknown as Insides
-
-function bug(): never {
-  throw new Error('a bug of ours')
-}
-
-async function expectFailure(node: StartedNode, ports: number[], about: string): Promise<void> {
-  await expect(node.stopped).rejects.toMatchObject({
-    code: 'ERR_THREAD_DIED',
-    message: expect.stringContaining(`the main thread failed in ${about}`),
-  })
-  expect(node.health().ok).toBe(false)
-  await expect(node.submit(new Uint8Array(1))).rejects.toMatchObject({ code: 'ERR_CLOSED' })
-  for (const port of ports) await until(`port ${port} is closed`, () => isClosed(port))
-}
 
 /** Breaks a class of the node under test for the time of a test. */
 function breakOf<T extends object>({ prototype }: { readonly prototype: T }, method: keyof T): void {

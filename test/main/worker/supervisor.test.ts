@@ -1,7 +1,6 @@
 /** What throws on main is the worker's failure. An exception that escapes would fail this file: vitest sees it. */
-import { describe, expect, test } from 'vitest'
-import { isClosed, type StartedNode, startNode } from '../../support/started-node.js'
-import { until } from '../../support/until.js'
+import { describe, test } from 'vitest'
+import { bug, expectFailure, type StartedNode, startNode } from '../../support/started-node.js'
 
 /** The parts of a worker that a test makes fail, as a bug of ours would. */
 interface Insides {
@@ -20,20 +19,6 @@ interface Insides {
   }
 }
 const insidesOf = (node: StartedNode): Insides => node as unknown as Insides
-
-function bug(): never {
-  throw new Error('a bug of ours')
-}
-
-async function expectFailure(node: StartedNode, ports: number[], about: string): Promise<void> {
-  await expect(node.stopped).rejects.toMatchObject({
-    code: 'ERR_THREAD_DIED',
-    message: expect.stringContaining(`the main thread failed in ${about}`),
-  })
-  expect(node.health().ok).toBe(false)
-  await expect(node.submit(new Uint8Array(1))).rejects.toMatchObject({ code: 'ERR_CLOSED' })
-  for (const port of ports) await until(`port ${port} is closed`, () => isClosed(port))
-}
 
 describe('a bug of ours ends the worker with a reason, and not the process', () => {
   test.each<[string, string, (insides: Insides, node: StartedNode) => void]>([
