@@ -10,6 +10,7 @@ import assert from 'node:assert'
 import type { Stream } from '@libp2p/interface'
 import { BATCH_FRAME_HEADER_BYTES, FRAME_STALL_MS } from '../../shared/constants.js'
 import type { PeerRefusal } from '../../shared/refusals.js'
+import { HeldBytes } from './held-bytes.js'
 
 /** Where the payload of one frame goes. */
 export interface FrameSink {
@@ -57,7 +58,7 @@ export class FrameStream {
   private missing = 0
   private waiting = false
   private resuming = false
-  private held: Uint8Array[] = []
+  private readonly held = new HeldBytes()
   private ended = false
   private closed = false
   private lastByteMs = Date.now()
@@ -94,15 +95,13 @@ export class FrameStream {
   retry(): void {
     if (!this.waiting || this.closed) return
     this.waiting = false
-    const held = this.held
-    this.held = []
-    for (const [index, bytes] of held.entries()) {
-      this.consume(bytes)
+    this.begin()
+    if (this.closed || this.waiting) return
+    for (let bytes = this.held.shift(); bytes !== undefined; bytes = this.held.shift()) {
+      const rest = this.consume(bytes)
       if (this.closed) return
-      if (this.waiting) {
-        this.held.push(...held.slice(index + 1))
-        return
-      }
+      if (rest !== undefined) this.held.unshift(rest)
+      if (this.waiting) return
     }
     this.lastByteMs = Date.now()
     // `resume` dispatches what came meanwhile, and at its end sends yamux's window update. If a handler paused the
@@ -137,20 +136,20 @@ export class FrameStream {
 
   private onMessage(data: Uint8Array | Iterable<Uint8Array>): void {
     this.lastByteMs = Date.now()
-    if (data instanceof Uint8Array) {
-      this.consume(data)
-      return
-    }
-    for (const bytes of data) this.consume(bytes)
+    if (data instanceof Uint8Array) this.take(data)
+    else for (const bytes of data) this.take(bytes)
   }
 
-  private consume(bytes: Uint8Array): void {
+  private take(bytes: Uint8Array): void {
+    const rest = this.consume(bytes)
+    if (rest !== undefined) this.held.push(rest)
+  }
+
+  /** Returns what has to wait. */
+  private consume(bytes: Uint8Array): Uint8Array | undefined {
     let at = 0
     while (at < bytes.length && !this.closed) {
-      if (this.waiting) {
-        this.held.push(bytes.subarray(at))
-        return
-      }
+      if (this.waiting) return bytes.subarray(at)
       if (this.sink === undefined) {
         const taken = Math.min(this.header.length - this.headerLength, bytes.length - at)
         this.header.set(bytes.subarray(at, at + taken), this.headerLength)
@@ -165,6 +164,7 @@ export class FrameStream {
       at += taken
       if (this.missing === 0) this.finish()
     }
+    return undefined
   }
 
   private begin(): void {
@@ -177,9 +177,7 @@ export class FrameStream {
     const place = this.handlers.onFrame(h[4]!, payloadBytes)
     if (place === 'wait') {
       this.waiting = true
-      // The header is complete: `retry` asks again with it.
-      this.held.unshift(h.slice())
-      this.headerLength = 0
+      // The header is complete, and stays so: `retry` asks again with it.
       if (!this.resuming) this.pause()
     } else if ('refused' in place) {
       this.refuse(place.refused, place.detail)
@@ -230,7 +228,7 @@ export class FrameStream {
     if (this.closed) return
     this.closed = true
     clearInterval(this.stallTimer)
-    this.held = []
+    this.held.clear()
     this.sink?.abort()
     this.sink = undefined
     this.handlers.onClosed()

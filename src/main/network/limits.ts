@@ -100,6 +100,10 @@ export const NEGOTIATION_ANSWERS_MAX = 16
 export const MUXER_FRAME_BYTES_MAX = STREAM_WINDOW_BYTES
 /** Pieces in which a frame may wait for its end; they are joined when there are more. Each costs memory of its own. */
 export const MUXER_FRAME_PIECES_MAX = 1_024
+/** Pieces of a stream below so many bytes are copied together when they have to wait (held-bytes.ts). */
+export const HELD_COPY_BYTES = 4 * 1024
+/** Bytes of the blocks that they are copied to. */
+export const HELD_BLOCK_BYTES = 64 * 1024
 /** Bytes that may wait in a socket's own buffer: two slices, so that the next is ready when one is gone. */
 export const SOCKET_BUFFER_BYTES = 512 * 1024
 /**

@@ -1,7 +1,8 @@
 /** FrameStream over real libp2p streams: their events, their windows and their ends. */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Stream } from '@libp2p/interface'
+import { type Stream, StreamMessageEvent } from '@libp2p/interface'
+import { Uint8ArrayList } from 'uint8arraylist'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   collect,
@@ -173,6 +174,22 @@ describe('a frame that has to wait', () => {
     await sending
     expect(far.frames.every((it) => it.payload.equals(payload))).toBe(true)
     expect(far.events).toEqual([])
+    near.abort(new Error('done'))
+  })
+
+  test('before 180,000 pieces of two bytes, which come while it waits, costs no more than their bytes', async () => {
+    const { near, far } = await open()
+    far.places = 0
+    near.send(frame(1, Buffer.of(0)))
+    await until('it waits', () => far.asked === 1)
+    const count = 40_000
+    const bytes = Buffer.concat(Array.from({ length: count }, (_, i) => frame(1, Buffer.of(i & 255))))
+    // The stream is paused, so what comes is handed over as a list, in the pieces in which it came.
+    const pieces = new Uint8ArrayList()
+    for (let at = 0; at < bytes.length; at += 2) pieces.append(bytes.subarray(at, at + 2))
+    far.frameStream.stream.dispatchEvent(new StreamMessageEvent(pieces))
+    for (let places = 1; far.frames.length < count + 1; places *= 4) far.give(places)
+    expect(far.frames.slice(1).every(({ payload }, i) => payload[0] === (i & 255))).toBe(true)
     near.abort(new Error('done'))
   })
 

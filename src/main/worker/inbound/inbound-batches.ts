@@ -2,7 +2,8 @@
  * Batches of the others: from a peer's stream into a slot of that peer's, to the processor, and an ACK back when the
  * processor says that it is stored.
  *
- * Each peer has its own slots: one that sends faster than we store waits on its own stream, and on nobody else's.
+ * Each peer has its own slots: one that sends faster than we store waits on its own stream, and on nobody else's. Each
+ * has its own rate of small batches too (limits.ts): slots bound bytes, and small batches cost more than their bytes.
  */
 
 import { ACK_BYTES, BATCH_FRAME_HEADER_BYTES, BATCH_HEADER_BYTES, FRAME_STALL_MS } from '../../../shared/constants.js'
@@ -14,11 +15,12 @@ import { ACK_LEVELS, ACK_STATUSES, type AckLevel, writeAck } from '../../../shar
 import { FRAME_TYPES, writeFrameHeader } from '../../../shared/wire/frames.js'
 import { SlotPool } from '../../lib/slot-pool.js'
 import { type Supervisor, unsupervised } from '../../lib/supervisor.js'
+import { TokenBucket } from '../../lib/token-bucket.js'
 import type { FrameSink, FrameStream, Refused } from '../../network/frame-stream.js'
 import { takesMore } from '../../network/hand-over.js'
 import { widenWindow } from '../../network/lean-yamux.js'
 import type { SessionOf } from '../../network/router.js'
-import { ACK_BYTES_UNREAD_MAX } from './limits.js'
+import { ACK_BYTES_UNREAD_MAX, SMALL_BATCH_BYTES, SMALL_BATCHES_BURST, SMALL_BATCHES_PER_SECOND } from './limits.js'
 
 export type InboundDone = Extract<ProcessorToMain, { kind: 'inbound-done' }>
 
@@ -30,6 +32,8 @@ export interface InboundBatchesOptions {
   readonly slotsPerPeer: number
   /** FRAME_STALL_MS unless given. */
   readonly frameStallMs?: number
+  /** SMALL_BATCHES_PER_SECOND unless given. */
+  readonly smallBatchesPerSecond?: number
 }
 
 export interface InboundBatchesDependencies {
@@ -53,9 +57,14 @@ interface InboundStream {
   readonly acks: Uint8Array[]
   /** Batches of this stream that the processor has: each is owed an ACK. */
   owed: number
+  /** Asks the stream again when the peer may send a small batch. */
+  pause: NodeJS.Timeout | undefined
   /** The peer has ended its side, and all its batches were taken: ours ends when no ACK is owed. */
   ended: boolean
 }
+
+/** ms until a stream whose peer has sent too many small batches is asked again: some come at once then. */
+const PACE_MS = 20
 
 const ACK_FRAME_BYTES = BATCH_FRAME_HEADER_BYTES + ACK_BYTES
 
@@ -64,6 +73,8 @@ export class InboundBatches {
   private readonly dependencies: InboundBatchesDependencies
   private readonly handlers: InboundBatchesHandlers
   private readonly pools = new Map<number, SlotPool>()
+  /** Small batches that each peer may send, over all streams that it opens. */
+  private readonly paces = new Map<number, TokenBucket>()
   private readonly streams = new Map<number, InboundStream>()
   /** The stream that each slot was filled from, while the processor has it. */
   private readonly origins = new Map<number, InboundStream>()
@@ -79,6 +90,10 @@ export class InboundBatches {
     this.handlers = handlers
     for (const [rank, peer] of options.peers.entries()) {
       this.pools.set(peer, new SlotPool(rank * options.slotsPerPeer, options.slotsPerPeer))
+      this.paces.set(
+        peer,
+        new TokenBucket(options.smallBatchesPerSecond ?? SMALL_BATCHES_PER_SECOND, SMALL_BATCHES_BURST),
+      )
     }
   }
 
@@ -93,7 +108,7 @@ export class InboundBatches {
   accept(peer: number, frames: FrameStream): SessionOf<'their-batches'> {
     this.streams.get(peer)?.frames.abort('replaced by a newer stream')
     const { stream } = frames
-    const inbound: InboundStream = { peer, acks: [], owed: 0, ended: false, frames }
+    const inbound: InboundStream = { peer, acks: [], owed: 0, pause: undefined, ended: false, frames }
     this.streams.set(peer, inbound)
     // The stream dispatches `idle` in the middle of its own sending. What is sent at that moment would stay in the
     // stream, so the ACKs are sent in a microtask.
@@ -114,6 +129,7 @@ export class InboundBatches {
         this.endIfDone(inbound)
       },
       onClosed: () => {
+        clearTimeout(inbound.pause)
         if (this.streams.get(peer) === inbound) this.streams.delete(peer)
       },
     }
@@ -177,8 +193,9 @@ export class InboundBatches {
     if (payloadBytes < BATCH_HEADER_BYTES) {
       return { refused: 'batch-too-short', detail: `${payloadBytes} bytes, at least ${BATCH_HEADER_BYTES}` }
     }
-    const slot = this.pools.get(inbound.peer)!.take()
-    if (slot === undefined) return 'wait'
+    const pool = this.pools.get(inbound.peer)!
+    if (pool.available === 0 || !this.paced(inbound, payloadBytes)) return 'wait'
+    const slot = pool.take()!
     const bytes = this.dependencies.arena.batch(slot, payloadBytes)
     let length = 0
     return {
@@ -203,6 +220,22 @@ export class InboundBatches {
       },
       abort: () => this.free(inbound.peer, slot),
     }
+  }
+
+  /** Whether the peer may send this batch now. If not, its stream is asked again when it may. */
+  private paced(inbound: InboundStream, payloadBytes: number): boolean {
+    if (payloadBytes >= SMALL_BATCH_BYTES) return true
+    const { peer } = inbound
+    if (this.paces.get(peer)!.tryTake(1, performance.now())) return true
+    if (inbound.pause === undefined) {
+      const { guard } = this.dependencies.supervisor ?? unsupervised
+      const again = guard('a batch that waited for its time', () => {
+        inbound.pause = undefined
+        inbound.frames.retry()
+      })
+      inbound.pause = setTimeout(again, PACE_MS)
+    }
+    return false
   }
 
   private free(peer: number, slot: number): void {

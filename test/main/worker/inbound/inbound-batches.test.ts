@@ -7,7 +7,11 @@ import { SlotPool } from '../../../../src/main/lib/slot-pool.js'
 import { BATCH_PROTOCOL } from '../../../../src/main/network/protocols.js'
 import { Router } from '../../../../src/main/network/router.js'
 import { InboundBatches, type InboundBatchesOptions } from '../../../../src/main/worker/inbound/inbound-batches.js'
-import { ACK_BYTES_UNREAD_MAX } from '../../../../src/main/worker/inbound/limits.js'
+import {
+  ACK_BYTES_UNREAD_MAX,
+  SMALL_BATCH_BYTES,
+  SMALL_BATCHES_BURST,
+} from '../../../../src/main/worker/inbound/limits.js'
 import { ACK_BYTES, STREAM_WINDOW_BYTES, STREAM_WINDOW_INITIAL_BYTES } from '../../../../src/shared/constants.js'
 import type { InboundStatus, InboundWork } from '../../../../src/shared/memory/dialogue/processor.js'
 import { Arena, slotStride } from '../../../../src/shared/memory/slots.js'
@@ -118,6 +122,61 @@ test('one peer that fills its slots waits, and the other does not', async () => 
   }
   first.abort()
   second.abort()
+})
+
+describe('small batches', () => {
+  const small = batchFrame(100)
+  const sendAll = async (stream: RawStream, bytes: Uint8Array, count: number): Promise<void> => {
+    for (let i = 0; i < count; i += 1) await stream.send(bytes)
+  }
+  /** Stores all that comes, until so many came. */
+  const storeAll = async (count: number): Promise<void> => {
+    let stored = 0
+    await until(`${count} are handed over`, () => {
+      for (; stored < works.length; stored += 1) done(works[stored]!)
+      inbound.flush()
+      return works.length >= count
+    })
+  }
+
+  test('beyond the rate wait on their own stream, lose nothing, and hold up no other peer', async () => {
+    make({ smallBatchesPerSecond: 1 })
+    const [first, second] = [await open(1), await open(2)]
+    const sending = sendAll(first, small, SMALL_BATCHES_BURST + 3)
+    await storeAll(SMALL_BATCHES_BURST)
+    await sendAll(second, small, 10)
+    await storeAll(SMALL_BATCHES_BURST + 10)
+    await sending
+    const ofFirst = (): number => works.filter(({ peer }) => peer === 1).length
+    expect(ofFirst()).toBeLessThan(SMALL_BATCHES_BURST + 3)
+    await storeAll(SMALL_BATCHES_BURST + 13)
+    expect(ofFirst()).toBe(SMALL_BATCHES_BURST + 3)
+    expect(refused).toEqual([])
+    first.abort()
+    second.abort()
+  })
+
+  test('are counted over all streams that a peer opens', async () => {
+    make({ smallBatchesPerSecond: 1 })
+    const first = await open(1)
+    await sendAll(first, small, SMALL_BATCHES_BURST)
+    await storeAll(SMALL_BATCHES_BURST)
+    first.abort()
+    const second = await open(1)
+    await sendAll(second, small, 20)
+    await sleep(200)
+    expect(works.length).toBeLessThan(SMALL_BATCHES_BURST + 5)
+    second.abort()
+  })
+
+  test('are those below the limit: others are held back by slots alone', async () => {
+    make({ smallBatchesPerSecond: 1 })
+    const stream = await open(1)
+    const sending = sendAll(stream, batchFrame(SMALL_BATCH_BYTES), SMALL_BATCHES_BURST + 50)
+    await storeAll(SMALL_BATCHES_BURST + 50)
+    await sending
+    stream.abort()
+  })
 })
 
 test('a peer that sends 100 MB while nothing is stored is held back, and loses nothing of it', async () => {
