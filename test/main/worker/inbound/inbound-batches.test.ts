@@ -129,9 +129,12 @@ describe('small batches', () => {
   const sendAll = async (stream: RawStream, bytes: Uint8Array, count: number): Promise<void> => {
     for (let i = 0; i < count; i += 1) await stream.send(bytes)
   }
+  let stored: number
+  beforeEach(() => {
+    stored = 0
+  })
   /** Stores all that comes, until so many came. */
   const storeAll = async (count: number): Promise<void> => {
-    let stored = 0
     await until(`${count} are handed over`, () => {
       for (; stored < works.length; stored += 1) done(works[stored]!)
       inbound.flush()
