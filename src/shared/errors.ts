@@ -31,6 +31,7 @@ export type ErrorCode =
   | 'ERR_STORE_WRITE'
   | 'ERR_BATCH_NOT_FOUND'
   | 'ERR_BATCHES_DELETED'
+  | 'ERR_COMMITS_PRUNED'
   // transactions and batches
   | 'ERR_TRANSACTION_TOO_LARGE'
   | 'ERR_TRANSACTION_EMPTY'
@@ -80,6 +81,20 @@ export class BatchesDeletedError extends NarvalError {
       `own batches after sequence ${after} were deleted, the last of them ${deletedThrough}: read on after that one, or with skipDeleted to get what is left of those before`,
     )
     this.deletedThrough = deletedThrough
+  }
+}
+
+/** Commits that a reader of the log wants were deleted before it came to them. */
+export class CommitsPrunedError extends NarvalError {
+  /** The oldest commit that is there. A reader after the one before it misses none of what is left. */
+  readonly oldest: number
+
+  constructor(after: number, oldest: number) {
+    super(
+      'ERR_COMMITS_PRUNED',
+      `the log has no commits before ${oldest} any more, and commit ${after + 1} was to be read: begin after ${oldest - 1}, with a state of the application that has all up to there`,
+    )
+    this.oldest = oldest
   }
 }
 

@@ -8,16 +8,16 @@ const PROGRESS_MS = 1_000
 /** Damaged digests and the sum on standard output, progress on standard error. Returns the exit code. */
 export function check(store: string): number {
   let nextMs = performance.now() + PROGRESS_MS
-  const { batches, bytes, damaged } = checkStore(store, {
+  const { bytes, count, damaged, what } = checkStore(store, {
     onDamaged: (name, why) => process.stdout.write(`damaged  ${name}  ${why}\n`),
-    onProgress: (batches, bytes) => {
+    onProgress: (what, count, bytes) => {
       if (performance.now() < nextMs) return
       nextMs = performance.now() + PROGRESS_MS
-      process.stderr.write(`${batches} batches, ${mebibytes(bytes)} read\n`)
+      process.stderr.write(`${count} ${what}, ${mebibytes(bytes)} read\n`)
     },
   })
   process.stdout.write(
-    `${batches} batches, ${mebibytes(bytes)} read: ${damaged === 0 ? 'all whole' : `${damaged} damaged`}\n`,
+    `${count} ${what}, ${mebibytes(bytes)} read: ${damaged === 0 ? 'all whole' : `${damaged} damaged`}\n`,
   )
   return damaged === 0 ? 0 : EXIT_FAILURE
 }

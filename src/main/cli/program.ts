@@ -99,6 +99,7 @@ function createProgram(onDone: (code: number) => void): Command {
   addLocal(program, onDone)
   addBatch(program)
   addCheck(program, onDone)
+  addLog(program)
   return program
 }
 
@@ -219,11 +220,26 @@ function addBatch(program: Command): void {
 function addCheck(program: Command, onDone: (code: number) => void): void {
   program
     .command('check')
-    .description('read a whole store, and name each batch that is damaged (exit code 1 if there is one)')
-    .requiredOption('--store <dir>', "a worker's store, whether the worker runs or not")
+    .description('read a whole store, and name each part that is damaged (exit code 1 if there is one)')
+    .requiredOption('--store <dir>', "a worker's store, or a primary's, whether it runs or not")
     .action(async ({ store }: { store: string }) => {
       const { check } = await import('./check.js')
       onDone(check(store))
+    })
+}
+
+function addLog(program: Command): void {
+  program
+    .command('log')
+    .description('print the commits of an authority, in order')
+    .requiredOption('--store <dir>', "a primary's store, whether the primary runs or not")
+    .option('--after <n>', 'begin behind this commit', integer(0, Number.MAX_SAFE_INTEGER), 0)
+    .option('--limit <n>', 'commits to print, at most (default: all)', integer(1, Number.MAX_SAFE_INTEGER))
+    .option('--follow', 'wait for more at the end of the log, until Ctrl-C')
+    .option('--json', 'a line of JSON for each commit')
+    .action(async (options) => {
+      const { printLog } = await import('./log.js')
+      await printLog({ follow: false, json: false, ...options })
     })
 }
 

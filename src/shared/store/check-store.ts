@@ -10,22 +10,26 @@ import {
   decodeOwnEntry,
   digestOfKey,
   leastKey,
+  META_FORMAT,
   numberOfKey,
   roundKey,
   sequenceKey,
 } from './format.js'
+import { checkPrimaryStore } from './primary/check-primary-store.js'
+import { isPrimaryFormat } from './primary/format.js'
 import { openStoreReader, type StoreReader } from './store-reader.js'
 import { StoreFile, type StoreSnapshot } from './store-snapshot.js'
 
 export interface CheckHandlers {
   /** `name` is the digest in base64, or the part of the file that cannot be read. */
   readonly onDamaged: (name: string, why: string) => void
-  /** So many batches were read so far, of so many bytes. */
-  readonly onProgress: (batches: number, bytes: number) => void
+  /** So many batches, or entries of a primary's store, were read so far, of so many bytes. */
+  readonly onProgress: (what: CheckResult['what'], count: number, bytes: number) => void
 }
 
 export interface CheckResult {
-  readonly batches: number
+  readonly what: 'batches' | 'entries'
+  readonly count: number
   readonly bytes: number
   readonly damaged: number
 }
@@ -33,8 +37,27 @@ export interface CheckResult {
 /** Entries that are looked at in one snapshot: few, since a running node uses its pages again. */
 const CHUNK = 64
 
-/** @throws NarvalError ERR_FILE_MISSING, ERR_FILE_UNREADABLE, ERR_STORE_FORMAT */
+/** A worker's store, or a primary's. @throws NarvalError ERR_FILE_MISSING, ERR_FILE_UNREADABLE, ERR_STORE_FORMAT */
 export function checkStore(directory: string, handlers: CheckHandlers): CheckResult {
+  return isPrimaryFormat(formatIn(directory))
+    ? checkPrimaryStore(directory, handlers)
+    : checkWorkerStore(directory, handlers)
+}
+
+/** The format that the store says it has; undefined if that cannot be read, which is then said of its parts. */
+function formatIn(directory: string): Uint8Array | undefined {
+  const file = new StoreFile(directory)
+  try {
+    return tolerated(
+      () => file.read((snapshot) => snapshot.get('meta', META_FORMAT)),
+      () => {},
+    )
+  } finally {
+    file.close()
+  }
+}
+
+function checkWorkerStore(directory: string, handlers: CheckHandlers): CheckResult {
   const reader = openStoreReader(directory)
   const file = new StoreFile(directory)
   const seen = new Set<string>()
@@ -53,12 +76,12 @@ export function checkStore(directory: string, handlers: CheckHandlers): CheckRes
           const read = checkBatch(reader, key, onDamaged)
           batches += 1
           bytes += read
-          handlers.onProgress(batches, bytes)
+          handlers.onProgress('batches', batches, bytes)
         } else if (part === 'own') checkOwn(file, key, onDamaged)
         else checkNamed(file, part, key, digestOfKey(key), onDamaged)
       }
     }
-    return { batches, bytes, damaged: seen.size }
+    return { what: 'batches', count: batches, bytes, damaged: seen.size }
   } finally {
     reader.close()
     file.close()

@@ -94,14 +94,14 @@ function copyFlushed(from: string, to: string): number {
 /** What was not in memory any more, and never reached the disk, is what the disk had before. */
 function reportDamage(directory: string, log: (text: string) => void): void {
   let named = 0
-  const { batches, damaged } = checkStore(directory, {
+  const { count, damaged, what } = checkStore(directory, {
     onDamaged: (digest, why) => {
       named += 1
       if (named <= DAMAGED_NAMED_MAX) log(`Damaged: ${digest}: ${why}`)
     },
     onProgress: () => {},
   })
-  log(`Read ${batches} batches: ${damaged} are damaged${damaged > 0 ? '; `narval check` names them all' : ''}`)
+  log(`Read ${count} ${what}: ${damaged} are damaged${damaged > 0 ? '; `narval check` names them all' : ''}`)
 }
 
 function flushDirectory(directory: string): void {

@@ -22,12 +22,15 @@
  * segment, in the order of the cells.
  */
 
-import { type Database, open, type RootDatabase } from 'lmdb'
+import type { RootDatabase } from 'lmdb'
 import { DIGEST_BYTES, PUBLIC_KEY_BYTES } from '../constants.js'
 import { NarvalError } from '../errors.js'
+import { type BinaryDatabase, openBinary, openEnvironment } from './environment.js'
 
 /** In stores of format 1 and 2 the digests are those of version 1 of the batch. */
 export const STORE_FORMAT = 3
+/** Formats of primaries' stores (primary/format.ts) are greater than this, so that neither is taken for the other. */
+export const PRIMARY_FORMATS_FROM = 1_000_000
 
 const STAMP_BYTES = 8
 const PLACED_AT = STAMP_BYTES
@@ -41,7 +44,7 @@ const OWN_COUNT_AT = DIGEST_BYTES
 const OWN_BYTES_AT = OWN_COUNT_AT + 4
 const OWN_ENTRY_BYTES = OWN_BYTES_AT + 4
 
-export type BinaryDatabase = Database<Uint8Array, Uint8Array>
+export type { BinaryDatabase } from './environment.js'
 
 export interface StoreDatabases {
   readonly root: RootDatabase
@@ -151,10 +154,18 @@ export function decodeOwnEntry(value: Uint8Array): OwnEntry {
 /** The key in `meta` of the format. */
 export const META_FORMAT = Buffer.from('format')
 
-/** For what opens a store. `found` is the format as `meta` has it. @throws NarvalError ERR_STORE_FORMAT */
+/** The format as `meta` has it. */
+export function formatOf(found: Uint8Array): bigint {
+  return new DataView(found.buffer, found.byteOffset, found.byteLength).getBigUint64(0)
+}
+
+/** For what opens a worker's store. `found` is the format as `meta` has it. @throws NarvalError ERR_STORE_FORMAT */
 export function checkFormat(found: Uint8Array, where: string): void {
-  const version = new DataView(found.buffer, found.byteOffset, found.byteLength).getBigUint64(0)
+  const version = formatOf(found)
   if (version === BigInt(STORE_FORMAT)) return
+  if (version > BigInt(PRIMARY_FORMATS_FROM)) {
+    throw new NarvalError('ERR_STORE_FORMAT', `${where} is the store of a primary: give the --store of a worker`)
+  }
   const why = version < BigInt(STORE_FORMAT) ? ', whose batches have other digests' : ''
   throw new NarvalError(
     'ERR_STORE_FORMAT',
@@ -164,31 +175,14 @@ export function checkFormat(found: Uint8Array, where: string): void {
 
 /** Behind `prepareFile`: LMDB believes what is in the file. @throws what LMDB throws */
 export function openDatabases(directory: string): StoreDatabases {
-  const root = open({
-    path: directory,
-    // A directory with dots in its name is still a directory.
-    noSubdir: false,
-    encoding: 'binary',
-    keyEncoding: 'binary',
-    compression: false,
-    maxDbs: 6,
-    // New pages are written over in whole: clearing them first costs two thirds of the throughput.
-    noMemInit: true,
-    // `put(…).flushed` says when that write is on the disk, apart from when it is committed.
-    separateFlushed: true,
-    // After a power cut LMDB goes back to the newest transaction that was flushed: the boot id in the file differs then.
-    // `safeRestore` would do that after kill -9 too, which takes nothing from the page cache.
-    safeRestore: false,
-  } as Parameters<typeof open>[0]) as RootDatabase
-  const database = (name: string): BinaryDatabase =>
-    root.openDB<Uint8Array, Uint8Array>({ name, encoding: 'binary', keyEncoding: 'binary' })
+  const root = openEnvironment(directory, 6)
   return {
     root,
-    index: database('index'),
-    batches: database('batches'),
-    stamps: database('stamps'),
-    own: database('own'),
-    unreported: database('unreported'),
-    meta: database('meta'),
+    index: openBinary(root, 'index'),
+    batches: openBinary(root, 'batches'),
+    stamps: openBinary(root, 'stamps'),
+    own: openBinary(root, 'own'),
+    unreported: openBinary(root, 'unreported'),
+    meta: openBinary(root, 'meta'),
   }
 }

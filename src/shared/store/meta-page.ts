@@ -109,6 +109,16 @@ export function currentSnapshot({ commits, flushed }: MetaPages, bootId: bigint 
 }
 
 /**
+ * The newest commit that is on the disk, which a power cut does not undo; the newest of all where none is known to be. A
+ * writer that flushes each commit before the next is at most one commit ahead of it.
+ */
+export function durableSnapshot({ commits, flushed }: MetaPages): MetaPage {
+  const durable = [...commits.filter(({ isFlushed }) => isFlushed), ...(flushed === undefined ? [] : [flushed])]
+  const candidates = durable.length > 0 ? durable : commits
+  return candidates.reduce((best, one) => (best.txnid >= one.txnid ? best : one))
+}
+
+/**
  * Makes a snapshot the newest commit, on the disk: the meta pages of both commits are written over with it. LMDB does
  * the same when it opens a file that nobody else has open, but not while a reader has it open.
  */

@@ -9,7 +9,14 @@
 import { closeSync, fstatSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { NarvalError } from '../errors.js'
-import { currentSnapshot, type MetaPage, machineBootId, readMetaPages, type TreeRoot } from './meta-page.js'
+import {
+  currentSnapshot,
+  durableSnapshot,
+  type MetaPage,
+  machineBootId,
+  readMetaPages,
+  type TreeRoot,
+} from './meta-page.js'
 import {
   damaged,
   findEntry,
@@ -46,11 +53,12 @@ export class StoreFile {
   /**
    * Reads of one snapshot. `read` may be called several times, and what it does must not outlive it.
    *
+   * @param level `durable` if only what a power cut does not undo is to be read
    * @throws NarvalError ERR_STORE_FORMAT, ERR_STORE_DAMAGED; and what `read` throws
    */
-  read<T>(read: (snapshot: StoreSnapshot) => T): T {
+  read<T>(read: (snapshot: StoreSnapshot) => T, level: 'stored' | 'durable' = 'stored'): T {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
-      const meta = this.newest()
+      const meta = level === 'stored' ? this.newest() : this.durable()
       const byteLength = fstatSync(this.fd).size
       let result: T | undefined
       let failure: unknown
@@ -66,8 +74,21 @@ export class StoreFile {
     throw new NarvalError('ERR_BUSY', `${this.path} changes faster than it can be read: try again`)
   }
 
+  /** Another number than before: there may be something new to be read at this level. */
+  get durableTransaction(): number {
+    return this.durable().txnid
+  }
+
   close(): void {
     closeSync(this.fd)
+  }
+
+  private durable(): MetaPage {
+    const pages = readMetaPages(this.fd, this.path)
+    // What is undone by the next start, since the machine was down, does not count.
+    return currentSnapshot(pages, this.bootId).isRolledBack
+      ? currentSnapshot(pages, this.bootId).meta
+      : durableSnapshot(pages)
   }
 
   private newest(): MetaPage {
@@ -102,6 +123,11 @@ export class StoreSnapshot {
     const root = this.database(database)
     const entry = root && findEntry(this.file, root, key)
     return entry === undefined ? undefined : readValue(this.file, entry)
+  }
+
+  /** The value of an entry of `entries`, in memory of its own. */
+  valueOf(entry: LeafEntry): Buffer {
+    return readValue(this.file, entry)
   }
 
   has(database: string, key: Uint8Array): boolean {

@@ -3,14 +3,6 @@
 /** Digests of damaged batches that are remembered: 64 bytes each. A forgotten one is found again when it is read. */
 export const DAMAGED_REMEMBERED_MAX = 65_536
 /**
- * Between two looks at the store's file, ms: its size, and whether a flush of it failed. Linux says the latter to each
- * open file once, LMDB says it to nobody, and kill -9 within this time leaves no record of it.
- */
-export const STORE_LOOK_MS = 1_000
-/** Between two looks for readers that died: each keeps the pages of its snapshot from being used again. */
-export const DEAD_READERS_MS = 10_000
-
-/**
  * Of the store without the reserve for own batches under way, this part belongs to no author: it is for batches that were
  * asked for by digest, so that full shares never keep us from catching up. One of so many.
  */
@@ -18,11 +10,6 @@ export const FETCH_PART = 8
 /** Batches of the largest size that every author has room for, however little stake: one being stored, one to follow. */
 export const SHARE_BATCHES_MIN = 2
 
-/**
- * A flush that has not ended after this long has failed: LMDB never says so. The node stops rather than wait with
- * batches that it cannot acknowledge.
- */
-export const FLUSH_DEADLINE_MS = 60_000
 /**
  * Bytes of batches that wait for LMDB or are being written: eight full batches of the usual size. More do not fit in the
  * processor's cache, and cost twice the CPU (`npm run bench -- --only lmdb`).

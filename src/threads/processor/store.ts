@@ -15,6 +15,7 @@ import { NarvalError } from '../../shared/errors.js'
 import type { OwnBatches, SequenceRange, StoredOwnBatch, StoreOptions } from '../../shared/memory/dialogue/processor.js'
 import { checkFileSystem } from '../../shared/store/file-system.js'
 import {
+  checkFormat,
   decodeIndexEntry,
   decodeOwnEntry,
   digestOfKey,
@@ -31,6 +32,7 @@ import {
   sequenceKey,
 } from '../../shared/store/format.js'
 import { prepareFile } from '../../shared/store/prepare-file.js'
+import { readMeta } from '../../shared/store/read-meta.js'
 import { type Cell, cellOf, placeOf } from '../../shared/store/segments/cell.js'
 import { SEGMENT_BATCH_BYTES_MIN } from '../../shared/store/segments/limits.js'
 import { readCell } from '../../shared/store/segments/read-cell.js'
@@ -116,6 +118,9 @@ export class Store {
     checkFreeSpace(options.directory)
     checkFileSystem(options.directory)
     prepareFile(options.directory, { log: events.onNotice })
+    // Before LMDB makes databases in what may be a primary's store.
+    const format = readMeta(options.directory, META_FORMAT)
+    if (format !== undefined) checkFormat(format, options.directory)
     try {
       this.databases = openDatabases(options.directory)
       checkOwner(this.databases, options)

@@ -24,13 +24,14 @@ import { Arena } from '../../shared/memory/slots.js'
 import { startFullCollections } from '../../shared/runtime/garbage-collector.js'
 import { LogLimiter, report, reportFailure } from '../../shared/runtime/thread-control.js'
 import { startThreadStats } from '../../shared/runtime/thread-stats.js'
+import { ignoreFailedCommit } from '../../shared/store/failed-commit.js'
 import { lockStore } from '../../shared/store/lock.js'
+import { StoreWatch } from '../../shared/store/store-watch.js'
 import { storedBytes } from '../../shared/store/stored-bytes.js'
 import { answerRequest } from './control.js'
 import { Processor } from './processor.js'
 import { Shares } from './shares.js'
 import { Store } from './store.js'
-import { StoreWatch } from './store-watch.js'
 import type { Damage } from './verified-reads.js'
 
 /** Batches in one turn: some share a commit, and a request to the store does not wait long. */
@@ -192,12 +193,4 @@ function reportDamage(port: MessagePort, limiter: LogLimiter, { digest }: Damage
       ? `An own batch that the primary was not told of is damaged in the store, and is not sent again: ${encodeBase64(digest)}${others}`
       : `A stored batch is damaged, and counts as not stored: ${encodeBase64(digest)}${others}`,
   })
-}
-
-/**
- * When a commit fails, the promise of each write in it rejects, and so does one inside lmdb-js that nobody can handle.
- * What went wrong is reported by the promise that the store waits for.
- */
-function ignoreFailedCommit(error: unknown): void {
-  if (!(error instanceof Error && 'commitError' in error)) throw error
 }

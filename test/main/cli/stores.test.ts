@@ -100,7 +100,7 @@ describe('check', () => {
         onDamaged: (...what) => damaged.push(what.join(' ')),
         onProgress: () => {},
       })
-      batches += result.batches
+      batches += result.count
       await sleep(5)
     }
     open = false

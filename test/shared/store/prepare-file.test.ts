@@ -137,7 +137,7 @@ describe('after a power cut', () => {
     await fillStore(directory, sequences(100, 40))
     cutPower(directory, flushed)
     const result = checkStore(directory, { onDamaged: () => {}, onProgress: () => {} })
-    expect(result).toMatchObject({ batches: 20, damaged: 0 })
+    expect(result).toMatchObject({ count: 20, damaged: 0 })
   })
 })
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { FLUSH_FAILURE_FILE } from '../../../src/shared/store/flush-failure.js'
-import { FLUSH_DEADLINE_MS } from '../../../src/threads/processor/limits.js'
+import { FLUSH_DEADLINE_MS } from '../../../src/shared/store/limits.js'
 import { type Put, StoreWrites } from '../../../src/threads/processor/store-writes.js'
 
 const NEVER = new Promise<void>(() => {})

@@ -20,4 +20,15 @@ export const CERTIFICATE_HEAD_BYTES = 8 + PEER_MASK_BYTES
 /** Bytes of the largest certificate. */
 export const CERTIFICATE_BYTES_MAX = CERTIFICATE_HEAD_BYTES + COMMITTEE_SIZE_MAX * SIGNATURE_BYTES + HEADER_BYTES_MAX
 
+/** Bytes in front of a commit's certificates and batches (`commit-record.ts`). */
+export const COMMIT_HEAD_BYTES = 88
+/** Bytes of a certificate, or of a batch, in a commit. */
+export const COMMIT_ENTRY_BYTES = 48
+/** Certificates in a commit: those of all authorities in `gc_depth` rounds. A commit is read in parts, never in one. */
+export const COMMIT_CERTIFICATES_MAX = 2 ** 32
+/** Batches in a commit for each certificate: what a header of the reference has room for in a frame of 8 MiB. */
+export const COMMIT_BATCHES_PER_CERTIFICATE_MAX = 2 ** 18
+
+// Positions in a commit are exact as doubles.
+assert(COMMIT_CERTIFICATES_MAX * COMMIT_BATCHES_PER_CERTIFICATE_MAX <= Number.MAX_SAFE_INTEGER)
 assert(HEADER_PARENTS_MAX < 2 ** 16 && HEADER_PAYLOAD_MAX < 2 ** 16)

@@ -23,21 +23,26 @@ export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
   return new Uint8Array(hash.digest())
 }
 
-export function malformed(kind: RecordKind, problem: string): NarvalError {
+export function malformed(kind: RecordKind | StoredKind, problem: string): NarvalError {
   return new NarvalError('ERR_CODEC', `${kind}: ${problem}`)
 }
 
 /** Looks at the first two bytes, and at the length of what must be there at least. */
-export function open(kind: RecordKind, bytes: Uint8Array, bytesMin: number, bytesMax: number): DataView {
+export function open(kind: RecordKind | StoredKind, bytes: Uint8Array, bytesMin: number, bytesMax: number): DataView {
   if (bytes.length > bytesMax) throw malformed(kind, `${bytes.length} bytes, at most ${bytesMax}`)
   if (bytes.length < bytesMin) throw malformed(kind, `${bytes.length} bytes, at least ${bytesMin}`)
   if (bytes[0] !== RECORD_VERSION) throw malformed(kind, `version ${bytes[0]}, expected ${RECORD_VERSION}`)
-  if (bytes[1] !== RECORD_KINDS[kind]) throw malformed(kind, `a record of kind ${bytes[1]}`)
+  if (bytes[1] !== { ...RECORD_KINDS, ...STORED_KINDS }[kind]) throw malformed(kind, `a record of kind ${bytes[1]}`)
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
+/** Kinds of records that are stored, and never sent as messages. */
+const STORED_KINDS = { commit: 16 } as const
+export const COMMIT_KIND = STORED_KINDS.commit
+type StoredKind = keyof typeof STORED_KINDS
+
 /** A u64 that fits a number: rounds, epochs and times that do not are absurd. */
-export function readWhole(kind: RecordKind, view: DataView, at: number, what: string, min = 0): number {
+export function readWhole(kind: RecordKind | StoredKind, view: DataView, at: number, what: string, min = 0): number {
   const value = view.getBigUint64(at, true)
   if (value < BigInt(min) || value > BigInt(Number.MAX_SAFE_INTEGER)) {
     throw malformed(kind, `${what} ${value}, expected ${min} to ${Number.MAX_SAFE_INTEGER}`)
@@ -51,7 +56,13 @@ export function writeWhole(view: DataView, at: number, value: number): void {
 }
 
 /** An index of an authority. */
-export function readAuthority(kind: RecordKind, view: DataView, at: number, what: string, authorities: number): number {
+export function readAuthority(
+  kind: RecordKind | StoredKind,
+  view: DataView,
+  at: number,
+  what: string,
+  authorities: number,
+): number {
   const index = view.getUint16(at, true)
   if (index >= authorities) throw malformed(kind, `${what} ${index} of a committee of ${authorities}`)
   return index
@@ -62,7 +73,7 @@ export function writeAuthority(view: DataView, at: number, index: number): void 
   view.setUint16(at, index, true)
 }
 
-export function readZeros(kind: RecordKind, bytes: Uint8Array, at: number, length: number): void {
+export function readZeros(kind: RecordKind | StoredKind, bytes: Uint8Array, at: number, length: number): void {
   for (const byte of bytes.subarray(at, at + length)) {
     if (byte !== 0) throw malformed(kind, `byte ${byte} where zeros are reserved`)
   }

@@ -5,7 +5,7 @@
  * (author, worker, sequence), not its digest: sequences are remembered for ever in a bounded memory, digests are not.
  */
 import { SequenceRuns } from './sequence-runs.js'
-import type { PayloadEntry, Vertex } from './types.js'
+import type { PayloadEntry, RunChange, Vertex } from './types.js'
 
 /** By author and worker, ascending: the committed sequences, as `SequenceRuns` writes them. */
 export type CommittedBatchesState = readonly (readonly [author: number, worker: number, runs: string])[]
@@ -17,9 +17,13 @@ export class CommittedBatches {
     for (const [author, worker, text] of state) this.workersOf(author).set(worker, new SequenceRuns(text))
   }
 
-  /** The batches of these vertices that are in the order for the first time, in their order. */
-  take(vertices: readonly Vertex[]): PayloadEntry[] {
-    return vertices.flatMap(({ certificate }) => certificate.header.payload.filter((entry) => this.isFirst(entry)))
+  /** The batches of these vertices that are in the order for the first time, in their order, and the runs that change. */
+  take(vertices: readonly Vertex[]): { batches: PayloadEntry[]; runChanges: RunChange[] } {
+    const changes = new Map<string, RunChange>()
+    const batches = vertices.flatMap(({ certificate }) =>
+      certificate.header.payload.filter((entry) => this.isFirst(entry, changes)),
+    )
+    return { batches, runChanges: [...changes.values()] }
   }
 
   snapshot(): CommittedBatchesState {
@@ -29,7 +33,7 @@ export class CommittedBatches {
     return all.sort(([a, v], [b, w]) => a - b || v - w)
   }
 
-  private isFirst({ author, worker, sequence }: PayloadEntry): boolean {
+  private isFirst({ author, worker, sequence }: PayloadEntry, changes: Map<string, RunChange>): boolean {
     if (sequence === undefined) return true
     const workers = this.workersOf(author)
     let runs = workers.get(worker)
@@ -37,7 +41,9 @@ export class CommittedBatches {
       runs = new SequenceRuns()
       workers.set(worker, runs)
     }
-    return runs.add(sequence)
+    return runs.add(sequence, (first, last) =>
+      changes.set(`${author} ${worker} ${first}`, { author, worker, first, last }),
+    )
   }
 
   private workersOf(author: number): Map<number, SequenceRuns> {

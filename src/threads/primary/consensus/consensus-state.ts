@@ -23,6 +23,9 @@ export interface ConsensusState {
   readonly batches: CommittedBatchesState
 }
 
+/** What of it is written anew with each commit: it is small, where the committed sequences need not be. */
+export type ConsensusPosition = Omit<ConsensusState, 'batches'>
+
 const whole = z.int().min(0)
 const byAuthor = z.array(whole).max(COMMITTEE_SIZE_MAX)
 const authors = z.string().regex(/^[0-9a-f]{1,64}$/)

@@ -18,7 +18,12 @@ import { ROUNDS_MAX } from '../../../shared/config/limits.js'
 import { Bullshark, type BullsharkState } from './bullshark.js'
 import { commitTimestamp } from './commit-timestamp.js'
 import { CommittedBatches } from './committed-batches.js'
-import { type ConsensusSettings, type ConsensusState, checkConsensusState } from './consensus-state.js'
+import {
+  type ConsensusPosition,
+  type ConsensusSettings,
+  type ConsensusState,
+  checkConsensusState,
+} from './consensus-state.js'
 import { Dag } from './dag.js'
 import { CertificateEquivocationError, type HeaderEquivocation } from './equivocation.js'
 import { HeaderVotes } from './header-votes.js'
@@ -124,13 +129,12 @@ export class Consensus {
 
   /** What a restart needs of the committed prefix, as JSON has it: as it is after the last commit that was given. */
   snapshot(): ConsensusState {
-    return {
-      ...this.settings,
-      index: this.index,
-      timestamp: this.timestamp,
-      ruleState: this.rule.snapshot(),
-      batches: this.batches.snapshot(),
-    }
+    return { ...this.position(), batches: this.batches.snapshot() }
+  }
+
+  /** The same without the committed sequences, of which each commit says what it changed (`runChanges`). */
+  position(): ConsensusPosition {
+    return { ...this.settings, index: this.index, timestamp: this.timestamp, ruleState: this.rule.snapshot() }
   }
 
   private begin({ author, round, createdAt }: Header): void {
@@ -153,6 +157,6 @@ export class Consensus {
     this.timestamp = commitTimestamp(this.dag, subDag.anchor, this.stakes, this.timestamp)
     this.dag.collect(this.rule.gcRound)
     this.headers.forget(this.rule.decidedRound)
-    return { ...subDag, index: this.index, timestamp: this.timestamp, batches: this.batches.take(subDag.vertices) }
+    return { ...subDag, index: this.index, timestamp: this.timestamp, ...this.batches.take(subDag.vertices) }
   }
 }

@@ -11,6 +11,9 @@
  */
 import { COMMITTED_RUNS_MAX } from './limits.js'
 
+/** Takes each run that is another than before: its first sequence and its last one, undefined if it is gone. */
+export type RunChanged = (first: bigint, last: bigint | undefined) => void
+
 export class SequenceRuns {
   /** First and last sequence of each run, ascending. No run touches the next. */
   private readonly firsts: bigint[] = []
@@ -30,18 +33,24 @@ export class SequenceRuns {
   }
 
   /** Adds a sequence. Returns whether it was not there. */
-  add(sequence: bigint): boolean {
+  add(sequence: bigint, changed: RunChanged = () => {}): boolean {
     const at = this.runsUpTo(sequence)
     if (at > 0 && sequence <= this.lasts[at - 1]!) return false
     const joinsLower = at > 0 && this.lasts[at - 1] === sequence - 1n
     const joinsUpper = this.firsts[at] === sequence + 1n
-    if (joinsLower && joinsUpper) this.join(at - 1)
-    else if (joinsLower) this.lasts[at - 1] = sequence
-    else if (joinsUpper) this.firsts[at] = sequence
-    else {
+    if (joinsLower && joinsUpper) this.join(at - 1, changed)
+    else if (joinsLower) {
+      this.lasts[at - 1] = sequence
+      changed(this.firsts[at - 1]!, sequence)
+    } else if (joinsUpper) {
+      this.firsts[at] = sequence
+      changed(sequence + 1n, undefined)
+      changed(sequence, this.lasts[at]!)
+    } else {
       this.firsts.splice(at, 0, sequence)
       this.lasts.splice(at, 0, sequence)
-      if (this.size > COMMITTED_RUNS_MAX) this.join(0)
+      changed(sequence, sequence)
+      if (this.size > COMMITTED_RUNS_MAX) this.join(0, changed)
     }
     return true
   }
@@ -66,8 +75,10 @@ export class SequenceRuns {
   }
 
   /** Makes one run of this one and the next, with what lies between. */
-  private join(at: number): void {
+  private join(at: number, changed: RunChanged): void {
     this.lasts.splice(at, 1)
-    this.firsts.splice(at + 1, 1)
+    const [gone] = this.firsts.splice(at + 1, 1)
+    changed(gone!, undefined)
+    changed(this.firsts[at]!, this.lasts[at]!)
   }
 }

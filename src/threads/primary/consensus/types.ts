@@ -70,4 +70,15 @@ export interface Commit extends SubDag {
   readonly timestamp: number
   /** The batches of these vertices, in order, without those that an earlier place in the order has. */
   readonly batches: readonly PayloadEntry[]
+  /** How the committed sequences are others than before this commit: each changed run once. */
+  readonly runChanges: readonly RunChange[]
+}
+
+/** A run of committed sequences of one worker that is new, longer, or gone in another one. */
+export interface RunChange {
+  readonly author: AuthorityIndex
+  readonly worker: number
+  readonly first: bigint
+  /** Undefined if no run begins at `first` any more. */
+  readonly last: bigint | undefined
 }

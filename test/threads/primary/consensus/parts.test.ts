@@ -209,6 +209,19 @@ describe('committed sequences', () => {
     )
   })
 
+  test('tell each run that changes, so that who keeps the changes has the runs', () => {
+    fc.assert(
+      fc.property(fc.array(fc.bigInt({ min: 0n, max: 60n }), { maxLength: 200 }), (sequences) => {
+        const runs = new SequenceRuns()
+        const kept = new Map<bigint, bigint>()
+        for (const sequence of sequences) {
+          runs.add(sequence, (first, last) => (last === undefined ? kept.delete(first) : kept.set(first, last)))
+        }
+        expect(textOfRuns(kept)).toBe(runs.toString())
+      }),
+    )
+  })
+
   test('count the lowest gap as committed beyond 65,536 runs, and the new one still counts', () => {
     const runs = new SequenceRuns()
     for (let at = 0; at < COMMITTED_RUNS_MAX; at += 1) expect(runs.add(BigInt(3 * at) + 100n)).toBe(true)
@@ -227,7 +240,25 @@ describe('committed sequences', () => {
     expect(runs.size).toBe(COMMITTED_RUNS_MAX)
     expect(new SequenceRuns(runs.toString()).toString()).toBe(runs.toString())
   })
+
+  test('tell the changes beyond 65,536 runs as well', () => {
+    const runs = new SequenceRuns()
+    const kept = new Map<bigint, bigint>()
+    const add = (sequence: bigint): boolean =>
+      runs.add(sequence, (first, last) => (last === undefined ? kept.delete(first) : kept.set(first, last)))
+    for (let at = 0; at < COMMITTED_RUNS_MAX + 3; at += 1) add(BigInt(3 * at) + 100n)
+    add(7n)
+    expect(textOfRuns(kept)).toBe(runs.toString())
+  })
 })
+
+/** Runs as `SequenceRuns` writes them. */
+function textOfRuns(runs: ReadonlyMap<bigint, bigint>): string {
+  return [...runs]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([first, last]) => (first === last ? first.toString(16) : `${first.toString(16)}-${last.toString(16)}`))
+    .join(' ')
+}
 
 describe('batches', () => {
   const entry = (author: number, worker: number, sequence?: bigint): PayloadEntry => ({

@@ -132,12 +132,12 @@ it.each([1, 2])(
       cutOff += await workUntilCut(directory, left, known, random)
       execFileSync('rm', ['-r', directory])
       const damaged: string[] = []
-      const { batches } = checkStore(left, {
+      const { count } = checkStore(left, {
         onDamaged: (...what) => damaged.push(what.join(' ')),
         onProgress: () => {},
       })
       expect(damaged).toEqual([])
-      expect(batches).toBeGreaterThanOrEqual(known.size)
+      expect(count).toBeGreaterThanOrEqual(known.size)
     }
     expect(cutOff).toBeGreaterThan(0)
   },
@@ -177,8 +177,8 @@ it('at the first write to a segment whose batches are being deleted leaves none 
   await Promise.all([deleted, stored])
   await store.close()
   const damaged: string[] = []
-  const { batches } = checkStore(left, { onDamaged: (...what) => damaged.push(what.join(' ')), onProgress: () => {} })
+  const { count } = checkStore(left, { onDamaged: (...what) => damaged.push(what.join(' ')), onProgress: () => {} })
   expect(damaged).toEqual([])
   // Before that transaction, or after it.
-  expect([SEGMENT_BYTES / BATCH_SIZE_MAX, many.length]).toContain(batches)
+  expect([SEGMENT_BYTES / BATCH_SIZE_MAX, many.length]).toContain(count)
 }, 60_000)

@@ -5,8 +5,8 @@
 import { close, fdatasync, fstatSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { DATA_FILE } from '../../shared/store/store-error.js'
 import { DEAD_READERS_MS, STORE_LOOK_MS } from './limits.js'
+import { DATA_FILE } from './store-error.js'
 
 export interface StoreWatchHandlers {
   readonly onFileBytes: (bytes: number) => void

@@ -1,0 +1,302 @@
+/**
+ * How a primary's store lies in LMDB. One environment, all keys and values binary, integers big-endian. Every key but
+ * those of `meta` begins with the epoch, u64, which is left out here:
+ *
+ * ```
+ *  meta          name                             →  format u64, store id 16, settings as JSON
+ *  state         name                             →  own-header: round u64 ‖ the record of our last header
+ *                                                    signing: 0, or 1 ‖ round u64 above which we may sign
+ *                                                    gc-round: u64
+ *                                                    position: JSON, where consensus stands after the last commit
+ *                                                    head: index u64 ‖ digest 32 ‖ next batch u64 ‖ next transaction u64
+ *                                                    log: oldest index u64 ‖ bytes u64 of the records
+ *                                                    kept: highest deleted round u64 ‖ bytes u64 of the certificates
+ *  votes         author u16                       →  the record of our last vote for a header of this author
+ *  certificates  round u64 ‖ author u16           →  digest 32 ‖ the record
+ *  digests       digest 32                        →  round u64 ‖ author u16
+ *  own           batch 46                         →  nothing: a batch of ours that no commit has yet
+ *  payload       batch 46                         →  nothing: a batch of others that our own workers have
+ *  evidence      author u16 ‖ round u64           →  bytes u32 of the first ‖ two records of headers
+ *  commits       index u64 ‖ part u32             →  a part of the record (shared/wire/primary/commit-record.ts)
+ *  sizes         index u64 ‖ part u32             →  of a part's batches, if known: bytes u32 ‖ transactions u32, 0 for unknown
+ *  runs          author u16 ‖ worker u32 ‖ first u64  →  last u64: a run of committed sequences
+ *
+ *  batch         sequence u64 ‖ worker u32 ‖ author u16 ‖ digest 32
+ * ```
+ *
+ * A record is cut into parts: the first has its head, each has COMMIT_PART_ENTRIES of its certificates and batches. So
+ * a reader needs memory for a part, however large the commit is.
+ */
+import type { RootDatabase } from 'lmdb'
+import { DIGEST_BYTES } from '../../constants.js'
+import { NarvalError } from '../../errors.js'
+import { NO_COMMIT } from '../../wire/primary/commit-record.js'
+import type { BatchEntry } from '../../wire/primary/header.js'
+import { COMMIT_ENTRY_BYTES, COMMIT_HEAD_BYTES } from '../../wire/primary/limits.js'
+import { type BinaryDatabase, openBinary, openEnvironment } from '../environment.js'
+import { formatOf, PRIMARY_FORMATS_FROM } from '../format.js'
+import { COMMIT_PART_ENTRIES } from './limits.js'
+
+/** The version of what is drawn above. */
+export const PRIMARY_STORE_FORMAT = PRIMARY_FORMATS_FROM + 1
+
+export const META_STORE_ID = Buffer.from('store-id')
+export const META_SETTINGS = Buffer.from('settings')
+
+const DATABASES = [
+  'meta',
+  'state',
+  'votes',
+  'certificates',
+  'digests',
+  'own',
+  'payload',
+  'evidence',
+  'commits',
+  'sizes',
+  'runs',
+] as const
+export type PrimaryDatabaseName = (typeof DATABASES)[number]
+export type PrimaryDatabases = Readonly<Record<PrimaryDatabaseName, BinaryDatabase>> & { readonly root: RootDatabase }
+
+export type StateName = 'own-header' | 'signing' | 'gc-round' | 'position' | 'head' | 'log' | 'kept'
+
+const EPOCH_BYTES = 8
+const BATCH_KEY_BYTES = 8 + 4 + 2 + DIGEST_BYTES
+
+/** Behind `prepareFile`: LMDB believes what is in the file. @throws what LMDB throws */
+export function openPrimaryDatabases(directory: string): PrimaryDatabases {
+  const root = openEnvironment(directory, DATABASES.length)
+  const databases = Object.fromEntries(DATABASES.map((name) => [name, openBinary(root, name)]))
+  return { root, ...databases } as unknown as PrimaryDatabases
+}
+
+/** @throws NarvalError ERR_STORE_FORMAT */
+export function checkPrimaryFormat(found: Uint8Array, where: string): void {
+  const version = formatOf(found)
+  if (version === BigInt(PRIMARY_STORE_FORMAT)) return
+  if (version < BigInt(PRIMARY_FORMATS_FROM)) {
+    throw new NarvalError('ERR_STORE_FORMAT', `${where} is the store of a worker: give the --store of a primary`)
+  }
+  throw new NarvalError(
+    'ERR_STORE_FORMAT',
+    `the primary's store ${where} has format ${version}, this version of narval reads ${PRIMARY_STORE_FORMAT}: run the version that wrote it; a new store needs --recovered`,
+  )
+}
+
+/** The format of whichever store's `meta` this is, if there is one that can be read. */
+export function isPrimaryFormat(found: Uint8Array | undefined): boolean {
+  return found?.length === 8 && formatOf(found) > BigInt(PRIMARY_FORMATS_FROM)
+}
+
+/** Keys of one epoch. */
+export class PrimaryKeys {
+  private readonly prefix: Buffer
+  /** In front of every key of this epoch. */
+  readonly least: Buffer
+  /** Behind every key of this epoch. */
+  readonly end: Buffer
+
+  constructor(readonly epoch: number) {
+    this.prefix = Buffer.alloc(EPOCH_BYTES)
+    this.prefix.writeBigUInt64BE(BigInt(epoch))
+    this.least = this.prefix
+    this.end = Buffer.alloc(EPOCH_BYTES)
+    this.end.writeBigUInt64BE(BigInt(epoch) + 1n)
+  }
+
+  state(name: StateName): Buffer {
+    return Buffer.concat([this.prefix, Buffer.from(name)])
+  }
+
+  vote(author: number): Buffer {
+    const key = this.begin(2)
+    key.writeUInt16BE(author, EPOCH_BYTES)
+    return key
+  }
+
+  certificate(round: number, author: number): Buffer {
+    const key = this.begin(10)
+    key.writeBigUInt64BE(BigInt(round), EPOCH_BYTES)
+    key.writeUInt16BE(author, EPOCH_BYTES + 8)
+    return key
+  }
+
+  digest(digest: Uint8Array): Buffer {
+    return Buffer.concat([this.prefix, digest])
+  }
+
+  batch({ author, digest, sequence, worker }: BatchEntry): Buffer {
+    const key = this.begin(BATCH_KEY_BYTES)
+    key.writeBigUInt64BE(sequence, EPOCH_BYTES)
+    key.writeUInt32BE(worker, EPOCH_BYTES + 8)
+    key.writeUInt16BE(author, EPOCH_BYTES + 12)
+    key.set(digest, EPOCH_BYTES + 14)
+    return key
+  }
+
+  evidence(author: number, round: number): Buffer {
+    const key = this.begin(10)
+    key.writeUInt16BE(author, EPOCH_BYTES)
+    key.writeBigUInt64BE(BigInt(round), EPOCH_BYTES + 2)
+    return key
+  }
+
+  /** Of `commits`, and of `sizes`. */
+  commit(index: number, part = 0): Buffer {
+    const key = this.begin(12)
+    key.writeBigUInt64BE(BigInt(index), EPOCH_BYTES)
+    key.writeUInt32BE(part, EPOCH_BYTES + 8)
+    return key
+  }
+
+  run(author: number, worker: number, first: bigint): Buffer {
+    const key = this.begin(14)
+    key.writeUInt16BE(author, EPOCH_BYTES)
+    key.writeUInt32BE(worker, EPOCH_BYTES + 2)
+    key.writeBigUInt64BE(first, EPOCH_BYTES + 6)
+    return key
+  }
+
+  private begin(bytes: number): Buffer {
+    const key = Buffer.allocUnsafe(EPOCH_BYTES + bytes)
+    key.set(this.prefix)
+    return key
+  }
+}
+
+/** What keys say, behind the epoch. A key of another length is damage. */
+export const readKey = {
+  vote: (key: Uint8Array) => ({ author: keyView('votes', key, 2).getUint16(EPOCH_BYTES) }),
+  certificate: (key: Uint8Array) => roundAndAuthor(keyView('certificates', key, 10), EPOCH_BYTES),
+  digest: (key: Uint8Array) => {
+    keyView('digests', key, DIGEST_BYTES)
+    return { digest: new Uint8Array(key.subarray(EPOCH_BYTES)) }
+  },
+  batch: (key: Uint8Array): BatchEntry => {
+    const data = keyView('batches', key, BATCH_KEY_BYTES)
+    return {
+      sequence: data.getBigUint64(EPOCH_BYTES),
+      worker: data.getUint32(EPOCH_BYTES + 8),
+      author: data.getUint16(EPOCH_BYTES + 12),
+      digest: new Uint8Array(key.subarray(EPOCH_BYTES + 14)),
+    }
+  },
+  evidence: (key: Uint8Array) => {
+    const data = keyView('evidence', key, 10)
+    return { author: data.getUint16(EPOCH_BYTES), round: Number(data.getBigUint64(EPOCH_BYTES + 2)) }
+  },
+  commit: (key: Uint8Array) => {
+    const data = keyView('commits', key, 12)
+    return { index: Number(data.getBigUint64(EPOCH_BYTES)), part: data.getUint32(EPOCH_BYTES + 8) }
+  },
+  run: (key: Uint8Array) => {
+    const data = keyView('runs', key, 14)
+    return {
+      author: data.getUint16(EPOCH_BYTES),
+      worker: data.getUint32(EPOCH_BYTES + 2),
+      first: data.getBigUint64(EPOCH_BYTES + 6),
+    }
+  },
+}
+
+/** Where a certificate lies: the value of `digests`. */
+export function encodePlace(round: number, author: number): Buffer {
+  const bytes = Buffer.allocUnsafe(10)
+  bytes.writeBigUInt64BE(BigInt(round))
+  bytes.writeUInt16BE(author, 8)
+  return bytes
+}
+
+export function decodePlace(value: Uint8Array): { round: number; author: number } {
+  return roundAndAuthor(view('a place', value, 10), 0)
+}
+
+export interface StoredCertificate {
+  readonly digest: Uint8Array
+  /** The record. */
+  readonly bytes: Uint8Array
+}
+
+/** The value of `certificates`: a copy. */
+export function decodeStoredCertificate(value: Uint8Array): StoredCertificate {
+  if (value.length <= DIGEST_BYTES) throw damaged(`a certificate of ${value.length} bytes`)
+  return {
+    digest: new Uint8Array(value.subarray(0, DIGEST_BYTES)),
+    bytes: new Uint8Array(value.subarray(DIGEST_BYTES)),
+  }
+}
+
+/** The end of the log: what the next record needs. */
+export interface LogHead {
+  /** 0 before the first commit. */
+  readonly index: number
+  readonly digest: Uint8Array
+  /** Batches in all commits so far. */
+  readonly nextBatch: number
+  /** Transactions in them; undefined if of one of them the count is not known. */
+  readonly nextTransaction: number | undefined
+}
+
+export const EMPTY_LOG: LogHead = { index: 0, digest: NO_COMMIT, nextBatch: 0, nextTransaction: 0 }
+
+const UNKNOWN = 0xffff_ffff_ffff_ffffn
+
+export function encodeHead({ digest, index, nextBatch, nextTransaction }: LogHead): Buffer {
+  const last = Buffer.alloc(8)
+  last.writeBigUInt64BE(nextTransaction === undefined ? UNKNOWN : BigInt(nextTransaction))
+  return Buffer.concat([encodeNumbers([index]), digest, encodeNumbers([nextBatch]), last])
+}
+
+export function decodeHead(value: Uint8Array): LogHead {
+  const data = view('the head of the log', value, 24 + DIGEST_BYTES)
+  const transactions = data.getBigUint64(16 + DIGEST_BYTES)
+  return {
+    index: Number(data.getBigUint64(0)),
+    digest: new Uint8Array(value.subarray(8, 8 + DIGEST_BYTES)),
+    nextBatch: Number(data.getBigUint64(8 + DIGEST_BYTES)),
+    nextTransaction: transactions === UNKNOWN ? undefined : Number(transactions),
+  }
+}
+
+export function encodeNumbers(values: readonly number[]): Buffer {
+  const bytes = Buffer.allocUnsafe(8 * values.length)
+  for (const [at, value] of values.entries()) bytes.writeBigUInt64BE(BigInt(value), 8 * at)
+  return bytes
+}
+
+/** @param what names it in an error */
+export function decodeNumbers(what: string, value: Uint8Array, count: number): number[] {
+  const data = view(what, value, 8 * count)
+  return Array.from({ length: count }, (_, at) => Number(data.getBigUint64(8 * at)))
+}
+
+/** Parts of a record with so many certificates and batches. */
+export function partsOf(entries: number): number {
+  return Math.max(1, Math.ceil(entries / COMMIT_PART_ENTRIES))
+}
+
+/** Bytes of a part of a record with so many certificates and batches. */
+export function partBytes(entries: number, part: number): number {
+  const count = Math.min(COMMIT_PART_ENTRIES, entries - part * COMMIT_PART_ENTRIES)
+  return (part === 0 ? COMMIT_HEAD_BYTES : 0) + count * COMMIT_ENTRY_BYTES
+}
+
+export function damaged(what: string): NarvalError {
+  return new NarvalError('ERR_STORE_DAMAGED', `the primary's store is damaged: ${what}`)
+}
+
+/** A view of a key that must have so many bytes behind the epoch. */
+function keyView(what: string, key: Uint8Array, behindEpoch: number): DataView {
+  return view(`a key of ${what}`, key, EPOCH_BYTES + behindEpoch)
+}
+
+/** A view of bytes that must be so many. */
+function view(what: string, bytes: Uint8Array, length: number): DataView {
+  if (bytes.length !== length) throw damaged(`${what} has ${bytes.length} bytes, expected ${length}`)
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+function roundAndAuthor(data: DataView, at: number): { round: number; author: number } {
+  return { round: Number(data.getBigUint64(at)), author: data.getUint16(at + 8) }
+}

@@ -1,0 +1,10 @@
+/** Limits of a primary's store that its readers share, each with its unit and its reason. */
+
+/** Certificates and batches in a part of a record: 48 KiB, what a reader has in memory of a commit at a time. */
+export const COMMIT_PART_ENTRIES = 1_024
+/** Parts of records that a reader of the log reads at a time: the small commits of a busy second or two. */
+export const LOG_READ_PARTS = 64
+/** Between two looks of a reader in another process at the head of the log, in ms, while commits come. */
+export const LOG_POLL_MS_MIN = 10
+/** The same while none come: doubled with each look up to this. A look costs six reads of a page that is in memory. */
+export const LOG_POLL_MS_MAX = 250

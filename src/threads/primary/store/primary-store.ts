@@ -1,0 +1,296 @@
+/**
+ * The primary's store, and its one writer. Format and keys: shared/store/primary/format.ts.
+ *
+ * What kill -9 leaves: the writes of a turn are one transaction, all or none, and `onDurable` is called when they are on
+ * the disk. So a vote, a header or a commit that somebody was told of is there at the next start. A turn that was not told
+ * may be there as well: it says what the primary decided, and the primary goes on from it.
+ */
+import { randomBytes } from 'node:crypto'
+import { assert } from '../../../shared/assert.js'
+import { NarvalError } from '../../../shared/errors.js'
+import { checkFileSystem } from '../../../shared/store/file-system.js'
+import { META_FORMAT } from '../../../shared/store/format.js'
+import { prepareFile } from '../../../shared/store/prepare-file.js'
+import {
+  checkPrimaryFormat,
+  encodeNumbers,
+  META_SETTINGS,
+  META_STORE_ID,
+  openPrimaryDatabases,
+  PRIMARY_STORE_FORMAT,
+  type PrimaryDatabases,
+  PrimaryKeys,
+  readKey,
+} from '../../../shared/store/primary/format.js'
+import { isFresh, removeFreshMarker } from '../../../shared/store/primary/fresh-marker.js'
+import {
+  checkSettings,
+  decodeSettings,
+  encodeSettings,
+  type PrimarySettings,
+} from '../../../shared/store/primary/settings.js'
+import type { StoredSizes } from '../../../shared/store/primary/sizes.js'
+import { readMeta } from '../../../shared/store/read-meta.js'
+import { checkFreeSpace, storeError } from '../../../shared/store/store-error.js'
+import { StoreWatch } from '../../../shared/store/store-watch.js'
+import { type Put, WriteOutcomes } from '../../../shared/store/write-outcomes.js'
+import { CommitLog } from '../commit-log/commit-log.js'
+import type { AuthorityIndex, PayloadEntry, Round } from '../consensus/types.js'
+import { Certificates } from './certificates.js'
+import {
+  CERTIFICATE_BYTES_KEPT,
+  CERTIFICATE_ROUNDS_KEPT,
+  EVIDENCE_PER_AUTHOR_MAX,
+  GC_DELETES_BASE,
+  RETENTION_COMMITS_DEFAULT,
+  RETENTION_LOG_BYTES_DEFAULT,
+} from './limits.js'
+import { encodePosition, encodeSigning, readGcRound, readStoredState } from './stored-state.js'
+import { type Turn, TurnQueue } from './turn-queue.js'
+import type { Signing, StoredState, Write } from './writes.js'
+
+const EMPTY = new Uint8Array(0)
+const STORE_ID_BYTES = 16
+
+export interface PrimaryStoreOptions {
+  readonly directory: string
+  /** What the store is made for, or must have been made for. */
+  readonly settings: PrimarySettings
+  /** The store may be older than what this authority has signed since: nothing is signed until the others have spoken. */
+  readonly isRecovered?: boolean
+  readonly retentionCommits?: number
+  readonly retentionBytes?: number
+  readonly certificateRoundsKept?: number
+  readonly certificateBytesKept?: number
+}
+
+export interface PrimaryStoreDependencies {
+  /** A write failed, or a flush did not end: nothing more can be promised. */
+  readonly onFatal: (error: NarvalError) => void
+  /** What somebody who runs the node should know. */
+  readonly onNotice: (text: string) => void
+  /** The log has so many commits on the disk. */
+  readonly onCommits?: (lastIndex: number) => void
+  /** Now and then: the bytes of the store's file. */
+  readonly onFileBytes?: (bytes: number) => void
+  /** Bytes and transactions of a batch, if they are known here. */
+  readonly sizeOf?: (batch: PayloadEntry) => StoredSizes | undefined
+}
+
+export class PrimaryStore {
+  /** Of this store alone, 16 bytes: whoever remembers it knows whether it meets the same one. */
+  readonly storeId: Uint8Array
+  private readonly options: PrimaryStoreOptions
+  private readonly dependencies: PrimaryStoreDependencies
+  private readonly databases: PrimaryDatabases
+  private readonly keys: PrimaryKeys
+  private readonly kept: Certificates
+  private readonly log: CommitLog
+  private readonly outcomes: WriteOutcomes
+  private readonly turns = new TurnQueue<Write>((turns) => this.commit(turns))
+  private readonly evidence = new Map<AuthorityIndex, number>()
+  private gcRound: Round
+  private watch: StoreWatch | undefined
+
+  /** The caller holds the store's lock. @throws NarvalError ERR_STORE_* */
+  constructor(options: PrimaryStoreOptions, dependencies: PrimaryStoreDependencies) {
+    const { directory, settings } = options
+    this.options = options
+    this.dependencies = dependencies
+    this.keys = new PrimaryKeys(settings.epoch)
+    checkFreeSpace(directory)
+    checkFileSystem(directory)
+    prepareFile(directory, { log: dependencies.onNotice })
+    const signing = this.signingAtStart()
+    try {
+      this.databases = openPrimaryDatabases(directory)
+      this.storeId = this.openMeta(signing)
+      this.kept = new Certificates(
+        {
+          roundsKept: options.certificateRoundsKept ?? CERTIFICATE_ROUNDS_KEPT,
+          bytesKept: options.certificateBytesKept ?? CERTIFICATE_BYTES_KEPT,
+        },
+        this.databases,
+        this.keys,
+      )
+      this.log = new CommitLog(
+        {
+          committeeDigest: Buffer.from(settings.committeeDigest, 'hex'),
+          retentionCommits: options.retentionCommits ?? RETENTION_COMMITS_DEFAULT,
+          retentionBytes: options.retentionBytes ?? RETENTION_LOG_BYTES_DEFAULT,
+        },
+        { databases: this.databases, keys: this.keys, sizeOf: dependencies.sizeOf },
+      )
+      this.gcRound = readGcRound(this.databases, this.keys)
+      for (const key of this.databases.evidence.getKeys({ start: this.keys.least, end: this.keys.end })) {
+        const { author } = readKey.evidence(key)
+        this.evidence.set(author, (this.evidence.get(author) ?? 0) + 1)
+      }
+    } catch (error) {
+      throw error instanceof NarvalError ? error : storeError(directory, error)
+    }
+    this.outcomes = new WriteOutcomes(directory, dependencies.onFatal)
+  }
+
+  /**
+   * Has what an earlier run committed on the disk: it counts as said from now on, and a run that was killed may not have
+   * flushed it.
+   */
+  async open(): Promise<void> {
+    const { directory } = this.options
+    await this.outcomes.settle(
+      this.databases.meta.put(META_FORMAT, encodeNumbers([PRIMARY_STORE_FORMAT])) as Put,
+      'durable',
+    )
+    removeFreshMarker(directory)
+    this.watch = new StoreWatch(directory, {
+      onFileBytes: (bytes) => this.dependencies.onFileBytes?.(bytes),
+      onFlushFailed: (error) => this.outcomes.flushFailed(error),
+      clearDeadReaders: () => this.databases.root.readerCheck(),
+    })
+    this.dependencies.onCommits?.(this.log.head.index)
+  }
+
+  /** What the primary begins with. */
+  state(): StoredState {
+    return readStoredState(this.databases, this.keys, this.kept)
+  }
+
+  /** The index of the last commit that was handed in. */
+  get lastCommit(): number {
+    return this.log.head.index
+  }
+
+  /** Takes the writes of a turn. `onDurable` is called when they are on the disk, in the order of the turns. */
+  write(writes: readonly Write[], onDurable: () => void): void {
+    this.turns.push({ writes, onDurable })
+  }
+
+  /** The record of a certificate. */
+  certificate(digest: Uint8Array): Uint8Array | undefined {
+    return this.kept.find(digest)
+  }
+
+  /** Records of the certificates of these rounds, both included, by ascending round; at most so many. */
+  certificates(fromRound: Round, toRound: Round, countMax: number): readonly Uint8Array[] {
+    return this.kept.from(fromRound, toRound, countMax)
+  }
+
+  /** What was handed in is on the disk before it closes. */
+  async close(): Promise<void> {
+    await this.turns.drained()
+    await this.watch?.close()
+    await this.databases.root.close()
+  }
+
+  /**
+   * Before LMDB makes databases in what may be another store: refuses one that was made for something else. Returns what is
+   * to be written down of what we may sign; undefined if what the store says holds.
+   */
+  private signingAtStart(): Signing | undefined {
+    const { directory, isRecovered = false, settings } = this.options
+    const format = readMeta(directory, META_FORMAT)
+    if (format !== undefined) {
+      checkPrimaryFormat(format, directory)
+      checkSettings(decodeSettings(readMeta(directory, META_SETTINGS)), settings, directory)
+      return isRecovered ? { state: 'recovering' } : undefined
+    }
+    return isFresh(directory, settings.authority) && !isRecovered
+      ? { state: 'above', round: 0 }
+      : { state: 'recovering' }
+  }
+
+  /** Makes a store in a new file, in one transaction. Returns its id. */
+  private openMeta(signing: Signing | undefined): Uint8Array {
+    const { meta, root, state } = this.databases
+    const found = meta.getBinary(META_STORE_ID)
+    const id = new Uint8Array(found ?? randomBytes(STORE_ID_BYTES))
+    root.transactionSync(() => {
+      if (found === undefined) {
+        meta.putSync(META_STORE_ID, id)
+        meta.putSync(META_SETTINGS, encodeSettings(this.options.settings))
+        meta.putSync(META_FORMAT, encodeNumbers([PRIMARY_STORE_FORMAT]))
+      }
+      if (signing !== undefined) state.putSync(this.keys.state('signing'), encodeSigning(signing))
+    })
+    return id
+  }
+
+  private async commit(turns: readonly Turn<Write>[]): Promise<void> {
+    // What is read below is what the last transaction left.
+    this.databases.root.resetReadTxn()
+    const before = this.log.head.index
+    let put: Put | undefined
+    let written = 0
+    this.checkCommits(turns)
+    for (const { writes } of turns) {
+      for (const write of writes) put = this.put(write) ?? put
+      written += writes.length
+    }
+    if (put === undefined) return
+    const deletesMax = GC_DELETES_BASE + 2 * written
+    put = this.kept.finish(this.gcRound, deletesMax) ?? put
+    put = this.log.finish(deletesMax) ?? put
+    await this.outcomes.settle(put, 'durable')
+    if (this.log.head.index > before) this.dependencies.onCommits?.(this.log.head.index)
+  }
+
+  /** Before anything is put: what LMDB has taken, it commits. */
+  private checkCommits(turns: readonly Turn<Write>[]): void {
+    let { index } = this.log.head
+    for (const write of turns.flatMap(({ writes }) => writes)) {
+      if (write.type !== 'commits') continue
+      for (const commit of write.commits) {
+        index += 1
+        assert(commit.index === index, `commit ${commit.index} where ${index} is the next`)
+      }
+      assert(
+        write.state.index === index,
+        `consensus stands behind commit ${write.state.index}, the log behind ${index}`,
+      )
+    }
+  }
+
+  /** Undefined if it was not worth a write. */
+  private put(write: Write): Put | undefined {
+    const { keys } = this
+    const { own, payload, state, votes } = this.databases
+    switch (write.type) {
+      case 'own-header':
+        return state.put(keys.state('own-header'), Buffer.concat([encodeNumbers([write.round]), write.bytes]))
+      case 'vote':
+        return votes.put(keys.vote(write.author), Buffer.from(write.bytes))
+      case 'certificate':
+        return this.kept.put(write.round, write.author, write)
+      case 'payload':
+        return payload.put(keys.batch(write.batch), EMPTY)
+      case 'payload-done':
+        return payload.remove(keys.batch(write.batch))
+      case 'own-batch':
+        return own.put(keys.batch(write.batch), EMPTY)
+      case 'own-batch-done':
+        return own.remove(keys.batch(write.batch))
+      case 'commits':
+        for (const commit of write.commits) this.log.append(commit)
+        return state.put(keys.state('position'), encodePosition(write.state))
+      case 'evidence':
+        return this.putEvidence(write)
+      case 'signing':
+        return state.put(keys.state('signing'), encodeSigning(write.signing))
+      case 'collected':
+        this.gcRound = write.gcRound
+        return state.put(keys.state('gc-round'), encodeNumbers([write.gcRound]))
+    }
+  }
+
+  private putEvidence({ author, first, round, second }: Extract<Write, { type: 'evidence' }>): Put | undefined {
+    const { evidence } = this.databases
+    const key = this.keys.evidence(author, round)
+    const count = this.evidence.get(author) ?? 0
+    if (count >= EVIDENCE_PER_AUTHOR_MAX || evidence.doesExist(key)) return undefined
+    this.evidence.set(author, count + 1)
+    const length = Buffer.allocUnsafe(4)
+    length.writeUInt32BE(first.length)
+    return evidence.put(key, Buffer.concat([length, first, second]))
+  }
+}

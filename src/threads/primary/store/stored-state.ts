@@ -1,0 +1,91 @@
+/** What a restart reads: everything that the primary was promised that it would find. */
+import {
+  damaged,
+  decodeNumbers,
+  type PrimaryDatabases,
+  type PrimaryKeys,
+  readKey,
+} from '../../../shared/store/primary/format.js'
+import type { BatchEntry } from '../../../shared/wire/primary/header.js'
+import type { ConsensusPosition } from '../consensus/consensus-state.js'
+import type { Certificates } from './certificates.js'
+import type { Signing, StoredState } from './writes.js'
+
+export function readStoredState(
+  databases: PrimaryDatabases,
+  keys: PrimaryKeys,
+  certificates: Certificates,
+): StoredState {
+  const { evidence, own, payload, state, votes } = databases
+  const all = { start: keys.least, end: keys.end }
+  const consensus = readConsensus(databases, keys)
+  const ownHeader = state.getBinary(keys.state('own-header'))
+  return {
+    ...(consensus !== undefined && { consensus }),
+    ...(ownHeader !== undefined && { ownHeader: new Uint8Array(ownHeader.subarray(8)) }),
+    certificates: certificates.from(readGcRound(databases, keys), Number.MAX_SAFE_INTEGER - 1, Number.MAX_SAFE_INTEGER),
+    votes: Array.from(votes.getRange(all), ({ value }) => new Uint8Array(value)),
+    ownBatches: Array.from(own.getKeys(all), (key): BatchEntry => readKey.batch(key)),
+    payload: Array.from(payload.getKeys(all), (key): BatchEntry => readKey.batch(key)),
+    evidence: Array.from(evidence.getKeys(all), (key) => readKey.evidence(key)),
+    signing: decodeSigning(state.getBinary(keys.state('signing'))),
+  }
+}
+
+export function readGcRound({ state }: PrimaryDatabases, keys: PrimaryKeys): number {
+  const value = state.getBinary(keys.state('gc-round'))
+  return value === undefined ? 0 : decodeNumbers('gc-round', value, 1)[0]!
+}
+
+/** Without the committed sequences, which a whole state has as well. */
+export function encodePosition({ gcDepth, index, rule, ruleState, stakes, timestamp }: ConsensusPosition): Buffer {
+  return Buffer.from(JSON.stringify({ rule, gcDepth, stakes, index, timestamp, ruleState }))
+}
+
+export function encodeSigning(signing: Signing): Buffer {
+  const value = Buffer.alloc(signing.state === 'recovering' ? 1 : 9)
+  if (signing.state === 'recovering') return value
+  value[0] = 1
+  value.writeBigUInt64BE(BigInt(signing.round), 1)
+  return value
+}
+
+/** What is not there, or cannot be read, allows nothing. */
+function decodeSigning(value: Uint8Array | undefined): Signing {
+  if (value?.length !== 9 || value[0] !== 1) return { state: 'recovering' }
+  return { state: 'above', round: decodeNumbers('signing', value.subarray(1), 1)[0]! }
+}
+
+/** Where consensus stands, with the committed sequences that the commits have changed one by one. */
+function readConsensus({ runs, state }: PrimaryDatabases, keys: PrimaryKeys): unknown {
+  const position = state.getBinary(keys.state('position'))
+  if (position === undefined) return undefined
+  const batches: [author: number, worker: number, runs: string[]][] = []
+  for (const { key, value } of runs.getRange({ start: keys.least, end: keys.end })) {
+    const { author, first, worker } = readKey.run(key)
+    const last = lastOf(value)
+    const text = first === last ? first.toString(16) : `${first.toString(16)}-${last.toString(16)}`
+    const before = batches.at(-1)
+    if (before?.[0] === author && before[1] === worker) before[2].push(text)
+    else batches.push([author, worker, [text]])
+  }
+  return {
+    ...parse(position),
+    batches: batches.map(([author, worker, texts]) => [author, worker, texts.join(' ')] as const),
+  }
+}
+
+function lastOf(value: Uint8Array): bigint {
+  if (value.length !== 8) throw damaged(`a run of ${value.length} bytes`)
+  return new DataView(value.buffer, value.byteOffset, 8).getBigUint64(0)
+}
+
+function parse(value: Uint8Array): object {
+  try {
+    const parsed: unknown = JSON.parse(Buffer.from(value).toString())
+    if (typeof parsed === 'object' && parsed !== null) return parsed
+  } catch {
+    // Said below.
+  }
+  throw damaged('where consensus stands cannot be read')
+}

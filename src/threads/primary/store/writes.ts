@@ -1,0 +1,60 @@
+/**
+ * What a turn of the primary has the store keep. All writes of a turn are durable together or not at all; turns may share
+ * a transaction, and keep their order.
+ */
+import type { BatchEntry } from '../../../shared/wire/primary/header.js'
+import type { ConsensusPosition } from '../consensus/consensus-state.js'
+import type { AuthorityIndex, Commit, Round } from '../consensus/types.js'
+
+export type Write =
+  /** Our header of this round: all that we propose there, for ever. */
+  | { readonly type: 'own-header'; readonly round: Round; readonly bytes: Uint8Array }
+  /** Our last vote for a header of this author. The one before is not asked for any more. */
+  | { readonly type: 'vote'; readonly author: AuthorityIndex; readonly bytes: Uint8Array }
+  | {
+      readonly type: 'certificate'
+      readonly round: Round
+      readonly author: AuthorityIndex
+      /** 32 bytes. */
+      readonly digest: Uint8Array
+      readonly bytes: Uint8Array
+    }
+  /** Our own worker has this batch of another authority; or it is asked for no more. */
+  | { readonly type: 'payload' | 'payload-done'; readonly batch: BatchEntry }
+  /** A batch of ours is to be ordered; or it is in the order. */
+  | { readonly type: 'own-batch' | 'own-batch-done'; readonly batch: BatchEntry }
+  /** The next commits, in order, and where consensus stands after the last of them. */
+  | { readonly type: 'commits'; readonly commits: readonly Commit[]; readonly state: ConsensusPosition }
+  /** Two headers of one author and round, as records, both with a valid signature. */
+  | {
+      readonly type: 'evidence'
+      readonly author: AuthorityIndex
+      readonly round: Round
+      readonly first: Uint8Array
+      readonly second: Uint8Array
+    }
+  | { readonly type: 'signing'; readonly signing: Signing }
+  /** Consensus has forgotten the rounds up to this one. Certificates below it are kept for peers that are behind. */
+  | { readonly type: 'collected'; readonly gcRound: Round }
+
+/** What we may sign. Nothing at all while the store is new or an old backup and the peers have not said how far we were. */
+export type Signing = { readonly state: 'recovering' } | { readonly state: 'above'; readonly round: Round }
+
+/** What the store hands to the primary at a restart. */
+export interface StoredState {
+  /** The state of the last `commits`; absent before the first. Consensus checks it. */
+  readonly consensus?: unknown
+  /** Records of the certificates of rounds from the last `collected` on, that round included, by ascending round. */
+  readonly certificates: readonly Uint8Array[]
+  /** The record of our last header. */
+  readonly ownHeader?: Uint8Array
+  /** Records of our last vote for each author. */
+  readonly votes: readonly Uint8Array[]
+  /** Batches of ours that are not in the order yet, oldest first. */
+  readonly ownBatches: readonly BatchEntry[]
+  /** Batches of others that our workers have. */
+  readonly payload: readonly BatchEntry[]
+  /** Author and round of the evidence that is kept. */
+  readonly evidence: readonly { readonly author: AuthorityIndex; readonly round: Round }[]
+  readonly signing: Signing
+}

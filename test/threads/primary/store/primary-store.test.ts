@@ -1,0 +1,326 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { checkStore } from '../../../../src/shared/store/check-store.js'
+import { META_FORMAT } from '../../../../src/shared/store/format.js'
+import { openPrimaryDatabases, PRIMARY_STORE_FORMAT } from '../../../../src/shared/store/primary/format.js'
+import { FRESH_FILE, isFresh, writeFreshMarker } from '../../../../src/shared/store/primary/fresh-marker.js'
+import type { PrimarySettings } from '../../../../src/shared/store/primary/settings.js'
+import { openStoreReader } from '../../../../src/shared/store/store-reader.js'
+import { Consensus } from '../../../../src/threads/primary/consensus/consensus.js'
+import type { Certificate, Commit, Header } from '../../../../src/threads/primary/consensus/types.js'
+import { EVIDENCE_PER_AUTHOR_MAX } from '../../../../src/threads/primary/store/limits.js'
+import type { Write } from '../../../../src/threads/primary/store/writes.js'
+import { randomDag } from '../../../support/consensus/dags.js'
+import { arrivals, logLine } from '../../../support/consensus/nodes.js'
+import { fillStore, openStore } from '../../../support/damaged-stores.js'
+import { certificateOf, openPrimaryStore, written } from '../../../support/primary-stores.js'
+import { seeded } from '../../../support/random.js'
+import { temporaryDirectory } from '../../../support/temporary-directory.js'
+import { batchOf, SETTINGS } from '../../../support/threads/commit-pattern.mjs'
+
+const bytes = (...values: number[]): Uint8Array => new Uint8Array(values)
+const vote = (author: number, ...values: number[]): Write => ({ type: 'vote', author, bytes: bytes(...values) })
+const certificate = (index: number): Write => ({ type: 'certificate', ...certificateOf(index) })
+
+function damageOf(directory: string): string[] {
+  const damaged: string[] = []
+  checkStore(directory, { onDamaged: (name, why) => damaged.push(`${name}: ${why}`), onProgress: () => {} })
+  return damaged
+}
+
+describe('what a turn has written', () => {
+  test('is there at the next start', async () => {
+    const directory = temporaryDirectory()
+    const store = await openPrimaryStore(directory)
+    await written(
+      store,
+      { type: 'signing', signing: { state: 'above', round: 7 } },
+      { type: 'own-header', round: 8, bytes: bytes(8) },
+      vote(0, 1),
+      vote(1, 1),
+      { type: 'own-batch', batch: batchOf(2, 0) },
+      { type: 'own-batch', batch: batchOf(1, 0) },
+      { type: 'own-batch', batch: batchOf(1, 1) },
+      { type: 'payload', batch: batchOf(3, 0) },
+      { type: 'payload', batch: batchOf(3, 1) },
+      { type: 'evidence', author: 2, round: 5, first: bytes(1), second: bytes(2) },
+    )
+    await written(
+      store,
+      { type: 'own-header', round: 9, bytes: bytes(9, 9) },
+      vote(1, 2),
+      { type: 'own-batch-done', batch: batchOf(1, 1) },
+      { type: 'payload-done', batch: batchOf(3, 0) },
+    )
+    await store.close()
+    const again = await openPrimaryStore(directory)
+    expect(again.state()).toEqual({
+      certificates: [],
+      ownHeader: bytes(9, 9),
+      votes: [bytes(1), bytes(2)],
+      ownBatches: [batchOf(1, 0), batchOf(2, 0)],
+      payload: [batchOf(3, 1)],
+      evidence: [{ author: 2, round: 5 }],
+      signing: { state: 'above', round: 7 },
+    })
+    await again.close()
+  })
+
+  test('has the certificates of the rounds from the last that was collected on, by ascending round', async () => {
+    const directory = temporaryDirectory()
+    const store = await openPrimaryStore(directory)
+    for (const round of [12, 10, 300, 11, 9]) await written(store, certificate(round))
+    await written(store, { type: 'collected', gcRound: 10 })
+    await store.close()
+    const again = await openPrimaryStore(directory)
+    expect(again.state().certificates).toEqual([10, 11, 12, 300].map((round) => certificateOf(round).bytes))
+    expect(again.certificate(certificateOf(9).digest)).toEqual(certificateOf(9).bytes)
+    expect(again.certificate(certificateOf(13).digest)).toBeUndefined()
+    expect(again.certificates(10, 12, 2)).toEqual([10, 11].map((round) => certificateOf(round).bytes))
+    await again.close()
+  })
+
+  test('of evidence is at most so much for each author', async () => {
+    const directory = temporaryDirectory()
+    for (const from of [1, 50]) {
+      const store = await openPrimaryStore(directory)
+      for (let round = from; round < from + 50; round += 1) {
+        await written(store, { type: 'evidence', author: 1, round, first: bytes(1), second: bytes(2) })
+        await written(store, { type: 'evidence', author: 1, round, first: bytes(1), second: bytes(2) })
+      }
+      await store.close()
+    }
+    const store = await openPrimaryStore(directory)
+    expect(store.state().evidence).toHaveLength(EVIDENCE_PER_AUTHOR_MAX)
+    await store.close()
+  })
+})
+
+describe('consensus', () => {
+  /** Digests as they are: 32 bytes. */
+  const widened = ({ digest, header }: Certificate): Certificate => ({
+    digest: digest.padEnd(32),
+    header: wide(header),
+  })
+  const wide = (header: Header): Header => ({
+    ...header,
+    id: header.id.padEnd(32),
+    parents: header.parents.map((parent) => parent.padEnd(32)),
+    payload: header.payload.map((entry) => ({ ...entry, digest: entry.digest.padEnd(32) })),
+  })
+  const encode = (value: Certificate): Uint8Array =>
+    Buffer.from(JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? `${each}n` : each)))
+  const decode = (value: Uint8Array): Certificate =>
+    JSON.parse(Buffer.from(value).toString(), (key, each) =>
+      key === 'sequence' ? BigInt(String(each).slice(0, -1)) : each,
+    ) as Certificate
+
+  test.each([1, 2, 3])(
+    'goes on from what the store has as if it had not stopped, wherever it restarts: seed %i',
+    async (seed) => {
+      const random = seeded(seed)
+      const dag = randomDag({ random, stakes: [1, 1, 1, 1], rounds: 40 })
+      const options = { stakes: [1, 1, 1, 1], gcDepth: 10, rule: 'shoal' as const }
+      const order = [...arrivals(random, dag, { lag: 1 })].filter((arrival) => 'certificate' in arrival)
+      const given = order.map(({ certificate }) => widened(certificate)).sort((a, b) => a.header.round - b.header.round)
+      const whole = new Consensus(options)
+      const expected = given.flatMap((each) => whole.addCertificate(each)).map(logLine)
+      expect(expected.length).toBeGreaterThan(20)
+
+      const directory = temporaryDirectory()
+      const found: string[] = []
+      let store = await openPrimaryStore(directory)
+      let consensus = new Consensus(options)
+      const add = async (each: Certificate): Promise<void> => {
+        const commits = consensus.addCertificate(each)
+        found.push(...commits.map(logLine))
+        await written(store, ...turn(each, commits))
+      }
+      const turn = (each: Certificate, commits: readonly Commit[]): Write[] => [
+        {
+          type: 'certificate',
+          round: each.header.round,
+          author: each.header.author,
+          digest: Buffer.from(each.digest, 'latin1'),
+          bytes: encode(each),
+        },
+        ...(commits.length > 0 ? [{ type: 'commits', commits, state: consensus.position() } as const] : []),
+        { type: 'collected', gcRound: consensus.gcRound },
+      ]
+      for (const each of given) {
+        await add(each)
+        if (random() > 0.1) continue
+        await store.close()
+        store = await openPrimaryStore(directory)
+        const state = store.state()
+        consensus = new Consensus(options, state.consensus)
+        expect(consensus.lastIndex).toBe(found.length)
+        // What is handed over again was handed over before: it makes no commits that were not made.
+        for (const stored of state.certificates) expect(consensus.addCertificate(decode(stored))).toEqual([])
+      }
+      expect(found).toEqual(expected)
+      expect(consensus.snapshot()).toEqual(whole.snapshot())
+      await store.close()
+      const last = await openPrimaryStore(directory)
+      expect(last.state().consensus).toEqual(JSON.parse(JSON.stringify(whole.snapshot())))
+      await last.close()
+    },
+  )
+})
+
+describe('certificates', () => {
+  test('go when they are too many rounds behind, and never above the last round that was collected', async () => {
+    const directory = temporaryDirectory()
+    const store = await openPrimaryStore(directory, { certificateRoundsKept: 20 })
+    for (let round = 1; round <= 400; round += 1) await written(store, certificate(round))
+    await written(store, { type: 'collected', gcRound: 50 })
+    // A deletion is of so many at a time.
+    await written(store, { type: 'collected', gcRound: 300 })
+    for (let n = 0; n < 10; n += 1) await written(store, { type: 'collected', gcRound: 300 })
+    expect(store.certificates(0, 1000, 1000)).toEqual(
+      Array.from({ length: 120 }, (_, n) => certificateOf(281 + n).bytes),
+    )
+    expect(store.certificate(certificateOf(280).digest)).toBeUndefined()
+    await store.close()
+    expect(damageOf(directory)).toEqual([])
+  })
+
+  test('go when they take too many bytes, the lowest rounds first', async () => {
+    const directory = temporaryDirectory()
+    const each = certificateOf(1).bytes.length + 32
+    const store = await openPrimaryStore(directory, { certificateBytesKept: 10 * each })
+    for (let round = 1; round <= 100; round += 1) await written(store, certificate(round))
+    expect(store.certificates(0, 1000, 1000)).toHaveLength(100)
+    for (let n = 0; n < 4; n += 1) await written(store, { type: 'collected', gcRound: 95 })
+    expect(store.certificates(0, 1000, 1000)).toHaveLength(10)
+    await store.close()
+    const again = await openPrimaryStore(directory, { certificateBytesKept: 10 * each })
+    for (let round = 101; round <= 110; round += 1)
+      await written(again, certificate(round), { type: 'collected', gcRound: round })
+    expect(again.certificates(0, 1000, 1000).length).toBeLessThanOrEqual(11)
+    await again.close()
+  })
+})
+
+describe('a store', () => {
+  test('has an id of its own, which a restart does not change', async () => {
+    const directory = temporaryDirectory()
+    const store = await openPrimaryStore(directory)
+    const other = await openPrimaryStore(temporaryDirectory())
+    expect(store.storeId).toHaveLength(16)
+    expect(other.storeId).not.toEqual(store.storeId)
+    await store.close()
+    await other.close()
+    const again = await openPrimaryStore(directory)
+    expect(again.storeId).toEqual(store.storeId)
+    await again.close()
+  })
+
+  test.each<[string, Partial<PrimarySettings>, string, RegExp]>([
+    ['another key', { authority: Buffer.alloc(32, 9).toString('base64') }, 'ERR_STORE_FOREIGN', /--store of its own/],
+    ['another committee', { committeeDigest: 'ab'.repeat(32) }, 'ERR_STORE_SETTINGS', /put back the committee file/],
+    [
+      'another rule',
+      { rule: 'tusk' },
+      'ERR_STORE_SETTINGS',
+      /the rule shoal, this node has tusk: .*start with that one/,
+    ],
+    ['another gc_depth', { gcDepth: 51 }, 'ERR_STORE_SETTINGS', /gc_depth 50, this node has 51/],
+    ['another epoch', { epoch: 1 }, 'ERR_STORE_SETTINGS', /epoch 0, this node has 1/],
+  ])('is refused with %s, and nothing in it changes', async (_, changed, code, text) => {
+    const directory = temporaryDirectory()
+    const store = await openPrimaryStore(directory)
+    await written(store, vote(0, 1))
+    await store.close()
+    const open = openPrimaryStore(directory, { settings: { ...SETTINGS, ...changed } })
+    await expect(open).rejects.toMatchObject({ code, message: expect.stringMatching(text) })
+    const again = await openPrimaryStore(directory)
+    expect(again.state().votes).toEqual([bytes(1)])
+    await again.close()
+  })
+
+  test('of a worker is refused by a primary, and one of a primary by a worker and its tools', async () => {
+    const ofWorker = temporaryDirectory()
+    await fillStore(ofWorker, [1])
+    const refused = { code: 'ERR_STORE_FORMAT', message: expect.stringMatching(/is the store of a worker/) }
+    await expect(openPrimaryStore(ofWorker)).rejects.toMatchObject(refused)
+    openStoreReader(ofWorker).close()
+    const ofPrimary = temporaryDirectory()
+    await (await openPrimaryStore(ofPrimary)).close()
+    const wrong = expect.objectContaining({ code: 'ERR_STORE_FORMAT', message: expect.stringMatching(/of a primary/) })
+    expect(() => openStore(ofPrimary)).toThrow(wrong)
+    expect(() => openStoreReader(ofPrimary)).toThrow(wrong)
+    expect(damageOf(ofPrimary)).toEqual([])
+    await (await openPrimaryStore(ofPrimary)).close()
+  })
+
+  test('of another format is refused, with what to do', async () => {
+    const directory = temporaryDirectory()
+    await (await openPrimaryStore(directory)).close()
+    const { meta, root } = openPrimaryDatabases(directory)
+    const format = Buffer.alloc(8)
+    format.writeBigUInt64BE(BigInt(PRIMARY_STORE_FORMAT + 1))
+    await meta.put(META_FORMAT, format)
+    await root.close()
+    const refused = { code: 'ERR_STORE_FORMAT', message: expect.stringMatching(/format 1000002, .* reads 1000001/) }
+    await expect(openPrimaryStore(directory)).rejects.toMatchObject(refused)
+  })
+})
+
+describe('what may be signed', () => {
+  const signing = async (...args: Parameters<typeof openPrimaryStore>): Promise<unknown> => {
+    const store = await openPrimaryStore(...args)
+    const { signing } = store.state()
+    await store.close()
+    return signing
+  }
+
+  test('is nothing by a store that is new, at every start, until the others have said how far we were', async () => {
+    const directory = temporaryDirectory()
+    expect(await signing(directory)).toEqual({ state: 'recovering' })
+    expect(await signing(directory)).toEqual({ state: 'recovering' })
+    const store = await openPrimaryStore(directory)
+    await written(store, { type: 'signing', signing: { state: 'above', round: 12 } })
+    await store.close()
+    expect(await signing(directory)).toEqual({ state: 'above', round: 12 })
+  })
+
+  test('is everything by a new store of an authority that has never signed, and the marker counts once', async () => {
+    const directory = temporaryDirectory()
+    writeFreshMarker(directory, SETTINGS.authority)
+    expect(isFresh(directory, SETTINGS.authority)).toBe(true)
+    expect(await signing(directory)).toEqual({ state: 'above', round: 0 })
+    expect(isFresh(directory, SETTINGS.authority)).toBe(false)
+    expect(await signing(directory)).toEqual({ state: 'above', round: 0 })
+  })
+
+  test('is nothing by a store that an operator says is old, marker or not, and stays so after a restart', async () => {
+    const directory = temporaryDirectory()
+    writeFreshMarker(directory, SETTINGS.authority)
+    expect(await signing(directory, { isRecovered: true })).toEqual({ state: 'recovering' })
+    expect(await signing(directory)).toEqual({ state: 'recovering' })
+    const store = await openPrimaryStore(directory)
+    await written(store, { type: 'signing', signing: { state: 'above', round: 12 } })
+    await store.close()
+    expect(await signing(directory, { isRecovered: true })).toEqual({ state: 'recovering' })
+    expect(await signing(directory)).toEqual({ state: 'recovering' })
+  })
+
+  test('is not said by a marker of another authority', async () => {
+    const directory = temporaryDirectory()
+    writeFileSync(join(directory, FRESH_FILE), `${Buffer.alloc(32, 9).toString('base64')}\n`)
+    await expect(openPrimaryStore(directory)).rejects.toMatchObject({ code: 'ERR_STORE_FOREIGN' })
+  })
+
+  test('is nothing where the store does not say it', async () => {
+    const directory = temporaryDirectory()
+    writeFreshMarker(directory, SETTINGS.authority)
+    const store = await openPrimaryStore(directory)
+    await store.close()
+    const { root, state } = openPrimaryDatabases(directory)
+    for (const key of state.getKeys({})) await state.put(new Uint8Array(key), new Uint8Array([1]))
+    await root.close()
+    expect(await signing(directory)).toEqual({ state: 'recovering' })
+  })
+})
