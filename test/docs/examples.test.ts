@@ -232,6 +232,14 @@ describe('the documents', () => {
     expect(vector.get('hello of 1')).toBe(hex(hello))
   })
 
+  test('have a record of a commit that is that of the vector "one batch"', () => {
+    const file = JSON.parse(readFileSync(join(root, 'test/vectors/commit.json'), 'utf8')) as {
+      commits: { name: string; previous: string; record: string; digest: string }[]
+    }
+    const { digest, previous, record } = file.commits.find(({ name }) => name === 'one batch')!
+    expect(Object.fromEntries(vectorOf('commit'))).toEqual({ previous, record, digest })
+  })
+
   test.each(['one transaction of one byte', 'four chunks, one of them a long frame'])(
     'have a digest that is that of the vector "%s"',
     (name) => {

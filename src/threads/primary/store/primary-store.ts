@@ -6,7 +6,6 @@
  * may be there as well: it says what the primary decided, and the primary goes on from it.
  */
 import { randomBytes } from 'node:crypto'
-import { assert } from '../../../shared/assert.js'
 import { NarvalError } from '../../../shared/errors.js'
 import { checkFileSystem } from '../../../shared/store/file-system.js'
 import { META_FORMAT } from '../../../shared/store/format.js'
@@ -20,7 +19,6 @@ import {
   PRIMARY_STORE_FORMAT,
   type PrimaryDatabases,
   PrimaryKeys,
-  readKey,
 } from '../../../shared/store/primary/format.js'
 import { isFresh, removeFreshMarker } from '../../../shared/store/primary/fresh-marker.js'
 import {
@@ -40,16 +38,14 @@ import { Certificates } from './certificates.js'
 import {
   CERTIFICATE_BYTES_KEPT,
   CERTIFICATE_ROUNDS_KEPT,
-  EVIDENCE_PER_AUTHOR_MAX,
-  GC_DELETES_BASE,
   RETENTION_COMMITS_DEFAULT,
   RETENTION_LOG_BYTES_DEFAULT,
 } from './limits.js'
-import { encodePosition, encodeSigning, readGcRound, readStoredState } from './stored-state.js'
+import { encodeSigning, readStoredState } from './stored-state.js'
 import { type Turn, TurnQueue } from './turn-queue.js'
+import { TurnWrites } from './turn-writes.js'
 import type { Signing, StoredState, Write } from './writes.js'
 
-const EMPTY = new Uint8Array(0)
 const STORE_ID_BYTES = 16
 
 export interface PrimaryStoreOptions {
@@ -86,10 +82,9 @@ export class PrimaryStore {
   private readonly keys: PrimaryKeys
   private readonly kept: Certificates
   private readonly log: CommitLog
+  private readonly writes: TurnWrites
   private readonly outcomes: WriteOutcomes
   private readonly turns = new TurnQueue<Write>((turns) => this.commit(turns))
-  private readonly evidence = new Map<AuthorityIndex, number>()
-  private gcRound: Round
   private watch: StoreWatch | undefined
 
   /** The caller holds the store's lock. @throws NarvalError ERR_STORE_* */
@@ -121,11 +116,7 @@ export class PrimaryStore {
         },
         { databases: this.databases, keys: this.keys, sizeOf: dependencies.sizeOf },
       )
-      this.gcRound = readGcRound(this.databases, this.keys)
-      for (const key of this.databases.evidence.getKeys({ start: this.keys.least, end: this.keys.end })) {
-        const { author } = readKey.evidence(key)
-        this.evidence.set(author, (this.evidence.get(author) ?? 0) + 1)
-      }
+      this.writes = new TurnWrites({ databases: this.databases, keys: this.keys, log: this.log, kept: this.kept })
     } catch (error) {
       throw error instanceof NarvalError ? error : storeError(directory, error)
     }
@@ -176,6 +167,11 @@ export class PrimaryStore {
     return this.kept.from(fromRound, toRound, countMax)
   }
 
+  /** The two headers of an author in a round that are kept as evidence, as records. */
+  evidence(author: AuthorityIndex, round: Round): readonly [first: Uint8Array, second: Uint8Array] | undefined {
+    return this.writes.evidence(author, round)
+  }
+
   /** What was handed in is on the disk before it closes. */
   async close(): Promise<void> {
     await this.turns.drained()
@@ -220,77 +216,9 @@ export class PrimaryStore {
     // What is read below is what the last transaction left.
     this.databases.root.resetReadTxn()
     const before = this.log.head.index
-    let put: Put | undefined
-    let written = 0
-    this.checkCommits(turns)
-    for (const { writes } of turns) {
-      for (const write of writes) put = this.put(write) ?? put
-      written += writes.length
-    }
+    const put = this.writes.put(turns.flatMap(({ writes }) => writes))
     if (put === undefined) return
-    const deletesMax = GC_DELETES_BASE + 2 * written
-    put = this.kept.finish(this.gcRound, deletesMax) ?? put
-    put = this.log.finish(deletesMax) ?? put
     await this.outcomes.settle(put, 'durable')
     if (this.log.head.index > before) this.dependencies.onCommits?.(this.log.head.index)
-  }
-
-  /** Before anything is put: what LMDB has taken, it commits. */
-  private checkCommits(turns: readonly Turn<Write>[]): void {
-    let { index } = this.log.head
-    for (const write of turns.flatMap(({ writes }) => writes)) {
-      if (write.type !== 'commits') continue
-      for (const commit of write.commits) {
-        index += 1
-        assert(commit.index === index, `commit ${commit.index} where ${index} is the next`)
-      }
-      assert(
-        write.state.index === index,
-        `consensus stands behind commit ${write.state.index}, the log behind ${index}`,
-      )
-    }
-  }
-
-  /** Undefined if it was not worth a write. */
-  private put(write: Write): Put | undefined {
-    const { keys } = this
-    const { own, payload, state, votes } = this.databases
-    switch (write.type) {
-      case 'own-header':
-        return state.put(keys.state('own-header'), Buffer.concat([encodeNumbers([write.round]), write.bytes]))
-      case 'vote':
-        return votes.put(keys.vote(write.author), Buffer.from(write.bytes))
-      case 'certificate':
-        return this.kept.put(write.round, write.author, write)
-      case 'payload':
-        return payload.put(keys.batch(write.batch), EMPTY)
-      case 'payload-done':
-        return payload.remove(keys.batch(write.batch))
-      case 'own-batch':
-        return own.put(keys.batch(write.batch), EMPTY)
-      case 'own-batch-done':
-        return own.remove(keys.batch(write.batch))
-      case 'commits':
-        for (const commit of write.commits) this.log.append(commit)
-        return state.put(keys.state('position'), encodePosition(write.state))
-      case 'evidence':
-        return this.putEvidence(write)
-      case 'signing':
-        return state.put(keys.state('signing'), encodeSigning(write.signing))
-      case 'collected':
-        this.gcRound = write.gcRound
-        return state.put(keys.state('gc-round'), encodeNumbers([write.gcRound]))
-    }
-  }
-
-  private putEvidence({ author, first, round, second }: Extract<Write, { type: 'evidence' }>): Put | undefined {
-    const { evidence } = this.databases
-    const key = this.keys.evidence(author, round)
-    const count = this.evidence.get(author) ?? 0
-    if (count >= EVIDENCE_PER_AUTHOR_MAX || evidence.doesExist(key)) return undefined
-    this.evidence.set(author, count + 1)
-    const length = Buffer.allocUnsafe(4)
-    length.writeUInt32BE(first.length)
-    return evidence.put(key, Buffer.concat([length, first, second]))
   }
 }

@@ -93,6 +93,8 @@ describe('what a turn has written', () => {
     }
     const store = await openPrimaryStore(directory)
     expect(store.state().evidence).toHaveLength(EVIDENCE_PER_AUTHOR_MAX)
+    expect(store.evidence(1, 3)).toEqual([bytes(1), bytes(2)])
+    expect(store.evidence(2, 3)).toBeUndefined()
     await store.close()
   })
 })
