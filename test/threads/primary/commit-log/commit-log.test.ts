@@ -164,7 +164,7 @@ describe('retention', () => {
   test('goes on where it stopped in the middle of a large commit, and a reader in that commit is told', async () => {
     const directory = temporaryDirectory()
     const store = await openPrimaryStore(directory, { retentionCommits: 2 })
-    await written(store, ...turnOf(1, 1, 400 * COMMIT_PART_ENTRIES))
+    await written(store, ...turnOf(1, 1, 250 * COMMIT_PART_ENTRIES))
     const reader = new CommitLogReader(directory)
     const batches = [...reader.commits(0)][0]!.batches()
     batches.next()
