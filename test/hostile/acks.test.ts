@@ -326,3 +326,36 @@ test('a peer that never acknowledges holds up nobody, and what it holds is bound
   expect(inFlight).toBeLessThanOrEqual(OWN_SLOTS * IN_FLIGHT_SLOTS_SHARE)
   expect(inFlight + (await node.metric('narval_peer_queue', { peer }))).toBeLessThan(OWN_SLOTS)
 })
+
+test('a peer that withholds the ACKs of batches that others lack, and gives all others, holds up nobody who lacks some', async () => {
+  const one = await WorkerUnderTest.start({ parameters: { ackTimeoutMs: 1_000 } })
+  try {
+    const [lacks] = await one.honest(1, 2)
+    const peer = await one.peer(3)
+    await peer.connect(one.address)
+    await until('all are connected', async () => (await one.metric('narval_peer_connected')) === 3)
+    const before: { digest: Uint8Array; sequence: bigint }[] = []
+    for (let i = 0; i < 12; i += 1) before.push(await one.certifiesOne())
+    await until('nothing is in flight', async () => (await one.metric('narval_batches_in_flight')) === 0)
+
+    const lacking = new Set(before.map(({ sequence }) => sequence))
+    peer.behaviour.onBatch = (batch) => {
+      if (!lacking.has(batch.sequence)) void peer.acknowledge(batch)
+    }
+    const healed = new Set<bigint>()
+    lacks!.behaviour.onBatch = (batch) => {
+      healed.add(batch.sequence)
+      void lacks!.acknowledge(batch)
+    }
+    const digests = before.map(({ digest }) => digest)
+    one.worker.toWorker({ type: 'Synchronize', digests, target: one.keys[0]!.publicKey })
+    await until('all were sent again', async () => {
+      await one.certifiesOne()
+      if (peer.node.getConnections().length === 0) await peer.connect(one.address)
+      return [...lacking].every((sequence) => healed.has(sequence))
+    })
+    expect(one.lines.some((line) => line.includes('an ACK is missing'))).toBe(true)
+  } finally {
+    await one.close()
+  }
+})

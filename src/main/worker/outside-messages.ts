@@ -34,7 +34,7 @@ export class OutsideMessages {
     const isStale: PrimaryLinkHandlers['isStale'] = (since) => retention.isStale(since)
     const guarded = supervisor.guardAll('the link to the primary', {
       onConnection: () => retention.look(),
-      onStale: (digests: Uint8Array[]) => renewer.add(digests),
+      onStale: (digests, wereDelivered) => renewer.add(digests, wereDelivered),
       onReported: (digests) => reports.onDelivered(digests),
       onRoom: () => gate.recheck(),
       onFailed,

@@ -13,7 +13,7 @@ export interface PrimaryReportsDependencies {
   readonly watch: (what: string, promise: Promise<unknown>) => void
   readonly count: (type: PrimaryReport['type']) => void
   /** Own batches that are certified anew before they are reported. */
-  readonly renewals: () => Pick<Renewer, 'isFull' | 'size'>
+  readonly renewals: () => Pick<Renewer, 'isFull' | 'onDelivered' | 'size'>
 }
 
 export class PrimaryReports {
@@ -67,7 +67,8 @@ export class PrimaryReports {
   }
 
   onDelivered(digests: readonly Uint8Array[]): void {
-    this.delivered.push(...digests)
+    for (const digest of digests) this.delivered.push(digest)
+    this.dependencies.renewals().onDelivered(digests)
   }
 
   /** Marks in the store what was delivered. */

@@ -51,7 +51,7 @@ export function wireResends(options: WiringOptions, dependencies: ResendsDepende
       { onRefused: (reason, from, detail) => refusals.refused('primary', reason, from, detail) },
     ),
     renewer: new Renewer(
-      { resender, dissemination, isPrimaryThere: () => reports.isConnected, log, watch },
+      { resender, dissemination, isPrimaryThere: () => reports.isConnected, nowMs, log, watch },
       { onRenewed: () => metrics().renewed() },
     ),
   }

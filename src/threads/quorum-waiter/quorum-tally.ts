@@ -19,7 +19,9 @@
  *
  * An ACK counts for so many Cleanup rounds: later the peer may have deleted its copy. That is looked at when a quorum is
  * reached. If it is none without the ACKs that are too old, they are taken back: the peers count as not sent to
- * (`takeExpired`), and the batch is to be handed to them again. What is certified stays so here.
+ * (`takeExpired`), and the batch is to be handed to them again. Where that happens once more to the same batch, all ACKs
+ * are taken back: the peers are then asked at the same time. Asked in turn, each could be too old when the next one's
+ * comes, for ever. What is certified stays so here.
  *
  * A peer has one word per sending: whatever it says when it is not awaited is a duplicate, right or wrong, and changes
  * nothing. One that was refused is awaited again only when the batch is going to be handed to it again (`addPeer`). One
@@ -58,6 +60,8 @@ interface Entry {
   ownLevel: number
   ackedStake: number
   certified: boolean
+  /** ACKs were taken back before because they were too old. */
+  hasExpired: boolean
   /** Of the ACKs that certified it, the moment of the oldest. */
   since: Moment
 }
@@ -103,6 +107,7 @@ export class QuorumTally {
       ownLevel: 0,
       ackedStake: 0,
       certified: false,
+      hasExpired: false,
       since: START,
     }))
     const verdicts: readonly TallyVerdict[] = [...ACK_VERDICTS, 'certified']
@@ -157,6 +162,7 @@ export class QuorumTally {
     entry.ownLevel = 0
     entry.ackedStake = 0
     entry.certified = false
+    entry.hasExpired = false
     entry.states.fill(NOT_SENT)
     this.entries.set(sequence, entry)
     for (let peer = 0; peer < COMMITTEE_SIZE_MAX; peer += 1) {
@@ -303,11 +309,12 @@ export class QuorumTally {
   private takeBack(sequence: bigint, entry: Entry): void {
     const peers: number[] = []
     for (const [peer, at] of entry.ackedAt.entries()) {
-      if (entry.states[peer] !== COUNTED || !this.isTooOld(at)) continue
+      if (entry.states[peer] !== COUNTED || (!entry.hasExpired && !this.isTooOld(at))) continue
       entry.states[peer] = NOT_SENT
       entry.ackedStake -= this.options.stakes[peer]!
       peers.push(peer)
     }
+    entry.hasExpired = true
     this.expired = { sequence, peers: peerMask(peers) }
   }
 

@@ -213,6 +213,62 @@ describe('ACKs that are too old', () => {
     expect(tally.ack(2, 7n, digest, durable, ok)).toBe('certified')
   })
 
+  it('come together in the end, also where each peer takes longer to answer than an ACK counts', () => {
+    // Two peers hold the batch, and their answers make the quorum. Each comes three rounds after it is asked for at the
+    // earliest, and counts for one. They are half a round apart when both are asked at once.
+    const latency = new Map([
+      [1, 3],
+      [2, 3.5],
+    ])
+    const tally = tallyOf({ freshRounds: 1 })
+    tally.track(7n, peerMask([1, 2]))
+    tally.ownStored(7n, digest, durable)
+    const due = new Map([
+      [1, 3],
+      // At first it was away.
+      [2, 100],
+    ])
+    let asked = 2
+    for (let answers = 0; answers < 50; answers += 1) {
+      const [peer, now] = [...due].sort(([, a], [, b]) => a - b)[0]!
+      due.delete(peer)
+      tally.advance(at(now))
+      if (tally.ack(peer, 7n, digest, durable, ok) === 'certified') {
+        expect(now - tally.certifiedSince(7n).rounds).toBeLessThanOrEqual(1)
+        expect(asked).toBe(5)
+        return
+      }
+      for (const again of expired(tally) ?? []) {
+        tally.addPeer(7n, again)
+        due.set(again, now + latency.get(again)!)
+        asked += 1
+      }
+    }
+    expect.unreachable('it is never certified')
+  })
+
+  it('are taken back one by one at first: what has not expired before is kept', () => {
+    const tally = sent({ entriesMax: 1, freshRounds: 50 })
+    const expire = (sequence: bigint, rounds: number): number[] | undefined => {
+      tally.advance(at(rounds))
+      tally.ack(1, sequence, digest, durable, ok)
+      tally.advance(at(rounds + 51))
+      expect(tally.ack(2, sequence, digest, durable, ok)).toBe('counted')
+      return expired(tally)
+    }
+    tally.ownStored(7n, digest, durable)
+    expect(expire(7n, 10)).toEqual([1])
+    tally.addPeer(7n, 1)
+    tally.advance(at(200))
+    tally.ack(1, 7n, digest, durable, ok)
+    expect(expired(tally)).toEqual([1, 2])
+    // The next batch in its place begins anew.
+    tally.release(7n)
+    tally.track(8n, peerMask([1, 2, 3]))
+    tally.ownStored(8n, digest, durable)
+    expect(expire(8n, 300)).toEqual([1])
+  })
+
   it('never make a certificate, in whatever order peers answer and rounds pass', () => {
     const step = fc.record({ peer: fc.integer({ min: 1, max: 6 }), rounds: fc.integer({ min: 0, max: 40 }) })
     fc.assert(

@@ -72,7 +72,7 @@ export class BatchStreams {
     link.openedMs = performance.now()
     if (old !== undefined) {
       old.abort(new Error('the peer has a newer connection'))
-      this.dissemination.senders.get(peer.index)!.detach()
+      this.dissemination.onStreamLost(peer.index)
     }
     // A connection that is gone opens none. What we do with the stream is another matter, and throws.
     const stream = await connection.newStream([BATCH_PROTOCOL]).catch(() => undefined)
@@ -96,7 +96,7 @@ export class BatchStreams {
       onEnd: () => stream.abort(new Error('the peer ended the stream')),
       onClosed: () => {
         if (link.stream !== stream) return
-        sender.detach()
+        this.dissemination.onStreamLost(peer.index)
         this.onEnded(peer, link)
       },
     }))

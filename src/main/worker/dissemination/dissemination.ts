@@ -22,16 +22,23 @@ import { ACK_STATUSES, type Ack, isInMask, peerMask } from '../../../shared/wire
 import { FRAME_TYPES, writeFrameHeader } from '../../../shared/wire/frames.js'
 import type { Supervisor } from '../../lib/supervisor.js'
 import type { Refused } from '../../network/frame-stream.js'
-import { IN_FLIGHT_MIN, IN_FLIGHT_SLOTS_SHARE, SLOTS_SHORT_SHARE, SLOTS_STARVED_MS } from './limits.js'
+import {
+  HEAL_PATIENCE_MS,
+  HELD_ACK_TIMEOUTS_MAX,
+  IN_FLIGHT_MIN,
+  IN_FLIGHT_SLOTS_SHARE,
+  SLOTS_SHORT_SHARE,
+  SLOTS_STARVED_MS,
+} from './limits.js'
 import { OwnBatch, PEER_STATE } from './own-batch.js'
-import { PeerSender } from './peer-sender.js'
+import { type InFlight, PeerSender } from './peer-sender.js'
 
 export interface DisseminationOptions {
   readonly authorities: number
   /** Authority indices of the others. */
   readonly peers: readonly number[]
   readonly ownSlots: number
-  /** A peer that answers nothing for this long is dropped. */
+  /** The connection of a peer that owes an answer for this long is closed. */
   readonly ackTimeoutMs: number
 }
 
@@ -214,9 +221,34 @@ export class Dissemination {
       batch.report = true
       return 'certifies'
     }
+    batch.letGo = true
     for (const sender of this.senders.values()) sender.remove(batch)
     this.releaseIfDone(batch)
     return 'leaving'
+  }
+
+  /**
+   * A peer's stream is gone. What it has not answered goes to it again on the next one, but for what others have had for so
+   * long, or what is in the way: the peer gets that by a batch request.
+   */
+  onStreamLost(peer: number): void {
+    const sender = this.senders.get(peer)!
+    for (const entry of sender.detach()) {
+      const { batch } = entry
+      if (!batch.certified || !(batch.letGo || this.wasWithheld(entry))) continue
+      sender.remove(batch)
+      this.handlers.onDropped(peer, batch)
+      this.releaseIfDone(batch)
+    }
+    this.makeRoom()
+  }
+
+  /** The peer had the batch for so long that it may have kept its answer back, perhaps over several streams. */
+  private wasWithheld({ batch, overtakenMs }: InFlight): boolean {
+    const { ackTimeoutMs } = this.options
+    const nowMs = this.dependencies.nowMs()
+    if (overtakenMs !== undefined && nowMs - overtakenMs > ackTimeoutMs) return true
+    return nowMs - batch.certifiedMs > HELD_ACK_TIMEOUTS_MAX * ackTimeoutMs
   }
 
   onOwnStored(sequence: bigint, digest: Uint8Array): void {
@@ -256,6 +288,7 @@ export class Dissemination {
       case 'certified': {
         const batch = this.batches.get(message.sequence)!
         batch.certifiedSince = message.since
+        batch.certifiedMs = this.dependencies.nowMs()
         for (const [peer, sender] of this.senders) {
           sender.onCertified(batch)
           this.dropForRefusing(sender, peer)
@@ -284,14 +317,37 @@ export class Dissemination {
     }
   }
 
-  /** Once in a while: finds peers that answer nothing, and slots that only stuck peers hold. */
+  /** Once in a while: finds peers that owe answers, and slots that only stuck peers hold. */
   tick(): void {
     for (const [peer, sender] of this.senders) {
-      const { silentMs } = sender
-      if (silentMs <= this.options.ackTimeoutMs) continue
-      this.handlers.onStuck(peer, `no ACK for ${Math.round(silentMs)} ms, at most ${this.options.ackTimeoutMs}`)
+      const why = this.owes(sender)
+      if (why !== undefined) this.stuck(peer, why)
     }
     this.makeRoom()
+  }
+
+  /** What a peer owes that an honest one would not; undefined if it owes nothing like that. */
+  private owes(sender: PeerSender): string | undefined {
+    const { ackTimeoutMs } = this.options
+    const { overtakenMs, silentMs } = sender
+    const inTheWay = sender.inFlightFor(ackTimeoutMs).filter((batch) => this.isInTheWay(batch))
+    for (const batch of inTheWay) batch.letGo = true
+    if (silentMs > ackTimeoutMs) return `no ACK for ${Math.round(silentMs)} ms, at most ${ackTimeoutMs}`
+    if (overtakenMs > ackTimeoutMs) {
+      return `an ACK is missing for ${Math.round(overtakenMs)} ms after those of later batches, at most ${ackTimeoutMs}`
+    }
+    const [oldest] = inTheWay
+    return oldest && `no ACK of batch ${oldest.sequence} for ${ackTimeoutMs} ms, and its slot is needed`
+  }
+
+  /** Others have the batch, and its slot is what something waits for. */
+  private isInTheWay(batch: OwnBatch): boolean {
+    return batch.certified && (batch.letGo || (!this.isMakers(batch) && this.resendSlotsFree === 0))
+  }
+
+  private stuck(peer: number, why: string): void {
+    this.senders.get(peer)!.wasStuck = true
+    this.handlers.onStuck(peer, why)
   }
 
   private take(init: Omit<Resend, 'digest'>): OwnBatch {
@@ -310,10 +366,13 @@ export class Dissemination {
     toQuorumWaiter({ kind: 'own-stored', sequence, digest, at: moment() })
   }
 
-  /** What was certified before goes beside the fresh batches, not before them. */
+  /**
+   * What was certified before goes beside the fresh batches, not before them. So does all that is sent again to a peer that
+   * was stuck before: one at a time is in flight then, and the peer holds no more than one of the slots for it.
+   */
   private spread(batch: OwnBatch): void {
     for (const sender of this.senders.values()) {
-      if (batch.again) sender.enqueueHeal(batch)
+      if (batch.again || (sender.wasStuck && !this.isMakers(batch))) sender.enqueueHeal(batch)
       else sender.enqueue(batch)
     }
   }
@@ -382,15 +441,23 @@ export class Dissemination {
     return batch.slot < this.options.ownSlots
   }
 
+  private get resendSlots(): number {
+    return this.dependencies.arena.slots - this.options.ownSlots
+  }
+
+  private get resendSlotsFree(): number {
+    return this.resendSlots - this.resendSlotsHeld
+  }
+
   private makeRoom(): void {
     const { ownSlots } = this.options
-    const resendSlots = this.dependencies.arena.slots - ownSlots
     // A batch that is sent again because somebody lacks it is for the very peers that lag behind. So it is dropped only
-    // for a peer that is not connected.
+    // for a peer that is not connected, or does not answer the one that it has.
     this.makeRoomIn(
-      resendSlots,
-      resendSlots - this.resendSlotsHeld,
-      (batch, sender) => !this.isMakers(batch) && (batch.report || !sender.isOpen),
+      this.resendSlots,
+      this.resendSlotsFree,
+      (batch, sender) =>
+        !this.isMakers(batch) && (batch.report || !sender.isOpen || sender.healAwaitedMs > HEAL_PATIENCE_MS),
     )
     this.relieve(this.makeRoomIn(ownSlots, this.slotsFree, (batch) => this.isMakers(batch)))
   }
@@ -442,7 +509,7 @@ export class Dissemination {
       )
       if (holder === undefined) continue
       this.starvedSinceMs = now
-      this.handlers.onStuck(holder, `it holds batch ${batch.sequence}, which the others have, and no slot is free`)
+      this.stuck(holder, `it holds batch ${batch.sequence}, which the others have, and no slot is free`)
       return
     }
   }

@@ -1,7 +1,7 @@
 /** Limits of dissemination alone, each with its unit and its reason. */
 import assert from 'node:assert'
 import { PUSH_AGAIN_QUEUE_MAX } from '../../../shared/constants.js'
-import { PRIMARY_QUEUE_MAX } from '../primary-link/limits.js'
+import { PRIMARY_QUEUE_MAX, PRIMARY_RESEND_MAX } from '../primary-link/limits.js'
 
 /** Batches in flight to one peer at first and at least: more only make buffers old (docs/performance.md). */
 export const IN_FLIGHT_MIN = 3
@@ -14,6 +14,16 @@ export const SLOTS_SHORT_SHARE = 1 / 4
  * the oldest is aborted: a peer that is stuck delays the others by this much, once for each of its connections.
  */
 export const SLOTS_STARVED_MS = 1_000
+/**
+ * A batch that a quorum has had for so many times `ack_timeout` goes to no peer a second time when its stream is lost: one
+ * that takes it and comes back on another stream, again and again, holds its slot for no longer.
+ */
+export const HELD_ACK_TIMEOUTS_MAX = 2
+/**
+ * While a peer has owed the answer to a batch that was sent again for this long, in ms, other such batches that a quorum has
+ * are not kept for it when their slots run short: it would set the pace for all who lack some.
+ */
+export const HEAL_PATIENCE_MS = 5_000
 /** A stream of a peer's that was refused is opened again after this long. */
 export const STREAM_BACKOFF_MS = 1_000
 /** How long a `drain` may be missing before the stream is asked: one has been seen to get lost (peerbit#770). */
@@ -54,6 +64,18 @@ export const HEAL_POLL_MS = 20
  * pauses, so that no more than as many again can come.
  */
 export const RENEWALS_MAX = PRIMARY_QUEUE_MAX
+/**
+ * Own batches that were certified anew, or are being so, and whose report is not delivered: what a primary costs at most that
+ * comes, takes nothing and goes until all of that is stale again.
+ */
+export const RENEWED_UNDELIVERED_MAX = 64
+/**
+ * Own batches whose report was delivered shortly before a link was lost, and that wait to be certified anew behind all others:
+ * as many as a link remembers. The oldest is forgotten.
+ */
+export const REPEATED_RENEWALS_MAX = PRIMARY_RESEND_MAX
+/** Bytes a second of these: a primary that comes and goes has them certified anew each time. As for batches that others lack. */
+export const REPEATED_RENEWAL_BYTES_PER_SECOND = HEAL_BYTES_PER_SECOND
 /** A batch is still being sent to a peer under its last certificate: look again after this, in ms. */
 export const RENEWAL_POLL_MS = 20
 

@@ -37,6 +37,10 @@ export class OwnBatch {
   digest: Uint8Array | undefined
   /** Of the ACKs that certified it, the moment of the oldest; undefined while it is not certified. */
   certifiedSince: Moment | undefined
+  /** When the quorum-waiter said so; ms of `performance.now()`. */
+  certifiedMs = Number.POSITIVE_INFINITY
+  /** A quorum has it, and its slot is needed for something else: it goes to no peer a second time. */
+  letGo = false
   /** The quorum-waiter was told to forget it. */
   releasing = false
   /** Peers that hold the slot: those queued, sending, sent, or queued again. */

@@ -1,5 +1,5 @@
 /**
- * Sends our batches to one peer, in order, over one long-lived stream, with a few in flight.
+ * PeerSender: sends our batches to one peer, in order, over one long-lived stream, with a few in flight.
  *
  * ```
  *  queue: batches in order ──▶ sending: one, slice by slice ──▶ in flight: sent, ACK awaited
@@ -15,6 +15,12 @@
  * After a refusal the peer gets nothing for a while, then one batch at a time until it accepts again
  * (`refusal-backoff.ts`). A refused batch goes behind the others: one that is too large for the room that the peer has
  * left must not hold up those that fit.
+ *
+ * A peer may answer in any order, but an answer comes within a bounded time of those to later batches: the stream hands
+ * batches over one behind the other, and a store commits them about in that order. So what a peer owes is looked at in
+ * three ways: how long it has answered nothing (`silentMs`), nothing of the fresh batches (the same), and how long an
+ * answer has been missing that later ones have overtaken (`overtakenMs`). An answer to a heal overtakes nothing: the peer
+ * may have had that batch already, and answers it without a commit.
  *
  * Queue and heals are bounded by the own slots: each entry holds one.
  */
@@ -48,11 +54,13 @@ export interface PeerSenderHandlers {
   readonly onAckLatency: (ms: number) => void
 }
 
-interface InFlight {
+export interface InFlight {
   readonly batch: OwnBatch
   readonly startedMs: number
   readonly windowWasFull: boolean
   readonly isHeal: boolean
+  /** When the peer first accepted a fresh batch that was handed over after this one; undefined if it did not. */
+  overtakenMs: number | undefined
 }
 
 export class PeerSender {
@@ -63,7 +71,10 @@ export class PeerSender {
   /** What somebody lacks, in the order in which it was asked for. */
   private readonly heals: OwnBatch[] = []
   private readonly healShare = new HealShare()
+  /** In the order in which they were handed over. */
   private readonly inFlight: InFlight[] = []
+  /** Of these the one that is a heal. */
+  private healInFlight: InFlight | undefined
   private stream: Stream | undefined
   private current: Uint8Array | undefined
   private currentOffset = 0
@@ -71,13 +82,19 @@ export class PeerSender {
   private readonly backoff = new RefusalBackoff()
   private resumption: NodeJS.Timeout | undefined
   private pumping = false
-  private lastProgressMs: number
+  /** When the peer answered last, or when it first owed an answer after it owed none. */
+  private lastAnswerMs: number
+  /** The same of fresh batches alone. */
+  private lastFreshAnswerMs: number
+  /** It was found stuck in this run: see `Dissemination.spread`. */
+  wasStuck = false
 
   constructor(dependencies: PeerSenderDependencies, handlers: PeerSenderHandlers) {
     this.dependencies = dependencies
     this.handlers = handlers
     this.window = new InFlightWindow(dependencies.inFlightMax)
-    this.lastProgressMs = dependencies.nowMs()
+    this.lastAnswerMs = dependencies.nowMs()
+    this.lastFreshAnswerMs = this.lastAnswerMs
   }
 
   get isOpen(): boolean {
@@ -100,10 +117,34 @@ export class PeerSender {
     return this.inFlight.length
   }
 
-  /** How long the peer has answered nothing while something of ours awaited an answer, in ms; 0 if nothing did. */
+  /**
+   * How long the peer has answered nothing while something of ours awaited an answer, in ms; 0 if nothing did. Answers to
+   * heals alone do not count while fresh batches await theirs.
+   */
   get silentMs(): number {
     if (this.stream === undefined || this.inFlight.length === 0) return 0
-    return this.dependencies.nowMs() - this.lastProgressMs
+    const since = this.freshInFlight > 0 ? Math.min(this.lastAnswerMs, this.lastFreshAnswerMs) : this.lastAnswerMs
+    return this.dependencies.nowMs() - since
+  }
+
+  /** How long an answer has been missing since one to a later batch came, in ms; 0 if none is. */
+  get overtakenMs(): number {
+    let since = Number.POSITIVE_INFINITY
+    for (const { overtakenMs } of this.inFlight) since = Math.min(since, overtakenMs ?? since)
+    return since === Number.POSITIVE_INFINITY ? 0 : this.dependencies.nowMs() - since
+  }
+
+  /** How long the answer to a heal has been awaited, in ms; 0 if none is. */
+  get healAwaitedMs(): number {
+    return this.healInFlight === undefined ? 0 : this.dependencies.nowMs() - this.healInFlight.startedMs
+  }
+
+  /** Batches in flight of which the first byte was handed over longer ago than this. */
+  inFlightFor(ms: number): OwnBatch[] {
+    const before = this.dependencies.nowMs() - ms
+    const batches: OwnBatch[] = []
+    for (const { batch, startedMs } of this.inFlight) if (startedMs < before) batches.push(batch)
+    return batches
   }
 
   /** The peer has refused for long. Batches that a quorum has are no longer kept for it. */
@@ -164,7 +205,8 @@ export class PeerSender {
   attach(stream: Stream): void {
     assert(this.stream === undefined, 'one stream at a time')
     this.stream = stream
-    this.lastProgressMs = this.dependencies.nowMs()
+    this.lastAnswerMs = this.dependencies.nowMs()
+    this.lastFreshAnswerMs = this.lastAnswerMs
     this.backoff.reset()
     const { guard } = this.dependencies.supervisor ?? unsupervised
     const onDrain = guard('sending', () => {
@@ -178,19 +220,21 @@ export class PeerSender {
     this.pump()
   }
 
-  /** The stream is gone: what was not ACKed goes back to the queue, in order. */
-  detach(): void {
-    if (this.stream === undefined) return
+  /** The stream is gone: what was not ACKed goes back to the queue, in order. Returns it as it was in flight. */
+  detach(): readonly InFlight[] {
+    if (this.stream === undefined) return []
     clearInterval(this.watchdog)
     clearTimeout(this.resumption)
     this.resumption = undefined
     this.stream = undefined
     this.current = undefined
+    this.healInFlight = undefined
     const unacked = this.inFlight.splice(0)
     for (const { batch } of unacked) batch.setState(this.dependencies.peer, PEER_STATE.queued)
     this.heals.unshift(...unacked.filter(({ isHeal }) => isHeal).map(({ batch }) => batch))
     this.queue.unshift(...unacked.filter(({ isHeal }) => !isHeal).map(({ batch }) => batch))
     this.queue.sort((a, b) => (a.sequence < b.sequence ? -1 : 1))
+    return unacked
   }
 
   /**
@@ -204,16 +248,21 @@ export class PeerSender {
     const state = batch.state(peer)
     if (state === PEER_STATE.queued || state === PEER_STATE.queuedAgain || state === PEER_STATE.sending) return 'early'
     if (state !== PEER_STATE.sent) return 'unawaited'
-    const index = this.inFlight.findIndex((entry) => entry.batch === batch)
-    assert(index !== -1)
-    const [entry] = this.inFlight.splice(index, 1)
+    let index = 0
+    while (index < this.inFlight.length && this.inFlight[index]!.batch !== batch) index += 1
+    const entry = this.inFlight[index]
+    assert(entry !== undefined)
+    this.inFlight.splice(index, 1)
     const now = nowMs()
-    this.lastProgressMs = now
-    if (accepted && entry!.isHeal) {
+    this.lastAnswerMs = now
+    if (entry.isHeal) this.healInFlight = undefined
+    else this.lastFreshAnswerMs = now
+    if (accepted && entry.isHeal) {
       // The peer may have the batch already. Its answer then comes without a commit, and its latency says nothing.
     } else if (accepted) {
-      const latencyMs = now - entry!.startedMs
-      this.window.onAck(latencyMs, entry!.windowWasFull, now)
+      for (let earlier = 0; earlier < index; earlier += 1) this.inFlight[earlier]!.overtakenMs ??= now
+      const latencyMs = now - entry.startedMs
+      this.window.onAck(latencyMs, entry.windowWasFull, now)
       this.handlers.onAckLatency(latencyMs)
     } else {
       // A refusal comes without a commit, and its latency says nothing.
@@ -289,33 +338,36 @@ export class PeerSender {
 
   /** The next of the queue, if the window has room. */
   private takeFresh(): OwnBatch | undefined {
-    const inFlight = this.inFlight.length - Number(this.isHealing)
-    if (inFlight >= this.window.limit) return undefined
+    const { freshInFlight } = this
+    if (freshInFlight >= this.window.limit) return undefined
     const batch = this.queue.shift()
     if (batch === undefined) return undefined
     this.healShare.startedFresh(batch.byteLength)
-    this.addInFlight({ batch, windowWasFull: inFlight + 1 >= this.window.limit, isHeal: false })
+    this.addInFlight(batch, { windowWasFull: freshInFlight + 1 >= this.window.limit, isHeal: false })
     return batch
   }
 
   /** The next of what somebody lacks, if it may go beside the fresh ones: it takes none of their window. */
   private takeHeal(): OwnBatch | undefined {
-    if (this.isHealing || !this.healShare.allows(this.queue.length > 0)) return undefined
+    if (this.healInFlight !== undefined || !this.healShare.allows(this.queue.length > 0)) return undefined
     const batch = this.heals.shift()
     if (batch === undefined) return undefined
     this.healShare.startedHeal(batch.byteLength)
-    this.addInFlight({ batch, windowWasFull: false, isHeal: true })
+    this.healInFlight = this.addInFlight(batch, { windowWasFull: false, isHeal: true })
     return batch
   }
 
-  private addInFlight(entry: Omit<InFlight, 'startedMs'>): void {
+  private addInFlight(batch: OwnBatch, { windowWasFull, isHeal }: { windowWasFull: boolean; isHeal: boolean }): InFlight {
     const startedMs = this.dependencies.nowMs()
-    if (this.inFlight.length === 0) this.lastProgressMs = startedMs
-    this.inFlight.push({ ...entry, startedMs })
+    if (this.inFlight.length === 0) this.lastAnswerMs = startedMs
+    if (!isHeal && this.freshInFlight === 0) this.lastFreshAnswerMs = startedMs
+    const entry: InFlight = { batch, startedMs, windowWasFull, isHeal, overtakenMs: undefined }
+    this.inFlight.push(entry)
+    return entry
   }
 
-  private get isHealing(): boolean {
-    return this.inFlight.some(({ isHeal }) => isHeal)
+  private get freshInFlight(): number {
+    return this.inFlight.length - (this.healInFlight === undefined ? 0 : 1)
   }
 
   private sendSlice(stream: Stream): void {

@@ -3,21 +3,36 @@
  * sent to the other workers once more, and the primary is told when it is certified anew.
  *
  * ```
- *  link ──stale──▶ waiting, while the primary is there ──▶ Resender ──▶ certified ──▶ report
- *                    └─ still in a slot: that is let go of first
+ *                 ┌─▶ never delivered ───────┐  while the primary is there,
+ *  link ──stale───┤                          ├──▶ Resender ──▶ certified ──▶ report ──▶ delivered
+ *                 └─▶ delivered, and perhaps ┘  and few of these are on their way
+ *                     lost: behind the others
+ *                   still in a slot: that is let go of first
  * ```
  *
- * In: digests whose report the link did not deliver. Out: the batch to every peer, from the store and the Resender's
- * slots, with the share of each link that batches have which are sent again.
+ * In: digests whose report the link did not deliver, or did shortly before it was lost. Out: the batch to every peer, from
+ * the store and the Resender's slots, with the share of each link that batches have which are sent again.
+ *
+ * A primary that comes and goes must not have everything certified anew each time. So no more than RENEWED_UNDELIVERED_MAX
+ * go out whose report is not delivered. Those that were delivered once, and that the primary most likely has, go behind all
+ * others and at a bounded rate.
  *
  * What a crash leaves is in the store: a batch keeps its `unreported` mark until its report was delivered.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { LogLimiter } from '../../../shared/runtime/thread-control.js'
 import { digestKey } from '../../../shared/wire/digest-key.js'
 import type { Logger } from '../../lib/log.js'
 import type { Supervisor } from '../../lib/supervisor.js'
+import { TokenBucket } from '../../lib/token-bucket.js'
 import type { Dissemination } from './dissemination.js'
-import { RENEWAL_POLL_MS, RENEWALS_MAX } from './limits.js'
+import {
+  RENEWAL_POLL_MS,
+  RENEWALS_MAX,
+  RENEWED_UNDELIVERED_MAX,
+  REPEATED_RENEWAL_BYTES_PER_SECOND,
+  REPEATED_RENEWALS_MAX,
+} from './limits.js'
 import type { Resender } from './resender.js'
 
 export interface RenewerDependencies {
@@ -25,6 +40,7 @@ export interface RenewerDependencies {
   readonly dissemination: Pick<Dissemination, 'letGo'>
   /** Whether the primary can be told: a certificate that nobody asks for only grows old again. */
   readonly isPrimaryThere: () => boolean
+  readonly nowMs: () => number
   readonly log: Pick<Logger, 'info'>
   /** Watches a promise that nobody waits for. */
   readonly watch: Supervisor['watch']
@@ -35,11 +51,20 @@ export interface RenewerHandlers {
   readonly onRenewed: () => void
 }
 
+/** Digests in order, each once, by their keys. */
+type Line = Map<string, Uint8Array>
+
 export class Renewer {
   private readonly dependencies: RenewerDependencies
   private readonly handlers: RenewerHandlers
-  /** In order, each digest once. */
-  private readonly waiting = new Map<string, Uint8Array>()
+  /** The primary never had their reports. */
+  private readonly waiting: Line = new Map()
+  /** The primary's side had their reports, and may have lost them. */
+  private readonly repeated: Line = new Map()
+  /** Keys of those that went out and whose new report is not delivered. */
+  private readonly undelivered = new Set<string>()
+  private readonly repeatedBytes = new TokenBucket(REPEATED_RENEWAL_BYTES_PER_SECOND, REPEATED_RENEWAL_BYTES_PER_SECOND)
+  private readonly limiter = new LogLimiter()
   private readonly ending = new AbortController()
   private draining = false
 
@@ -49,58 +74,111 @@ export class Renewer {
   }
 
   get size(): number {
-    return this.waiting.size
+    return this.waiting.size + this.repeated.size
   }
 
-  /** Whether sealing is to pause. */
+  /** Whether sealing is to pause. What was delivered once does not hold up what is new. */
   get isFull(): boolean {
     return this.waiting.size >= RENEWALS_MAX
   }
 
-  add(digests: readonly Uint8Array[]): void {
-    if (this.waiting.size === 0) {
-      this.dependencies.log.info(
-        `${digests.length} batches were certified long before the primary can be told: they are certified anew first`,
-      )
+  /** @param wereDelivered whether the primary's side had their reports */
+  add(digests: readonly Uint8Array[], wereDelivered: boolean): void {
+    if (this.size === 0) this.say(digests.length)
+    for (const digest of digests) {
+      const key = digestKey(digest)
+      this.undelivered.delete(key)
+      if (!wereDelivered) {
+        this.repeated.delete(key)
+        this.waiting.set(key, digest)
+      } else if (!this.waiting.has(key)) this.repeat(key, digest)
     }
-    for (const digest of digests) this.waiting.set(digestKey(digest), digest)
+    this.tick()
+  }
+
+  /** The primary has these own batches. */
+  onDelivered(digests: readonly Uint8Array[]): void {
+    if (this.undelivered.size === 0) return
+    for (const digest of digests) this.undelivered.delete(digestKey(digest))
     this.tick()
   }
 
   /** Goes on if the primary is there. */
   tick(): void {
-    if (this.waiting.size > 0 && !this.draining) this.dependencies.watch('certifying anew', this.drain())
+    if (this.size > 0 && !this.draining) this.dependencies.watch('certifying anew', this.drain())
   }
 
   close(): void {
     this.ending.abort()
     this.waiting.clear()
+    this.repeated.clear()
+  }
+
+  private get mayGoOn(): boolean {
+    return (
+      !this.ending.signal.aborted &&
+      this.dependencies.isPrimaryThere() &&
+      this.undelivered.size < RENEWED_UNDELIVERED_MAX
+    )
+  }
+
+  private repeat(key: string, digest: Uint8Array): void {
+    this.repeated.set(key, digest)
+    if (this.repeated.size <= REPEATED_RENEWALS_MAX) return
+    const [oldest] = this.repeated.keys()
+    this.repeated.delete(oldest!)
   }
 
   private async drain(): Promise<void> {
     this.draining = true
     try {
-      while (!this.ending.signal.aborted && this.dependencies.isPrimaryThere()) {
+      while (this.mayGoOn) {
         const [first] = this.waiting
-        if (first === undefined) return
-        await this.renew(...first)
+        const [repeated] = this.repeated
+        if (first !== undefined) await this.renew(this.waiting, ...first)
+        else if (repeated !== undefined) await this.wait(this.repeatedMs(await this.renew(this.repeated, ...repeated)))
+        else return
       }
     } finally {
       this.draining = false
     }
   }
 
-  private async renew(key: string, digest: Uint8Array): Promise<void> {
+  /** Returns the bytes that went out. */
+  private async renew(line: Line, key: string, digest: Uint8Array): Promise<number> {
     const { dissemination, resender } = this.dependencies
     const held = dissemination.letGo(digest)
     const sent = held === 'not-held' ? await resender.resend({ digest, report: true, again: true }) : held
-    this.waiting.delete(key)
+    line.delete(key)
     if (sent === 'leaving' || sent === 'held') {
       // Behind the others: a peer that does not answer holds up nobody else.
-      this.waiting.set(key, digest)
-      await sleep(RENEWAL_POLL_MS, undefined, { signal: this.ending.signal }).catch(() => {})
-      return
+      line.set(key, digest)
+      await this.wait(RENEWAL_POLL_MS)
+      return 0
     }
-    if (Number(sent) > 0) this.handlers.onRenewed()
+    const bytes = sent === 'certifies' ? 0 : sent
+    if (bytes > 0) {
+      this.undelivered.add(key)
+      this.handlers.onRenewed()
+    }
+    return bytes
+  }
+
+  private repeatedMs(bytes: number): number {
+    return this.repeatedBytes.take(bytes, this.dependencies.nowMs())
+  }
+
+  private async wait(ms: number): Promise<void> {
+    if (ms > 0) await sleep(ms, undefined, { signal: this.ending.signal }).catch(() => {})
+  }
+
+  private say(count: number): void {
+    const { log, nowMs } = this.dependencies
+    const suppressed = this.limiter.admit('renewals', nowMs())
+    if (suppressed === null) return
+    const more = suppressed === 0 ? '' : ` (${suppressed} more such lines)`
+    log.info(
+      `${count} batches were certified long before the primary can be told: they are certified anew first${more}`,
+    )
   }
 }

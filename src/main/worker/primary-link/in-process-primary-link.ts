@@ -7,7 +7,8 @@
  *
  * A report is delivered when the promise of its call resolves; only then may the store forget that the primary has to be
  * told. What was not delivered when the worker closes, or dies, is told again after the next start: at least once. A report
- * whose certificate has become stale when its turn comes is not handed over (`onStale`). A call that fails ends the worker, since what the primary has missed cannot be known.
+ * whose certificate has become stale when its turn comes is not handed over (`onStale`). A call that fails ends the worker,
+ * since what the primary has missed cannot be known.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Committee } from '../../../shared/config/committee.js'
@@ -50,7 +51,7 @@ export class InProcessPrimaryLink implements PrimaryLink {
     this.options = options
     this.queue = new ReportQueue(options.queueMax ?? PRIMARY_QUEUE_MAX, {
       isStale: (since) => this.end?.handlers.isStale(since) ?? false,
-      onStale: (digests) => this.end?.handlers.onStale(digests),
+      onStale: (digests, wereDelivered) => this.end?.handlers.onStale(digests, wereDelivered),
     })
   }
 

@@ -38,8 +38,13 @@ export interface PrimaryLink {
 export interface PrimaryLinkHandlers {
   /** Whether the primary must not be told any more of what was certified by ACKs of that moment. Does not throw. */
   isStale(since: Moment): boolean
-  /** These own batches were to be reported now, and are stale: the link has forgotten them. */
-  onStale(digests: Uint8Array[]): void
+  /**
+   * These own batches were to be reported now, and are stale: the link has forgotten them.
+   *
+   * @param wereDelivered the primary's side had them already, shortly before a connection was lost: it may have died
+   *   before it read them
+   */
+  onStale(digests: Uint8Array[], wereDelivered: boolean): void
   /**
    * The primary has these own batches: its kernel acknowledged them, or its callback resolved. Once for each report. Only
    * now may the store forget that it has to be told.

@@ -28,6 +28,8 @@ export type Staleness = Pick<PrimaryLinkHandlers, 'isStale' | 'onStale'>
 export interface QueuedReport extends PrimaryReport {
   /** Its place among all reports. */
   readonly number: number
+  /** It was delivered once, shortly before a connection was lost. */
+  readonly delivered?: boolean
 }
 
 export class ReportQueue {
@@ -80,13 +82,17 @@ export class ReportQueue {
   take(count: number): QueuedReport[] {
     const taken: QueuedReport[] = []
     const stale: Uint8Array[] = []
+    const deliveredAndStale: Uint8Array[] = []
     while (taken.length < count) {
       const report = this.oldest()?.popFront()
       if (report === undefined) break
-      if (report.since !== undefined && this.staleness?.isStale(report.since)) stale.push(report.digest)
-      else taken.push(report)
+      const isStale = report.since !== undefined && this.staleness?.isStale(report.since)
+      if (!isStale) taken.push(report)
+      else if (report.delivered) deliveredAndStale.push(report.digest)
+      else stale.push(report.digest)
     }
-    if (stale.length > 0) this.staleness?.onStale(stale)
+    if (stale.length > 0) this.staleness?.onStale(stale, false)
+    if (deliveredAndStale.length > 0) this.staleness?.onStale(deliveredAndStale, true)
     this.inFlight += taken.length
     this.ownInFlight += countOwn(taken)
     return taken

@@ -66,12 +66,13 @@ export class SentReports {
 
   /**
    * The connection is lost. Returns what is to be reported again, in order: first what was acknowledged lately, then what
-   * was not acknowledged. The next connection begins at byte 0.
+   * was not acknowledged; the first are marked as `delivered`. The next connection begins at byte 0.
    */
   takeAll(nowMs: number): QueuedReport[] {
     this.forget(nowMs)
     this.bytes = 0
-    return [...drain(this.acknowledged), ...drain(this.unacknowledged)]
+    const acknowledged = drain(this.acknowledged).map((report) => ({ ...report, delivered: true }))
+    return [...acknowledged, ...drain(this.unacknowledged)]
   }
 
   private acknowledgeWhile(isAcknowledged: (entry: Entry) => boolean, nowMs: number): QueuedReport[] {

@@ -5,6 +5,8 @@ import * as fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Dissemination } from '../../../../src/main/worker/dissemination/dissemination.js'
 import {
+  HEAL_PATIENCE_MS,
+  HELD_ACK_TIMEOUTS_MAX,
   IN_FLIGHT_MIN,
   REFUSAL_BACKOFF_MAX_MS,
   REFUSAL_BACKOFF_MIN_MS,
@@ -117,9 +119,23 @@ const said = (kind: MainToQuorumWaiter['kind']): MainToQuorumWaiter[] =>
 async function connect(peer: number): Promise<{ near: Stream; far: RawStream }> {
   const sender = dissemination.senders.get(peer)!
   const opened = await pairs.open((stream) => new RawStream(stream))
-  opened.near.addEventListener('close', () => sender.detach())
+  opened.near.addEventListener('close', () => dissemination.onStreamLost(peer))
   sender.attach(opened.near)
   return opened
+}
+
+/** A stored batch goes out once more, from the slot of its number among those for that. */
+function resend(sequence: number, { report, again }: { report: boolean; again: boolean }): void {
+  dissemination.resend({
+    slot: OWN_SLOTS + (sequence % RESEND_SLOTS),
+    sequence: BigInt(sequence),
+    byteLength: 500,
+    transactions: 1,
+    transactionBytes: 400,
+    digest: DIGEST,
+    report,
+    again,
+  })
 }
 
 describe('the order of things', () => {
@@ -575,6 +591,148 @@ describe('ACKs', () => {
     dissemination.tick()
     expect(stuck).toEqual([])
     quick.near.abort(new Error('done'))
+  })
+})
+
+describe('a peer that withholds ACKs', () => {
+  const isReleased = (sequence: number): boolean =>
+    said('release').some((message) => 'sequence' in message && message.sequence === BigInt(sequence))
+  const isSentTo = (peer: number): number => log.filter((line) => line === `sent 508 to ${peer}`).length
+
+  test('is found by the one that it withholds, whatever else it answers', async () => {
+    const opened = await Promise.all(PEERS.map((peer) => connect(peer)))
+    let sequence = 8
+    const certify = (withheldBy?: number): void => {
+      sequence += 1
+      seal(sequence)
+      stored(sequence)
+      for (const peer of PEERS.filter((each) => each !== withheldBy)) {
+        ack(peer, sequence)
+        verdict(peer, sequence, 'counted')
+      }
+      certified(sequence)
+      if (withheldBy === undefined) released(sequence)
+      // The slot of the first stays held.
+      if (sequence % OWN_SLOTS === 0) sequence += 1
+    }
+    certify(2)
+    for (let seconds = 0; seconds <= ACK_TIMEOUT_MS / 1_000; seconds += 1) {
+      certify()
+      dissemination.tick()
+      expect(stuck).toEqual([])
+      nowMs += 1_000
+    }
+    certify()
+    dissemination.tick()
+    expect(stuck).toEqual([2])
+    // It does not get the batch a second time: the others have it.
+    expect(isReleased(9)).toBe(false)
+    opened[1]!.near.abort(new Error('closed for being stuck'))
+    expect(isReleased(9)).toBe(true)
+    expect(dropped).toEqual(['9 for 2'])
+    for (const { near } of opened) near.abort(new Error('done'))
+  })
+
+  test('and comes back on a new stream each time before it is found holds a slot no longer than its due', async () => {
+    resend(1, { report: true, again: false })
+    certified(1)
+    const others = await Promise.all([0, 3].map((peer) => connect(peer)))
+    for (const peer of [0, 3]) ack(peer, 1)
+    const perStreamMs = ACK_TIMEOUT_MS - 1_000
+    for (let heldMs = 0; heldMs <= HELD_ACK_TIMEOUTS_MAX * ACK_TIMEOUT_MS; heldMs += perStreamMs) {
+      const { near, far } = await connect(2)
+      await far.framesCame(1)
+      nowMs += perStreamMs
+      dissemination.tick()
+      expect(isReleased(1)).toBe(false)
+      near.abort(new Error('it comes back'))
+    }
+    expect(stuck).toEqual([])
+    expect(dropped).toEqual(['1 for 2'])
+    expect(isReleased(1)).toBe(true)
+    for (const { near } of others) near.abort(new Error('done'))
+  })
+
+  test('has what is not certified on each of its streams, for ever', async () => {
+    seal(1)
+    stored(1)
+    for (let stream = 0; stream < 5; stream += 1) {
+      const { near, far } = await connect(2)
+      await far.framesCame(1)
+      nowMs += ACK_TIMEOUT_MS
+      near.abort(new Error('it comes back'))
+    }
+    expect(dropped).toEqual([])
+    expect(dissemination.senders.get(2)!.queued).toBe(1)
+  })
+
+  test('does not get what is to be certified anew on its next stream', async () => {
+    const { near } = await connect(2)
+    seal(1)
+    stored(1)
+    certified(1)
+    expect(dissemination.letGo(DIGEST)).toBe('leaving')
+    nowMs += ACK_TIMEOUT_MS
+    dissemination.tick()
+    expect([stuck, isReleased(1)]).toEqual([[], false])
+    near.abort(new Error('it comes back'))
+    expect(isReleased(1)).toBe(true)
+  })
+
+  test('in all slots for sending again is closed though it answers now and then, and has one at a time from then on', async () => {
+    const { near } = await connect(2)
+    const others = await Promise.all([0, 3].map((peer) => connect(peer)))
+    const send = (sequence: number, again: boolean): void => {
+      resend(sequence, { report: true, again })
+      for (const peer of [0, 3]) ack(peer, sequence)
+      certified(sequence)
+    }
+    for (const sequence of [1, 2, 3]) send(sequence, false)
+    send(4, true)
+    expect(isSentTo(2)).toBe(RESEND_SLOTS)
+    nowMs += ACK_TIMEOUT_MS - 1_000
+    ack(2, 1)
+    released(1)
+    send(5, false)
+    nowMs += 1_001
+    dissemination.tick()
+    expect(stuck).toEqual([2])
+    near.abort(new Error('closed for being stuck'))
+    for (const sequence of [2, 3, 4]) expect(isReleased(sequence)).toBe(true)
+    for (const sequence of [2, 3, 4]) released(sequence)
+
+    const next = await connect(2)
+    const before = isSentTo(2)
+    for (const sequence of [6, 7]) send(sequence, false)
+    expect(isSentTo(2)).toBe(before + 1)
+    for (const { near: each } of [next, ...others]) each.abort(new Error('done'))
+  })
+
+  test('of a batch that others lack sets the pace for none of them', async () => {
+    const { near } = await connect(2)
+    const others = await Promise.all([0, 3].map((peer) => connect(peer)))
+    const heal = (sequence: number): void => {
+      resend(sequence, { report: false, again: true })
+      for (const peer of [0, 3]) ack(peer, sequence)
+      certified(sequence)
+    }
+    for (let sequence = 1; sequence <= RESEND_SLOTS; sequence += 1) heal(sequence)
+    expect(dissemination.senders.get(2)!.queued).toBe(RESEND_SLOTS - 1)
+    nowMs += HEAL_PATIENCE_MS
+    dissemination.tick()
+    expect(dropped).toEqual([])
+    nowMs += 1
+    dissemination.tick()
+    expect(dropped).toEqual(['2 for 2'])
+    // From now on a slot is free as soon as the others have its batch.
+    for (let count = 2; count <= 8; count += 1) {
+      const { sequence } = said('release').at(-1) as { sequence: bigint }
+      released(Number(sequence))
+      heal(Number(sequence) + RESEND_SLOTS)
+      expect(said('release')).toHaveLength(count)
+    }
+    expect(stuck).toEqual([])
+    for (const { near: each } of [{ near }, ...others]) each.abort(new Error('done'))
   })
 })
 

@@ -35,12 +35,12 @@ beforeEach(() => {
   )
 })
 
-/** A batch with random bytes in its slot, in the queue. */
-function enqueue(sequence: number, byteLength = 1_000): OwnBatch {
+/** A batch with random bytes in its slot. */
+function makeBatch(sequence: number, byteLength: number): OwnBatch {
   const slot = sequence % SLOTS
   arena.batch(slot, byteLength).set(randomBytes(byteLength))
   writeFrameHeader(arena.framed(slot, byteLength), 0, FRAME_TYPES.batch, byteLength)
-  const batch = new OwnBatch({
+  return new OwnBatch({
     slot,
     sequence: BigInt(sequence),
     byteLength,
@@ -51,7 +51,19 @@ function enqueue(sequence: number, byteLength = 1_000): OwnBatch {
     again: false,
     authorities: 4,
   })
+}
+
+/** One in the queue. */
+function enqueue(sequence: number, byteLength = 1_000): OwnBatch {
+  const batch = makeBatch(sequence, byteLength)
   sender.enqueue(batch)
+  return batch
+}
+
+/** One that somebody lacks. */
+function heal(sequence: number): OwnBatch {
+  const batch = makeBatch(sequence, 1_000)
+  sender.enqueueHeal(batch)
   return batch
 }
 
@@ -219,5 +231,94 @@ describe('over a stream', () => {
     nowMs += 1_000
     expect(sender.silentMs).toBe(0)
     near.abort(new Error('done'))
+  })
+
+  test('an answer is owed from the first one to a later batch on, however many more come', async () => {
+    const { near } = await attach()
+    const withheld = enqueue(0)
+    for (let sequence = 1; sequence <= 10; sequence += 1) {
+      const batch = enqueue(sequence)
+      nowMs += 5
+      expect(sender.acknowledge(batch, true)).toBe('due')
+    }
+    nowMs += 7
+    // The first of the ten was answered after 5 ms, and the last 45 ms later.
+    expect(sender.overtakenMs).toBe(45 + 7)
+    expect(sender.silentMs).toBe(7)
+    expect(sender.acknowledge(withheld, true)).toBe('due')
+    expect([sender.overtakenMs, sender.silentMs]).toEqual([0, 0])
+    near.abort(new Error('done'))
+  })
+
+  test('one that answers in order owes nothing, however slow it is', async () => {
+    const { near } = await attach()
+    const batches = [1, 2, 3, 4, 5, 6].map((sequence) => enqueue(sequence))
+    const longest = heal(7)
+    for (const batch of [batches[0]!, batches[1]!, batches[2]!]) {
+      nowMs += 29_000
+      expect(sender.overtakenMs).toBe(0)
+      expect(sender.silentMs).toBe(29_000)
+      sender.acknowledge(batch, true)
+    }
+    nowMs += 29_000
+    expect([sender.overtakenMs, sender.silentMs]).toEqual([0, 29_000])
+    expect(sender.acknowledge(longest, true)).toBe('due')
+    near.abort(new Error('done'))
+  })
+
+  test('a refusal overtakes nothing, nor does the answer to a batch that the peer may have had', async () => {
+    const { near } = await attach()
+    const [waits, refused] = [enqueue(1), enqueue(2)]
+    const had = heal(9)
+    sender.acknowledge(had, true)
+    sender.acknowledge(refused, false)
+    nowMs += 1_000
+    expect(sender.overtakenMs).toBe(0)
+    sender.acknowledge(waits, true)
+    near.abort(new Error('done'))
+  })
+
+  test('a heal that is not answered is overtaken by the fresh batches that are', async () => {
+    const { near } = await attach()
+    heal(9)
+    expect(sender.healAwaitedMs).toBe(0)
+    nowMs += 10
+    const fresh = enqueue(1)
+    nowMs += 10
+    sender.acknowledge(fresh, true)
+    nowMs += 100
+    expect([sender.overtakenMs, sender.healAwaitedMs]).toEqual([100, 120])
+    near.abort(new Error('done'))
+    expect(sender.healAwaitedMs).toBe(0)
+  })
+
+  test('one that answers heals alone is silent', async () => {
+    const { near } = await attach()
+    enqueue(1)
+    for (let sequence = 2; sequence <= 7; sequence += 1) {
+      const batch = heal(sequence)
+      nowMs += 100
+      expect(sender.acknowledge(batch, true)).toBe('due')
+    }
+    expect(sender.silentMs).toBe(600)
+    near.abort(new Error('done'))
+  })
+
+  test('a lost stream says what was in flight on it, and the next begins anew', async () => {
+    const { near } = await attach()
+    const [withheld, answered] = [enqueue(1), enqueue(2)]
+    sender.acknowledge(answered, true)
+    nowMs += 500
+    const lost = sender.detach()
+    expect(lost.map(({ batch, overtakenMs }) => [batch.sequence, overtakenMs])).toEqual([[1n, nowMs - 500]])
+    expect([sender.overtakenMs, sender.queued]).toEqual([0, 1])
+    near.abort(new Error('done'))
+    const next = await attach()
+    nowMs += 40
+    expect([sender.overtakenMs, sender.silentMs]).toEqual([0, 40])
+    expect(sender.inFlightFor(40)).toEqual([])
+    nowMs += 1
+    expect(sender.inFlightFor(40)).toEqual([withheld])
+    next.near.abort(new Error('done'))
   })
 })

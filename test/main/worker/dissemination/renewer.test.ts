@@ -1,6 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
-import { RENEWALS_MAX } from '../../../../src/main/worker/dissemination/limits.js'
+import {
+  RENEWALS_MAX,
+  RENEWED_UNDELIVERED_MAX,
+  REPEATED_RENEWAL_BYTES_PER_SECOND,
+  REPEATED_RENEWALS_MAX,
+} from '../../../../src/main/worker/dissemination/limits.js'
 import { Renewer } from '../../../../src/main/worker/dissemination/renewer.js'
 import { until } from '../../../support/until.js'
 
@@ -14,8 +19,17 @@ const range = (count: number): number[] => Array.from({ length: count }, (_, ind
 
 function make(init: { there?: boolean; isHeld?: (number: number) => boolean } = {}) {
   const resent: number[] = []
+  const lines: string[] = []
   let renewed = 0
-  const state = { there: init.there ?? true, isHeld: init.isHeld ?? (() => false), resent, renewed: () => renewed }
+  const state = {
+    there: init.there ?? true,
+    isHeld: init.isHeld ?? (() => false),
+    nowMs: 0,
+    bytes: 500,
+    resent,
+    lines,
+    renewed: () => renewed,
+  }
   const renewer = new Renewer(
     {
       resender: {
@@ -25,12 +39,13 @@ function make(init: { there?: boolean; isHeld?: (number: number) => boolean } = 
           // One is not stored any more.
           if (numberOf(digest) === 13) return 0
           resent.push(numberOf(digest))
-          return 500
+          return state.bytes
         },
       },
       dissemination: { letGo: (digest) => (state.isHeld(numberOf(digest)) ? 'leaving' : 'not-held') },
       isPrimaryThere: () => state.there,
-      log: { info() {} },
+      nowMs: () => state.nowMs,
+      log: { info: (line) => lines.push(line) },
       watch: (_, promise) => void promise,
     },
     {
@@ -45,8 +60,8 @@ function make(init: { there?: boolean; isHeld?: (number: number) => boolean } = 
 
 test('each goes out once, in order, however often it is asked for', async () => {
   const { renewer, state } = make()
-  renewer.add(range(20).map(digestOf))
-  renewer.add(range(20).map(digestOf))
+  renewer.add(range(20).map(digestOf), false)
+  renewer.add(range(20).map(digestOf), false)
   await until('all went out', () => renewer.size === 0)
   expect(state.resent).toEqual(range(20).filter((number) => number !== 13))
   expect(state.renewed()).toBe(19)
@@ -54,7 +69,7 @@ test('each goes out once, in order, however often it is asked for', async () => 
 
 test('nothing goes out while the primary is away: it would only grow old again', async () => {
   const { renewer, state } = make({ there: false })
-  renewer.add(range(3).map(digestOf))
+  renewer.add(range(3).map(digestOf), false)
   renewer.tick()
   await sleep(20)
   expect([state.resent, renewer.size]).toEqual([[], 3])
@@ -66,7 +81,7 @@ test('nothing goes out while the primary is away: it would only grow old again',
 
 test('one whose slot a peer still holds up waits behind the others', async () => {
   const { renewer, state } = make({ isHeld: (number) => number === 0 })
-  renewer.add(range(4).map(digestOf))
+  renewer.add(range(4).map(digestOf), false)
   await until('the others went out', () => state.resent.length === 3)
   expect([state.resent, renewer.size]).toEqual([[1, 2, 3], 1])
   state.isHeld = () => false
@@ -76,8 +91,66 @@ test('one whose slot a peer still holds up waits behind the others', async () =>
 
 test('sealing is to pause when as many wait as reports can', () => {
   const { renewer } = make({ there: false })
-  renewer.add(range(RENEWALS_MAX - 1).map(digestOf))
+  renewer.add(range(RENEWALS_MAX - 1).map(digestOf), false)
   expect(renewer.isFull).toBe(false)
-  renewer.add([digestOf(RENEWALS_MAX)])
+  renewer.add([digestOf(RENEWALS_MAX)], false)
   expect(renewer.isFull).toBe(true)
+})
+
+test('no more go out than so many whose report is not delivered: the next go when it is, or when it is stale again', async () => {
+  const { renewer, state } = make()
+  const first = range(RENEWED_UNDELIVERED_MAX + 13).filter((number) => number !== 13)
+  renewer.add(first.map(digestOf), false)
+  await until('as many went out as may', () => state.resent.length === RENEWED_UNDELIVERED_MAX)
+  renewer.tick()
+  await sleep(20)
+  expect(state.resent).toHaveLength(RENEWED_UNDELIVERED_MAX)
+  renewer.onDelivered([0, 1, 2].map(digestOf))
+  await until('three more went out', () => state.resent.length === RENEWED_UNDELIVERED_MAX + 3)
+  // The primary was away again before it had this one: it waits once more, behind the others.
+  renewer.add([digestOf(5)], false)
+  await until('one more went out', () => state.resent.length === RENEWED_UNDELIVERED_MAX + 4)
+  await sleep(20)
+  expect(state.resent).toEqual(first.slice(0, RENEWED_UNDELIVERED_MAX + 4))
+  expect(renewer.size).toBe(first.length - (RENEWED_UNDELIVERED_MAX + 4) + 1)
+})
+
+test('what was delivered once goes behind what never was, once each, and never makes sealing pause', async () => {
+  const { renewer, state } = make({ there: false })
+  renewer.add([1, 2, 3, 1].map(digestOf), true)
+  renewer.add([4, 2, 5].map(digestOf), false)
+  // It waits among the first already.
+  renewer.add([digestOf(4)], true)
+  expect(renewer.size).toBe(5)
+  state.there = true
+  renewer.tick()
+  await until('all went out', () => renewer.size === 0)
+  expect(state.resent).toEqual([4, 2, 5, 1, 3])
+})
+
+test('of what was delivered once the newest are kept, and they go out at a bounded rate', async () => {
+  const { renewer, state } = make({ there: false })
+  renewer.add(range(REPEATED_RENEWALS_MAX + 100).map(digestOf), true)
+  expect(renewer.size).toBe(REPEATED_RENEWALS_MAX)
+  expect(renewer.isFull).toBe(false)
+  state.there = true
+  // Three of them are worth ten seconds.
+  state.bytes = (REPEATED_RENEWAL_BYTES_PER_SECOND * 10) / 3
+  renewer.tick()
+  await until('the first went out', () => state.resent.length === 1)
+  await sleep(50)
+  expect(state.resent).toEqual([100])
+})
+
+test('a primary that comes and goes does not fill the log', async () => {
+  const { renewer, state } = make()
+  for (const number of range(5)) {
+    renewer.add([digestOf(number)], false)
+    await until('it went out', () => renewer.size === 0)
+  }
+  expect(state.lines).toHaveLength(1)
+  state.nowMs += 60_000
+  renewer.add([digestOf(99)], false)
+  expect(state.lines).toHaveLength(2)
+  expect(state.lines[1]).toMatch(/^1 batches .*\(4 more such lines\)$/)
 })

@@ -98,6 +98,7 @@ function connectorTo(
   const reported: number[] = []
   const log: string[] = []
   const stale: number[] = []
+  const deliveredAndStale: number[] = []
   /** What was acknowledged in an earlier round than this must not be told. */
   const fresh = { fromRound: 0 }
   let rooms = 0
@@ -112,7 +113,8 @@ function connectorTo(
       },
       isStale: ({ rounds }) => rounds < fresh.fromRound,
       onConnection: () => {},
-      onStale: (digests) => stale.push(...digests.map(numberOf)),
+      onStale: (digests, wereDelivered) =>
+        (wereDelivered ? deliveredAndStale : stale).push(...digests.map(numberOf)),
       onReported: (digests) => reported.push(...digests.map(numberOf)),
       onRoom: () => {
         rooms += 1
@@ -120,7 +122,7 @@ function connectorTo(
     },
   )
   onTestFinished(() => connector.close())
-  return { connector, reported, log, stale, fresh, rooms: () => rooms }
+  return { connector, reported, log, stale, deliveredAndStale, fresh, rooms: () => rooms }
 }
 
 test.each([
@@ -538,7 +540,7 @@ test('a report that became stale while the primary was away is not written, and 
 test('what is sent again after a lost connection is told only if it is fresh still', async () => {
   const primary = new FakePrimary()
   await primary.start()
-  const { connector, stale, fresh, reported } = connectorTo(primary.port)
+  const { connector, stale, deliveredAndStale, fresh, reported } = connectorTo(primary.port)
   connector.start()
   for (const number of range(0, 4)) connector.report({ ...our(number), since: { rounds: number, awayMs: 0 } })
   await until(() => reported.length === 4)
@@ -546,5 +548,24 @@ test('what is sent again after a lost connection is told only if it is fresh sti
   primary.kill()
   await until(() => primary.received.length === 6)
   expect(primary.numbers).toEqual([0, 1, 2, 3, 2, 3])
-  expect(stale).toEqual([0, 1])
+  // The primary's side has acknowledged these two.
+  expect(deliveredAndStale).toEqual([0, 1])
+  expect(stale).toEqual([])
+})
+
+test('report queue: stale reports that were delivered once are told apart from those that never were', () => {
+  const stale: unknown[] = []
+  const queue = new ReportQueue(100, {
+    isStale: ({ rounds }) => rounds < 10,
+    onStale: (digests, wereDelivered) => stale.push([wereDelivered, ...digests.map(numberOf)]),
+  })
+  for (const number of range(0, 6)) queue.push({ ...our(number), since: { rounds: 10, awayMs: 0 } })
+  const taken = queue.take(4)
+  queue.settle(taken)
+  queue.restore(taken.map((report) => ({ ...report, since: { rounds: 1, awayMs: 0 }, delivered: report.number < 2 })))
+  expect(queue.take(100).map(({ digest }) => numberOf(digest))).toEqual([4, 5])
+  expect(stale).toEqual([
+    [false, 2, 3],
+    [true, 0, 1],
+  ])
 })

@@ -31,7 +31,9 @@ test('when the connection is lost all comes back that is not acknowledged, and w
   sent.add(reports(0, 6), FRAME, 0)
   sent.acknowledge(FRAME, 0)
   sent.acknowledge(3 * FRAME, 10)
-  expect(numbers(sent.takeAll(PRIMARY_RESEND_MS + 1))).toEqual([1, 2, 3, 4, 5])
+  const back = sent.takeAll(PRIMARY_RESEND_MS + 1)
+  expect(numbers(back)).toEqual([1, 2, 3, 4, 5])
+  expect(back.map(({ delivered }) => delivered ?? false)).toEqual([true, true, false, false, false])
   expect(sent.takeAll(0)).toEqual([])
   // The next connection counts its bytes from 0.
   sent.add(reports(6, 8), FRAME, 0)
