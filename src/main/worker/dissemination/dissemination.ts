@@ -503,7 +503,7 @@ export class Dissemination {
     this.starvedSinceMs ??= now
     if (now - this.starvedSinceMs < SLOTS_STARVED_MS) return
     for (const batch of this.batches.values()) {
-      if (!batch.certified || batch.holders === 0) continue
+      if (!batch.certified || batch.holders === 0 || !this.isMakers(batch)) continue
       const holder = this.options.peers.find(
         (peer) => batch.state(peer) === PEER_STATE.sending || batch.state(peer) === PEER_STATE.sent,
       )

@@ -314,6 +314,27 @@ describe('when slots run short', () => {
     expect(stuck).toEqual([2])
   })
 
+  test('a peer that holds a batch in another slot than those that are short is not taken for the stuck one', async () => {
+    const [honest, holds] = [await connect(3), await connect(2)]
+    resend(100, { report: true, again: false })
+    certified(100)
+    ack(2, 100)
+    for (let sequence = 0; sequence < OWN_SLOTS; sequence += 1) {
+      seal(sequence)
+      stored(sequence)
+    }
+    for (const sequence of [0, 1]) {
+      certified(sequence)
+      ack(3, sequence)
+    }
+    expect(dissemination.slotsFree).toBe(0)
+    dissemination.tick()
+    nowMs += SLOTS_STARVED_MS
+    dissemination.tick()
+    expect(stuck).toEqual([2])
+    for (const { near } of [honest, holds]) near.abort(new Error('done'))
+  })
+
   test('the slots for sending again are apart: neither takes from the other', () => {
     const again = (slot: number): void =>
       dissemination.resend({
