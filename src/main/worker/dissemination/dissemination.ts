@@ -244,10 +244,10 @@ export class Dissemination {
   }
 
   /** The peer had the batch for so long that it may have kept its answer back, perhaps over several streams. */
-  private wasWithheld({ batch, overtakenMs }: InFlight): boolean {
+  private wasWithheld({ batch, overtakenAtMs }: InFlight): boolean {
     const { ackTimeoutMs } = this.options
     const nowMs = this.dependencies.nowMs()
-    if (overtakenMs !== undefined && nowMs - overtakenMs > ackTimeoutMs) return true
+    if (overtakenAtMs !== undefined && nowMs - overtakenAtMs > ackTimeoutMs) return true
     return nowMs - batch.certifiedMs > HELD_ACK_TIMEOUTS_MAX * ackTimeoutMs
   }
 

@@ -60,7 +60,7 @@ export interface InFlight {
   readonly windowWasFull: boolean
   readonly isHeal: boolean
   /** When the peer first accepted a fresh batch that was handed over after this one; undefined if it did not. */
-  overtakenMs: number | undefined
+  overtakenAtMs: number | undefined
 }
 
 export class PeerSender {
@@ -130,7 +130,7 @@ export class PeerSender {
   /** How long an answer has been missing since one to a later batch came, in ms; 0 if none is. */
   get overtakenMs(): number {
     let since = Number.POSITIVE_INFINITY
-    for (const { overtakenMs } of this.inFlight) since = Math.min(since, overtakenMs ?? since)
+    for (const { overtakenAtMs } of this.inFlight) since = Math.min(since, overtakenAtMs ?? since)
     return since === Number.POSITIVE_INFINITY ? 0 : this.dependencies.nowMs() - since
   }
 
@@ -260,7 +260,7 @@ export class PeerSender {
     if (accepted && entry.isHeal) {
       // The peer may have the batch already. Its answer then comes without a commit, and its latency says nothing.
     } else if (accepted) {
-      for (let earlier = 0; earlier < index; earlier += 1) this.inFlight[earlier]!.overtakenMs ??= now
+      for (let earlier = 0; earlier < index; earlier += 1) this.inFlight[earlier]!.overtakenAtMs ??= now
       const latencyMs = now - entry.startedMs
       this.window.onAck(latencyMs, entry.windowWasFull, now)
       this.handlers.onAckLatency(latencyMs)
@@ -357,11 +357,14 @@ export class PeerSender {
     return batch
   }
 
-  private addInFlight(batch: OwnBatch, { windowWasFull, isHeal }: { windowWasFull: boolean; isHeal: boolean }): InFlight {
+  private addInFlight(
+    batch: OwnBatch,
+    { windowWasFull, isHeal }: { windowWasFull: boolean; isHeal: boolean },
+  ): InFlight {
     const startedMs = this.dependencies.nowMs()
     if (this.inFlight.length === 0) this.lastAnswerMs = startedMs
     if (!isHeal && this.freshInFlight === 0) this.lastFreshAnswerMs = startedMs
-    const entry: InFlight = { batch, startedMs, windowWasFull, isHeal, overtakenMs: undefined }
+    const entry: InFlight = { batch, startedMs, windowWasFull, isHeal, overtakenAtMs: undefined }
     this.inFlight.push(entry)
     return entry
   }

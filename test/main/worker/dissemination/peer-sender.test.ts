@@ -310,7 +310,7 @@ describe('over a stream', () => {
     sender.acknowledge(answered, true)
     nowMs += 500
     const lost = sender.detach()
-    expect(lost.map(({ batch, overtakenMs }) => [batch.sequence, overtakenMs])).toEqual([[1n, nowMs - 500]])
+    expect(lost.map(({ batch, overtakenAtMs }) => [batch.sequence, overtakenAtMs])).toEqual([[1n, nowMs - 500]])
     expect([sender.overtakenMs, sender.queued]).toEqual([0, 1])
     near.abort(new Error('done'))
     const next = await attach()

@@ -113,8 +113,7 @@ function connectorTo(
       },
       isStale: ({ rounds }) => rounds < fresh.fromRound,
       onConnection: () => {},
-      onStale: (digests, wereDelivered) =>
-        (wereDelivered ? deliveredAndStale : stale).push(...digests.map(numberOf)),
+      onStale: (digests, wereDelivered) => (wereDelivered ? deliveredAndStale : stale).push(...digests.map(numberOf)),
       onReported: (digests) => reported.push(...digests.map(numberOf)),
       onRoom: () => {
         rooms += 1
