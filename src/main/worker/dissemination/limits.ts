@@ -65,8 +65,8 @@ export const HEAL_POLL_MS = 20
  */
 export const RENEWALS_MAX = PRIMARY_QUEUE_MAX
 /**
- * Own batches that were certified anew, or are being so, and whose report is not delivered: what a primary costs at most that
- * comes, takes nothing and goes until all of that is stale again.
+ * Own batches that were certified anew, or are being so, and whose report is not delivered. While there are so many, others
+ * go out at RENEWAL_BYTES_PER_SECOND: a primary may come, take nothing, and go until all of that is stale again.
  */
 export const RENEWED_UNDELIVERED_MAX = 64
 /**
@@ -74,8 +74,11 @@ export const RENEWED_UNDELIVERED_MAX = 64
  * as many as a link remembers. The oldest is forgotten.
  */
 export const REPEATED_RENEWALS_MAX = PRIMARY_RESEND_MAX
-/** Bytes a second of these: a primary that comes and goes has them certified anew each time. As for batches that others lack. */
-export const REPEATED_RENEWAL_BYTES_PER_SECOND = HEAL_BYTES_PER_SECOND
+/**
+ * Bytes a second of these, and of those beyond RENEWED_UNDELIVERED_MAX: a primary that comes and goes has them certified
+ * anew each time. It is as much as others can have sent again.
+ */
+export const RENEWAL_BYTES_PER_SECOND = HEAL_BYTES_PER_SECOND
 /** A batch is still being sent to a peer under its last certificate: look again after this, in ms. */
 export const RENEWAL_POLL_MS = 20
 

@@ -3,19 +3,18 @@
  * sent to the other workers once more, and the primary is told when it is certified anew.
  *
  * ```
- *                 ┌─▶ never delivered ───────┐  while the primary is there,
+ *                 ┌─▶ never delivered ───────┐  while the primary is there
  *  link ──stale───┤                          ├──▶ Resender ──▶ certified ──▶ report ──▶ delivered
- *                 └─▶ delivered, and perhaps ┘  and few of these are on their way
+ *                 └─▶ delivered, and perhaps ┘  still in a slot: that is let go of first
  *                     lost: behind the others
- *                   still in a slot: that is let go of first
  * ```
  *
  * In: digests whose report the link did not deliver, or did shortly before it was lost. Out: the batch to every peer, from
  * the store and the Resender's slots, with the share of each link that batches have which are sent again.
  *
- * A primary that comes and goes must not have everything certified anew each time. So no more than RENEWED_UNDELIVERED_MAX
- * go out whose report is not delivered. Those that were delivered once, and that the primary most likely has, go behind all
- * others and at a bounded rate.
+ * A primary that comes and goes must not have everything certified anew each time. So when RENEWED_UNDELIVERED_MAX went
+ * out and their reports are not delivered, the next ones go at a bounded rate. So do those that were delivered once, and
+ * that the primary most likely has; they go behind all others.
  *
  * What a crash leaves is in the store: a batch keeps its `unreported` mark until its report was delivered.
  */
@@ -27,10 +26,10 @@ import type { Supervisor } from '../../lib/supervisor.js'
 import { TokenBucket } from '../../lib/token-bucket.js'
 import type { Dissemination } from './dissemination.js'
 import {
+  RENEWAL_BYTES_PER_SECOND,
   RENEWAL_POLL_MS,
   RENEWALS_MAX,
   RENEWED_UNDELIVERED_MAX,
-  REPEATED_RENEWAL_BYTES_PER_SECOND,
   REPEATED_RENEWALS_MAX,
 } from './limits.js'
 import type { Resender } from './resender.js'
@@ -61,9 +60,9 @@ export class Renewer {
   private readonly waiting: Line = new Map()
   /** The primary's side had their reports, and may have lost them. */
   private readonly repeated: Line = new Map()
-  /** Keys of those that went out and whose new report is not delivered. */
+  /** Keys of those that went out and whose new report is not delivered: at most RENEWED_UNDELIVERED_MAX. */
   private readonly undelivered = new Set<string>()
-  private readonly repeatedBytes = new TokenBucket(REPEATED_RENEWAL_BYTES_PER_SECOND, REPEATED_RENEWAL_BYTES_PER_SECOND)
+  private readonly bytes = new TokenBucket(RENEWAL_BYTES_PER_SECOND, RENEWAL_BYTES_PER_SECOND)
   private readonly limiter = new LogLimiter()
   private readonly ending = new AbortController()
   private draining = false
@@ -100,7 +99,6 @@ export class Renewer {
   onDelivered(digests: readonly Uint8Array[]): void {
     if (this.undelivered.size === 0) return
     for (const digest of digests) this.undelivered.delete(digestKey(digest))
-    this.tick()
   }
 
   /** Goes on if the primary is there. */
@@ -114,14 +112,6 @@ export class Renewer {
     this.repeated.clear()
   }
 
-  private get mayGoOn(): boolean {
-    return (
-      !this.ending.signal.aborted &&
-      this.dependencies.isPrimaryThere() &&
-      this.undelivered.size < RENEWED_UNDELIVERED_MAX
-    )
-  }
-
   private repeat(key: string, digest: Uint8Array): void {
     this.repeated.set(key, digest)
     if (this.repeated.size <= REPEATED_RENEWALS_MAX) return
@@ -132,12 +122,13 @@ export class Renewer {
   private async drain(): Promise<void> {
     this.draining = true
     try {
-      while (this.mayGoOn) {
-        const [first] = this.waiting
-        const [repeated] = this.repeated
-        if (first !== undefined) await this.renew(this.waiting, ...first)
-        else if (repeated !== undefined) await this.wait(this.repeatedMs(await this.renew(this.repeated, ...repeated)))
-        else return
+      while (!this.ending.signal.aborted && this.dependencies.isPrimaryThere()) {
+        const line = this.waiting.size > 0 ? this.waiting : this.repeated
+        const [first] = line
+        if (first === undefined) return
+        const isPaced = line === this.repeated || this.undelivered.size >= RENEWED_UNDELIVERED_MAX
+        const bytes = await this.renew(line, ...first)
+        if (isPaced) await this.wait(this.bytes.take(bytes, this.dependencies.nowMs()))
       }
     } finally {
       this.draining = false
@@ -156,16 +147,10 @@ export class Renewer {
       await this.wait(RENEWAL_POLL_MS)
       return 0
     }
-    const bytes = sent === 'certifies' ? 0 : sent
-    if (bytes > 0) {
-      this.undelivered.add(key)
-      this.handlers.onRenewed()
-    }
-    return bytes
-  }
-
-  private repeatedMs(bytes: number): number {
-    return this.repeatedBytes.take(bytes, this.dependencies.nowMs())
+    if (sent === 'certifies' || sent === 0) return 0
+    if (this.undelivered.size < RENEWED_UNDELIVERED_MAX) this.undelivered.add(key)
+    this.handlers.onRenewed()
+    return sent
   }
 
   private async wait(ms: number): Promise<void> {

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import {
+  RENEWAL_BYTES_PER_SECOND,
   RENEWALS_MAX,
   RENEWED_UNDELIVERED_MAX,
-  REPEATED_RENEWAL_BYTES_PER_SECOND,
   REPEATED_RENEWALS_MAX,
 } from '../../../../src/main/worker/dissemination/limits.js'
 import { Renewer } from '../../../../src/main/worker/dissemination/renewer.js'
@@ -97,22 +97,35 @@ test('sealing is to pause when as many wait as reports can', () => {
   expect(renewer.isFull).toBe(true)
 })
 
-test('no more go out than so many whose report is not delivered: the next go when it is, or when it is stale again', async () => {
+test('where so many went out whose report is not delivered, the next go at a bounded rate', async () => {
   const { renewer, state } = make()
-  const first = range(RENEWED_UNDELIVERED_MAX + 13).filter((number) => number !== 13)
-  renewer.add(first.map(digestOf), false)
-  await until('as many went out as may', () => state.resent.length === RENEWED_UNDELIVERED_MAX)
-  renewer.tick()
+  const all = range(2 * RENEWED_UNDELIVERED_MAX).filter((number) => number !== 13)
+  // Three of them are worth ten seconds.
+  state.bytes = (RENEWAL_BYTES_PER_SECOND * 10) / 3
+  renewer.add(all.map(digestOf), false)
+  // One more goes, and the next has to wait.
+  const sent = RENEWED_UNDELIVERED_MAX + 1
+  await until('as many went out as may', () => state.resent.length >= sent)
   await sleep(20)
-  expect(state.resent).toHaveLength(RENEWED_UNDELIVERED_MAX)
-  renewer.onDelivered([0, 1, 2].map(digestOf))
-  await until('three more went out', () => state.resent.length === RENEWED_UNDELIVERED_MAX + 3)
-  // The primary was away again before it had this one: it waits once more, behind the others.
-  renewer.add([digestOf(5)], false)
-  await until('one more went out', () => state.resent.length === RENEWED_UNDELIVERED_MAX + 4)
-  await sleep(20)
-  expect(state.resent).toEqual(first.slice(0, RENEWED_UNDELIVERED_MAX + 4))
-  expect(renewer.size).toBe(first.length - (RENEWED_UNDELIVERED_MAX + 4) + 1)
+  expect(state.resent).toEqual(all.slice(0, sent))
+})
+
+test('what the primary has, or has to be told once more, makes room for others at once', async () => {
+  const { renewer, state } = make()
+  state.bytes = (RENEWAL_BYTES_PER_SECOND * 10) / 3
+  const digests = range(RENEWED_UNDELIVERED_MAX).map((number) => digestOf(100 + number))
+  renewer.add(digests, false)
+  await until('all went out', () => renewer.size === 0)
+  // The primary was away for long before it had them.
+  renewer.add(digests, false)
+  await until('all went out once more', () => renewer.size === 0)
+  renewer.onDelivered(digests)
+  renewer.add(
+    range(RENEWED_UNDELIVERED_MAX).map((number) => digestOf(1_000 + number)),
+    false,
+  )
+  await until('others went out', () => renewer.size === 0)
+  expect(state.resent).toHaveLength(3 * RENEWED_UNDELIVERED_MAX)
 })
 
 test('what was delivered once goes behind what never was, once each, and never makes sealing pause', async () => {
@@ -135,7 +148,7 @@ test('of what was delivered once the newest are kept, and they go out at a bound
   expect(renewer.isFull).toBe(false)
   state.there = true
   // Three of them are worth ten seconds.
-  state.bytes = (REPEATED_RENEWAL_BYTES_PER_SECOND * 10) / 3
+  state.bytes = (RENEWAL_BYTES_PER_SECOND * 10) / 3
   renewer.tick()
   await until('the first went out', () => state.resent.length === 1)
   await sleep(50)
