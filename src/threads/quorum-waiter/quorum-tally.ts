@@ -19,9 +19,9 @@
  *
  * An ACK counts for so many Cleanup rounds: later the peer may have deleted its copy. That is looked at when a quorum is
  * reached. If it is none without the ACKs that are too old, they are taken back: the peers count as not sent to
- * (`takeExpired`), and the batch is to be handed to them again. Where that happens once more to the same batch, all ACKs
- * are taken back: the peers are then asked at the same time. Asked in turn, each could be too old when the next one's
- * comes, for ever. What is certified stays so here.
+ * (`takeExpired`), and the batch is to be handed to them again. Where that happens once more to the same batch, it is to be
+ * handed again to those too whose ACKs are not too old, and which count on meanwhile: then all are asked at the same time.
+ * Asked in turn, each could be too old when the next one's comes, for ever. What is certified stays so here.
  *
  * A peer has one word per sending: whatever it says when it is not awaited is a duplicate, right or wrong, and changes
  * nothing. One that was refused is awaited again only when the batch is going to be handed to it again (`addPeer`). One
@@ -42,6 +42,8 @@ const AWAITED = 1
 const HELD = 2
 const COUNTED = 3
 const REFUSED = 4
+/** Counted, and asked once more: the next answer says that it holds the batch still. */
+const ASKED_AGAIN = 5
 
 /** What `ack` says: 'certified' is a 'counted' that made the quorum, at most once per entry. */
 export type TallyVerdict = AckVerdict | 'certified'
@@ -134,7 +136,7 @@ export class QuorumTally {
     this.now = now
   }
 
-  /** The ACKs that the last call of `ack` or `ownStored` took back, if it took back any. */
+  /** Who is to be handed the batch again because ACKs were too old at the last call of `ack` or `ownStored`, if any is. */
   takeExpired(): Expired | undefined {
     const { expired } = this
     this.expired = undefined
@@ -235,10 +237,10 @@ export class QuorumTally {
     if (entry === undefined) return 'unknown-sequence'
     const state = entry.states[peer]
     if (state === NOT_SENT) return 'not-sent'
-    if (state !== AWAITED) return 'duplicate'
+    if (state !== AWAITED && state !== ASKED_AGAIN) return 'duplicate'
 
     if (status !== ACK_STATUSES.ok || level < this.options.requiredLevel) {
-      entry.states[peer] = REFUSED
+      this.refuse(entry, peer)
       if (status === ACK_STATUSES.invalid) return 'refused-invalid'
       if (status === ACK_STATUSES.quota) return 'refused-quota'
       if (status === ACK_STATUSES['store-full']) return 'refused-store-full'
@@ -251,10 +253,11 @@ export class QuorumTally {
       return 'held'
     }
     if (!equalBytes(entry.ownDigest, 0, digest)) {
-      entry.states[peer] = REFUSED
+      this.refuse(entry, peer)
       return 'wrong-digest'
     }
-    this.count(entry, peer)
+    if (state === ASKED_AGAIN) entry.states[peer] = COUNTED
+    else this.count(entry, peer)
     return entry.certified ? 'late' : 'counted'
   }
 
@@ -270,6 +273,11 @@ export class QuorumTally {
         wrongPeers?.push(peer)
       }
     }
+  }
+
+  private refuse(entry: Entry, peer: number): void {
+    if (entry.states[peer] === ASKED_AGAIN) entry.ackedStake -= this.options.stakes[peer]!
+    entry.states[peer] = REFUSED
   }
 
   private count(entry: Entry, peer: number): void {
@@ -299,7 +307,7 @@ export class QuorumTally {
     let stake = this.ownStake
     let oldest = this.now
     for (const [peer, at] of entry.ackedAt.entries()) {
-      if (entry.states[peer] !== COUNTED || this.isTooOld(at)) continue
+      if (!counts(entry.states[peer]!) || this.isTooOld(at)) continue
       stake += stakes[peer]!
       if (at.rounds < oldest.rounds || at.awayMs < oldest.awayMs) oldest = at
     }
@@ -309,9 +317,12 @@ export class QuorumTally {
   private takeBack(sequence: bigint, entry: Entry): void {
     const peers: number[] = []
     for (const [peer, at] of entry.ackedAt.entries()) {
-      if (entry.states[peer] !== COUNTED || (!entry.hasExpired && !this.isTooOld(at))) continue
-      entry.states[peer] = NOT_SENT
-      entry.ackedStake -= this.options.stakes[peer]!
+      if (!counts(entry.states[peer]!)) continue
+      if (this.isTooOld(at)) {
+        entry.states[peer] = NOT_SENT
+        entry.ackedStake -= this.options.stakes[peer]!
+      } else if (entry.hasExpired) entry.states[peer] = ASKED_AGAIN
+      else continue
       peers.push(peer)
     }
     entry.hasExpired = true
@@ -321,6 +332,10 @@ export class QuorumTally {
   private isTooOld(at: Moment): boolean {
     return !isFresh(at, this.now, this.options.freshRounds)
   }
+}
+
+function counts(state: number): boolean {
+  return state === COUNTED || state === ASKED_AGAIN
 }
 
 /** Whether 32 bytes of `a` from `at` are those of `b`. */

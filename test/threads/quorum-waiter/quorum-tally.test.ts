@@ -262,11 +262,35 @@ describe('ACKs that are too old', () => {
     tally.advance(at(200))
     tally.ack(1, 7n, digest, durable, ok)
     expect(expired(tally)).toEqual([1, 2])
+    // The ACK that was not too old counts on until the peer answers again: it may be away.
+    expect(tally.ack(3, 7n, digest, durable, ok)).toBe('certified')
     // The next batch in its place begins anew.
     tally.release(7n)
     tally.track(8n, peerMask([1, 2, 3]))
     tally.ownStored(8n, digest, durable)
     expect(expire(8n, 300)).toEqual([1])
+  })
+
+  it('count no more once the peer, asked again, refuses or names another batch', () => {
+    for (const [named, status] of [
+      [digest, ACK_STATUSES['store-full']],
+      [new Uint8Array(32).fill(99), ok],
+    ] as const) {
+      const tally = sent({ freshRounds: 50 })
+      tally.ownStored(7n, digest, durable)
+      tally.ack(1, 7n, digest, durable, ok)
+      tally.advance(at(60))
+      tally.ack(2, 7n, digest, durable, ok)
+      tally.addPeer(7n, 1)
+      tally.advance(at(120))
+      // The ACK of 2 is too old, and that of 1 is asked for once more.
+      tally.ack(1, 7n, digest, durable, ok)
+      expect(tally.ack(1, 7n, named, durable, status)).not.toBe('counted')
+      tally.addPeer(7n, 2)
+      expect(tally.ack(2, 7n, digest, durable, ok)).toBe('counted')
+      tally.addPeer(7n, 1)
+      expect(tally.ack(1, 7n, digest, durable, ok)).toBe('certified')
+    }
   })
 
   it('never make a certificate, in whatever order peers answer and rounds pass', () => {
@@ -289,7 +313,7 @@ describe('ACKs that are too old', () => {
           const taken = tally.takeExpired()
           for (let again = 1; taken !== undefined && again <= 6; again += 1) {
             if (!isInMask(taken.peers, again)) continue
-            ackedAt.delete(again)
+            if (now - ackedAt.get(again)! > 50) ackedAt.delete(again)
             tally.addPeer(7n, again)
           }
         }
