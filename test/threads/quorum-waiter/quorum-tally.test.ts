@@ -285,9 +285,12 @@ describe('ACKs that are too old', () => {
       tally.advance(at(120))
       // The ACK of 2 is too old, and that of 1 is asked for once more.
       tally.ack(1, 7n, digest, durable, ok)
+      expect(expired(tally)).toEqual([1, 2])
       expect(tally.ack(1, 7n, named, durable, status)).not.toBe('counted')
       tally.addPeer(7n, 2)
       expect(tally.ack(2, 7n, digest, durable, ok)).toBe('counted')
+      // That was no quorum, and so nothing was asked of anybody.
+      expect(expired(tally)).toBeUndefined()
       tally.addPeer(7n, 1)
       expect(tally.ack(1, 7n, digest, durable, ok)).toBe('certified')
     }
