@@ -702,6 +702,25 @@ describe('a peer that withholds ACKs', () => {
     expect(isReleased(1)).toBe(true)
   })
 
+  test('of what is to be certified anew is closed though it answers now and then', async () => {
+    const { near } = await connect(2)
+    seal(1)
+    seal(2)
+    stored(2)
+    certified(2)
+    dissemination.letGo(DIGEST)
+    nowMs += ACK_TIMEOUT_MS - 1
+    ack(2, 1)
+    nowMs += 1
+    dissemination.tick()
+    expect(stuck).toEqual([])
+    nowMs += 1
+    dissemination.tick()
+    expect(stuck).toEqual([2])
+    near.abort(new Error('closed for being stuck'))
+    expect(isReleased(2)).toBe(true)
+  })
+
   test('in all slots for sending again is closed though it answers now and then, and has one at a time from then on', async () => {
     const { near } = await connect(2)
     const others = await Promise.all([0, 3].map((peer) => connect(peer)))
