@@ -43,6 +43,7 @@ export type ErrorCode =
   | 'ERR_TOO_MANY_DIGESTS'
   // consensus
   | 'ERR_EQUIVOCATION'
+  | 'ERR_KEY_USED_TWICE'
   // the load client and a committee on one machine
   | 'ERR_UNREACHABLE'
   | 'ERR_DISCONNECTED'

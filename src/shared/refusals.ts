@@ -99,3 +99,51 @@ export type PrimaryRefusal =
   /** More digests wait to be sent again than there are places. */
   | 'synchronize-queue'
   | 'too-many-connections'
+
+/** Why a message of another authority's primary was refused, or left unanswered. */
+export type AuthorityRefusal =
+  | 'message-unknown'
+  | 'message-malformed'
+  /** Of an epoch that is not ours. */
+  | 'epoch-other'
+  /** A header comes from its author, a vote from its voter. */
+  | 'sender-other'
+  /** A signature is not valid: over another committee's digest, for example. */
+  | 'signature-invalid'
+  /** At or below garbage collection: the sender is behind. */
+  | 'round-old'
+  /** So far above what we have that it is fetched by range instead. */
+  | 'round-ahead'
+  /** Its time is before that of its author's header before it. */
+  | 'created-before-last'
+  /** Its time is so far ahead of our clock that no clock is meant. */
+  | 'created-ahead'
+  /** A parent is of another round than the one before. */
+  | 'parent-of-other-round'
+  /** A parent is not known, and is of a round that is collected, or claims to be of genesis. */
+  | 'parent-unknown'
+  /** Two parents of one author: one of them should not exist. */
+  | 'parents-of-one-author'
+  | 'parents-without-quorum'
+  /** It lists a batch of a worker that its authority does not have. */
+  | 'payload-worker-unknown'
+  /** It lists a batch of an authority that is not the header's author. */
+  | 'payload-by-other-author'
+  /** It lists a batch by another author, worker or sequence than the batch's own bytes say. */
+  | 'payload-untrue'
+  /** We have voted for another header of that author and round. */
+  | 'header-second'
+  /** We have voted for a later header of that author. */
+  | 'header-older'
+  /** Its place among those that wait was given to a later header of that author. */
+  | 'header-replaced'
+  /** It is for a header that we do not propose. */
+  | 'vote-unexpected'
+  /** Its header has its certificate already, or was given up. */
+  | 'vote-late'
+  | 'vote-replayed'
+  | 'certificate-without-quorum'
+  /** It asks for more certificates than its share. */
+  | 'request-over-share'
+  /** An answer to a question that was not asked, or was asked before a restart. */
+  | 'answer-not-asked'

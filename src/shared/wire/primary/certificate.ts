@@ -12,7 +12,7 @@
  */
 import { assert } from '../../assert.js'
 import { PEER_MASK_BYTES, SIGNATURE_BYTES } from '../../constants.js'
-import { isInMask, peerMask } from '../ack.js'
+import { peerMask } from '../ack.js'
 import { decodeHeader, encodeHeader, type SignedHeader } from './header.js'
 import { CERTIFICATE_BYTES_MAX, CERTIFICATE_HEAD_BYTES } from './limits.js'
 import * as record from './record.js'
@@ -67,9 +67,10 @@ export function decodeCertificate(bytes: Uint8Array, authorities: number): Certi
 
 /** The members of the set, all of the committee. */
 function votersOf(mask: Uint8Array, authorities: number): number[] {
-  const voters = Array.from({ length: PEER_MASK_BYTES * 8 }, (_, index) => index).filter((index) =>
-    isInMask(mask, index),
-  )
+  const voters: number[] = []
+  for (const [at, byte] of mask.entries()) {
+    for (let bit = 0; byte >> bit !== 0; bit += 1) if (((byte >> bit) & 1) === 1) voters.push(8 * at + bit)
+  }
   const last = voters.at(-1) ?? 0
   if (last >= authorities) throw malformed(`voter ${last} of a committee of ${authorities}`)
   return voters

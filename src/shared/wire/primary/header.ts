@@ -135,6 +135,12 @@ export function headerId(committeeDigest: Uint8Array, header: UnsignedHeader): U
   return record.sha256(ID_DOMAIN, committeeDigest, encodeUnsignedHeader(header))
 }
 
+/** The same, of a record with its signature that `decodeHeader` has taken: a header has one form. */
+export function headerIdOfRecord(committeeDigest: Uint8Array, bytes: Uint8Array): Uint8Array {
+  assert(committeeDigest.length === DIGEST_BYTES, 'a digest has 32 bytes')
+  return record.sha256(ID_DOMAIN, committeeDigest, bytes.subarray(0, bytes.length - SIGNATURE_BYTES))
+}
+
 /** What the author signs. */
 export function headerSignatureMessage(id: Uint8Array): Uint8Array {
   const message = new Uint8Array(SIGNATURE_DOMAIN.length + DIGEST_BYTES)

@@ -5,8 +5,17 @@ import { DIGEST_BYTES } from '../../constants.js'
 import { NarvalError } from '../../errors.js'
 
 export const RECORD_VERSION = 1
-export const RECORD_KINDS = { header: 1, vote: 2, certificate: 3 } as const
+export const RECORD_KINDS = {
+  header: 1,
+  vote: 2,
+  certificate: 3,
+  'certificates-request': 4,
+  'range-request': 5,
+  'highest-request': 6,
+  highest: 7,
+} as const
 export type RecordKind = keyof typeof RECORD_KINDS
+const KINDS = Object.keys(RECORD_KINDS) as RecordKind[]
 
 /** A tag of 32 bytes in front of what is hashed or signed, so that it can be nothing else. */
 export function domain(name: string): Uint8Array {
@@ -25,6 +34,12 @@ export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
 
 export function malformed(kind: RecordKind | StoredKind, problem: string): NarvalError {
   return new NarvalError('ERR_CODEC', `${kind}: ${problem}`)
+}
+
+/** The kind that the first two bytes say, `undefined` if they say none. */
+export function kindOf(bytes: Uint8Array): RecordKind | undefined {
+  if (bytes[0] !== RECORD_VERSION) return undefined
+  return KINDS.find((kind) => RECORD_KINDS[kind] === bytes[1])
 }
 
 /** Looks at the first two bytes, and at the length of what must be there at least. */

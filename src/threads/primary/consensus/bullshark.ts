@@ -15,7 +15,7 @@ import { CommittedPrefix, type CommittedPrefixState } from './committed-prefix.j
 import type { Dag } from './dag.js'
 import { nextAnchor, type Rule, type RuleState, type Slot } from './rule.js'
 import type { Stakes } from './stakes.js'
-import type { Round, SubDag } from './types.js'
+import type { AuthorityIndex, Round, SubDag } from './types.js'
 
 export interface BullsharkState extends CommittedPrefixState {
   /** The round of the last leader that was committed, 0 before the first. */
@@ -47,6 +47,10 @@ export class Bullshark implements Rule {
     if (anchor === undefined) return undefined
     this.lastLeaderRound = anchor.round
     return { anchor, vertices: this.prefix.commit(dag, anchor) }
+  }
+
+  isOver(round: Round, author: AuthorityIndex): boolean {
+    return this.prefix.isOver(round, author)
   }
 
   snapshot(): RuleState {

@@ -9,7 +9,7 @@
  * order (docs/consensus.md).
  */
 import { assert } from '../../../shared/assert.js'
-import { members, NOBODY, only, without } from './authority-set.js'
+import { has, members, NOBODY, only, without } from './authority-set.js'
 import type { Dag } from './dag.js'
 import type { AuthorityIndex, AuthoritySet, Round, Vertex } from './types.js'
 
@@ -41,6 +41,10 @@ export class CommittedPrefix {
   /** The highest round of which a vertex of this author is committed, 0 if none. */
   lastRoundOf(author: AuthorityIndex): Round {
     return this.lastRounds[author]!
+  }
+
+  isOver(round: Round, author: AuthorityIndex): boolean {
+    return round <= this.collected || has(this.committed.get(round) ?? NOBODY, author)
   }
 
   /** Commits what the anchor adds, and says it in order: nothing when an earlier anchor had it all. */

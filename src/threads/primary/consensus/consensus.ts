@@ -32,7 +32,7 @@ import { RULE_NAMES, type Rule, type RuleName, type RuleState } from './rule.js'
 import { Shoal, type ShoalState } from './shoal.js'
 import { Stakes } from './stakes.js'
 import { Tusk, type TuskState } from './tusk.js'
-import type { Certificate, Commit, Header, Round, SubDag } from './types.js'
+import type { AuthorityIndex, Certificate, Commit, Header, Round, SubDag } from './types.js'
 
 export interface ConsensusOptions {
   /** By authority index, each a whole number from 1 to 2³² − 1. */
@@ -95,6 +95,11 @@ export class Consensus {
     return this.dag.gcRound
   }
 
+  /** All anchors of rounds up to it are decided: how far the order is. */
+  get decidedRound(): Round {
+    return this.rule.decidedRound
+  }
+
   /** The index of the last commit; 0 before the first. */
   get lastIndex(): number {
     return this.index
@@ -125,6 +130,11 @@ export class Consensus {
     this.begin(header)
     const equivocation = this.headers.add(header, this.dag)
     return equivocation === undefined ? { commits: this.decide() } : { commits: [], equivocation }
+  }
+
+  /** Whether no later commit has the vertex of this round and author: it is committed, or never will be. */
+  isOver(round: Round, author: AuthorityIndex): boolean {
+    return this.rule.isOver(round, author)
   }
 
   /** What a restart needs of the committed prefix, as JSON has it: as it is after the last commit that was given. */

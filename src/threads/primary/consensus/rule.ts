@@ -4,7 +4,7 @@
  */
 import type { Dag } from './dag.js'
 import type { HeaderVotes } from './header-votes.js'
-import type { Round, SubDag, Vertex } from './types.js'
+import type { AuthorityIndex, Round, SubDag, Vertex } from './types.js'
 
 export interface Rule {
   readonly name: RuleName
@@ -14,6 +14,8 @@ export interface Rule {
   readonly gcRound: Round
   /** All anchors of rounds up to it are decided. It never falls. */
   readonly decidedRound: Round
+  /** Whether no later sub-dag has the vertex of this round and author: it is committed, or never will be. */
+  isOver(round: Round, author: AuthorityIndex): boolean
   /** What the rule knows of the committed prefix, as JSON has it. */
   snapshot(): RuleState
 }

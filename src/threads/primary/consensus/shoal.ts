@@ -72,6 +72,10 @@ export class Shoal implements Rule {
     }
   }
 
+  isOver(round: Round, author: AuthorityIndex): boolean {
+    return this.prefix.isOver(round, author)
+  }
+
   snapshot(): RuleState {
     const { round, rank } = this
     return { round, rank, ...this.prefix.snapshot(), ...this.weakAuthorities.snapshot() } satisfies ShoalState

@@ -57,6 +57,11 @@ export class Tusk implements Rule {
     return { anchor, vertices }
   }
 
+  /** A vertex that is not newer than the last committed one of its author is passed over. */
+  isOver(round: Round, author: AuthorityIndex): boolean {
+    return round <= this.gcRound || round <= this.lastCommitted[author]!
+  }
+
   snapshot(): RuleState {
     return { lastCommitted: [...this.lastCommitted] } satisfies TuskState
   }

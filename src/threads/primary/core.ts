@@ -1,0 +1,469 @@
+/**
+ * Core: what the primary does with a header, a vote and a certificate. Everything here is synchronous: between a check and
+ * the change that it allows nothing else happens.
+ *
+ * ```
+ *  header ──▶ signature ──▶ parents delivered? ──▶ consensus.addHeader ──▶ batches held? time come? ──▶ vote
+ *                              no: HeaderWaiter                               no: HeaderWaiter
+ *  vote ────▶ VotesAggregator ──▶ certificate of ours ──┐
+ *  certificate ──▶ votes of a quorum ───────────────────┴▶ parents delivered? ──▶ deliver: write, consensus, aggregator
+ *                                                            no: CertificateWaiter
+ * ```
+ */
+import { NarvalError } from '../../shared/errors.js'
+import { encodeHeader, headerId, type UnsignedHeader } from '../../shared/wire/primary/header.js'
+import { compareBytes } from '../../shared/wire/primary/record.js'
+import { encodeVote, type Vote } from '../../shared/wire/primary/vote.js'
+import type { CatchUp } from './catch-up.js'
+import type { CertificateRequests } from './certificate-requests.js'
+import type { CertificateWaiter } from './certificate-waiter.js'
+import type { CertificatesAggregator } from './certificates-aggregator.js'
+import type { Consensus } from './consensus/consensus.js'
+import type { Stakes } from './consensus/stakes.js'
+import type { AuthorityIndex, Commit, Digest, Header, Round } from './consensus/types.js'
+import type { GarbageCollector } from './garbage-collector.js'
+import type { HeaderWaiter } from './header-waiter.js'
+import { CREATED_AHEAD_MS_MAX, CREATED_TOLERANCE_MS, EPOCH, EVIDENCE_PER_AUTHORITY } from './limits.js'
+import type { OwnBatches } from './own-batches.js'
+import type { Pacing } from './pacing.js'
+import type { Peers } from './peers.js'
+import type { Proposal, Proposer } from './proposer.js'
+import { type CertificateRecord, digestBytes, type HeaderRecord, type Records } from './records.js'
+import { isFor, type Signatures } from './signatures.js'
+import type { Signing } from './store/writes.js'
+import type { Problem, Synchronizer } from './synchronizer.js'
+import type { Now, TurnBuilder } from './turn.js'
+import { VotesAggregator } from './votes-aggregator.js'
+
+export interface CoreOptions {
+  readonly authority: AuthorityIndex
+  readonly committeeDigest: Uint8Array
+  readonly stakes: Stakes
+  readonly gcDepth: number
+}
+
+export interface CoreStages {
+  readonly records: Records
+  readonly signatures: Signatures
+  readonly consensus: Consensus
+  readonly certificates: CertificatesAggregator
+  readonly synchronizer: Synchronizer
+  readonly headerWaiter: HeaderWaiter
+  readonly certificateWaiter: CertificateWaiter
+  readonly requests: CertificateRequests
+  readonly catchUp: CatchUp
+  readonly ownBatches: OwnBatches
+  readonly proposer: Proposer
+  readonly pacing: Pacing
+  readonly peers: Peers
+  readonly garbageCollector: GarbageCollector
+}
+
+/** What the store knows that is Core's own. */
+export interface CoreState {
+  readonly signing: Signing
+  readonly votes: readonly Vote[]
+  /** Author and round of each pair of headers that is kept as evidence. */
+  readonly evidence: readonly { readonly author: AuthorityIndex; readonly round: Round }[]
+}
+
+export class Core {
+  private readonly options: CoreOptions
+  private readonly stages: CoreStages
+  private signing: Signing
+  /** By author. A vote for a round below it is never given, another one for its round neither. */
+  private readonly lastVotes: (Vote | undefined)[]
+  /** By author: the header of the last vote, if we have it, for evidence. */
+  private readonly votedHeaders: (HeaderRecord | undefined)[]
+  /** By author: round and time of the highest header that we voted for or that is certified. */
+  private readonly lastCreated: { round: Round; createdAt: number }[]
+  /** By author: rounds of which two headers are kept. */
+  private readonly evidence: Set<Round>[]
+  /** The votes for our last header, until it has its certificate. */
+  private votes: VotesAggregator | undefined
+  /** Certificates whose parents are all delivered, and headers that are to be looked at again. */
+  private readonly readyCertificates: CertificateRecord[] = []
+  private readonly readyHeaders: HeaderRecord[] = []
+
+  constructor(options: CoreOptions, stages: CoreStages, state: CoreState) {
+    this.options = options
+    this.stages = stages
+    this.signing = state.signing
+    const { size } = options.stakes
+    this.lastVotes = new Array(size)
+    this.votedHeaders = new Array(size)
+    this.lastCreated = Array.from({ length: size }, () => ({ round: 0, createdAt: 0 }))
+    this.evidence = Array.from({ length: size }, () => new Set())
+    for (const vote of state.votes) this.lastVotes[vote.author] = vote
+    for (const { author, round } of state.evidence) this.evidence[author]!.add(round)
+  }
+
+  get isRecovering(): boolean {
+    return this.signing.state === 'recovering'
+  }
+
+  /** Whether anything may be signed in this round. */
+  maySign(round: Round): boolean {
+    return this.signing.state === 'above' && round > this.signing.round
+  }
+
+  /** Whether our last header waits for votes, and of whom. */
+  get missingVotes(): readonly AuthorityIndex[] {
+    return this.votes?.missing ?? []
+  }
+
+  mayFromNowSign(above: Round, turn: TurnBuilder): void {
+    this.signing = { state: 'above', round: above }
+    turn.write({ type: 'signing', signing: this.signing })
+    turn.notice({ type: 'recovered', round: above })
+  }
+
+  /** A header from its author. */
+  header(from: AuthorityIndex, header: HeaderRecord, turn: TurnBuilder): void {
+    const last = header.author === from ? this.lastVotes[from] : undefined
+    if (isFor(last, header)) this.sendVote(last!, turn)
+    else if (!this.stages.headerWaiter.has(header)) {
+      const problem = this.problemOfHeader(from, header, turn.now)
+      if (problem === undefined) this.readyHeaders.push(header)
+      else turn.refuse(from, problem.reason, problem.detail)
+    }
+  }
+
+  /** A vote for our header. */
+  vote(from: AuthorityIndex, vote: Vote, turn: TurnBuilder): void {
+    const { votes } = this
+    const problem = this.problemOfVote(from, vote, votes)
+    if (problem !== undefined) turn.refuse(from, problem.reason, problem.detail)
+    else this.addVote(votes!, from, vote.signature, turn)
+  }
+
+  /** A certificate, from whomever. */
+  certificate(from: AuthorityIndex, certificate: CertificateRecord, turn: TurnBuilder): void {
+    const { digest, header } = certificate
+    const { certificates, certificateWaiter, synchronizer, consensus } = this.stages
+    if (certificates.place(digest) !== undefined || certificateWaiter.has(digest)) return
+    const problem = this.problemOfCertificate(from, certificate)
+    if (problem !== undefined) {
+      turn.refuse(from, problem.reason, problem.detail)
+      return
+    }
+    const missing = synchronizer.missingParents(header, consensus.gcRound)
+    if (missing.length === 0) this.readyCertificates.push(certificate)
+    else {
+      certificateWaiter.wait(certificate, missing)
+      this.stages.requests.want(missing, from, turn.now.ms)
+    }
+  }
+
+  /**
+   * Whether the votes are valid and a quorum.
+   *
+   * @throws ERR_KEY_USED_TWICE it has a signature of ours that our store does not have
+   */
+  problemOfVotes(certificate: CertificateRecord): Problem | undefined {
+    const { header, votes } = certificate
+    const { stakes } = this.options
+    const stake = votes.reduce((sum, { voter }) => sum + stakes.of(voter), 0)
+    if (stake < stakes.quorum) {
+      return { reason: 'certificate-without-quorum', detail: `votes with ${stake} of the stake, of ${stakes.quorum}` }
+    }
+    const own = this.lastVotes[header.author]
+    if (!this.stages.signatures.verifyCertificate(certificate, isFor(own, header) ? own : undefined)) {
+      return { reason: 'signature-invalid', detail: `certificate of round ${header.round}` }
+    }
+    this.refuseForeignUseOfOurKey(certificate)
+    return undefined
+  }
+
+  /** A certificate of the store, at a restart: it is not written again. */
+  restore(certificate: CertificateRecord, turn: TurnBuilder): void {
+    const { header } = certificate
+    const { consensus, certificates, proposer } = this.stages
+    if (!consensus.isOver(header.round, header.author)) proposer.delivered(certificate)
+    const commits = header.round > consensus.gcRound ? this.order(certificate, turn) : []
+    certificates.add(certificate, turn.now.ms)
+    this.noteCreated(header)
+    this.ordered(commits, turn)
+  }
+
+  /** Our header of a store is ours to be certified still. */
+  propose(header: HeaderRecord, turn: TurnBuilder): void {
+    const { authority, stakes } = this.options
+    this.stages.signatures.trust(header)
+    this.votes = new VotesAggregator(header, stakes)
+    turn.sendAfterDurable('all', header.bytes)
+    this.ordered(this.stages.consensus.addHeader(header).commits, turn)
+    this.addVote(this.votes, authority, this.stages.signatures.signVote(header).signature, turn)
+  }
+
+  /** Makes a header of ours. The one before is given up by then, if it has no certificate (`giveUp`). */
+  makeHeader({ round, createdAt, parents, payload }: Proposal, turn: TurnBuilder): HeaderRecord {
+    const { authority: author, committeeDigest } = this.options
+    const sorted = parents.map(digestBytes).sort(compareBytes)
+    const unsigned: UnsignedHeader = { author, epoch: EPOCH, round, createdAt, parents: sorted, payload }
+    const signature = this.stages.signatures.signHeader(headerId(committeeDigest, unsigned))
+    const signed = { ...unsigned, signature }
+    const header = this.stages.records.header(signed, encodeHeader(signed))
+    turn.write({ type: 'own-header', round, bytes: header.bytes })
+    turn.notice({ type: 'header-created', round, batches: payload })
+    return header
+  }
+
+  /** Our last header has no certificate and will have none: its batches are proposed again. */
+  giveUp(turn: TurnBuilder): void {
+    if (this.votes === undefined) return
+    const { round } = this.votes.header
+    this.votes = undefined
+    const batches = this.stages.ownBatches.giveUp(round)
+    turn.notice({ type: 'header-given-up', round, batches })
+  }
+
+  /** Sends our last header again to those whose vote is missing, or else the certificate, to one peer or to all. */
+  resend(to: AuthorityIndex | 'all', turn: TurnBuilder): void {
+    const { proposer, certificates, peers } = this.stages
+    const last = proposer.lastHeader
+    if (this.votes !== undefined) {
+      const missing = to === 'all' ? peers.all() : [to]
+      for (const peer of missing) {
+        if (!this.votes.has(peer)) turn.sendAfterDurable(peer, this.votes.header.bytes)
+      }
+    } else if (last !== undefined) {
+      const certificate = certificates.of(last.round, last.author)
+      if (certificate !== undefined) turn.sendAtOnce(to, certificate.bytes)
+    }
+  }
+
+  /** A batch is stored, or time has gone by: these headers are to be looked at again. */
+  lookAgain(headers: readonly HeaderRecord[]): void {
+    this.readyHeaders.push(...headers)
+  }
+
+  /** Does what has become possible. Called at the end of every turn. */
+  settle(turn: TurnBuilder): void {
+    for (;;) {
+      const certificate = this.readyCertificates.shift()
+      const header = certificate === undefined ? this.readyHeaders.shift() : undefined
+      if (certificate !== undefined) this.deliver(certificate, turn)
+      else if (header !== undefined) this.consider(header, turn)
+      else return
+    }
+  }
+
+  private problemOfHeader(from: AuthorityIndex, header: HeaderRecord, now: Now): Problem | undefined {
+    const { author, round, createdAt } = header
+    const { consensus, signatures, catchUp } = this.stages
+    if (author !== from) return { reason: 'sender-other', detail: `a header of authority ${author}` }
+    if (header.signed.epoch !== EPOCH) return { reason: 'epoch-other', detail: `epoch ${header.signed.epoch}` }
+    if (round <= consensus.gcRound) return this.old(round)
+    const last = this.lastVotes[author]
+    if (last !== undefined && last.round > round) {
+      return { reason: 'header-older', detail: `round ${round}, after our vote of round ${last.round}` }
+    }
+    if (!signatures.verifyHeader(header)) return { reason: 'signature-invalid', detail: `header of round ${round}` }
+    catchUp.saw(author, round)
+    const aheadMs = createdAt - now.unixMs
+    if (aheadMs > CREATED_AHEAD_MS_MAX) return { reason: 'created-ahead', detail: `${aheadMs} ms ahead of our clock` }
+    return this.ahead(round)
+  }
+
+  private problemOfVote(from: AuthorityIndex, vote: Vote, votes?: VotesAggregator): Problem | undefined {
+    const { voter, author, round } = vote
+    if (voter !== from) return { reason: 'sender-other', detail: `a vote of authority ${voter}` }
+    if (vote.epoch !== EPOCH) return { reason: 'epoch-other', detail: `epoch ${vote.epoch}` }
+    const isOurs = author === this.options.authority
+    if (!isOurs || votes === undefined || !isFor(vote, votes.header)) {
+      const isLate = isOurs && round <= (this.stages.proposer.lastHeader?.round ?? 0)
+      return { reason: isLate ? 'vote-late' : 'vote-unexpected', detail: `round ${round} of authority ${author}` }
+    }
+    if (votes.has(voter)) return { reason: 'vote-replayed', detail: `round ${round}` }
+    if (!this.stages.signatures.verifyVote(vote))
+      return { reason: 'signature-invalid', detail: `vote of round ${round}` }
+    return undefined
+  }
+
+  private problemOfCertificate(from: AuthorityIndex, certificate: CertificateRecord): Problem | undefined {
+    const { round, signed } = certificate.header
+    if (signed.epoch !== EPOCH) return { reason: 'epoch-other', detail: `epoch ${signed.epoch}` }
+    if (round <= this.stages.consensus.gcRound) return this.old(round)
+    const problem = this.problemOfVotes(certificate)
+    if (problem !== undefined) return problem
+    this.stages.catchUp.saw(from, round)
+    return this.ahead(round)
+  }
+
+  private deliver(certificate: CertificateRecord, turn: TurnBuilder): void {
+    const { digest, header, bytes } = certificate
+    const { round, author } = header
+    const { consensus, certificates, synchronizer, proposer, pacing } = this.stages
+    if (round <= consensus.gcRound || certificates.place(digest) !== undefined) return
+    const problem = round - 1 > consensus.gcRound ? synchronizer.problemOfParents(header) : undefined
+    if (problem !== undefined) {
+      turn.refuse(author, problem.reason, problem.detail)
+      return
+    }
+    const quorumAtMs = certificates.at(round)?.quorumAtMs ?? turn.now.ms
+    proposer.delivered(certificate)
+    const commits = this.order(certificate, turn)
+    certificates.add(certificate, turn.now.ms)
+    turn.write({ type: 'certificate', round, author, digest: header.idBytes, bytes })
+    turn.notice({ type: 'certified', author, round })
+    pacing.arrived(author, round, turn.now.ms - quorumAtMs)
+    this.stages.catchUp.delivered(turn.now.ms)
+    this.stages.requests.settle(digest)
+    this.noteCreated(header)
+    if (this.votes?.header.id === digest) this.votes = undefined
+    this.readyCertificates.push(...this.stages.certificateWaiter.delivered(digest))
+    this.readyHeaders.push(...this.stages.headerWaiter.delivered(digest, turn.now.ms))
+    this.ordered(commits, turn)
+  }
+
+  /** Hands a certificate to consensus, with its header, which may decide earlier. */
+  private order(certificate: CertificateRecord, turn: TurnBuilder): Commit[] {
+    const { consensus } = this.stages
+    const { commits, equivocation } = consensus.addHeader(certificate.header)
+    if (equivocation !== undefined) this.keepEvidence(equivocation.first, equivocation.second, turn)
+    return [...commits, ...consensus.addCertificate(certificate)]
+  }
+
+  private ordered(commits: readonly Commit[], turn: TurnBuilder): void {
+    this.readyCertificates.push(...this.stages.garbageCollector.committed(commits, turn))
+  }
+
+  /** A verified header of another authority, for the first time or because something it waited for has come. */
+  private consider(header: HeaderRecord, turn: TurnBuilder): void {
+    const { synchronizer, consensus, headerWaiter, requests } = this.stages
+    const parents = synchronizer.missingParents(header, consensus.gcRound)
+    const problem = this.problemOfParents(header, parents, turn) ?? this.problemOfPayload(header)
+    if (problem !== undefined) {
+      turn.refuse(header.author, problem.reason, problem.detail)
+      return
+    }
+    if (!this.maySign(header.round)) return
+    const payload = synchronizer.missingPayload(header)
+    const aheadMs = Math.max(0, header.createdAt - turn.now.unixMs - CREATED_TOLERANCE_MS)
+    if (parents.length === 0 && payload.length === 0 && aheadMs === 0) {
+      this.voteFor(header, turn)
+      return
+    }
+    const replaced = headerWaiter.wait(header, { parents, payload, dueAtMs: turn.now.ms + aheadMs }, turn)
+    if (replaced !== undefined) turn.refuse(header.author, 'header-replaced', `round ${replaced.round}`)
+    requests.want(parents, header.author, turn.now.ms)
+  }
+
+  /** Gives the header to consensus when its parents are there, whether or not it gets a vote. */
+  private problemOfParents(header: HeaderRecord, missing: readonly Digest[], turn: TurnBuilder): Problem | undefined {
+    const { consensus, synchronizer } = this.stages
+    if (header.round <= consensus.gcRound) return this.old(header.round)
+    if (missing.length > 0) return undefined
+    const problem = synchronizer.problemOfParents(header)
+    if (problem !== undefined) return problem
+    const { commits, equivocation } = consensus.addHeader(header)
+    if (equivocation !== undefined) this.keepEvidence(equivocation.first, equivocation.second, turn)
+    this.ordered(commits, turn)
+    return header.round <= consensus.gcRound ? this.old(header.round) : undefined
+  }
+
+  private problemOfPayload(header: HeaderRecord): Problem | undefined {
+    const problem = this.stages.synchronizer.problemOfPayload(header)
+    if (problem !== undefined || !this.stages.headerWaiter.hasLater(header)) return problem
+    return { reason: 'header-replaced', detail: `round ${header.round}, by a later one` }
+  }
+
+  /** We have all of it. One vote for each author and round; the same header gets the same vote again. */
+  private voteFor(header: HeaderRecord, turn: TurnBuilder): void {
+    const { author, round } = header
+    const last = this.lastVotes[author]
+    if (isFor(last, header)) {
+      this.sendVote(last!, turn)
+      return
+    }
+    const problem = this.problemOfVoting(header, turn)
+    if (problem !== undefined) {
+      turn.refuse(author, problem.reason, problem.detail)
+      return
+    }
+    const vote = this.stages.signatures.signVote(header)
+    this.lastVotes[author] = vote
+    this.votedHeaders[author] = header
+    this.noteCreated(header)
+    turn.write({ type: 'vote', author, bytes: encodeVote(vote) })
+    turn.notice({ type: 'voted', author, round })
+    this.stages.proposer.votedFor(header, turn.now.ms)
+    this.sendVote(vote, turn)
+  }
+
+  /** What we voted for before, and when its author made that. */
+  private problemOfVoting(header: HeaderRecord, turn: TurnBuilder): Problem | undefined {
+    const { author, round, createdAt } = header
+    const last = this.lastVotes[author]
+    if (last !== undefined && last.round >= round) {
+      const voted = this.votedHeaders[author]
+      if (voted?.round === round) this.keepEvidence(voted, header, turn)
+      const reason = last.round === round ? 'header-second' : 'header-older'
+      return { reason, detail: `round ${round}, after our vote of round ${last.round}` }
+    }
+    const before = this.lastCreated[author]!
+    if (before.round >= round || createdAt >= before.createdAt) return undefined
+    return { reason: 'created-before-last', detail: `${createdAt}, after ${before.createdAt} in round ${before.round}` }
+  }
+
+  private sendVote(vote: Vote, turn: TurnBuilder): void {
+    turn.sendAfterDurable(vote.author, encodeVote(vote))
+  }
+
+  private addVote(votes: VotesAggregator, voter: AuthorityIndex, signature: Uint8Array, turn: TurnBuilder): void {
+    const quorum = votes.add(voter, signature)
+    if (quorum === undefined) return
+    const certificate = this.stages.records.certificate(votes.header, quorum)
+    // Others vote for what was sent, and so is on the disk. Alone we may have made the header in this very turn.
+    if (voter === this.options.authority) turn.sendAfterDurable('all', certificate.bytes)
+    else turn.sendAtOnce('all', certificate.bytes)
+    this.readyCertificates.push(certificate)
+  }
+
+  private noteCreated({ author, round, createdAt }: Header): void {
+    const last = this.lastCreated[author]!
+    if (round <= last.round) return
+    last.round = round
+    last.createdAt = createdAt
+  }
+
+  private keepEvidence(first: Header, second: Header, turn: TurnBuilder): void {
+    const { author, round } = first
+    const rounds = this.evidence[author]!
+    if (rounds.has(round) || rounds.size >= EVIDENCE_PER_AUTHORITY) return
+    rounds.add(round)
+    const [a, b] = [first as HeaderRecord, second as HeaderRecord]
+    turn.write({ type: 'evidence', author, round, first: a.bytes, second: b.bytes })
+  }
+
+  private old(round: Round): Problem {
+    return { reason: 'round-old', detail: `round ${round}, collected up to ${this.stages.consensus.gcRound}` }
+  }
+
+  /** So far ahead that whole rounds are fetched instead. */
+  private ahead(round: Round): Problem | undefined {
+    const { quorumRound } = this.stages.certificates
+    if (round <= quorumRound + this.options.gcDepth) return undefined
+    return { reason: 'round-ahead', detail: `round ${round}, we have ${quorumRound}` }
+  }
+
+  /** A certificate with a valid signature of ours: the store must know of it, or another process signs with our key. */
+  private refuseForeignUseOfOurKey({ header, votes }: CertificateRecord): void {
+    const { round, author } = header
+    if (!this.maySign(round)) return
+    const { authority } = this.options
+    if (author !== authority && !votes.some(({ voter }) => voter === authority)) return
+    const { lastHeader } = this.stages.proposer
+    const lastVote = this.lastVotes[author]
+    const isKnown = author === authority ? lastHeader?.id === header.id : isFor(lastVote, header)
+    const lastRound = (author === authority ? lastHeader : lastVote)?.round ?? 0
+    // Of earlier rounds it is not kept what we signed.
+    if (isKnown || lastRound > round) return
+    throw new NarvalError(
+      'ERR_KEY_USED_TWICE',
+      `a certificate of authority ${author} in round ${round} has a signature of ours that this store does not have: the ` +
+        'same key runs in another process, or the store is an older one. Stop the other, or start this one with --recovered',
+    )
+  }
+}

@@ -1,0 +1,79 @@
+/** Limits that the primary alone needs, each with its unit and its reason. */
+import { assert } from '../../shared/assert.js'
+import { CERTIFICATES_REQUEST_MAX, RANGE_ROUNDS_MAX } from '../../shared/wire/primary/limits.js'
+
+/** The epoch of everything that is signed and stored: committees do not change yet. */
+export const EPOCH = 0
+
+/**
+ * How far ahead of our clock a header may be and get its vote at once, in ms. Clocks differ, and a round must not wait for
+ * that. It does no harm: the time of a commit is a median by stake, which no liar moves beyond honest clocks.
+ */
+export const CREATED_TOLERANCE_MS = 500
+/** How far ahead of our clock a header may be, in ms. Until its time has come it waits; beyond this no clock is meant. */
+export const CREATED_AHEAD_MS_MAX = 10_000
+
+/** The least time between two of our headers while there is work, in ms, at rest of the machine. */
+export const HEADER_DELAY_MS_MIN = 20
+/** The same when the event loop is late: a round costs some 10 ms of a core, and batches need the core as well. */
+export const HEADER_DELAY_MS_MAX = 200
+/** An event loop that is later than this, in ms, is under load: rounds become longer. */
+export const LOAD_LAG_MS = 5
+/** The time between two of our headers when there is nothing to order, in ms. */
+export const HEARTBEAT_MS = 1000
+
+/** The longest wait for certificates of authorities that answered lately, in ms. */
+export const PARENT_WAIT_MS_MAX = 250
+/** The shortest such wait, in ms: a certificate that is on its way comes within it on one machine. */
+export const PARENT_WAIT_MS_MIN = 2
+/** Rounds for which an authority whose certificate came counts as one that answers. */
+export const RESPONSIVE_ROUNDS = 8
+/** In every so manieth round those that are slow are waited for as well: who is never a parent is never ordered. */
+export const PATIENT_ROUNDS = 8
+/** Rounds for which a slow authority is waited for in such a round. */
+export const PATIENT_RESPONSIVE_ROUNDS = 64
+/** How many times as long as usual is waited then. */
+export const PATIENT_WAIT_FACTOR = 5
+/** How long our own certificate is waited for when the others have a quorum without it, in ms. */
+export const OWN_WAIT_MS = 250
+
+/** An own header without a certificate, or a certificate that nobody builds on, is sent again after so long, in ms. */
+export const RESEND_MS = 1000
+/** How long a header that we voted for, with batches in it, counts as work to be done, in ms. */
+export const VOTED_WORK_MS = 1000
+
+/** How long a request for a certificate may go unanswered before another peer is asked, in ms. */
+export const CERTIFICATE_RETRY_MS = 500
+/** How long our own worker has for a batch before it is told again, in ms. */
+export const PAYLOAD_RETRY_MS = 5000
+/** Certificates that are missing and asked for, for each authority: parents of its one waiting header are among them. */
+export const CERTIFICATES_WANTED_PER_AUTHORITY = 512
+/** A peer that is so many rounds above us is asked for whole rounds. */
+export const CATCH_UP_ROUNDS = 4
+/** A committee at rest makes a round a second: with no new certificate for so long, in ms, a peer is asked for its last ones. */
+export const SILENCE_MS = 2500
+
+/** Batches of each authority that are remembered as held. A mark that gave way is asked for again. */
+export const PAYLOAD_MARKS_PER_AUTHORITY = 65_536
+/** Verified headers of each authority that are remembered, so that a certificate's header is not verified again. */
+export const VERIFIED_HEADERS_PER_AUTHORITY = 16
+/** Pairs of headers of one round that are kept as evidence against each authority: one would do. */
+export const EVIDENCE_PER_AUTHORITY = 8
+
+/** Certificates that each peer may ask us for in a second: ten times what a committee of ten makes at its fastest. */
+export const CERTIFICATES_SERVED_PER_S = 4096
+/** Bytes of certificates that each peer may ask us for in a second. */
+export const CERTIFICATE_BYTES_SERVED_PER_S = 16 * 1024 * 1024
+/** Certificates in the answer to a request by range. */
+export const RANGE_CERTIFICATES_MAX = 512
+
+/** Time until a peer is asked again how far it saw us, in ms. */
+export const RECOVERY_RETRY_MS = 1000
+/** Rounds above the highest certificate of the peers in which a store that was lost may have signed: `recovery.ts`. */
+export const RECOVERY_ROUNDS = 2
+
+assert(CREATED_TOLERANCE_MS < CREATED_AHEAD_MS_MAX)
+assert(HEADER_DELAY_MS_MIN <= HEADER_DELAY_MS_MAX && HEADER_DELAY_MS_MAX < HEARTBEAT_MS)
+assert(CATCH_UP_ROUNDS < RANGE_ROUNDS_MAX && CERTIFICATES_REQUEST_MAX <= CERTIFICATES_WANTED_PER_AUTHORITY)
+assert(PARENT_WAIT_MS_MIN <= PARENT_WAIT_MS_MAX)
+assert(SILENCE_MS > 2 * HEARTBEAT_MS)

@@ -1,0 +1,97 @@
+/**
+ * Batches of our own workers that are not in the order yet: those that no header of ours lists, oldest first, and those
+ * that one does. A header can fall out: it was given up, or its certificate was never linked. Then its batches are
+ * proposed again, before all newer ones. Being listed twice does no harm, as a batch counts once (`committed-batches.ts`).
+ */
+import type { BatchEntry } from '../../shared/wire/primary/header.js'
+import { compareEntries } from '../../shared/wire/primary/header.js'
+import type { Round } from './consensus/types.js'
+
+/** Its name: there is one author, ourselves. */
+export function batchKey({ worker, sequence }: { worker: number; sequence: bigint }): string {
+  return `${worker}/${sequence}`
+}
+
+export class OwnBatches {
+  private queue = new Map<string, BatchEntry>()
+  private readonly proposed = new Map<Round, Map<string, BatchEntry>>()
+
+  /** Batches that no header lists. */
+  get waiting(): number {
+    return this.queue.size
+  }
+
+  /** Batches in headers that may still be ordered. */
+  get listed(): number {
+    let count = 0
+    for (const batches of this.proposed.values()) count += batches.size
+    return count
+  }
+
+  /** Returns whether it is new. */
+  add(batch: BatchEntry): boolean {
+    const key = batchKey(batch)
+    if (this.queue.has(key) || this.isProposed(key)) return false
+    this.queue.set(key, batch)
+    return true
+  }
+
+  /** Those to list in the header of this round, the oldest, in the order of a header. */
+  take(round: Round, countMax: number): BatchEntry[] {
+    const batches = new Map<string, BatchEntry>()
+    for (const [key, batch] of this.queue) {
+      if (batches.size >= countMax) break
+      batches.set(key, batch)
+      this.queue.delete(key)
+    }
+    if (batches.size > 0) this.proposed.set(round, batches)
+    return [...batches.values()].sort(compareEntries)
+  }
+
+  /** After a restart: the header of this round lists these of the batches that are not ordered. */
+  restore(round: Round, keys: readonly string[]): void {
+    const batches = new Map<string, BatchEntry>()
+    for (const key of keys) {
+      const batch = this.queue.get(key)
+      if (batch === undefined) continue
+      batches.set(key, batch)
+      this.queue.delete(key)
+    }
+    if (batches.size > 0) this.proposed.set(round, batches)
+  }
+
+  /** The header of this round will never be ordered. Returns how many batches are proposed again. */
+  giveUp(round: Round): number {
+    const batches = this.proposed.get(round)
+    if (batches === undefined) return 0
+    this.proposed.delete(round)
+    this.queue = new Map([...batches, ...this.queue])
+    return batches.size
+  }
+
+  /** Gives up each header that `isOver`. */
+  collect(isOver: (round: Round) => boolean): number {
+    const over = [...this.proposed.keys()].filter(isOver).sort((a, b) => b - a)
+    return over.reduce((count, round) => count + this.giveUp(round), 0)
+  }
+
+  /** It is in the order. Returns the batch, if it was not before. */
+  done(key: string): BatchEntry | undefined {
+    const waiting = this.queue.get(key)
+    this.queue.delete(key)
+    if (waiting !== undefined) return waiting
+    for (const [round, batches] of this.proposed) {
+      const batch = batches.get(key)
+      if (batch === undefined) continue
+      batches.delete(key)
+      if (batches.size === 0) this.proposed.delete(round)
+      return batch
+    }
+    return undefined
+  }
+
+  private isProposed(key: string): boolean {
+    for (const batches of this.proposed.values()) if (batches.has(key)) return true
+    return false
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * PayloadReceiver: which batches of others our own workers have. A worker says of each batch that it has stored who made
+ * it, as the batch's own bytes say; a header that says otherwise gets no vote, ever.
+ *
+ * Each author has the same share of the marks. The oldest give way to newer ones; a mark that is asked for and gone is
+ * asked of the worker again, so this costs a message and never a vote.
+ */
+import { digestKey } from '../../shared/wire/digest-key.js'
+import type { BatchEntry } from '../../shared/wire/primary/header.js'
+import type { AuthorityIndex, Digest, PayloadEntry } from './consensus/types.js'
+import { PAYLOAD_MARKS_PER_AUTHORITY } from './limits.js'
+import type { TurnBuilder } from './turn.js'
+
+export class PayloadReceiver {
+  private readonly marksMax: number
+  /** By author, oldest first. */
+  private readonly marks: Map<Digest, BatchEntry>[]
+
+  /** @param stored marks in the store */
+  constructor(authorities: number, stored: readonly BatchEntry[], marksMax = PAYLOAD_MARKS_PER_AUTHORITY) {
+    this.marksMax = marksMax
+    this.marks = Array.from({ length: authorities }, () => new Map())
+    for (const batch of stored) this.marks[batch.author]?.set(digestKey(batch.digest), batch)
+  }
+
+  /** Returns whether it is new. */
+  store(batch: BatchEntry, turn: TurnBuilder): boolean {
+    const marks = this.marks[batch.author]!
+    const key = digestKey(batch.digest)
+    if (marks.has(key)) return false
+    marks.set(key, batch)
+    turn.write({ type: 'payload', batch })
+    if (marks.size > this.marksMax) {
+      const [oldest] = marks.keys()
+      this.done(batch.author, oldest!, turn)
+      marks.delete(oldest!)
+    }
+    return true
+  }
+
+  /** Whether we hold this batch, and it is what the entry says. */
+  check(entry: PayloadEntry): 'held' | 'missing' | 'untrue' {
+    const batch = this.marks[entry.author]!.get(entry.digest)
+    if (batch !== undefined) {
+      return batch.worker === entry.worker && batch.sequence === entry.sequence ? 'held' : 'untrue'
+    }
+    // The same bytes under another author: what they say themselves is known.
+    return this.marks.some((marks) => marks.has(entry.digest)) ? 'untrue' : 'missing'
+  }
+
+  /** It is in the order. The mark stays in memory: the batch may be listed again by who has not seen the commit. */
+  done(author: AuthorityIndex, digest: Digest, turn: TurnBuilder): void {
+    const batch = this.marks[author]!.get(digest)
+    if (batch !== undefined) turn.write({ type: 'payload-done', batch })
+  }
+}

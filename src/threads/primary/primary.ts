@@ -1,0 +1,376 @@
+/**
+ * The primary of an authority: headers, votes and certificates on one side, commits on the other. It composes the stages,
+ * each in a file of its own with the reference's name, and is told everything by `handle`, one event at a time.
+ *
+ * ```
+ *                own batches                       headers of others        certificates        requests
+ *                     │                                   │                      │                 │
+ *                     ▼                                   ▼                      ▼                 ▼
+ *  OwnBatches ──▶ Proposer ──▶ own header          Core: Synchronizer, HeaderWaiter,            Helper
+ *                     ▲            │ votes              CertificateWaiter, PayloadReceiver
+ *                     │            ▼                      │ vote                 │ delivered
+ *                     │       VotesAggregator ──certificate──────────────────────┤
+ *                     │                                                          ▼
+ *                     └──── round has a quorum ──── CertificatesAggregator ◀── Core ──▶ Consensus ──▶ commits
+ *                                                                                          │
+ *                           GarbageCollector: done, proposed again, forgotten ◀────────────┘
+ * ```
+ *
+ * It is synchronous and pure but for its own state: no store, no network, no clock, no thread (`turn.ts`).
+ */
+import { assert } from '../../shared/assert.js'
+import { NarvalError } from '../../shared/errors.js'
+import { digestKey } from '../../shared/wire/digest-key.js'
+import { genesisDigests } from '../../shared/wire/primary/genesis.js'
+import { kindOf } from '../../shared/wire/primary/record.js'
+import * as requests from '../../shared/wire/primary/requests.js'
+import { decodeVote } from '../../shared/wire/primary/vote.js'
+import { CatchUp } from './catch-up.js'
+import { CertificateRequests } from './certificate-requests.js'
+import { CertificateWaiter } from './certificate-waiter.js'
+import { CertificatesAggregator } from './certificates-aggregator.js'
+import { Consensus } from './consensus/consensus.js'
+import type { RuleName } from './consensus/rule.js'
+import { Stakes } from './consensus/stakes.js'
+import type { AuthorityIndex, Round } from './consensus/types.js'
+import { Core } from './core.js'
+import { GarbageCollector } from './garbage-collector.js'
+import { HeaderWaiter } from './header-waiter.js'
+import { Helper } from './helper.js'
+import { CERTIFICATES_WANTED_PER_AUTHORITY, EPOCH, RESEND_MS } from './limits.js'
+import { batchKey, OwnBatches } from './own-batches.js'
+import { Pacing } from './pacing.js'
+import { PayloadReceiver } from './payload-receiver.js'
+import { Peers } from './peers.js'
+import { Proposer } from './proposer.js'
+import { Records } from './records.js'
+import { Recovery } from './recovery.js'
+import { type Keys, Signatures } from './signatures.js'
+import type { StoredState } from './store/writes.js'
+import type { CertificateReader } from './stored-state.js'
+import { type Problem, Synchronizer } from './synchronizer.js'
+import { type Now, type PrimaryEvent, type Turn, TurnBuilder } from './turn.js'
+
+export interface PrimaryOptions {
+  /** Our own index. */
+  readonly authority: AuthorityIndex
+  /** 32 bytes. */
+  readonly committeeDigest: Uint8Array
+  /** By authority index, as is `workers`: the ids of each authority's workers. */
+  readonly stakes: readonly number[]
+  readonly workers: readonly ReadonlySet<number>[]
+  readonly rule: RuleName
+  readonly gcDepth: number
+  readonly maxHeaderDelayMs: number
+}
+
+export interface PrimaryDependencies {
+  readonly keys: Keys
+  /** Certificates that memory has forgotten. */
+  readonly store: CertificateReader
+  /** A whole number of at most 53 bits that no earlier run of this authority has had. */
+  readonly nonce: number
+}
+
+export class Primary {
+  private readonly options: PrimaryOptions
+  private readonly records: Records
+  private readonly consensus: Consensus
+  private readonly certificates: CertificatesAggregator
+  private readonly payload: PayloadReceiver
+  private readonly ownBatches: OwnBatches
+  private readonly headerWaiter = new HeaderWaiter()
+  private readonly certificateWaiter = new CertificateWaiter()
+  private readonly requests: CertificateRequests
+  private readonly catchUp: CatchUp
+  private readonly peers: Peers
+  private readonly pacing: Pacing
+  private readonly proposer: Proposer
+  private readonly helper: Helper
+  private readonly core: Core
+  private readonly recovery: Recovery
+  private readonly stored: StoredState
+  private resendAtMs = Number.POSITIVE_INFINITY
+  private stopped: NarvalError | undefined
+
+  /**
+   * @param stored what the store has; `FRESH_STATE` for an authority that has never signed anything
+   * @throws TypeError, RangeError, ERR_STORE_DAMAGED, ERR_STORE_SETTINGS
+   */
+  constructor(options: PrimaryOptions, dependencies: PrimaryDependencies, stored: StoredState) {
+    const { authority, committeeDigest, gcDepth } = options
+    this.options = options
+    this.stored = stored
+    const stakes = new Stakes(options.stakes)
+    const authorities = stakes.size
+    assert(
+      options.workers.length === authorities && authority < authorities,
+      'workers of each authority, ours among them',
+    )
+    const genesis = genesisDigests(committeeDigest, EPOCH, authorities).map(digestKey)
+    this.records = new Records(committeeDigest, authorities)
+    this.consensus = new Consensus(options, stored.consensus)
+    this.certificates = new CertificatesAggregator(stakes, genesis)
+    this.certificates.collect(this.consensus.gcRound)
+    this.payload = new PayloadReceiver(authorities, stored.payload)
+    this.ownBatches = new OwnBatches()
+    this.peers = new Peers(authority, authorities)
+    this.pacing = new Pacing(authority, authorities)
+    this.catchUp = new CatchUp({ authority, authorities, gcDepth }, this.peers)
+    this.requests = new CertificateRequests(
+      { wantedMax: authorities * CERTIFICATES_WANTED_PER_AUTHORITY },
+      {
+        peers: this.peers,
+        isWanted: (digest) => this.certificateWaiter.waitsFor(digest) || this.headerWaiter.waitsFor(digest),
+      },
+    )
+    const { certificates, ownBatches, pacing } = this
+    const lastHeader = stored.ownHeader && this.records.readHeader(stored.ownHeader)
+    this.proposer = new Proposer(options, { certificates, ownBatches, pacing }, lastHeader)
+    this.helper = new Helper(authorities, { certificates: this.certificates, store: dependencies.store })
+    this.recovery = new Recovery(stakes, this.peers, dependencies.nonce)
+    const { records, consensus, payload, headerWaiter, certificateWaiter, proposer } = this
+    const stages = { records, consensus, certificates, headerWaiter, certificateWaiter, ownBatches, proposer, payload }
+    this.core = new Core(
+      { authority, committeeDigest, stakes, gcDepth },
+      {
+        ...stages,
+        signatures: new Signatures(dependencies.keys, committeeDigest, authority, authorities),
+        synchronizer: new Synchronizer({ stakes, workers: options.workers }, { certificates, payload }),
+        garbageCollector: new GarbageCollector(authority, stages),
+        requests: this.requests,
+        catchUp: this.catchUp,
+        pacing,
+        peers: this.peers,
+      },
+      {
+        signing: stored.signing,
+        evidence: stored.evidence,
+        votes: stored.votes.map((bytes) => decodeVote(bytes, authorities)),
+      },
+    )
+  }
+
+  /** Rounds and numbers for metrics and health. */
+  get status(): PrimaryStatus {
+    return {
+      round: this.proposer.lastHeader?.round ?? 0,
+      quorumRound: this.certificates.quorumRound,
+      gcRound: this.consensus.gcRound,
+      decidedRound: this.consensus.decidedRound,
+      lastCommit: this.consensus.lastIndex,
+      headersWaiting: this.headerWaiter.size,
+      certificatesWaiting: this.certificateWaiter.size,
+      certificatesKept: this.certificates.size,
+      certificatesWanted: this.requests.size,
+      ownBatchesWaiting: this.ownBatches.waiting,
+      ownBatchesListed: this.ownBatches.listed,
+      headerDelayMs: this.pacing.headerDelayMs,
+      missingVotes: this.core.missingVotes,
+      isRecovering: this.core.isRecovering,
+    }
+  }
+
+  /**
+   * The first turn. What the store has is taken up again: our last header, if it has no certificate and no higher round
+   * has a quorum, is sent again as it was; what else of our batches is not ordered is proposed again.
+   */
+  start(now: Now): Turn {
+    return this.turn(now, (turn) => {
+      const { stored, core, ownBatches, options } = this
+      for (const batch of stored.ownBatches) ownBatches.add(batch)
+      for (const bytes of stored.certificates) {
+        const certificate = this.records.readCertificate(bytes)
+        const { round, author, payload } = certificate.header
+        if (author === options.authority && !this.consensus.isOver(round, author)) this.listed(round, payload)
+        core.restore(certificate, turn)
+      }
+      if (core.isRecovering) turn.write({ type: 'signing', signing: stored.signing })
+      const last = this.proposer.lastHeader
+      if (last === undefined || !core.maySign(last.round) || last.round <= this.certificates.quorumRound) return
+      if (this.certificates.of(last.round, last.author) !== undefined) return
+      this.listed(last.round, last.payload)
+      core.propose(last, turn)
+      this.proposer.made(last, now.ms)
+    })
+  }
+
+  handle(event: PrimaryEvent, now: Now): Turn {
+    return this.turn(now, (turn) => this.dispatch(event, turn))
+  }
+
+  private dispatch(event: PrimaryEvent, turn: TurnBuilder): void {
+    switch (event.type) {
+      case 'message':
+        this.message(event.from, event.bytes, turn)
+        break
+      case 'peer-connected':
+        this.connected(event.peer, turn)
+        break
+      case 'peer-disconnected':
+        this.peers.disconnect(event.peer)
+        break
+      case 'own-batch':
+        assert(event.batch.author === this.options.authority, 'a batch of our own')
+        if (this.ownBatches.add(event.batch)) turn.write({ type: 'own-batch', batch: event.batch })
+        break
+      case 'others-batch':
+        if (!this.payload.store(event.batch, turn)) break
+        this.core.lookAgain(this.headerWaiter.stored(digestKey(event.batch.digest), turn.now.ms))
+        break
+      case 'load':
+        this.pacing.load(event.lagMs)
+        break
+      case 'timer':
+        break
+    }
+  }
+
+  /** What was lost with the connection before is sent again. */
+  private connected(peer: AuthorityIndex, turn: TurnBuilder): void {
+    this.peers.connect(peer)
+    this.core.resend(peer, turn)
+    if (this.core.isRecovering) this.recovery.ask(peer, turn)
+  }
+
+  private message(from: AuthorityIndex, bytes: Uint8Array, turn: TurnBuilder): void {
+    assert(from !== this.options.authority && from < this.options.stakes.length, 'a message of another authority')
+    try {
+      this.record(from, bytes, turn)
+    } catch (error) {
+      if (!(error instanceof NarvalError) || error.code !== 'ERR_CODEC') throw error
+      turn.refuse(from, 'message-malformed', error.message)
+    }
+  }
+
+  private record(from: AuthorityIndex, bytes: Uint8Array, turn: TurnBuilder): void {
+    const { core, helper, records } = this
+    switch (kindOf(bytes)) {
+      case 'header':
+        core.header(from, records.readHeader(bytes), turn)
+        break
+      case 'vote':
+        core.vote(from, decodeVote(bytes, this.options.stakes.length), turn)
+        break
+      case 'certificate':
+        core.certificate(from, records.readCertificate(bytes), turn)
+        break
+      case 'certificates-request':
+        helper.answer(from, requests.decodeCertificatesRequest(bytes), turn)
+        break
+      case 'range-request':
+        helper.answerRange(from, requests.decodeRangeRequest(bytes), this.consensus.gcRound, turn)
+        break
+      case 'highest-request':
+        helper.answerHighest(from, requests.decodeHighestRequest(bytes), turn)
+        break
+      case 'highest':
+        this.highest(from, requests.decodeHighest(bytes), turn)
+        break
+      default:
+        turn.refuse(from, 'message-unknown', `a record that begins with ${bytes[0]}, ${bytes[1]}`)
+    }
+  }
+
+  /** A peer says how far it is: `recovery.ts`. */
+  private highest(from: AuthorityIndex, answer: requests.Highest, turn: TurnBuilder): void {
+    const { core, recovery } = this
+    const certificate = answer.certificate && this.records.readCertificate(answer.certificate)
+    const problem: Problem | undefined =
+      core.isRecovering && recovery.isAsked(answer.nonce)
+        ? certificate && core.problemOfVotes(certificate)
+        : { reason: 'answer-not-asked', detail: `nonce ${answer.nonce}` }
+    if (problem !== undefined) {
+      turn.refuse(from, problem.reason, problem.detail)
+      return
+    }
+    const round = certificate?.header.round ?? 0
+    this.catchUp.saw(from, round)
+    const above = recovery.answered(from, round)
+    if (above !== undefined) core.mayFromNowSign(above, turn)
+  }
+
+  private turn(now: Now, act: (turn: TurnBuilder) => void): Turn {
+    const turn = new TurnBuilder(now)
+    if (this.stopped === undefined) {
+      try {
+        act(turn)
+        this.core.settle(turn)
+        this.tick(turn)
+      } catch (error) {
+        if (!(error instanceof NarvalError)) throw error
+        this.stopped = error
+      }
+    }
+    const wakeAtMs = this.stopped === undefined ? this.wakeAtMs(now.ms) : Number.POSITIVE_INFINITY
+    return turn.finish(wakeAtMs, () => this.consensus.position(), this.stopped)
+  }
+
+  /** What time brings, whatever the event was. */
+  private tick(turn: TurnBuilder): void {
+    const { core, certificates, recovery } = this
+    core.lookAgain(this.headerWaiter.tick(turn))
+    core.settle(turn)
+    if (core.isRecovering) recovery.tick(turn)
+    this.propose(turn)
+    if (turn.now.ms >= this.resendAtMs) {
+      core.resend('all', turn)
+      this.resendAtMs = turn.now.ms + RESEND_MS
+    }
+    this.requests.flush(turn)
+    this.catchUp.consider(certificates.quorumRound, turn)
+  }
+
+  private propose(turn: TurnBuilder): void {
+    const { core, proposer, consensus } = this
+    if (!core.maySign(this.certificates.quorumRound + 1)) return
+    if (proposer.dueAtMs(turn.now.ms, consensus.decidedRound) > turn.now.ms) return
+    core.giveUp(turn)
+    const header = core.makeHeader(proposer.propose(turn.now.unixMs, consensus.decidedRound), turn)
+    proposer.made(header, turn.now.ms)
+    core.propose(header, turn)
+    this.resendAtMs = turn.now.ms + RESEND_MS
+    core.settle(turn)
+  }
+
+  private wakeAtMs(nowMs: number): number {
+    const { core, proposer, certificates, consensus } = this
+    const mayPropose = core.maySign(certificates.quorumRound + 1)
+    return Math.min(
+      mayPropose ? proposer.dueAtMs(nowMs, consensus.decidedRound) : Number.POSITIVE_INFINITY,
+      this.resendAtMs,
+      this.headerWaiter.wakeAtMs,
+      this.requests.wakeAtMs,
+      this.catchUp.wakeAtMs(certificates.quorumRound),
+      core.isRecovering ? this.recovery.wakeAtMs : Number.POSITIVE_INFINITY,
+    )
+  }
+
+  private listed(round: Round, payload: readonly { worker: number; sequence?: bigint }[]): void {
+    this.ownBatches.restore(
+      round,
+      payload.map(({ worker, sequence }) => batchKey({ worker, sequence: sequence! })),
+    )
+  }
+}
+
+export interface PrimaryStatus {
+  /** Of our last header. */
+  readonly round: Round
+  /** The highest round of which we have a quorum of certificates. */
+  readonly quorumRound: Round
+  readonly gcRound: Round
+  /** How far the order is. */
+  readonly decidedRound: Round
+  readonly lastCommit: number
+  readonly headersWaiting: number
+  readonly certificatesWaiting: number
+  readonly certificatesKept: number
+  readonly certificatesWanted: number
+  readonly ownBatchesWaiting: number
+  readonly ownBatchesListed: number
+  readonly headerDelayMs: number
+  /** Authorities whose votes our last header waits for. */
+  readonly missingVotes: readonly AuthorityIndex[]
+  readonly isRecovering: boolean
+}

@@ -1,0 +1,147 @@
+/**
+ * Proposer: our own headers. One in a round, and only in rounds above the last one, for as long as this authority lives.
+ *
+ * The next header goes out when
+ *
+ * 1. a round r has a quorum of certificates, and we have no header above r yet;
+ * 2. our own certificate of r is there, or was waited for (it is given up then, and its batches are proposed again);
+ * 3. so are the certificates of r of the authorities that answered lately;
+ * 4. there is something to order and `headerDelayMs` has passed since our last header, or a second has.
+ *
+ * Left behind, with a header below r, we jump to r + 1 without the last of these. When the order has not moved for
+ * `gc_depth` rounds, headers carry no batches and go out at `max_header_delay` and slower: only higher rounds can decide
+ * what is undecided, so there is no bound on rounds, and memory must not fill meanwhile.
+ */
+
+import type { BatchEntry } from '../../shared/wire/primary/header.js'
+import { HEADER_PAYLOAD_MAX } from '../../shared/wire/primary/limits.js'
+import type { CertificatesAggregator } from './certificates-aggregator.js'
+import type { AuthorityIndex, Digest, Round } from './consensus/types.js'
+import { HEARTBEAT_MS, OWN_WAIT_MS, VOTED_WORK_MS } from './limits.js'
+import type { OwnBatches } from './own-batches.js'
+import type { Pacing } from './pacing.js'
+import type { CertificateRecord, HeaderRecord } from './records.js'
+
+export interface ProposerOptions {
+  readonly authority: AuthorityIndex
+  readonly gcDepth: number
+  readonly maxHeaderDelayMs: number
+}
+
+/** What the next header is to be made of. */
+export interface Proposal {
+  readonly round: Round
+  readonly createdAt: number
+  readonly parents: readonly Digest[]
+  readonly payload: readonly BatchEntry[]
+}
+
+interface ProposerDependencies {
+  readonly certificates: CertificatesAggregator
+  readonly ownBatches: OwnBatches
+  readonly pacing: Pacing
+}
+
+export class Proposer {
+  private readonly options: ProposerOptions
+  private readonly certificates: CertificatesAggregator
+  private readonly ownBatches: OwnBatches
+  private readonly pacing: Pacing
+  private last: HeaderRecord | undefined
+  private lastAtMs = Number.NEGATIVE_INFINITY
+  /** Delivered certificates with batches that are not in the order. */
+  private readonly unordered = new Map<Digest, CertificateRecord>()
+  /** By author: until when a header that we voted for, with batches, counts as work. */
+  private readonly voted = new Map<AuthorityIndex, { readonly round: Round; readonly untilMs: number }>()
+
+  /** @param last our last header, of a store */
+  constructor(options: ProposerOptions, dependencies: ProposerDependencies, last?: HeaderRecord) {
+    this.options = options
+    this.certificates = dependencies.certificates
+    this.ownBatches = dependencies.ownBatches
+    this.pacing = dependencies.pacing
+    this.last = last
+  }
+
+  get lastHeader(): HeaderRecord | undefined {
+    return this.last
+  }
+
+  /** A certificate was delivered. */
+  delivered(certificate: CertificateRecord): void {
+    const { header, digest } = certificate
+    if (header.payload.length > 0) this.unordered.set(digest, certificate)
+    if ((this.voted.get(header.author)?.round ?? 0) <= header.round) this.voted.delete(header.author)
+  }
+
+  /** We voted for a header. */
+  votedFor(header: HeaderRecord, nowMs: number): void {
+    if (header.payload.length === 0) this.voted.delete(header.author)
+    else this.voted.set(header.author, { round: header.round, untilMs: nowMs + VOTED_WORK_MS })
+  }
+
+  /** A certificate is in the order. */
+  ordered(digest: Digest): void {
+    this.unordered.delete(digest)
+  }
+
+  /** Forgets certificates that will never be ordered. */
+  collect(isOver: (round: Round, author: AuthorityIndex) => boolean): void {
+    for (const [digest, { header }] of this.unordered) {
+      if (isOver(header.round, header.author)) this.unordered.delete(digest)
+    }
+  }
+
+  /** A header of ours was made and signed. */
+  made(header: HeaderRecord, nowMs: number): void {
+    this.last = header
+    this.lastAtMs = nowMs
+  }
+
+  /** When the next header is due, with what is known now; Infinity while no round above our last header has a quorum. */
+  dueAtMs(nowMs: number, decidedRound: Round): number {
+    const round = this.certificates.quorumRound
+    const lastRound = this.last?.round ?? 0
+    if (lastRound > round) return Number.POSITIVE_INFINITY
+    const at = this.certificates.at(round)
+    const quorumAtMs = round === 0 ? Number.NEGATIVE_INFINITY : at!.quorumAtMs!
+    const has = (author: AuthorityIndex): boolean => round === 0 || at!.byAuthor.has(author)
+    const parentsAtMs = this.pacing.parentsAtMs(round, quorumAtMs, has)
+    const isLeftBehind = lastRound < round
+    if (isLeftBehind && !this.isStalled(round, decidedRound)) return parentsAtMs
+    const ownAtMs = has(this.options.authority) ? quorumAtMs : quorumAtMs + OWN_WAIT_MS
+    return Math.max(parentsAtMs, ownAtMs, this.lastAtMs + this.delayMs(nowMs, round, decidedRound))
+  }
+
+  /** The next header. The one before is given up, if it has no certificate. */
+  propose(unixMs: number, decidedRound: Round): Proposal {
+    const parentRound = this.certificates.quorumRound
+    const round = parentRound + 1
+    const countMax = this.isStalled(parentRound, decidedRound) ? 0 : HEADER_PAYLOAD_MAX
+    return {
+      round,
+      createdAt: Math.max(unixMs, this.last?.createdAt ?? 0),
+      parents: this.certificates.parentsFor(parentRound),
+      payload: this.ownBatches.take(round, countMax),
+    }
+  }
+
+  private delayMs(nowMs: number, round: Round, decidedRound: Round): number {
+    const { gcDepth, maxHeaderDelayMs } = this.options
+    if (this.isStalled(round, decidedRound)) {
+      const depths = Math.floor((round - decidedRound) / gcDepth)
+      return Math.min(Math.max(HEARTBEAT_MS, maxHeaderDelayMs), maxHeaderDelayMs * depths)
+    }
+    return this.hasWork(nowMs) ? this.pacing.headerDelayMs : HEARTBEAT_MS
+  }
+
+  private isStalled(round: Round, decidedRound: Round): boolean {
+    return round - decidedRound > this.options.gcDepth
+  }
+
+  private hasWork(nowMs: number): boolean {
+    if (this.ownBatches.waiting > 0 || this.ownBatches.listed > 0 || this.unordered.size > 0) return true
+    for (const { untilMs } of this.voted.values()) if (untilMs > nowMs) return true
+    return false
+  }
+}

@@ -1,0 +1,28 @@
+/** States that no store has handed over, and what the primary reads in its store while it runs. */
+import type { Round } from './consensus/types.js'
+import type { StoredState } from './store/writes.js'
+
+/** A store that has seen nothing yet, of an authority that has never signed anything. */
+export const FRESH_STATE: StoredState = {
+  certificates: [],
+  votes: [],
+  ownBatches: [],
+  payload: [],
+  evidence: [],
+  signing: { state: 'above', round: 0 },
+}
+
+/** The store is new or an old backup, and the authority may have signed what it does not know of. */
+export function recovering(state: StoredState = FRESH_STATE): StoredState {
+  return { ...state, signing: { state: 'recovering' } }
+}
+
+/** Reads of certificates that the primary's memory has forgotten, for peers that are behind. Synchronous. */
+export interface CertificateReader {
+  /** The record of a certificate. */
+  certificate(digest: Uint8Array): Uint8Array | undefined
+  /** Records of the certificates of these rounds, both included, by ascending round; at most so many. */
+  certificates(fromRound: Round, toRound: Round, countMax: number): readonly Uint8Array[]
+}
+
+export const NO_CERTIFICATES: CertificateReader = { certificate: () => undefined, certificates: () => [] }

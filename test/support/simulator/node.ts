@@ -1,0 +1,178 @@
+/** One authority of a simulated committee: the product's own primary, with a store, a disk that takes time, and crashes. */
+import { Primary } from '../../../src/threads/primary/primary.js'
+import { recovering } from '../../../src/threads/primary/stored-state.js'
+import type { Now, PrimaryEvent, Send, Turn } from '../../../src/threads/primary/turn.js'
+import { type Altered, alterations } from './byzantine.js'
+import { simulatedKeys } from './keys.js'
+import { SimulationFailure } from './observer.js'
+import { COMMITTEE_DIGEST, type Simulation, UNIX_MS } from './simulation.js'
+import { SimulatedStore } from './store.js'
+
+export class SimulatedNode {
+  readonly index: number
+  readonly keys: ReturnType<typeof simulatedKeys>
+  isUp = false
+  /** Grows with every start: what an earlier run has scheduled does nothing. */
+  run = 0
+  store = new SimulatedStore()
+  private readonly simulation: Simulation
+  private readonly alter: ((sends: readonly Send[]) => Altered) | undefined
+  private primary: Primary | undefined
+  private durableAtMs = 0
+  private wakeAtMs = Number.POSITIVE_INFINITY
+  private skewMs: number
+  private backup: SimulatedStore | undefined
+  private hasLostStore = false
+
+  constructor(simulation: Simulation, index: number) {
+    this.simulation = simulation
+    this.index = index
+    this.keys = simulatedKeys(index)
+    this.skewMs = Math.floor((simulation.schedule.random() - 0.5) * 800)
+    this.alter = alterations(simulation, this)
+  }
+
+  get isHonest(): boolean {
+    return !this.simulation.schedule.byzantine.has(this.index)
+  }
+
+  get status(): Primary['status'] | undefined {
+    return this.primary?.status
+  }
+
+  start(): void {
+    const { schedule, clock } = this.simulation
+    const { random, stakes, rule, gcDepth } = schedule
+    this.isUp = true
+    this.run += 1
+    this.durableAtMs = clock.ms
+    this.wakeAtMs = Number.POSITIVE_INFINITY
+    const { store } = this
+    // Until the store itself says that it is being recovered, whoever starts the node has to say so.
+    if (store.saysWhatMayBeSigned) this.hasLostStore = false
+    const isAmnesiac = this.hasLostStore && schedule.sabotage !== 'ignores-amnesia'
+    const state = isAmnesiac ? recovering(store.state()) : store.state()
+    this.primary = new Primary(
+      {
+        authority: this.index,
+        committeeDigest: COMMITTEE_DIGEST,
+        stakes,
+        workers: stakes.map(() => new Set([0])),
+        rule,
+        gcDepth,
+        maxHeaderDelayMs: 100,
+      },
+      { keys: this.keys, store, nonce: Math.floor(random() * Number.MAX_SAFE_INTEGER) },
+      state,
+    )
+    this.process(this.primary.start(this.now()))
+    if (!this.isUp) return
+    this.simulation.linksChanged()
+    this.simulation.workers.primaryStarted(this.index)
+  }
+
+  handle(event: PrimaryEvent): void {
+    if (this.isUp) this.process(this.primary!.handle(event, this.now()))
+  }
+
+  crash(): void {
+    const { schedule, clock, random } = this.simulation
+    this.isUp = false
+    this.run += 1
+    const loses = schedule.losesStore
+    if (loses?.authority === this.index && !this.simulation.storeIsLost && this.store.promises.size > 0)
+      this.loseStore()
+    else if (schedule.byzantine.get(this.index) === 'forgets') this.store = new SimulatedStore()
+    if (schedule.sabotage === 'forgets-votes') this.store.forget('votes')
+    if (schedule.sabotage === 'forgets-own-batches') this.store.forget('own-batches')
+    if (schedule.sabotage === 'forgets-own-header') this.store.forget('own-header')
+    this.skewMs = Math.floor((random() - 0.5) * 800)
+    this.simulation.linksChanged()
+    clock.after(random() < 0.7 ? random() * 100 : random() * 3000, () => this.start())
+  }
+
+  /** For an old backup to be found later. */
+  keepBackup(): void {
+    this.backup = this.store.copy()
+  }
+
+  private loseStore(): void {
+    this.simulation.storeIsLost = true
+    this.hasLostStore = true
+    this.store = (this.simulation.schedule.losesStore!.backup && this.backup) || new SimulatedStore()
+  }
+
+  private now(): Now {
+    const { clock, schedule, random } = this.simulation
+    const lieMs =
+      schedule.byzantine.get(this.index) === 'lies-about-time'
+        ? [0, 4000, 20_000, -3_600_000][Math.floor(random() * 4)]!
+        : 0
+    return { ms: clock.ms, unixMs: Math.floor(UNIX_MS + clock.ms + this.skewMs + lieMs) }
+  }
+
+  private process(turn: Turn): void {
+    if (turn.stopped !== undefined && this.isHonest) {
+      throw new SimulationFailure(`authority ${this.index} stopped: ${turn.stopped.message}`)
+    }
+    this.wake(turn.wakeAtMs)
+    const isEarly = ({ afterDurable }: Send): boolean =>
+      !afterDurable || this.simulation.schedule.sabotage === 'sends-before-durable'
+    if (!this.transmit(turn.sends.filter(isEarly))) return
+    const { clock, schedule, random } = this.simulation
+    const { run } = this
+    this.durableAtMs = Math.max(
+      this.durableAtMs,
+      clock.ms + (turn.writes.length > 0 ? random() * 2 * schedule.flushMs : 0),
+    )
+    const late = turn.sends.filter((send) => !isEarly(send))
+    if (turn.writes.length === 0 && turn.workerRequests.length === 0 && late.length === 0) return
+    clock.at(this.durableAtMs, () => {
+      if (this.run === run) this.flushed(turn, late)
+    })
+  }
+
+  private flushed(turn: Turn, sends: readonly Send[]): void {
+    const { observer, workers } = this.simulation
+    if (turn.writes.length > 0 && this.crashes()) return
+    const before = this.store.commits.length
+    this.store.apply(turn.writes)
+    if (this.isHonest) {
+      for (const [at, commit] of this.store.commits.slice(before).entries()) {
+        observer.committed(this.index, before + at + 1, commit)
+      }
+    }
+    if (turn.writes.length > 0 && this.crashes()) return
+    if (!this.transmit(sends)) return
+    for (const request of turn.workerRequests) workers.request(this.index, request)
+  }
+
+  /** Sends one after another. Returns whether the node is still up. */
+  private transmit(sends: readonly Send[]): boolean {
+    for (const { to, bytes } of this.alter?.(sends) ?? sends) {
+      for (const peer of this.simulation.peersOf(this.index)) {
+        if (to === 'all' || to === peer) this.simulation.send(this, peer, bytes)
+      }
+      if (this.crashes()) return false
+    }
+    return true
+  }
+
+  private crashes(): boolean {
+    const { schedule, random, isHealed } = this.simulation
+    if (isHealed || random() >= schedule.crashShare) return false
+    this.crash()
+    return true
+  }
+
+  private wake(atMs: number): void {
+    if (atMs === Number.POSITIVE_INFINITY || atMs === this.wakeAtMs) return
+    this.wakeAtMs = atMs
+    const { run } = this
+    this.simulation.clock.at(atMs, () => {
+      if (this.run !== run || this.wakeAtMs !== atMs) return
+      this.wakeAtMs = Number.POSITIVE_INFINITY
+      this.handle({ type: 'timer' })
+    })
+  }
+}

@@ -1,0 +1,247 @@
+/**
+ * A committee in one thread and in no time: the product's own primaries under a virtual clock, with a network, stores and
+ * workers that a seed makes misbehave. The same seed is the same run, message by message.
+ *
+ * It fails when the order forks, a batch is in it twice or never, an authority stops, an honest authority signs two headers
+ * or votes in one place or sends what is not durable, or nothing is ordered any more after all is healed.
+ */
+import { kindOf } from '../../../src/shared/wire/primary/record.js'
+import { decodeVote } from '../../../src/shared/wire/primary/vote.js'
+import { Records } from '../../../src/threads/primary/records.js'
+import { SecondCertificates } from './byzantine.js'
+import { VirtualClock } from './clock.js'
+import { SimulatedNode } from './node.js'
+import { Observer, SimulationFailure } from './observer.js'
+import { type Schedule, scheduleOf } from './schedule.js'
+import { SimulatedWorkers } from './workers.js'
+
+export const COMMITTEE_DIGEST = new Uint8Array(32).fill(0xcc)
+export const UNIX_MS = 1_790_000_000_000
+/** How long a healed committee may take until everything is ordered everywhere. */
+const HEALING_MS_MAX = 60_000
+/** How often it is looked whether they are, in ms. */
+const LOOK_EVERY_MS = 20
+/** Old messages that a liar can send again. */
+const HEARD_MAX = 500
+
+export interface SimulationResult {
+  readonly commits: number
+  readonly batches: number
+  readonly messages: number
+  readonly crashes: number
+  /** From healing until everything was ordered everywhere. */
+  readonly healedMs: number
+  readonly verified: number
+  readonly signed: number
+  readonly rounds: number
+  readonly evidence: number
+}
+
+export class Simulation {
+  readonly schedule: Schedule
+  readonly clock = new VirtualClock()
+  readonly nodes: SimulatedNode[]
+  readonly workers: SimulatedWorkers
+  readonly observer: Observer
+  readonly heard: Uint8Array[] = []
+  isHealed = false
+  storeIsLost = false
+  private readonly seconds: ReadonlyMap<number, SecondCertificates>
+  private readonly linked = new Set<string>()
+  private groups: readonly number[]
+  private messages = 0
+
+  constructor(schedule: Schedule) {
+    this.schedule = schedule
+    const { stakes, byzantine } = schedule
+    this.groups = stakes.map(() => 0)
+    this.observer = new Observer(new Records(COMMITTEE_DIGEST, stakes.length), stakes.length)
+    this.workers = new SimulatedWorkers(this)
+    this.nodes = stakes.map((_, index) => new SimulatedNode(this, index))
+    const liars = [...byzantine].filter(([, kind]) => kind === 'equivocates' || kind === 'lies-about-payload')
+    this.seconds = new Map(liars.map(([index]) => [index, new SecondCertificates(this, this.nodes[index]!)]))
+  }
+
+  get random(): () => number {
+    return this.schedule.random
+  }
+
+  run(): SimulationResult {
+    const { clock, schedule, nodes, observer } = this
+    for (const node of nodes) clock.at(schedule.random() * 50, () => node.start())
+    this.schedulePartitions()
+    this.scheduleBatches()
+    if (schedule.losesStore) {
+      const { authority } = schedule.losesStore
+      clock.at(schedule.chaosMs * 0.3, () => nodes[authority]!.keepBackup())
+      clock.at(
+        schedule.chaosMs * (0.4 + 0.5 * schedule.random()),
+        () => nodes[authority]!.isUp && nodes[authority]!.crash(),
+      )
+    }
+    if (schedule.byzantine.size > 0) {
+      const [liar] = schedule.byzantine.keys()
+      clock.at(schedule.chaosMs * 0.6, () => nodes[liar!]!.isUp && nodes[liar!]!.crash())
+    }
+    while (clock.ms < schedule.chaosMs) this.step()
+    this.heal()
+    const commitsBefore = observer.commits
+    const untilMs = clock.ms + HEALING_MS_MAX
+    for (let nextLookMs = clock.ms; ; ) {
+      if (clock.ms >= nextLookMs) {
+        if (this.isDone(commitsBefore)) break
+        nextLookMs = clock.ms + LOOK_EVERY_MS
+      }
+      if (clock.ms > untilMs) throw new SimulationFailure(this.whatIsMissing())
+      this.step()
+    }
+    return this.result()
+  }
+
+  peersOf(index: number): number[] {
+    return this.nodes.map((node) => node.index).filter((peer) => peer !== index)
+  }
+
+  isLinked(a: number, b: number): boolean {
+    return a === b || this.linked.has(`${Math.min(a, b)} ${Math.max(a, b)}`)
+  }
+
+  /** Nodes went up or down, or parts of the network apart or together: those concerned hear of it. */
+  linksChanged(): void {
+    for (const a of this.nodes) {
+      for (const b of this.nodes.slice(a.index + 1)) {
+        const key = `${a.index} ${b.index}`
+        const isLinked = a.isUp && b.isUp && this.groups[a.index] === this.groups[b.index]
+        if (isLinked === this.linked.has(key)) continue
+        if (isLinked) this.linked.add(key)
+        else this.linked.delete(key)
+        this.tellOfLink(a, b)
+        this.tellOfLink(b, a)
+      }
+    }
+  }
+
+  send(from: SimulatedNode, to: number, bytes: Uint8Array): void {
+    const { schedule, clock, random } = this
+    if (from.isHonest) this.observer.sent(from.index, bytes, from.store)
+    this.seconds.get(from.index)?.sent(bytes)
+    if (schedule.byzantine.size > 0 && this.heard.length < HEARD_MAX) this.heard.push(bytes)
+    const copies = !this.isHealed && random() < schedule.duplicateShare ? 2 : 1
+    for (let copy = 0; copy < copies; copy += 1) {
+      if (!this.isLinked(from.index, to) || (!this.isHealed && random() < schedule.dropShare)) continue
+      const { run } = this.nodes[to]!
+      clock.after(schedule.delayMs * (0.3 - 0.7 * Math.log(1 - random())), () =>
+        this.deliver(from.index, to, run, bytes),
+      )
+    }
+  }
+
+  private deliver(from: number, to: number, run: number, bytes: Uint8Array): void {
+    const node = this.nodes[to]!
+    if (!node.isUp || node.run !== run || !this.isLinked(from, to)) return
+    this.messages += 1
+    const second = this.seconds.get(to)
+    if (second !== undefined && kindOf(bytes) === 'vote') {
+      const certificate = second.voted(decodeVote(bytes, this.nodes.length))
+      if (certificate !== undefined) for (const peer of this.peersOf(to)) this.send(node, peer, certificate)
+    }
+    node.handle({ type: 'message', from, bytes })
+  }
+
+  private tellOfLink(node: SimulatedNode, peer: SimulatedNode): void {
+    const { run } = node
+    this.clock.after(this.schedule.delayMs, () => {
+      if (node.run !== run) return
+      const type = this.isLinked(node.index, peer.index) ? 'peer-connected' : 'peer-disconnected'
+      node.handle({ type, peer: peer.index })
+    })
+  }
+
+  private schedulePartitions(): void {
+    for (const { fromMs, toMs, groups } of this.schedule.partitions) {
+      this.clock.at(fromMs, () => this.partition(groups))
+      this.clock.at(toMs, () => this.partition(this.nodes.map(() => 0)))
+    }
+  }
+
+  private partition(groups: readonly number[]): void {
+    if (this.isHealed) return
+    this.groups = groups
+    this.linksChanged()
+  }
+
+  private scheduleBatches(): void {
+    const { schedule, clock, workers } = this
+    for (const { index } of this.nodes) {
+      const next = (): void => {
+        if (clock.ms > schedule.chaosMs) return
+        workers.produce(index)
+        clock.after(schedule.random() * 2 * schedule.batchEveryMs, next)
+      }
+      clock.after(schedule.random() * schedule.batchEveryMs, next)
+    }
+  }
+
+  private heal(): void {
+    this.isHealed = true
+    this.groups = this.nodes.map(() => 0)
+    this.linksChanged()
+  }
+
+  private step(): void {
+    if (!this.clock.step()) throw new SimulationFailure('nothing happens any more')
+  }
+
+  /** Every honest authority has all that must be ordered, and more than it had before. */
+  private isDone(commitsBefore: number): boolean {
+    let index = commitsBefore + 1
+    for (const [name, { author }] of this.workers.certified) {
+      if (!this.nodes[author]!.isHonest) continue
+      const at = this.observer.indexOf(name)
+      if (at === undefined) return false
+      index = Math.max(index, at)
+    }
+    return this.nodes.every(({ isHonest, store }) => !isHonest || store.commits.length >= index)
+  }
+
+  private whatIsMissing(): string {
+    const missing = [...this.workers.certified].filter(
+      ([name, { author }]) => this.nodes[author]!.isHonest && this.observer.indexOf(name) === undefined,
+    )
+    const nodes = this.nodes.map(({ index, isUp, isHonest, store, status }) =>
+      JSON.stringify({ index, isUp, isHonest, commits: store.commits.length, ...status }),
+    )
+    return [
+      `not ordered ${HEALING_MS_MAX} ms after healing: ${missing.length} batches, ${missing.slice(0, 5).map(([name]) => name)}`,
+      ...nodes,
+    ].join('\n')
+  }
+
+  private result(): SimulationResult {
+    const sum = (of: (node: SimulatedNode) => number): number => this.nodes.reduce((total, node) => total + of(node), 0)
+    return {
+      commits: this.observer.commits,
+      batches: this.workers.certified.size,
+      messages: this.messages,
+      crashes: sum(({ run }) => Math.max(0, run - 1)) / 2,
+      healedMs: this.clock.ms - this.schedule.chaosMs,
+      verified: sum(({ keys }) => keys.verified),
+      signed: sum(({ keys }) => keys.signed),
+      rounds: Math.max(...this.nodes.map(({ status }) => status?.round ?? 0)),
+      evidence: sum(({ store }) => store.state().evidence.length),
+    }
+  }
+}
+
+/** Runs one seed. Errors: `SimulationFailure`, which begins with the seed, or what the code under test throws. */
+export function simulate(seed: number, given: Partial<Schedule> = {}): SimulationResult {
+  const schedule = scheduleOf(seed, given)
+  try {
+    return new Simulation(schedule).run()
+  } catch (error) {
+    const { rule, stakes, gcDepth, byzantine, losesStore } = schedule
+    const setting = `seed ${seed}: ${rule}, stakes ${stakes}, gcDepth ${gcDepth}, lying ${[...byzantine]}, loses store ${losesStore?.authority}`
+    if (error instanceof Error) error.message = `${setting}: ${error.message}`
+    throw error
+  }
+}

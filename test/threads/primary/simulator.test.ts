@@ -1,0 +1,60 @@
+/**
+ * Committees of the product's own primaries in virtual time, with faults that a seed chooses; what is checked is in
+ * `test/support/simulator/simulation.ts`. `npm run sim -- --seeds N` runs more. `SIMULATOR_RUNS=20` multiplies these.
+ */
+import { describe, expect, test } from 'vitest'
+import { BYZANTINE, type Sabotage, type Schedule } from '../../support/simulator/schedule.js'
+import { simulate } from '../../support/simulator/simulation.js'
+
+const FACTOR = Number(process.env.SIMULATOR_RUNS ?? 1)
+const seeds = (from: number, count: number): number[] => Array.from({ length: count * FACTOR }, (_, at) => from + at)
+
+describe('a simulated committee', () => {
+  test('agrees, loses nothing, orders nothing twice, and goes on after healing', { timeout: 60_000 * FACTOR }, () => {
+    let batches = 0
+    for (const seed of seeds(1, 40)) batches += simulate(seed).batches
+    expect(batches).toBeGreaterThan(1000)
+  })
+
+  test.each(BYZANTINE)('goes on with one that %s', { timeout: 60_000 * FACTOR }, (kind) => {
+    for (const seed of seeds(10_000, 3))
+      simulate(seed, { stakes: [1, 1, 1, 1], byzantine: new Map([[seed % 4, kind]]), losesStore: undefined })
+  })
+
+  test.each([false, true])(
+    'goes on after one has lost its store, with a backup of it: %s',
+    { timeout: 60_000 * FACTOR },
+    (backup) => {
+      for (const seed of seeds(20_000, 4)) {
+        simulate(seed, { stakes: [1, 1, 1, 1], byzantine: new Map(), losesStore: { authority: seed % 4, backup } })
+      }
+    },
+  )
+
+  test('runs the same again from the same seed', () => {
+    expect(simulate(7)).toEqual(simulate(7))
+  })
+})
+
+describe('the simulator finds', () => {
+  /** Many crashes of all, and one authority that lies in the way that shows it. */
+  const hard: Partial<Schedule> = {
+    stakes: [1, 1, 1, 1],
+    crashShare: 0.005,
+    rule: 'shoal',
+    losesStore: undefined,
+  }
+  const cases: readonly (readonly [Sabotage, Partial<Schedule>])[] = [
+    ['sends-before-durable', { ...hard, byzantine: new Map() }],
+    ['forgets-votes', { ...hard, byzantine: new Map([[0, 'equivocates']]) }],
+    ['forgets-own-header', { ...hard, byzantine: new Map() }],
+    ['forgets-own-batches', { ...hard, byzantine: new Map() }],
+    ['ignores-amnesia', { stakes: [1, 1, 1, 1], byzantine: new Map(), losesStore: { authority: 0, backup: false } }],
+  ]
+  test.each(cases)('a node that %s', (sabotage, schedule) => {
+    const find = (): void => {
+      for (let seed = 1; seed <= 40; seed += 1) simulate(seed, { ...schedule, sabotage })
+    }
+    expect(find).toThrowError(/^seed \d+/)
+  })
+})

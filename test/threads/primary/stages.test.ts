@@ -1,0 +1,168 @@
+/** The stages that have a file of their own and need no primary around them. */
+import { describe, expect, test } from 'vitest'
+import { digestKey } from '../../../src/shared/wire/digest-key.js'
+import * as requests from '../../../src/shared/wire/primary/requests.js'
+import { CERTIFICATES_SERVED_PER_S } from '../../../src/threads/primary/limits.js'
+import { batchKey, OwnBatches } from '../../../src/threads/primary/own-batches.js'
+import { PayloadReceiver } from '../../../src/threads/primary/payload-receiver.js'
+import { TurnBuilder } from '../../../src/threads/primary/turn.js'
+import { batchOf, PrimaryUnderTest, refused, sent, written } from '../../support/primary-under-test.js'
+
+describe('own batches', () => {
+  test('of a header that fell out are proposed again, before newer ones', () => {
+    const own = new OwnBatches()
+    for (const sequence of [1, 2, 3]) own.add(batchOf(0, sequence))
+    expect(own.take(5, 2).map(({ sequence }) => sequence)).toEqual([1n, 2n])
+    own.add(batchOf(0, 4))
+    expect(own.collect((round) => round <= 5)).toBe(2)
+    expect(own.take(9, 512).map(({ sequence }) => sequence)).toEqual([1n, 2n, 3n, 4n])
+  })
+
+  test('that are ordered are done, wherever they were', () => {
+    const own = new OwnBatches()
+    for (const sequence of [1, 2]) own.add(batchOf(0, sequence))
+    own.take(5, 1)
+    expect(own.done(batchKey(batchOf(0, 1)))).toEqual(batchOf(0, 1))
+    expect(own.done(batchKey(batchOf(0, 2)))).toEqual(batchOf(0, 2))
+    expect(own.done(batchKey(batchOf(0, 1)))).toBeUndefined()
+    expect([own.waiting, own.listed, own.collect(() => true)]).toEqual([0, 0, 0])
+  })
+
+  test('are taken once', () => {
+    const own = new OwnBatches()
+    expect([own.add(batchOf(0, 1)), own.add(batchOf(0, 1))]).toEqual([true, false])
+    own.take(5, 1)
+    expect(own.add(batchOf(0, 1))).toBe(false)
+  })
+})
+
+describe('marks of stored batches', () => {
+  test('of one author that stores many give way, the oldest, and nobody else’s', () => {
+    const turn = new TurnBuilder({ ms: 0, unixMs: 0 })
+    const payload = new PayloadReceiver(3, [], 2)
+    for (const batch of [batchOf(2, 1), batchOf(1, 1), batchOf(1, 2), batchOf(1, 3)]) payload.store(batch, turn)
+    const check = (author: number, sequence: number): string =>
+      payload.check({ ...batchOf(author, sequence), digest: digestKey(batchOf(author, sequence).digest) })
+    expect([check(1, 1), check(1, 2), check(1, 3), check(2, 1)]).toEqual(['missing', 'held', 'held', 'held'])
+    expect(turn.writes.at(-1)).toEqual({ type: 'payload-done', batch: batchOf(1, 1) })
+  })
+})
+
+describe('the Helper', () => {
+  function helperWithRounds(): { node: PrimaryUnderTest; rounds: ReturnType<PrimaryUnderTest['round']>[] } {
+    const node = new PrimaryUnderTest({ gcDepth: 4 })
+    node.start()
+    const rounds = [node.round(1)]
+    for (let round = 2; round <= 20; round += 1) rounds.push(node.round(round, rounds.at(-1)!))
+    for (const certificate of rounds.flat()) node.receive(1, certificate)
+    node.drain()
+    return { node, rounds }
+  }
+
+  test('sends certificates from memory and from the store, and nothing for what it does not have', () => {
+    const { node, rounds } = helperWithRounds()
+    expect(node.primary.status.gcRound).toBeGreaterThan(5)
+    const wanted = [rounds[1]![0]!, rounds[18]![1]!]
+    const bytes = requests.encodeCertificatesRequest([
+      ...wanted.map(({ header }) => header.idBytes),
+      new Uint8Array(32),
+    ])
+    const answers = sent(node.receive(2, bytes), 'certificate')
+    expect(answers.map(({ to }) => to)).toEqual([2, 2])
+    expect(new Set(answers.map(({ bytes }) => Buffer.from(bytes).toString('hex')))).toEqual(
+      new Set(wanted.map(({ bytes }) => Buffer.from(bytes).toString('hex'))),
+    )
+  })
+
+  test('sends rounds from below garbage collection to above it, parents first, each once', () => {
+    const { node, rounds } = helperWithRounds()
+    const answers = sent(node.receive(2, requests.encodeRangeRequest({ from: 3, to: 18 })), 'certificate')
+    const got = answers.map(({ bytes }) => node.records.readCertificate(bytes).header.round)
+    expect(got).toEqual(rounds.slice(2, 18).flatMap((round) => round.map(({ header }) => header.round)))
+  })
+
+  test('gives each peer its share a second, and another its own', () => {
+    const { node } = helperWithRounds()
+    const ask = requests.encodeRangeRequest({ from: 1, to: 20 })
+    let served = 0
+    for (let turn = 0; turn < 100; turn += 1) served += sent(node.receive(2, ask), 'certificate').length
+    expect(served).toBe(CERTIFICATES_SERVED_PER_S)
+    expect(refused(node.receive(2, ask))).toEqual(['request-over-share'])
+    expect(sent(node.receive(3, ask), 'certificate')).toHaveLength(60)
+    node.wait(1000)
+    expect(sent(node.receive(2, ask), 'certificate')).toHaveLength(60)
+  })
+})
+
+describe('catching up', () => {
+  test('asks one peer for whole rounds, and for the next when they are there', () => {
+    const ahead = new PrimaryUnderTest()
+    const rounds = [ahead.round(1)]
+    for (let round = 2; round <= 40; round += 1) rounds.push(ahead.round(round, rounds.at(-1)!))
+    const node = new PrimaryUnderTest({ gcDepth: 10 })
+    node.start()
+    const first = node.receive(2, rounds[39]![1]!)
+    expect(refused(first)).toEqual(['round-ahead'])
+    let asked = sent(first, 'range-request')
+    let requestsSent = 0
+    while (asked.length > 0) {
+      expect(asked).toHaveLength(1)
+      requestsSent += 1
+      const { from, to } = requests.decodeRangeRequest(asked[0]!.bytes)
+      const answers = rounds.slice(from - 1, to).flat()
+      asked = answers
+        .map((certificate) => node.receive(asked[0]!.to as number, certificate))
+        .flatMap((turn) => sent(turn, 'range-request'))
+    }
+    expect(requestsSent).toBe(4)
+    expect(node.primary.status.quorumRound).toBeGreaterThanOrEqual(36)
+  })
+
+  test('asks the next peer when one does not answer', () => {
+    const node = new PrimaryUnderTest()
+    node.start()
+    const far = node.header(1, 500, { parents: [1, 2, 3].map((fill) => new Uint8Array(32).fill(fill)) })
+    const asked = [node.receive(1, far), node.wait(500), node.wait(500)].flatMap((turn) => sent(turn, 'range-request'))
+    expect(asked.map(({ to }) => to)).toEqual([1, 2, 3])
+  })
+
+  test('happens when nothing is heard for long, so that lost messages are no stall', () => {
+    const node = new PrimaryUnderTest()
+    node.start()
+    expect(sent(node.wait(2000), 'range-request')).toEqual([])
+    expect(sent(node.wait(600), 'range-request')).toHaveLength(1)
+  })
+})
+
+describe('garbage collection', () => {
+  test('keeps memory within rounds, whatever has come', () => {
+    const node = new PrimaryUnderTest({ gcDepth: 4 })
+    node.start()
+    let parents = node.round(1)
+    for (let round = 1; round <= 60; round += 1) {
+      if (round > 1) parents = node.round(round, parents)
+      for (const certificate of parents) {
+        node.receive(certificate.header.author, certificate.header)
+        node.receive(certificate.header.author, certificate)
+      }
+    }
+    const { gcRound, quorumRound, certificatesKept, headersWaiting, certificatesWaiting, certificatesWanted } =
+      node.primary.status
+    expect(quorumRound).toBe(60)
+    expect(quorumRound - gcRound).toBeLessThan(8)
+    expect(certificatesKept).toBeLessThanOrEqual(4 * 8)
+    expect([headersWaiting, certificatesWaiting, certificatesWanted]).toEqual([0, 0, 0])
+  })
+
+  test('lets certificates go on whose parents are collected', () => {
+    const node = new PrimaryUnderTest({ gcDepth: 4 })
+    node.start()
+    const rounds = [node.round(1)]
+    for (let round = 2; round <= 12; round += 1) rounds.push(node.round(round, rounds.at(-1)!))
+    const late = node.round(1, undefined, [0])[0]!
+    expect(late.header.author).toBe(0)
+    for (const certificate of rounds.flat()) node.receive(1, certificate)
+    expect(refused(node.receive(1, rounds[0]![0]!))).toEqual(['round-old'])
+    expect(written(node.turns, 'collected').at(-1)!.gcRound).toBe(node.primary.status.gcRound)
+  })
+})
