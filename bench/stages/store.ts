@@ -68,7 +68,7 @@ async function withStore<T>(
   failed.catch(() => {})
   const store = new Store(
     { directory, authority: AUTHOR, workerId: 0, level, retentionRounds: 0 },
-    { onFatal, onNotice: () => {}, onDeleted: () => {}, onDamaged: () => {}, onBytes: () => {} },
+    { onFatal, onNotice: () => {}, onDeleted: () => {}, onDamaged: () => {}, onBytes: () => {}, onStarved: () => {} },
   )
   try {
     await Promise.race([store.open(), failed])

@@ -1,9 +1,9 @@
 /**
  * A disk for segments of which the power can be cut: beside the real files it keeps others, which have what a disk must
  * have then. What was flushed is there. Of what was written and not flushed, each page is there or not, by chance; so is
- * each file whose name was not flushed.
+ * each file that was made or removed, if the names were not flushed since.
  */
-import { closeSync, existsSync, ftruncateSync, openSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, ftruncateSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { SEGMENT_BYTES } from '../../src/shared/store/segments/limits.js'
 import {
@@ -24,27 +24,31 @@ interface Written {
 export class CutDisk implements SegmentDisk {
   readonly isDirect: boolean
   private readonly disk: SegmentDisk
+  private readonly directory: string
   private readonly left: string
   private pending: Written[] = []
   private readonly unnamed = new Set<string>()
+  private readonly removed = new Set<string>()
   private isCut = false
   /** Called when a write has begun. */
   onWrite: () => void = () => {}
 
-  /** `left` is the directory of the segments that a cut leaves; what is in it by now is on the disk. */
+  /**
+   * `left` is the directory of the segments that a cut leaves; what is in it by now is on the disk. What is in `directory`
+   * alone was made by a run that was killed before it flushed the names.
+   */
   constructor(directory: string, left: string) {
     this.disk = openSegmentDisk(directory)
+    this.directory = directory
     this.isDirect = this.disk.isDirect
     this.left = left
+    for (const name of readdirSync(directory)) this.make(join(left, name))
   }
 
   open(path: string): SegmentHandle {
     const handle = this.disk.open(path)
     const file = join(this.left, basename(path))
-    if (!existsSync(file)) {
-      this.unnamed.add(file)
-      closeSync(this.openLeft(file))
-    }
+    this.make(file)
     return {
       isNew: handle.isNew,
       write: async (bytes, position) => {
@@ -67,15 +71,27 @@ export class CutDisk implements SegmentDisk {
 
   async flushNames(directory: string): Promise<void> {
     const named = [...this.unnamed]
+    const removed = [...this.removed]
     await this.disk.flushNames(directory)
-    if (!this.isCut) for (const file of named) this.unnamed.delete(file)
+    if (this.isCut || directory !== this.directory) return
+    for (const file of named) this.unnamed.delete(file)
+    for (const file of removed) rmSync(file, { force: true })
+  }
+
+  async remove(path: string): Promise<void> {
+    await this.disk.remove(path)
+    this.removed.add(join(this.left, basename(path)))
+  }
+
+  close(): void {
+    this.disk.close()
   }
 
   /** The power goes. Returns how many writes were not flushed. */
   cut(random: () => number): number {
     this.isCut = true
     for (const written of this.pending.sort(() => random() - 0.5)) this.apply(written, () => random() < 0.5)
-    for (const file of this.unnamed) if (random() < 0.5) rmSync(file)
+    for (const file of [...this.unnamed, ...this.removed]) if (random() < 0.5) rmSync(file, { force: true })
     return this.pending.length
   }
 
@@ -85,6 +101,13 @@ export class CutDisk implements SegmentDisk {
       if (isThere()) writeSync(fd, bytes, at, PAGE_BYTES, position + at)
     }
     closeSync(fd)
+  }
+
+  /** The file is there, and its name is not flushed, unless it was there before. */
+  private make(file: string): void {
+    if (existsSync(file)) return
+    this.unnamed.add(file)
+    closeSync(this.openLeft(file))
   }
 
   private openLeft(file: string): number {

@@ -25,6 +25,7 @@ export function openStore(directory: string, events: Partial<StoreEvents> = {}):
       onNotice: () => {},
       onDeleted: () => {},
       onDamaged: () => {},
+      onStarved: () => {},
       onBytes: () => {},
       ...events,
     },

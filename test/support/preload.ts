@@ -1,13 +1,11 @@
 /**
- * A machine that lacks something, or does something wrong, for one process: `preload/shim.c`, compiled once and loaded
- * before the C library. Only on Linux, and where there is a C compiler.
+ * A machine that lacks something, or does something wrong, for one process: `preload/shim.c`, or one that kills the process
+ * at a step: `preload/steps.c`. Compiled and loaded before the C library. Only on Linux, and where there is a C compiler.
  */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { temporaryDirectory } from './temporary-directory.js'
-
-const SOURCE = fileURLToPath(new URL('./preload/shim.c', import.meta.url))
 
 /** What the process meets: see the head of `shim.c`. */
 export interface Machine {
@@ -23,18 +21,26 @@ export interface Machine {
 
 /** The environment of a process on this machine, or why there can be none. */
 export function environmentOf(machine: Machine): Record<string, string> | { readonly reason: string } {
-  if (process.platform !== 'linux') return { reason: 'functions of the C library are replaced on Linux only' }
-  const library = join(temporaryDirectory(), 'shim.so')
-  const { status, stderr } = spawnSync('gcc', ['-shared', '-fPIC', '-O1', '-o', library, SOURCE, '-ldl'], {
-    encoding: 'utf8',
-  })
-  if (status !== 0) return { reason: `the machine has no C compiler that works: ${stderr?.trim() || 'no gcc'}` }
+  const loaded = preloaded('shim.c')
+  if ('reason' in loaded) return loaded
   const { flush, hosts, lock, mmap } = machine
   return {
-    LD_PRELOAD: library,
+    ...loaded,
     ...(hosts !== undefined && { NARVAL_TEST_HOSTS: hosts }),
     ...(mmap !== undefined && { NARVAL_TEST_MMAP: String(mmap) }),
     ...(lock !== undefined && { NARVAL_TEST_LOCK: String(lock) }),
     ...(flush !== undefined && { NARVAL_TEST_FLUSH: flush }),
   }
+}
+
+/** The environment of a process that loads this file before the C library, or why there can be none. */
+export function preloaded(source: string): { readonly LD_PRELOAD: string } | { readonly reason: string } {
+  if (process.platform !== 'linux') return { reason: 'functions of the C library are replaced on Linux only' }
+  const library = join(temporaryDirectory(), 'preloaded.so')
+  const path = fileURLToPath(new URL(`./preload/${source}`, import.meta.url))
+  const { status, stderr } = spawnSync('gcc', ['-shared', '-fPIC', '-O1', '-o', library, path, '-ldl'], {
+    encoding: 'utf8',
+  })
+  if (status !== 0) return { reason: `the machine has no C compiler that works: ${stderr?.trim() || 'no gcc'}` }
+  return { LD_PRELOAD: library }
 }

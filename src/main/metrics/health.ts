@@ -55,7 +55,11 @@ export function healthOf(state: HealthState): Health {
   }
   problems.push(...state.peerProblems, ...state.streamProblems)
   if (!state.storeOpen) problems.push('the store takes no writes: the node is starting, closing, or a write has failed')
-  if (state.storeFull) problems.push('the store is full: raise store_bytes_max or lower retention_rounds')
+  if (state.storeFull) {
+    problems.push(
+      'the store takes no batches: it is full (raise store_bytes_max or lower retention_rounds), or this process may open no more files (raise ulimit -n); the log says which',
+    )
+  }
   if (!state.primaryConnected) problems.push('the primary is not connected: what it is to be told waits')
   return {
     ok: quorumConnected && certifying && storeWritable,

@@ -29,7 +29,16 @@ export function storeError(directory: string, error: unknown): NarvalError {
   )
 }
 
+/** This process, or the machine, may open no more files: nothing is wrong with the disk. */
+export function isOutOfFiles(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException
+  return code === 'EMFILE' || code === 'ENFILE'
+}
+
 function remedyFor(message: string): string {
+  if (/\b(?:EMFILE|ENFILE)\b/.test(message)) {
+    return ': it may open too few files; raise its limit (ulimit -n, LimitNOFILE)'
+  }
   if (/\bEIO\b|Input\/output/i.test(message)) {
     return ": the machine's log has what its disk said; what is acknowledged is checked and copied at the next start"
   }

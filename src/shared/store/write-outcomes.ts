@@ -7,7 +7,7 @@ import assert from 'node:assert'
 import type { NarvalError } from '../errors.js'
 import { recordFlushFailure } from './flush-failure.js'
 import { FLUSH_DEADLINE_MS } from './limits.js'
-import { isFull, storeError } from './store-error.js'
+import { isFull, isOutOfFiles, storeError } from './store-error.js'
 
 /** What LMDB returns for a write: resolves at the commit, `flushed` at the flush. */
 export type Put = Promise<unknown> & { flushed?: Promise<unknown> }
@@ -24,9 +24,14 @@ export class WriteOutcomes {
   }
 
   /** Resolves when a write to a file beside LMDB's is done. */
-  async written<T>(write: Promise<T>): Promise<T> {
+  written<T>(write: Promise<T>): Promise<T> {
+    return this.succeeded(inTime(write, 'a write'))
+  }
+
+  /** The same for what may take as long as it does. */
+  async succeeded<T>(step: Promise<T>): Promise<T> {
     try {
-      return await inTime(write, 'a write')
+      return await step
     } catch (error) {
       return this.fail(error)
     }
@@ -93,10 +98,4 @@ async function inTime<T>(promise: Promise<T>, what: string): Promise<T> {
   } finally {
     clearTimeout(timer)
   }
-}
-
-/** This process, or the machine, may open no more files: nothing is wrong with the disk. */
-function isOutOfFiles(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException
-  return code === 'EMFILE' || code === 'ENFILE'
 }

@@ -1,7 +1,10 @@
 /** Answers main's requests to the store (shared/memory/dialogue/processor.ts). */
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import { WALK_CHUNK } from '../../shared/constants.js'
+import { NarvalError } from '../../shared/errors.js'
 import type { ProcessorAnswers, ProcessorRequest } from '../../shared/memory/dialogue/processor.js'
+import { OPEN_RETRY_MS } from '../../shared/store/segments/limits.js'
 import type { Processor } from './processor.js'
 import type { Store } from './store.js'
 
@@ -10,7 +13,28 @@ export interface Answer {
   readonly transfer: readonly ArrayBuffer[]
 }
 
-export async function answerRequest(request: ProcessorRequest, store: Store, processor: Processor): Promise<Answer> {
+/**
+ * A request for what cannot be read now, since this process may open no more files, is tried again until it can, or
+ * `isOpen` says that nobody waits for the answer. Each may be done twice.
+ */
+export async function answerRequest(
+  request: ProcessorRequest,
+  store: Store,
+  processor: Processor,
+  isOpen: () => boolean,
+): Promise<Answer> {
+  for (;;) {
+    try {
+      return await answerNow(request, store, processor)
+    } catch (error) {
+      if (!(error instanceof NarvalError) || error.code !== 'ERR_BUSY') throw error
+      if (!isOpen()) return { answer: undefined, transfer: [] }
+      await sleep(OPEN_RETRY_MS)
+    }
+  }
+}
+
+async function answerNow(request: ProcessorRequest, store: Store, processor: Processor): Promise<Answer> {
   switch (request.type) {
     case 'get': {
       const answer = store.get(request.digest)

@@ -33,6 +33,8 @@ export class Expiry {
   private deletion: Promise<number> = Promise.resolve(0)
   private isDeleting = false
   private isStopping = false
+  /** Something that a pass left, because it was in use, may be deleted now. */
+  private isLeft = false
   /** Batches that were stored since the last step of a deletion. */
   private putsSinceDeletion = 0
   private putsOutstanding = 0
@@ -66,6 +68,12 @@ export class Expiry {
     return this.deletion
   }
 
+  /** What is beyond retention and was in use is not any more: it is deleted too, by another pass. */
+  again(): void {
+    this.isLeft = true
+    if (!this.isStopping) void this.begin()
+  }
+
   /** Leaves what is still to be deleted to the first Cleanup of the next run. */
   stop(): void {
     this.isStopping = true
@@ -82,7 +90,8 @@ export class Expiry {
     this.putsSinceDeletion = 0
     let deleted = 0
     // A Cleanup that came meanwhile is the reason for another pass.
-    for (let before = 0n; before < firstKept() && !this.isStopping; ) {
+    for (let before = 0n; (before < firstKept() || this.isLeft) && !this.isStopping; ) {
+      this.isLeft = false
       before = firstKept()
       deleted += await this.deleteBefore(before)
     }

@@ -11,6 +11,7 @@ import assert from 'node:assert'
 import { shortName } from '../../shared/config/short-name.js'
 import { BATCH_HEADER_BYTES, DIGEST_BYTES, TRANSACTION_PREFIX_BYTES } from '../../shared/constants.js'
 import { encodeBase64 } from '../../shared/crypto/public-key.js'
+import { NarvalError } from '../../shared/errors.js'
 import type { Counters } from '../../shared/memory/counters.js'
 import type {
   InboundStatus,
@@ -66,7 +67,8 @@ export class Processor {
 
   /** True while as much is being written, or waits for LMDB, as fits in the cache: more work is to wait in its ring. */
   get isSaturated(): boolean {
-    return this.putBytes >= PUT_BYTES_MAX
+    // While batches wait for a file to be opened, others are still answered: refused, or acknowledged again.
+    return this.putBytes >= PUT_BYTES_MAX && !this.dependencies.store.isStarved
   }
 
   /** Resolves when every batch taken on so far is stored; or those of them with these digests. */
@@ -76,9 +78,9 @@ export class Processor {
 
   /** Tells main how full the store is; after every change of that. */
   showStore(): void {
-    const { counters, shares } = this.dependencies
+    const { counters, shares, store } = this.dependencies
     counters.set('storeBytes', shares.total)
-    counters.set('storeFull', shares.isFullForOwn ? 1 : 0)
+    counters.set('storeFull', shares.isFullForOwn || store.isStarved ? 1 : 0)
     counters.set('storeRoomBytes', shares.room)
   }
 
@@ -112,14 +114,19 @@ export class Processor {
       return
     }
     const storing = this.storing.get(digestKey(digest))
-    const again = storing !== undefined || store.holds(digest, bytes)
+    const again = storing !== undefined || this.holds(digest, bytes)
+    if (again === 'unknown' || (!again && store.isStarved)) {
+      this.refuse(work, check.sequence, digest, 'store-full', 'this process may open no more files')
+      return
+    }
     const admission = again ? 'ok' : shares.admit(work.author, storedBytes(bytes.length), work.expected !== null)
     if (admission !== 'ok') {
       const [used, limit] =
         admission === 'quota'
           ? [shares.of(work.author), shares.shares[work.author]]
           : [shares.total, this.options.storeBytesMax]
-      this.refuse(work, check.sequence, digest, admission, `${used} of ${limit} bytes`)
+      const what = admission === 'store-full' ? 'the store is full, ' : ''
+      this.refuse(work, check.sequence, digest, admission, `${what}${used} of ${limit} bytes`)
       return
     }
     // A copy that is acknowledged again is kept from now on as long as one that is new: its author counts on it.
@@ -138,6 +145,16 @@ export class Processor {
         again,
       })
     })
+  }
+
+  /** Whether these bytes are stored; unknown while this process may open no more files to compare them. */
+  private holds(digest: Uint8Array, bytes: Uint8Array): boolean | 'unknown' {
+    try {
+      return this.dependencies.store.holds(digest, bytes)
+    } catch (error) {
+      if (error instanceof NarvalError && error.code === 'ERR_BUSY') return 'unknown'
+      throw error
+    }
   }
 
   private refuse(
@@ -172,7 +189,7 @@ export class Processor {
       case 'quota':
         return `No room now for ${batch}: its share of the store is full, ${why}. It is sent again later`
       case 'store-full':
-        return `No room now for ${batch}: the store is full, ${why}. It is sent again later`
+        return `No room now for ${batch}: ${why}. It is sent again later`
     }
   }
 

@@ -30,6 +30,11 @@ export class StoreWrites {
     return this.outcomes.written(write)
   }
 
+  /** The same for what may take as long as it does. */
+  succeeded<T>(step: Promise<T>): Promise<T> {
+    return this.outcomes.succeeded(step)
+  }
+
   /** Has `write` done in the next commit group; resolves when that is true at the level. */
   write(write: () => Put, level: Level): Promise<void> {
     return new Promise((resolve) => {

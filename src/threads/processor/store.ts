@@ -35,13 +35,13 @@ import { prepareFile } from '../../shared/store/prepare-file.js'
 import { readMeta } from '../../shared/store/read-meta.js'
 import { type Cell, cellOf, placeOf } from '../../shared/store/segments/cell.js'
 import { SEGMENT_BATCH_BYTES_MIN } from '../../shared/store/segments/limits.js'
-import { readCell } from '../../shared/store/segments/read-cell.js'
 import { checkFreeSpace, storeError } from '../../shared/store/store-error.js'
 import { StoreFile } from '../../shared/store/store-snapshot.js'
 import { storedBytes } from '../../shared/store/stored-bytes.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import { Expiry } from './expiry.js'
 import { OwnedBuffers } from './owned-buffers.js'
+import { CellReader } from './segments/cell-reader.js'
 import { Mover } from './segments/mover.js'
 import type { SegmentDisk } from './segments/segment-disk.js'
 import { Segments } from './segments/segments.js'
@@ -72,6 +72,8 @@ export interface StoreEvents {
    * is called for each batch that is there.
    */
   readonly onBytes: (author: Uint8Array, bytes: number) => void
+  /** Batches wait, since this process may open no file for another segment; or they go on. */
+  readonly onStarved: (isStarved: boolean) => void
 }
 
 /** What makes a batch that is stored one of our own: it is to be reported, and found by its sequence. */
@@ -90,6 +92,7 @@ export class Store {
   private readonly writes: StoreWrites
   private readonly expiry: Expiry
   private readonly file: StoreFile
+  private readonly cells: CellReader
   private readonly reads: VerifiedReads
   private readonly segments: Segments
   private readonly mover: Mover
@@ -124,7 +127,10 @@ export class Store {
     try {
       this.databases = openDatabases(options.directory)
       checkOwner(this.databases, options)
-      this.segments = new Segments({ directory: options.directory, ...(disk && { disk }) })
+      const { onStarved } = events
+      const onRemoved = (segment: number): void => this.cells.forget(segment)
+      this.segments = new Segments({ directory: options.directory, ...(disk && { disk }) }, { onRemoved, onStarved })
+      this.cells = new CellReader(options.directory)
     } catch (error) {
       throw error instanceof NarvalError ? error : storeError(options.directory, error)
     }
@@ -136,7 +142,7 @@ export class Store {
     this.writes = new StoreWrites(options.directory, events.onFatal, () => this.segments.flush())
     this.file = new StoreFile(options.directory)
     this.reads = new VerifiedReads({
-      directory: options.directory,
+      cells: this.cells,
       file: this.file,
       onDamaged: (damage) => events.onDamaged(damage, !this.isReported(damage.digest)),
     })
@@ -167,11 +173,17 @@ export class Store {
   /**
    * Has what an earlier run committed on the disk. A run that was killed may have committed batches and not flushed them.
    * They are acknowledged again without a new write. What it deleted or moved may be in the index on the disk still, so
-   * no cell is used before.
+   * no cell is used before. What it was about to move is moved now.
    */
   async open(): Promise<void> {
     await this.writes.write(() => this.databases.meta.put(META_FORMAT, encodeNumber(BigInt(STORE_FORMAT))), 'durable')
     await this.writes.written(this.segments.begin())
+    this.mover.wake()
+  }
+
+  /** No batch can be written to a segment now: this process may open no more files. */
+  get isStarved(): boolean {
+    return this.segments.isStarved
   }
 
   /** Bytes of the segments. */
@@ -194,12 +206,12 @@ export class Store {
     return this.reads.isDamaged(digest) ? undefined : this.entryOf(digest)
   }
 
-  /** The same, once the stored bytes were checked by the digest. */
+  /** The same, once the stored bytes were checked by the digest. Rejects with ERR_BUSY if they cannot be read now. */
   async verified(digest: Uint8Array): Promise<IndexEntry | undefined> {
     return this.reads.verify(digest, () => this.find(digest))
   }
 
-  /** True if these very bytes are stored under the digest. */
+  /** True if these very bytes are stored under the digest. @throws NarvalError ERR_BUSY if they cannot be read now */
   holds(digest: Uint8Array, bytes: Uint8Array): boolean {
     const entry = this.find(digest)
     return entry !== undefined && this.reads.holds(digest, entry, bytes)
@@ -211,6 +223,7 @@ export class Store {
     return value === undefined ? undefined : decodeIndexEntry(value)
   }
 
+  /** A batch, in memory of its own. @throws NarvalError ERR_BUSY if it cannot be read now */
   get(digest: Uint8Array): { author: Uint8Array; bytes: Uint8Array<ArrayBuffer> } | undefined {
     const entry = this.find(digest)
     if (entry === undefined) return undefined
@@ -272,7 +285,7 @@ export class Store {
     const owned = isLarge ? undefined : this.buffers.copy(bytes)
     let cell: Cell | undefined
     if (isLarge || this.placing !== undefined) {
-      const written = isLarge ? this.writes.written(this.segments.write(bytes)) : undefined
+      const written = isLarge ? this.writeCell(bytes) : undefined
       const placing = Promise.all([written, this.placing]).then(([place]) => place)
       this.placing = placing
       cell = await placing
@@ -280,6 +293,13 @@ export class Store {
     }
     await this.writes.writeBatch(() => put(cell, owned ?? EMPTY), bytes.length, level)
     if (owned !== undefined) this.buffers.release(owned)
+  }
+
+  /** Writes a batch to a cell: the deadline of a write begins when there is one. */
+  private async writeCell(bytes: Uint8Array): Promise<Cell> {
+    const cell = await this.writes.succeeded(this.segments.take(bytes.length))
+    await this.writes.written(this.segments.write(cell, bytes))
+    return cell
   }
 
   /** The primary has been told of these own batches. */
@@ -384,7 +404,7 @@ export class Store {
   /**
    * Takes note of a Cleanup, and deletes what is beyond retention now. Resolves to how many batches that were, once
    * they are gone. If the deletion of an earlier Cleanup is still under way, it resolves to 0, and that deletion goes
-   * on with the new ones.
+   * on with the new ones. Batches that are being moved are deleted when they have moved, and not counted.
    */
   async cleanup(round: bigint, primaryRound = round): Promise<number> {
     if (round <= this.round) return 0
@@ -444,6 +464,7 @@ export class Store {
     await this.databases.root.close()
     this.file.close()
     await this.segments.close()
+    this.cells.close()
   }
 
   /** Stamps below this one are beyond retention. */
@@ -479,6 +500,7 @@ export class Store {
       const digest = digestOfKey(key)
       const name = digestKey(digest)
       const entry = this.entryOf(digest)
+      // One that is being moved is deleted then (`move`).
       if (entry === undefined || this.touching.has(name) || !this.isReported(digest)) continue
       void stamps.remove(key)
       void index.remove(digest)
@@ -528,12 +550,25 @@ export class Store {
   private readToMove(digest: Uint8Array, segment: number): Uint8Array | undefined {
     const entry = this.touching.has(digestKey(digest)) ? undefined : this.entryOf(digest)
     const cell = entry && cellOf(entry.placed, entry.byteLength)
-    if (entry === undefined || cell?.segment !== segment) return undefined
-    if (entry.stamp < this.firstKept && this.isReported(digest)) return undefined
-    return readCell(this.options.directory, cell, entry.byteLength) ?? new Uint8Array(entry.byteLength)
+    if (entry === undefined || cell?.segment !== segment || this.isExpired(digest, entry)) return undefined
+    try {
+      return this.cells.read(cell, entry.byteLength) ?? new Uint8Array(entry.byteLength)
+    } catch (error) {
+      // It is moved when cells are released the next time.
+      if (error instanceof NarvalError && error.code === 'ERR_BUSY') return undefined
+      throw error
+    }
   }
 
-  /** Gives a batch another cell. Until then it is neither deleted nor given a new stamp. */
+  /** It is beyond retention, and not kept for the primary. */
+  private isExpired(digest: Uint8Array, { stamp }: IndexEntry): boolean {
+    return stamp < this.firstKept && this.isReported(digest)
+  }
+
+  /**
+   * Gives a batch another cell. Until then it is neither deleted nor given a new stamp. If it went beyond retention
+   * meanwhile, it is deleted after that.
+   */
   private async move(digest: Uint8Array, bytes: Uint8Array): Promise<void> {
     const name = digestKey(digest)
     const entry = this.entryOf(digest)!
@@ -546,10 +581,9 @@ export class Store {
       this.releaseAfter(put, [entry])
       return put
     }
-    const moved = this.writes
-      .written(this.segments.write(bytes))
-      .then((cell) => this.writes.write(() => renew(cell), 'stored'))
+    const moved = this.writeCell(bytes).then((cell) => this.writes.write(() => renew(cell), 'stored'))
     await this.hold(name, moved)
+    if (this.isExpired(digest, entry)) this.expiry.again()
   }
 
   /** The first batches of a segment, in the order of its cells. */

@@ -90,6 +90,15 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
         shares.add(author, bytes)
         if (author !== -1) authorBytes.set(author, shares.of(author), shares.shares[author]!)
       },
+      onStarved: (isStarved) => {
+        processor.showStore()
+        // What waits in the rings is answered now.
+        doorbell.ring()
+        const text = isStarved
+          ? 'This process may open no more files: batches wait, or are refused, until it may; raise its limit (ulimit -n)'
+          : 'Files can be opened again: batches go on'
+        report(port, { type: 'log', level: 'warn', text })
+      },
     })
     store.checkSettings(task.processor)
   } catch (error) {
@@ -131,7 +140,7 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
   let open = true
   const answering = new Set<Promise<void>>()
   const answer = async ({ id, request }: ProcessorCall): Promise<void> => {
-    const { answer, transfer } = await answerRequest(request, store, processor)
+    const { answer, transfer } = await answerRequest(request, store, processor, () => open)
     control.postMessage({ id, answer } satisfies ProcessorReply, transfer as ArrayBuffer[])
   }
   control.on('message', (call: ProcessorCall) => {

@@ -8,11 +8,11 @@ import { BATCH_SIZE_MAX } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
 import { type IndexEntry, roundKey } from '../../shared/store/format.js'
 import { cellOf } from '../../shared/store/segments/cell.js'
-import { readCell } from '../../shared/store/segments/read-cell.js'
 import type { StoreFile } from '../../shared/store/store-snapshot.js'
 import { BatchVerifier } from '../../shared/wire/batch-verifier.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import { DAMAGED_REMEMBERED_MAX } from './limits.js'
+import type { CellReader } from './segments/cell-reader.js'
 
 export interface Damage {
   readonly digest: Uint8Array
@@ -20,8 +20,7 @@ export interface Damage {
 }
 
 export interface VerifiedReadsDependencies {
-  /** The store's. */
-  readonly directory: string
+  readonly cells: CellReader
   readonly file: StoreFile
   /** Once for each batch that is found damaged. */
   readonly onDamaged: (damage: Damage) => void
@@ -48,7 +47,7 @@ export class VerifiedReads {
     if (this.damaged.size > 0) this.damaged.delete(digestKey(digest))
   }
 
-  /** A batch, in memory of its own; undefined if it is damaged. */
+  /** A batch, in memory of its own; undefined if it is damaged. @throws NarvalError ERR_BUSY, as `CellReader` does */
   read(digest: Uint8Array, entry: IndexEntry): Uint8Array<ArrayBuffer> | undefined {
     const bytes = this.stored(digest, entry)
     // A small value is a part of a buffer that others share.
@@ -57,7 +56,7 @@ export class VerifiedReads {
     return undefined
   }
 
-  /** True if these very bytes are stored: a comparison costs less than a digest. */
+  /** True if these very bytes are stored: a comparison costs less than a digest. @throws NarvalError ERR_BUSY */
   holds(digest: Uint8Array, entry: IndexEntry, bytes: Uint8Array): boolean {
     const stored = this.stored(digest, entry)
     if (stored !== undefined && Buffer.compare(stored, bytes) === 0) return true
@@ -67,7 +66,7 @@ export class VerifiedReads {
 
   /**
    * Whether a batch is whole; `entry` is asked for when its turn comes. Batches that are received do not wait for a
-   * Synchronize of thousands of digests: one batch is verified in a turn of the event loop.
+   * Synchronize of thousands of digests: one batch is verified in a turn of the event loop. Rejects with ERR_BUSY.
    */
   verify(digest: Uint8Array, entry: () => IndexEntry | undefined): Promise<IndexEntry | undefined> {
     const verified = this.last.then(async () => {
@@ -78,7 +77,8 @@ export class VerifiedReads {
       await nextTurn()
       return isWhole ? now : undefined
     })
-    this.last = verified
+    // One that cannot be read now holds up none behind it.
+    this.last = verified.catch(() => {})
     return verified
   }
 
@@ -91,7 +91,7 @@ export class VerifiedReads {
    */
   private stored(digest: Uint8Array, { byteLength, placed }: IndexEntry): Uint8Array<ArrayBuffer> | undefined {
     const cell = cellOf(placed, byteLength)
-    if (cell !== undefined) return readCell(this.dependencies.directory, cell, byteLength)
+    if (cell !== undefined) return this.dependencies.cells.read(cell, byteLength)
     try {
       const value = this.dependencies.file.read((snapshot) => snapshot.get('batches', roundKey(placed, digest)))
       return value && new Uint8Array(value.buffer as ArrayBuffer, value.byteOffset, value.length)

@@ -7,12 +7,22 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { shortName } from '../../../src/shared/config/short-name.js'
 import { SEQUENCE_PER_MS, WALK_CHUNK } from '../../../src/shared/constants.js'
 import { encodeBase64 } from '../../../src/shared/crypto/public-key.js'
-import type { StoreOptions } from '../../../src/shared/memory/dialogue/processor.js'
+import { Counters } from '../../../src/shared/memory/counters.js'
+import type { ProcessorToMain, StoreOptions } from '../../../src/shared/memory/dialogue/processor.js'
+import { createLayout } from '../../../src/shared/memory/layout.js'
+import { Arena } from '../../../src/shared/memory/slots.js'
 import { checkStore } from '../../../src/shared/store/check-store.js'
 import { openStoreReader } from '../../../src/shared/store/store-reader.js'
 import { storedBytes } from '../../../src/shared/store/stored-bytes.js'
 import { checkBatch, encodeBatch, transactions } from '../../../src/shared/wire/batch.js'
-import { DELETES_PER_PUT, DELETES_WHEN_IDLE, PUT_BYTES_MAX } from '../../../src/threads/processor/limits.js'
+import {
+  COMMIT_GROUP_INTERVAL_MS,
+  DELETES_PER_PUT,
+  DELETES_WHEN_IDLE,
+  PUT_BYTES_MAX,
+} from '../../../src/threads/processor/limits.js'
+import { Processor } from '../../../src/threads/processor/processor.js'
+import { Shares } from '../../../src/threads/processor/shares.js'
 import { Store } from '../../../src/threads/processor/store.js'
 import { writeFormat } from '../../support/damaged-stores.js'
 import { seeded } from '../../support/random.js'
@@ -34,6 +44,7 @@ const SILENT = {
   onNotice: () => {},
   onDeleted: () => {},
   onDamaged: () => {},
+  onStarved: () => {},
   onBytes: () => {},
 }
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
@@ -56,6 +67,7 @@ function openStore(
     onNotice: () => {},
     onDeleted,
     onDamaged: () => {},
+    onStarved: () => {},
     onBytes: (_, change) => {
       bytes += change
     },
@@ -173,6 +185,85 @@ describe('a batch that comes again', () => {
     expect((await processor.client.ask({ type: 'find', digests, touch: false })).map(Boolean)).toEqual([true, false])
     await processor.client.ask({ type: 'cleanup', round: 161n })
     expect(await processor.client.ask({ type: 'find', digests, touch: false })).toEqual([undefined, undefined])
+  })
+
+  it('in the turn in which its deletion begins is kept, or is said to be gone', async () => {
+    const directory = temporaryDirectory()
+    const store = openStore(directory, { retentionRounds: 1 })
+    const bytes = batchOf(1n, 300)
+    const digest = digestOf(bytes, AUTHORITIES[0]!)
+    await store.put(digest, AUTHORITIES[0]!, bytes)
+    // So long that a deletion begins at once.
+    await sleep(10 * COMMIT_GROUP_INTERVAL_MS)
+    const deleted = store.cleanup(5n)
+    const isThere = await store.touch(digest)
+    await deleted
+    expect(isThere).toBe(store.find(digest) !== undefined)
+    expect(isThere).toBe(true)
+    await expectConsistent(directory)
+  })
+
+  it.each([300, 30_000])('and was deleted before its turn comes is stored anew: %i bytes', async (length) => {
+    const directory = temporaryDirectory()
+    const store = openStore(directory, { retentionRounds: 1 })
+    const layout = createLayout({
+      ownSlots: 1,
+      inboundSlotsPerPeer: 1,
+      authorities: AUTHORITIES.length,
+      batchBytesMax: 40_000,
+    })
+    const inbound = new Arena(layout.inbound)
+    const counters = new Counters(layout.counters.processor, 'processor')
+    const answers: ProcessorToMain[] = []
+    // Between the look at the store and the new stamp it is deleted.
+    const touch = async (digest: Uint8Array): Promise<boolean> => {
+      expect(await store.cleanup(5n)).toBe(1)
+      return store.touch(digest)
+    }
+    const processor = new Processor(
+      {
+        workerId: WORKER_ID,
+        batchBytesMax: 40_000,
+        authorities: AUTHORITIES,
+        stakes: AUTHORITIES.map(() => 1),
+        ownIndex: OWN_INDEX,
+        storeBytesMax: 2 ** 40,
+        benchmark: false,
+      },
+      {
+        own: new Arena(layout.own),
+        inbound,
+        store: {
+          holds: (...call: Parameters<Store['holds']>) => store.holds(...call),
+          put: (...call: Parameters<Store['put']>) => store.put(...call),
+          touch,
+          isStarved: false,
+        } as unknown as Store,
+        shares: new Shares({
+          stakes: AUTHORITIES.map(() => 1),
+          ownIndex: OWN_INDEX,
+          storeBytesMax: 2 ** 40,
+          reserveBytes: 100_000,
+          batchStoredBytesMax: 50_000,
+        }),
+        counters,
+        send: (message) => answers.push(message),
+        onRelieved: () => {},
+        log: () => {},
+        logRefusal: () => {},
+      },
+    )
+    const bytes = batchOf(1n, length)
+    inbound.batch(0).set(bytes)
+    const work = { kind: 'inbound', slot: 0, peer: 0, author: 0, byteLength: bytes.length, expected: null } as const
+    for (const again of [false, true]) {
+      processor.foreign(work)
+      await until('it is answered', () => answers.length === (again ? 2 : 1))
+      expect(answers.at(-1)).toMatchObject({ status: 'ok', again })
+    }
+    const digest = digestOf(bytes, AUTHORITIES[0]!)
+    expect(hex(store.get(digest)!.bytes)).toBe(hex(bytes))
+    await expectConsistent(directory)
   })
 
   it('an own batch that is reported late is kept for the retention after its report', async () => {

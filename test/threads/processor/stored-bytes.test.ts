@@ -39,6 +39,7 @@ test.each([
         onNotice: () => {},
         onDeleted: () => {},
         onDamaged: () => {},
+        onStarved: () => {},
         onBytes: (_, bytes) => {
           counted += bytes
         },

@@ -22,6 +22,13 @@ export const SEGMENT_NUMBER_MAX = 2 ** 30
 export const SEGMENTS_SPARE_MAX = 2
 /** Batches that are moved in one step, together at most of BATCH_SIZE_MAX bytes: batches that come wait for a step. */
 export const MOVES_PER_STEP = 32
+/**
+ * Segments that a node has open for reading: what is asked for lies mostly in the newest. They are descriptors that a read
+ * can give for another when this process may open no more, so there are several: other threads take what becomes free.
+ */
+export const SEGMENTS_READ_MAX = 16
+/** Between two tries to open a file, ms, while this process may open no more. */
+export const OPEN_RETRY_MS = 100
 
 // A segment that was just filled is not moved again: the end of it may be unused by almost the largest batch.
 assert((SEGMENT_BYTES - BATCH_SIZE_MAX) * SEGMENTS_PER_LIVE > SEGMENT_BYTES)

@@ -1,10 +1,13 @@
 /**
- * Reads of cells, by position. No file stays open: a segment that was removed, or made anew, is never read as it was. A
- * reader beside a running node may find a cell that is being filled with another batch, so what is read is checked by its
- * digest, and looked up again if it is another.
+ * Reads of cells, by position, for tools: no file stays open, so a segment that a running node has removed is never read as
+ * it was. The node itself keeps files open (cell-reader.ts).
+ *
+ * A reader beside a running node may find a cell that is being filled with another batch, so what is read is checked by
+ * its digest, and looked up again if it is another.
  */
 import { closeSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
+import { isOutOfFiles } from '../store-error.js'
 import { type Cell, UNIT_BYTES } from './cell.js'
 
 /** The directory of the segments, in the store's. */
@@ -23,25 +26,44 @@ export function segmentNumber(name: string): number | undefined {
 /**
  * The first bytes of a cell, in memory of their own; undefined if the disk does not have or does not give them.
  *
- * @throws what the file system throws when this process has no more files
+ * @throws what the file system throws when this process may open no more files
  */
 export function readCell(directory: string, cell: Cell, byteLength: number): Uint8Array<ArrayBuffer> | undefined {
-  let fd: number | undefined
+  const fd = openSegment(directory, cell.segment)
+  if (fd === undefined) return undefined
   try {
-    fd = openSync(segmentPath(directory, cell.segment), 'r')
-    const bytes = new Uint8Array(byteLength)
-    const position = cell.unit * UNIT_BYTES
+    return readOpened(fd, cell, byteLength)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/**
+ * Opens a segment for reading; undefined if the disk does not have or does not give it.
+ *
+ * @throws what the file system throws when this process may open no more files
+ */
+export function openSegment(directory: string, segment: number): number | undefined {
+  try {
+    return openSync(segmentPath(directory, segment), 'r')
+  } catch (error) {
+    if (isOutOfFiles(error)) throw error
+    return undefined
+  }
+}
+
+/** The same as `readCell`, from a segment that is open. */
+export function readOpened(fd: number, { unit }: Cell, byteLength: number): Uint8Array<ArrayBuffer> | undefined {
+  const bytes = new Uint8Array(byteLength)
+  const position = unit * UNIT_BYTES
+  try {
     for (let at = 0; at < byteLength; ) {
       const count = readSync(fd, bytes, at, byteLength - at, position + at)
       if (count === 0) return undefined
       at += count
     }
-    return bytes
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'EMFILE' || code === 'ENFILE') throw error
+  } catch {
     return undefined
-  } finally {
-    if (fd !== undefined) closeSync(fd)
   }
+  return bytes
 }

@@ -12,6 +12,7 @@ import {
   write,
   writeSync,
 } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { PAGE_BYTES, pageMemory } from '../../../shared/memory/page-memory.js'
@@ -21,10 +22,13 @@ import { SEGMENT_BYTES } from '../../../shared/store/segments/limits.js'
 export interface SegmentDisk {
   /** False where what is written goes through the page cache. */
   readonly isDirect: boolean
-  /** Opens the file of a segment, and makes it if there is none. */
+  /** Opens the file of a segment, and makes it if there is none. @throws what the file system throws */
   open(path: string): SegmentHandle
   /** Flushes the names of files that were made. */
   flushNames(directory: string): Promise<void>
+  /** Removes the file of a segment, if there is one. */
+  remove(path: string): Promise<void>
+  close(): void
 }
 
 export interface SegmentHandle {
@@ -41,6 +45,8 @@ export interface SegmentHandle {
 export function openSegmentDisk(directory: string): SegmentDisk {
   const isDirect = takesDirectWrites(directory)
   const flags = constants.O_RDWR | constants.O_CREAT | (isDirect ? constants.O_DIRECT : 0)
+  // It stays open: a batch must not be lost because the names cannot be flushed for want of a descriptor.
+  const names = openSync(directory, 'r')
   return {
     isDirect,
     open(path) {
@@ -56,6 +62,7 @@ export function openSegmentDisk(directory: string): SegmentDisk {
       }
     },
     async flushNames(path) {
+      if (path === directory) return promisify(fsync)(names)
       const fd = openSync(path, 'r')
       try {
         await promisify(fsync)(fd)
@@ -63,6 +70,8 @@ export function openSegmentDisk(directory: string): SegmentDisk {
         closeSync(fd)
       }
     },
+    remove: (path) => rm(path, { force: true }),
+    close: () => closeSync(names),
   }
 }
 

@@ -3,17 +3,18 @@
  * the index names is therefore whole, after kill -9 and after a power cut; what it does not name is free.
  *
  * ```
- *  write ──▶ flush ──▶ (the index names the cell) ──▶ (it does not any more, on the disk) ──▶ release
+ *  take ──▶ write ──▶ flush ──▶ (the index names the cell) ──▶ (it does not any more, on the disk) ──▶ release
  * ```
  */
 import assert from 'node:assert'
 import { mkdirSync, readdirSync, statSync, truncateSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { wholePages } from '../../../shared/memory/page-memory.js'
 import { type Cell, UNIT_BYTES, unitsOf } from '../../../shared/store/segments/cell.js'
-import { SEGMENT_BYTES, SEGMENT_NUMBER_MAX } from '../../../shared/store/segments/limits.js'
+import { OPEN_RETRY_MS, SEGMENT_BYTES, SEGMENT_NUMBER_MAX } from '../../../shared/store/segments/limits.js'
 import { SEGMENTS_DIRECTORY, segmentNumber, segmentPath } from '../../../shared/store/segments/read-cell.js'
+import { isOutOfFiles } from '../../../shared/store/store-error.js'
 import { SegmentAllocator } from './segment-allocator.js'
 import { openSegmentDisk, type SegmentDisk, type SegmentHandle } from './segment-disk.js'
 
@@ -27,9 +28,16 @@ export interface SegmentsOptions {
   readonly disk?: SegmentDisk
 }
 
+export interface SegmentsHandlers {
+  /** No file can be opened for another segment, for want of descriptors; or one can again. */
+  readonly onStarved: (isStarved: boolean) => void
+  /** The segment's file is about to be removed. */
+  readonly onRemoved: (segment: number) => void
+}
+
 interface SegmentFile {
   readonly handle: SegmentHandle
-  /** Writes and flushes under way. */
+  /** Cells that were taken and are not written yet, and flushes under way. */
   using: number
   isNameFlushed: boolean
 }
@@ -37,6 +45,7 @@ interface SegmentFile {
 export class Segments {
   private readonly directory: string
   private readonly disk: SegmentDisk
+  private readonly handlers: SegmentsHandlers
   private readonly allocator = new SegmentAllocator()
   /** Files that are open for writing: of the segment that is filled, and of those that were not flushed since. */
   private readonly files = new Map<number, SegmentFile>()
@@ -48,10 +57,13 @@ export class Segments {
   private readonly removals = new Set<Promise<void>>()
   private next = 0
   private filling: number | undefined
+  /** Batches whose segment cannot be opened now. */
+  private waiting = 0
 
   /** @throws what the file system throws */
-  constructor({ directory, disk }: SegmentsOptions) {
+  constructor({ directory, disk }: SegmentsOptions, handlers: SegmentsHandlers) {
     this.directory = directory
+    this.handlers = handlers
     mkdirSync(this.path, { recursive: true })
     this.disk = disk ?? openSegmentDisk(this.path)
   }
@@ -59,6 +71,11 @@ export class Segments {
   /** False where batches are written through the page cache. */
   get isDirect(): boolean {
     return this.disk.isDirect
+  }
+
+  /** No file can be opened for another segment: batches wait. */
+  get isStarved(): boolean {
+    return this.waiting > 0
   }
 
   /** Bytes that the segments take of the disk. */
@@ -120,25 +137,32 @@ export class Segments {
   }
 
   /**
-   * Writes a batch to a cell; resolves when the system has taken it, and before it is on the disk.
+   * Takes a cell for a batch of so many bytes. It waits, however long that is, while this process may open no more files
+   * and the cell's segment is another than the one that is open: that is no failure of the disk, and nothing is lost.
+   */
+  async take(byteLength: number): Promise<Cell> {
+    const cell = this.allocate(unitsOf(byteLength))
+    if (!this.use(cell.segment)) await this.whenUsable(cell.segment)
+    return cell
+  }
+
+  /**
+   * Writes a batch to a cell that was taken for it; resolves when the system has taken it, and before it is on the disk.
    *
    * `bytes` begin at a page of page memory, and have the pages to themselves that they lie in. They stay as they are until
    * then. What lies behind them in the last page is cleared: it is of earlier batches, and nothing of these goes to the
    * disk again.
    */
-  async write(bytes: Uint8Array): Promise<Cell> {
+  async write(cell: Cell, bytes: Uint8Array): Promise<void> {
     assert(bytes.buffer instanceof SharedArrayBuffer && bytes.byteOffset % UNIT_BYTES === 0, 'a batch begins at a page')
     const pages = new Uint8Array(bytes.buffer, bytes.byteOffset, wholePages(bytes.length))
     pages.fill(0, bytes.length)
-    const cell = this.allocate(unitsOf(bytes.length))
-    const file = this.fileOf(cell.segment)
-    file.using += 1
+    const file = this.files.get(cell.segment)!
     await file.handle.write(pages, cell.unit * UNIT_BYTES)
     file.using -= 1
     this.unflushed.add(cell.segment)
     const end = (cell.unit + cell.units) * UNIT_BYTES
     if (end > (this.written.get(cell.segment) ?? 0)) this.written.set(cell.segment, end)
-    return cell
   }
 
   /** Resolves when all cells whose writes have ended by now are on the disk; undefined if they are already. */
@@ -146,7 +170,11 @@ export class Segments {
     if (this.unflushed.size === 0) return undefined
     const segments = [...this.unflushed]
     this.unflushed.clear()
-    return Promise.all(segments.map((segment) => this.flushFile(this.fileOf(segment)))).then(() => this.closeUnused())
+    // What was not flushed is open.
+    const flushes = segments.map((segment) => this.flushFile(this.files.get(segment)!))
+    return Promise.all(flushes).then(() => {
+      this.closeUnused()
+    })
   }
 
   /** These cells are free: the index does not name them any more, on the disk either. */
@@ -159,14 +187,17 @@ export class Segments {
   async close(): Promise<void> {
     for (const segment of [...this.files.keys()]) this.closeFile(segment)
     await Promise.all(this.removals)
+    this.disk.close()
   }
 
   private removeSurplus(): void {
     for (const segment of this.allocator.takeSurplus()) {
       this.closeFile(segment)
       this.written.delete(segment)
+      this.handlers.onRemoved(segment)
       // One that is left is removed by the next start.
-      const removal = rm(this.pathOf(segment), { force: true })
+      const removal = this.disk
+        .remove(this.pathOf(segment))
         .catch(() => {})
         .finally(() => this.removals.delete(removal))
       this.removals.add(removal)
@@ -194,13 +225,38 @@ export class Segments {
     return cell
   }
 
-  private fileOf(segment: number): SegmentFile {
-    const open = this.files.get(segment)
-    if (open !== undefined) return open
-    const handle = this.disk.open(this.pathOf(segment))
-    const file = { handle, using: 0, isNameFlushed: !handle.isNew }
-    this.files.set(segment, file)
-    return file
+  /** Has the file of a segment open until a cell of it is written; false while this process may open no more. */
+  private use(segment: number): boolean {
+    const file = this.files.get(segment)
+    if (file !== undefined) {
+      file.using += 1
+      return true
+    }
+    const handle = this.open(segment)
+    if (handle === undefined) return false
+    this.files.set(segment, { handle, using: 1, isNameFlushed: !handle.isNew })
+    return true
+  }
+
+  /** The segment that was filled before gives its descriptor if there is no other; undefined if there is none at all. */
+  private open(segment: number): SegmentHandle | undefined {
+    for (;;) {
+      try {
+        return this.disk.open(this.pathOf(segment))
+      } catch (error) {
+        if (!isOutOfFiles(error)) throw error
+        if (!this.closeUnused()) return undefined
+      }
+    }
+  }
+
+  private async whenUsable(segment: number): Promise<void> {
+    this.waiting += 1
+    if (this.waiting === 1) this.handlers.onStarved(true)
+    do await sleep(OPEN_RETRY_MS)
+    while (!this.use(segment))
+    this.waiting -= 1
+    if (this.waiting === 0) this.handlers.onStarved(false)
   }
 
   private async flushFile(file: SegmentFile): Promise<void> {
@@ -211,10 +267,15 @@ export class Segments {
     file.using -= 1
   }
 
-  private closeUnused(): void {
+  /** Closes files that nothing is written to any more; false if there are none. */
+  private closeUnused(): boolean {
+    let isClosed = false
     for (const [segment, { using }] of this.files) {
-      if (using === 0 && segment !== this.filling && !this.unflushed.has(segment)) this.closeFile(segment)
+      if (using > 0 || segment === this.filling || this.unflushed.has(segment)) continue
+      this.closeFile(segment)
+      isClosed = true
     }
+    return isClosed
   }
 
   private closeFile(segment: number): void {

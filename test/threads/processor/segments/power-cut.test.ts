@@ -1,13 +1,15 @@
 /** Power cuts at random moments, one behind the other, while batches are stored, deleted, named again and moved. */
 import { execFileSync } from 'node:child_process'
-import { closeSync, copyFileSync, mkdirSync, openSync, writeSync } from 'node:fs'
+import { closeSync, copyFileSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { BATCH_SIZE_MAX } from '../../../../src/shared/constants.js'
 import { checkStore } from '../../../../src/shared/store/check-store.js'
 import { readMetaPages } from '../../../../src/shared/store/meta-page.js'
+import { cellOf } from '../../../../src/shared/store/segments/cell.js'
 import { SEGMENT_BYTES } from '../../../../src/shared/store/segments/limits.js'
+import { openStoreReader } from '../../../../src/shared/store/store-reader.js'
 import { encodeBatch } from '../../../../src/shared/wire/batch.js'
 import { digestKey } from '../../../../src/shared/wire/digest-key.js'
 import { Store } from '../../../../src/threads/processor/store.js'
@@ -46,7 +48,14 @@ function openStore(directory: string, disk: CutDisk): Store {
   }
   return new Store(
     { directory, authority: OWN_KEY, workerId: WORKER_ID, level: 'durable', retentionRounds: RETENTION },
-    { onFatal: fail, onNotice: () => {}, onDeleted: () => {}, onDamaged: () => {}, onBytes: () => {} },
+    {
+      onFatal: fail,
+      onNotice: () => {},
+      onDeleted: () => {},
+      onDamaged: () => {},
+      onBytes: () => {},
+      onStarved: () => {},
+    },
     disk,
   )
 }
@@ -143,6 +152,26 @@ it.each([1, 2])(
   },
   240_000,
 )
+
+it('leaves a segment that a run had made which was killed before its name was flushed, and that the next run fills', async () => {
+  const base = temporaryDirectory()
+  const [directory, left] = [join(base, 'store'), join(base, 'left')]
+  for (const path of [directory, left]) mkdirSync(join(path, 'segments'), { recursive: true })
+  writeFileSync(join(directory, 'segments', '0'), '')
+  const disk = new CutDisk(join(directory, 'segments'), join(left, 'segments'))
+  const store = openStore(directory, disk)
+  await store.open()
+  const bytes = batchOf(100_000)
+  const digest = digestOf(bytes, FOREIGN)
+  await store.put(digest, FOREIGN, inPages([bytes])[0]!)
+  expect(cellOf(store.find(digest)!.placed, bytes.length)).toMatchObject({ segment: 0 })
+  // What was not flushed is gone.
+  cutNow(directory, left, disk, () => 0)
+  await store.close()
+  const reader = openStoreReader(left)
+  expect(reader.get(digest)).toMatchObject({ isWhole: true })
+  reader.close()
+})
 
 it('at the first write to a segment whose batches are being deleted leaves none that is named and not whole', async () => {
   const base = temporaryDirectory()

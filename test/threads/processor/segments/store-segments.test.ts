@@ -2,11 +2,12 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { NarvalError } from '../../../../src/shared/errors.js'
 import { checkStore } from '../../../../src/shared/store/check-store.js'
 import { FLUSH_FAILURE_FILE } from '../../../../src/shared/store/flush-failure.js'
+import { FLUSH_DEADLINE_MS } from '../../../../src/shared/store/limits.js'
 import {
   SEGMENT_BYTES,
   SEGMENTS_PER_LIVE,
@@ -17,6 +18,7 @@ import { openStoreReader } from '../../../../src/shared/store/store-reader.js'
 import { encodeBatch } from '../../../../src/shared/wire/batch.js'
 import { openSegmentDisk, type SegmentDisk } from '../../../../src/threads/processor/segments/segment-disk.js'
 import { Store, type StoreEvents } from '../../../../src/threads/processor/store.js'
+import type { StoreWrites } from '../../../../src/threads/processor/store-writes.js'
 import { FOREIGN, segmentFiles } from '../../../support/damaged-stores.js'
 import { inPages } from '../../../support/pages.js'
 import { temporaryDirectory } from '../../../support/temporary-directory.js'
@@ -30,7 +32,7 @@ interface Opened {
   readonly notices: string[]
 }
 
-async function open(directory: string, retentionRounds = 0, disk?: SegmentDisk, Its = Store): Promise<Opened> {
+function make(directory: string, retentionRounds = 0, disk?: SegmentDisk, Its = Store): Opened {
   const fatal: NarvalError[] = []
   const notices: string[] = []
   const events: StoreEvents = {
@@ -38,12 +40,17 @@ async function open(directory: string, retentionRounds = 0, disk?: SegmentDisk, 
     onNotice: (text) => notices.push(text),
     onDeleted: () => {},
     onDamaged: () => {},
+    onStarved: () => {},
     onBytes: () => {},
   }
   const options = { directory, authority: OWN_KEY, workerId: WORKER_ID, level: 'stored', retentionRounds } as const
-  const store = new Its(options, events, disk)
-  await store.open()
-  return { store, fatal, notices }
+  return { store: new Its(options, events, disk), fatal, notices }
+}
+
+async function open(...how: Parameters<typeof make>): Promise<Opened> {
+  const made = make(...how)
+  await made.store.open()
+  return made
 }
 
 /** One transaction of equal bytes: quickly made, and unlike all others. */
@@ -66,11 +73,17 @@ function damagedIn(directory: string): string[] {
 }
 
 /** The disk of a directory, with some of what it does in other hands. */
-function changedDisk(directory: string, change: Partial<Record<'write' | 'flush', () => Promise<void>>>): SegmentDisk {
+function changedDisk(
+  directory: string,
+  change: Partial<Record<'write' | 'flush' | 'remove', () => Promise<void>>>,
+): SegmentDisk {
   const disk = openSegmentDisk(directory)
   return {
-    isDirect: disk.isDirect,
-    flushNames: (path) => disk.flushNames(path),
+    ...disk,
+    remove: async (path) => {
+      await change.remove?.()
+      await disk.remove(path)
+    },
     open(path) {
       const handle = disk.open(path)
       return {
@@ -163,6 +176,26 @@ describe('the index', () => {
     expect(reader.digests(undefined, 10)).toEqual([])
     reader.close()
   })
+
+  it('does not name a batch whose write does not end: the node ends, and the next start is told', async () => {
+    const directory = temporaryDirectory()
+    const write = (): Promise<void> => new Promise(() => {})
+    const { store, fatal } = await open(directory, 0, changedDisk(directory, { write }))
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    let isStored = false
+    void put(store, batchOf(1, 100_000)).then(() => {
+      isStored = true
+    })
+    await nextTurn()
+    await vi.advanceTimersByTimeAsync(FLUSH_DEADLINE_MS - 1)
+    expect(fatal).toEqual([])
+    await vi.advanceTimersByTimeAsync(1)
+    await nextTurn()
+    expect(fatal).toMatchObject([{ code: 'ERR_STORE_WRITE', message: expect.stringContaining('a write did not end') }])
+    expect(existsSync(join(directory, FLUSH_FAILURE_FILE))).toBe(true)
+    expect(isStored).toBe(false)
+  })
 })
 
 it('what lay behind a batch in its slot does not go to the disk', async () => {
@@ -251,13 +284,86 @@ describe('segments', () => {
     const again = await open(directory, 2)
     onTestFinished(() => again.store.close())
     for (const digest of kept) expect(again.store.get(digest)).toBeDefined()
-    expect(await again.store.cleanup(5n)).toBe(kept.length)
-    expect(again.store.bytes).toBe(0)
+    await again.store.cleanup(5n)
+    // One that is being moved is deleted right after.
+    await until('all are deleted', () => again.store.bytes === 0, 5_000)
     await until(
       'nothing is left but what is kept to be filled',
       () => segmentFiles(directory).length <= SEGMENTS_SPARE_MAX + 1,
     )
     expect(sizes(directory)).toBeLessThanOrEqual((SEGMENTS_SPARE_MAX + 1) * SEGMENT_BYTES)
+  })
+
+  /** Each run begins a segment of its own; one that is not opened moves nothing. */
+  async function oneInEach(directory: string, segments: number): Promise<Uint8Array[]> {
+    const digests: Uint8Array[] = []
+    for (let n = 0; n < segments; n += 1) {
+      const { store } = make(directory)
+      digests.push(await put(store, batchOf(n, 100_000)))
+      await store.close()
+    }
+    return digests
+  }
+
+  it('that an earlier run was about to empty are emptied by the next, although nothing is deleted', async () => {
+    const directory = temporaryDirectory()
+    const digests = await oneInEach(directory, 8)
+    expect(segmentFiles(directory).length).toBe(8)
+    const { store } = await open(directory)
+    onTestFinished(() => store.close())
+    const rest = SEGMENTS_SLACK + SEGMENTS_SPARE_MAX + 1
+    await until('segments were emptied', () => segmentFiles(directory).length <= 1 + rest)
+    for (const digest of digests) expect(store.get(digest)).toBeDefined()
+  })
+
+  it('of which a batch goes beyond retention while it is moved lose it when it has moved', async () => {
+    const directory = temporaryDirectory()
+    const digests = await oneInEach(directory, 4)
+    let write: () => void = () => {}
+    const written = new Promise<void>((resolve) => {
+      write = resolve
+    })
+    let writes = 0
+    const disk = changedDisk(directory, {
+      write: () => {
+        writes += 1
+        return written
+      },
+    })
+    const { store } = await open(directory, 1, disk)
+    onTestFinished(() => store.close())
+    await until('batches are being moved', () => writes > 0)
+    expect(await store.cleanup(2n)).toBe(digests.length - writes)
+    expect(digests.filter((digest) => store.find(digest) !== undefined)).toHaveLength(writes)
+    write()
+    await until('they are deleted, without another Cleanup', () => store.bytes === 0, 5_000)
+    for (const digest of digests) expect(store.find(digest)).toBeUndefined()
+    expect(damagedIn(directory)).toEqual([])
+  })
+
+  it('that are freed and removed while the store is closed are gone when it is', async () => {
+    const directory = temporaryDirectory()
+    await oneInEach(directory, 6)
+    let removals = 0
+    const remove = async (): Promise<void> => {
+      await sleep(100)
+      removals += 1
+    }
+    const { fatal, store } = await open(directory, 1, changedDisk(directory, { remove }))
+    // What frees the cells is on the disk some time after its commit.
+    const { writes } = store as unknown as { writes: StoreWrites }
+    const settle = writes.settle.bind(writes)
+    writes.settle = async (put, level) => {
+      await settle(put, level)
+      if (level === 'durable') await sleep(200)
+    }
+    await store.cleanup(2n)
+    await store.close()
+    expect(segmentFiles(directory).length).toBeLessThanOrEqual(SEGMENTS_SPARE_MAX + 1)
+    const before = removals
+    expect(before).toBeGreaterThan(0)
+    await sleep(300)
+    expect([removals, fatal]).toEqual([before, []])
   })
 
   it('that are read while they are emptied and filled anew are never read as something else', async () => {
