@@ -48,6 +48,7 @@ export interface Recording {
 
 interface Thread {
   readonly session: Session
+  readonly name: string
   readonly tid: number | undefined
   silence: string | undefined
 }
@@ -81,15 +82,14 @@ export async function record(
   const profiled = await window(pid, seconds)
   const profiles = await Promise.all(threads.map((thread) => attempt(thread, stop)))
 
-  const names = nameThreads(threads, profiles)
   return {
     measured,
     profiled,
     metricsBefore,
     metricsAfter,
     tidsBefore,
-    threads: threads.map(({ tid, silence }, index) => ({
-      name: names[index]!,
+    threads: threads.map(({ name, tid, silence }, index) => ({
+      name,
       tid,
       utilisation: utilisation(loopsBefore[index], loopsAfter[index]),
       profile: profiles[index],
@@ -100,13 +100,14 @@ export async function record(
 
 /** The link `/proc/thread-self` names the thread that reads it, and reading it does not leave the thread. */
 async function identify(session: Session, pid: number): Promise<Thread> {
-  const thread: Thread & { tid: number | undefined } = { session, tid: undefined, silence: undefined }
+  const thread = { session, name: session.title, tid: undefined as number | undefined, silence: undefined }
   const link = await attempt(thread, () => evaluate<string>(session, "require('fs').readlinkSync('/proc/thread-self')"))
   const [process, , tid] = link?.split('/').map(Number) ?? []
   if (process !== undefined && process !== pid) {
     throw new FlameError(`the inspector is of process ${process}, and the node is ${pid}`)
   }
   thread.tid = tid
+  thread.name = (await attempt(thread, nameOf)) ?? session.title
   return thread
 }
 
@@ -160,11 +161,12 @@ function utilisation(before: LoopTimes | undefined, after: LoopTimes | undefined
   return active / (active + after.idle - before.idle)
 }
 
-/** Piscina's threads are all started with the same file: what they run says which they are. */
-function nameThreads(threads: readonly Thread[], profiles: readonly (CpuProfile | undefined)[]): string[] {
-  return threads.map(({ session }, index) => {
-    if (session.title === 'main') return 'main'
-    const urls = profiles[index]?.nodes.map(({ callFrame }) => callFrame.url) ?? []
-    return threadNameOf([session.url, ...urls]) ?? session.title
-  })
+/**
+ * Piscina's threads are all started with the same file: which they are is told by the functions that they have run. A
+ * profile does not tell it of a thread that slept all the while.
+ */
+export async function nameOf(session: Session): Promise<string> {
+  if (session.title === 'main') return 'main'
+  const { result } = await session.send<{ result: { url: string }[] }>('Profiler.getBestEffortCoverage')
+  return threadNameOf([session.url, ...result.map(({ url }) => url)]) ?? session.title
 }
