@@ -1,7 +1,8 @@
 /**
  * The floor: what no implementation could do without, for the same bytes, with the same libraries and none of the product's
- * code. A transaction's bytes are read from the client and copied once, enciphered and written for each peer, read and
- * deciphered there and copied once, hashed and stored by everybody.
+ * stages. A transaction's bytes are read from the client and copied once, enciphered and written for each peer, read and
+ * deciphered there and copied once, hashed and stored by everybody: from where they lie into segments past the page cache,
+ * with an index in LMDB, and flushed by the product's rules.
  *
  * With `--libp2p` the floor of the network alone: the same batches over bare libp2p streams, without clients, hashes and
  * stores. It is no upper layer of the plain floor, which has those: each is a part of what the product does.

@@ -2,6 +2,7 @@
  * An author's batches: to every peer in order, at most IN_FLIGHT_MAX without an ACK each; certified when a quorum has
  * them, the author included.
  */
+import type { Progress } from './messages.js'
 import { IN_FLIGHT_MAX, quorumOf } from './options.js'
 
 export interface OwnBatch {
@@ -73,6 +74,12 @@ export class Dissemination {
     this.certifiedBatches += 1
     this.lastCertifiedMs = Date.now()
     this.latenciesMs.push(performance.now() - batch.beganMs)
+  }
+
+  /** What became of the batches that were begun, of so many bytes where the node makes them itself. */
+  progress(begunBytes = 0): Progress {
+    const { certifiedBatches, certifiedBytes, lastCertifiedMs, latenciesMs } = this
+    return { certifiedBytes, certifiedBatches, lastCertifiedMs, latenciesMs, begunBytes }
   }
 
   written(batch: OwnBatch): void {

@@ -4,14 +4,15 @@
  */
 import { connect, type Socket } from 'node:net'
 import { BATCH_BYTES, BATCH_DELAY_MS } from './options.js'
+import { Slots } from './slots.js'
 
-/** Slots for own batches: those that are being filled, hashed, and written to the slowest peer. */
+/** Slots for own batches: those that are being filled, hashed, and written to the disk and to the slowest peer. */
 const OWN_SLOTS = 8
 /** What Node reads at once. */
 export const READ_BYTES = 64 * 1024
 
 export class Ingress {
-  private readonly free: Uint8Array[] = Array.from({ length: OWN_SLOTS }, () => new Uint8Array(BATCH_BYTES))
+  private readonly slots = new Slots(OWN_SLOTS)
   private readonly onSealed: (bytes: Uint8Array, beganMs: number) => void
   private slot: Uint8Array | undefined
   private length = 0
@@ -42,7 +43,7 @@ export class Ingress {
 
   /** A sealed slot is not needed any more. */
   release(bytes: Uint8Array): void {
-    this.free.push(new Uint8Array(bytes.buffer, 0, BATCH_BYTES))
+    this.slots.release(bytes)
     const { rest } = this
     if (rest === undefined) return
     this.rest = undefined
@@ -68,7 +69,7 @@ export class Ingress {
   }
 
   private beginBatch(): boolean {
-    this.slot = this.free.pop()
+    this.slot = this.slots.take()
     if (this.slot === undefined) return false
     this.beganMs = performance.now()
     this.timer = setTimeout(() => this.seal(), BATCH_DELAY_MS)

@@ -4,8 +4,8 @@ import { yamux } from '@chainsafe/libp2p-yamux'
 import type { Libp2p } from '@libp2p/interface'
 import { type TCPSocketOptions, tcp } from '@libp2p/tcp'
 import { createLibp2p } from 'libp2p'
+import { STREAM_WINDOW_BYTES, STREAM_WINDOW_INITIAL_BYTES } from '../../src/shared/constants.js'
 
-const STREAM_WINDOW_BYTES = 4 * 1024 * 1024
 const SOCKET_OPTIONS = { highWaterMark: 512 * 1024 } as TCPSocketOptions
 /** Bytes handed to a stream at once: with yamux's header, four messages of noise. */
 export const SLICE_BYTES = 4 * 65_519 - 12
@@ -20,7 +20,8 @@ export function createMeshLibp2p(nodes: number): Promise<Libp2p> {
     streamMuxers: [
       yamux({
         streamOptions: {
-          initialStreamWindowSize: STREAM_WINDOW_BYTES,
+          // As yamux's specification has it; who reads batches widens it (mesh-node.ts).
+          initialStreamWindowSize: STREAM_WINDOW_INITIAL_BYTES,
           maxStreamWindowSize: STREAM_WINDOW_BYTES,
           maxReadBufferLength: STREAM_WINDOW_BYTES + 1024,
         },

@@ -6,9 +6,10 @@
 import 'core-js/actual/promise/with-resolvers.js'
 import type { Stream } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
+import { widenWindow } from '../../src/main/network/lean-yamux.js'
 import { Dissemination, type WriteBatch } from './dissemination.js'
 import { createMeshLibp2p, SLICE_BYTES } from './mesh-libp2p.js'
-import { type Progress, serve, usage } from './messages.js'
+import { serve, usage } from './messages.js'
 import { MinorGc } from './minor-gc.js'
 import { BATCH_BYTES, BATCH_DELAY_MS, type FloorOptions, IN_FLIGHT_MAX, wireBytesPerS } from './options.js'
 
@@ -84,6 +85,7 @@ function sendTo(stream: Stream): void {
 
 /** All batches of a run are of one length, so that counting bytes is enough. */
 function takeFrom(stream: Stream): void {
+  widenWindow(stream)
   let length = 0
   stream.addEventListener('message', ({ data }) => {
     gc.traffic(data.byteLength)
@@ -114,11 +116,5 @@ serve({
     clearInterval(timer)
   },
   usage,
-  progress: (): Progress => ({
-    certifiedBytes: dissemination.certifiedBytes,
-    certifiedBatches: dissemination.certifiedBatches,
-    lastCertifiedMs: dissemination.lastCertifiedMs,
-    latenciesMs: dissemination.latenciesMs,
-    begunBytes,
-  }),
+  progress: () => dissemination.progress(begunBytes),
 })

@@ -1,20 +1,21 @@
 /**
- * A node of the plain floor, one process, one thread besides LMDB's writer:
+ * A node of the plain floor, one process, one thread besides those that write to the disk:
  *
  * ```
- *  client ──▶ slot ──┬─▶ SHA-256, copy, LMDB ──▶ held by the author ──┐
- *                    └─▶ cipher ──▶ sockets of n − 1 peers            ├─▶ a quorum: certified
- *                                     ◀── one byte per stored batch ──┘
- *  peer's socket ──▶ decipher ──▶ slot ──▶ SHA-256, copy, LMDB ──▶ one byte back
+ *  client ──▶ slot ──┬─▶ SHA-256, segment, LMDB ──▶ held by the author ──┐
+ *                    └─▶ cipher ──▶ sockets of n − 1 peers               ├─▶ a quorum: certified
+ *                                        ◀── one byte per stored batch ──┘
+ *  peer's socket ──▶ decipher ──▶ slot ──▶ SHA-256, segment, LMDB ──▶ one byte back
  * ```
  */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { Decipherer, Encipherer } from './cipher.js'
 import { Dissemination } from './dissemination.js'
 import { Ingress, READ_BYTES } from './ingress.js'
-import { type Progress, serve, usage } from './messages.js'
+import { serve, usage } from './messages.js'
 import { MinorGc } from './minor-gc.js'
-import { BATCH_BYTES, type NodeOptions } from './options.js'
+import { IN_FLIGHT_MAX, type NodeOptions } from './options.js'
+import { Slots } from './slots.js'
 import { Store } from './store.js'
 
 const ACK = Buffer.alloc(1)
@@ -24,8 +25,11 @@ const gc = new MinorGc()
 const store = new Store({ ...options, directory: options.store })
 const ingress = new Ingress((bytes, beganMs) => {
   const batch = dissemination.begin(bytes, beganMs)
-  store.put(bytes, () => dissemination.held(batch))
-  dissemination.written(batch)
+  store.put(
+    bytes,
+    () => dissemination.written(batch),
+    () => dissemination.held(batch),
+  )
 })
 const dissemination = new Dissemination(options.nodes, { onReleased: ({ bytes }) => ingress.release(bytes) })
 const listener = createServer({ noDelay: true }, (socket) => sendTo(socket))
@@ -49,10 +53,13 @@ function sendTo(socket: Socket): void {
 
 /** A peer whose batches we take. */
 function takeFrom(port: number): Promise<void> {
-  const slot = Buffer.alloc(BATCH_BYTES)
+  // A peer has no more batches under way, and a slot is free again before its batch is acknowledged.
+  const slots = new Slots(IN_FLIGHT_MAX)
+  let slot: Uint8Array
   let length = 0
   const decipherer = new Decipherer({
     onBegin: () => {
+      slot = slots.take()!
       length = 0
     },
     onPlaintext: (bytes) => {
@@ -61,7 +68,12 @@ function takeFrom(port: number): Promise<void> {
     },
     onEnd: () => {
       gc.traffic(length)
-      store.put(slot.subarray(0, length), () => socket.write(ACK))
+      const taken = slot
+      store.put(
+        taken.subarray(0, length),
+        () => slots.release(taken),
+        () => socket.write(ACK),
+      )
     },
   })
   const socket = connect({
@@ -90,11 +102,5 @@ serve({
     await ingress.connect(Number(client))
   },
   usage,
-  progress: (): Progress => ({
-    certifiedBytes: dissemination.certifiedBytes,
-    certifiedBatches: dissemination.certifiedBatches,
-    lastCertifiedMs: dissemination.lastCertifiedMs,
-    latenciesMs: dissemination.latenciesMs,
-    begunBytes: 0,
-  }),
+  progress: () => dissemination.progress(),
 })

@@ -22,7 +22,7 @@ export function toFloorResult(
   diskWriteBytes: number | null,
   elapsedS: number,
 ): FloorResult {
-  const local = { ...options, workers: 1, faults: 0, json: true, keep: false, directory: undefined }
+  const local = { ...options, workers: 1, faults: 0, unbuffered: false, json: true, keep: false, directory: undefined }
   return {
     kind: options.kind,
     ...toResult(local, process.version, measurement),
