@@ -4,7 +4,7 @@ import { createLogger } from '../lib/log.js'
 import { watchParent } from '../lib/parent.js'
 import { burstBytesMax } from '../local/load/burst.js'
 import { CLIENT_BURST_BYTES_MAX } from '../local/load/limits.js'
-import { type LoadResult, runLoadClient } from '../local/load/load-client.js'
+import { type LoadClientOptions, type LoadResult, runLoadClient } from '../local/load/load-client.js'
 import { WorkerTally } from '../local/load/worker-tally.js'
 import { EXIT_FAILURE } from './exit-codes.js'
 
@@ -15,13 +15,14 @@ export interface ClientOptions {
   readonly rate: number
   readonly nodes?: readonly TcpAddress[]
   readonly duration?: number
+  readonly unbuffered?: boolean
   /** Where the worker serves its metrics. */
   readonly metrics?: TcpAddress
 }
 
 /** Sends until the duration is over, or SIGINT or SIGTERM; a second signal ends at once. */
 export async function runClient(options: ClientOptions): Promise<number> {
-  const { target, size, rate, nodes = [], duration } = options
+  const { size, rate } = options
   const bytes = burstBytesMax(rate, size)
   if (bytes > CLIENT_BURST_BYTES_MAX) {
     throw new NarvalError(
@@ -33,16 +34,9 @@ export async function runClient(options: ClientOptions): Promise<number> {
   const log = createLogger('benchmark_client')
   const stop = stopSignal()
   const tally = options.metrics && (await WorkerTally.begin(options.metrics))
-  const load = {
-    target,
-    transactionBytes: size,
-    rate,
-    nodes,
-    ...(duration === undefined ? {} : { durationS: duration }),
-  }
   let result: LoadResult
   try {
-    result = await runLoadClient(load, { log, stop })
+    result = await runLoadClient(loadOf(options), { log, stop })
   } catch (error) {
     if (tally !== undefined) log.info(await tally.now())
     throw error
@@ -55,6 +49,19 @@ export async function runClient(options: ClientOptions): Promise<number> {
   const isCertified = sent === 0 || (isRead && (await tally.reaches(sent)))
   log[isCertified ? 'info' : 'warn'](await tally.now())
   return isCertified ? 0 : EXIT_FAILURE
+}
+
+/** What the flags ask of the load client. */
+export function loadOf({
+  target,
+  size,
+  rate,
+  nodes = [],
+  duration,
+  unbuffered = false,
+}: ClientOptions): LoadClientOptions {
+  const load = { target, transactionBytes: size, rate, nodes, unbuffered }
+  return duration === undefined ? load : { ...load, durationS: duration }
 }
 
 function stopSignal(): AbortSignal {

@@ -15,6 +15,7 @@ export interface LocalFlags {
   readonly size: number
   readonly duration: number
   readonly faults: number
+  readonly unbuffered: boolean
   readonly ackLevel: 'stored' | 'durable'
   readonly json: boolean
   readonly dir?: string
@@ -52,6 +53,7 @@ export function checkFlags(flags: LocalFlags): LocalOptions {
     transactionBytes: size,
     durationS: flags.duration,
     faults,
+    unbuffered: flags.unbuffered,
     ackLevel: flags.ackLevel,
     json: flags.json,
     directory: flags.dir,

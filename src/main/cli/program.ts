@@ -173,6 +173,7 @@ function addClient(program: Command, onDone: (code: number) => void): void {
     .requiredOption('--rate <n>', 'transactions a second', integer(1, RATE_MAX))
     .option('--nodes <addr...>', 'wait until each of these accepts connections', tcpAddresses)
     .option('--duration <s>', 'seconds of load (default: until Ctrl-C)', integer(1, DURATION_S_MAX))
+    .option('--unbuffered', "write each transaction by itself, as the reference's client does")
     .option(
       '--metrics <addr>',
       "the worker's metrics: say at the end how many transactions it certified (exit code 1 if fewer than were sent)",
@@ -194,13 +195,14 @@ function addLocal(program: Command, onDone: (code: number) => void): void {
     .option('--size <n>', 'bytes of a transaction', integer(CLIENT_TRANSACTION_BYTES_MIN, BATCH_SIZE_MAX), 512)
     .option('--duration <s>', 'seconds of load, 0 until Ctrl-C', integer(0, DURATION_S_MAX), 20)
     .option('--faults <n>', 'authorities that are left out', integer(0, COMMITTEE_SIZE_MAX), 0)
+    .option('--unbuffered', 'clients write each transaction by itself')
     .addOption(ackLevelOption('what an ACK promises').default('durable'))
     .option('--json', 'end standard output with one line of JSON, and print the rest on standard error')
     .option('--dir <dir>', 'where files are made: new, empty, or of an earlier run (default: a fresh one in .narval)')
     .option('--keep', 'leave keys, stores and logs where they are')
     .action(async (options) => {
       const { local } = await import('./local.js')
-      onDone(await local({ json: false, keep: false, ...options }))
+      onDone(await local({ json: false, keep: false, unbuffered: false, ...options }))
     })
 }
 

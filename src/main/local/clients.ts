@@ -54,7 +54,7 @@ export class Clients {
   }
 
   private args(target: string, nodes: readonly string[]): string[] {
-    const { durationS, transactionBytes } = this.options
+    const { durationS, transactionBytes, unbuffered } = this.options
     return [
       NODE_FILE,
       'client',
@@ -64,6 +64,7 @@ export class Clients {
       '--rate',
       String(clientRate(this.options)),
       ...(durationS === 0 ? [] : ['--duration', String(durationS)]),
+      ...(unbuffered ? ['--unbuffered'] : []),
       '--nodes',
       ...nodes,
     ]

@@ -12,6 +12,8 @@ export interface LocalOptions {
   readonly durationS: number
   /** Authorities that are left out, the last ones: they are in the committee and never started. */
   readonly faults: number
+  /** Clients write each transaction by itself. */
+  readonly unbuffered: boolean
   readonly ackLevel: 'stored' | 'durable'
   /** Ends standard output with the result in one line of JSON; everything else goes to standard error. */
   readonly json: boolean

@@ -36,6 +36,8 @@ export interface Result {
     readonly size: number
     readonly duration: number
     readonly faults: number
+    /** Only where clients wrote each transaction by itself. */
+    readonly unbuffered?: true
     readonly ack_level: string
     readonly node_version: string
   }
@@ -77,6 +79,7 @@ export function toResult(options: LocalOptions, nodeVersion: string, measurement
       size: options.transactionBytes,
       duration: options.durationS,
       faults: options.faults,
+      ...(options.unbuffered && { unbuffered: true }),
       ack_level: options.ackLevel,
       node_version: nodeVersion,
     },

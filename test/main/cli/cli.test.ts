@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import packageFile from '../../../package.json' with { type: 'json' }
 import { describeBatch, describeSizes, findBatch } from '../../../src/main/cli/batch.js'
+import { loadOf } from '../../../src/main/cli/client.js'
 import { checkFlags, type LocalFlags } from '../../../src/main/cli/local.js'
 import { readKeys } from '../../../src/shared/config/keys.js'
 import { encodeBatch } from '../../../src/shared/wire/batch.js'
@@ -100,6 +101,7 @@ describe('flags of local', () => {
     size: 512,
     duration: 20,
     faults: 0,
+    unbuffered: false,
     ackLevel: 'durable',
     json: false,
     keep: false,
@@ -113,6 +115,21 @@ describe('flags of local', () => {
   it('all but one authority may be left out', () => {
     expect(checkFlags({ ...flags, faults: 3 }).faults).toBe(3)
     expect(() => checkFlags({ ...flags, faults: 4 })).toThrow('at most 3')
+  })
+})
+
+describe('flags of client', () => {
+  const target = { host: '127.0.0.1', port: 4003 }
+
+  it('are what the load client is asked for', () => {
+    const load = { target, transactionBytes: 512, rate: 7, nodes: [], unbuffered: false }
+    expect(loadOf({ target, size: 512, rate: 7 })).toEqual(load)
+    expect(loadOf({ target, size: 512, rate: 7, nodes: [target], duration: 3, unbuffered: true })).toEqual({
+      ...load,
+      nodes: [target],
+      durationS: 3,
+      unbuffered: true,
+    })
   })
 })
 

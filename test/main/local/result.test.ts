@@ -13,6 +13,7 @@ const options: LocalOptions = {
   transactionBytes: 512,
   durationS: 10,
   faults: 1,
+  unbuffered: false,
   ackLevel: 'stored',
   json: true,
   directory: undefined,
@@ -119,6 +120,8 @@ describe('result', () => {
     })
     expect(result.lost_transactions).toBe(1)
     expect(result.cpu.ns_per_transaction_byte).toBe(1464.84)
+    expect('unbuffered' in result.config).toBe(false)
+    expect(toResult({ ...options, unbuffered: true }, 'v20', something).config.unbuffered).toBe(true)
   })
 
   it('time spent on certifying what was left over counts, so that draining cannot raise a rate', () => {

@@ -9,6 +9,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { formatTcpAddress, type TcpAddress } from '../../../shared/config/address.js'
+import { TRANSACTION_PREFIX_BYTES } from '../../../shared/constants.js'
 import { NarvalError } from '../../../shared/errors.js'
 import type { Logger } from '../../lib/log.js'
 import { HostNames } from '../../names/host-names.js'
@@ -27,6 +28,8 @@ export interface LoadClientOptions {
   readonly nodes: readonly TcpAddress[]
   /** Seconds of load; without it until `stop`. */
   readonly durationS?: number
+  /** Each transaction in a write of its own, as the reference's client sends; without it a burst is one write. */
+  readonly unbuffered?: boolean
 }
 
 export interface LoadClientDependencies {
@@ -64,7 +67,8 @@ export async function runLoadClient(
   await waitForNodes(options.nodes, stop, names)
   const socket = stop.aborted ? undefined : await open(options.target, stop, names)
   if (socket === undefined) return { sent: 0, isRead: false }
-  const sender = new Sender(socket, options.target, stop)
+  const frameBytes = TRANSACTION_PREFIX_BYTES + options.transactionBytes
+  const sender = new Sender(socket, options.target, stop, options.unbuffered ? frameBytes : undefined)
   try {
     const sent = await sendBursts(options, sender, dependencies)
     log.info(`Sent ${sent} transactions`)
@@ -126,6 +130,8 @@ class Sender {
   private readonly socket: Socket
   private readonly target: TcpAddress
   private readonly stop: AbortSignal
+  /** Bytes of each write; undefined where all of a burst is one. */
+  private readonly writeBytes: number | undefined
   private gone: string | undefined
   /** The node did not take a burst in time: what follows it would not go out either. */
   private isStuck = false
@@ -135,11 +141,13 @@ class Sender {
   private settle: (() => void) | undefined
   private graceTimer: NodeJS.Timeout | undefined
 
-  constructor(socket: Socket, target: TcpAddress, stop: AbortSignal) {
+  constructor(socket: Socket, target: TcpAddress, stop: AbortSignal, writeBytes: number | undefined) {
     this.socket = socket
     this.target = target
     this.stop = stop
-    socket.setNoDelay(true)
+    this.writeBytes = writeBytes
+    // The reference's client leaves it to the kernel which of its small writes travel together.
+    socket.setNoDelay(writeBytes === undefined)
     // Nothing is expected, but what came and was not read would turn our close into a reset, and lose what we sent.
     socket.resume()
     socket.on('error', (error) => this.lost(error.message))
@@ -200,7 +208,7 @@ class Sender {
       }
       this.settle = settle
       this.stop.addEventListener('abort', onStop)
-      this.socket.write(bytes, (error) => {
+      this.write(bytes, (error) => {
         taken = !error && this.gone === undefined
         settle()
       })
@@ -209,6 +217,22 @@ class Sender {
     this.throwIfGone()
     this.isStuck = true
     return false
+  }
+
+  /** No write is made before the kernel has taken the one before it: else Node would put the two together. */
+  private write(bytes: Uint8Array, onTaken: (error: Error | null | undefined) => void): void {
+    const { writeBytes = bytes.length } = this
+    let at = 0
+    const next = (error?: Error | null): void => {
+      // After `stop`, and a burst that is not taken in time, nothing follows what is under way.
+      if (error || at >= bytes.length || this.settle === undefined) onTaken(error)
+      else {
+        const piece = bytes.subarray(at, at + writeBytes)
+        at += piece.length
+        this.socket.write(piece, next)
+      }
+    }
+    next()
   }
 
   /**

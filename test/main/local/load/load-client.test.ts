@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { type AddressInfo, createServer, type Server, Socket } from 'node:net'
 import * as fc from 'fast-check'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Logger } from '../../../../src/main/lib/log.js'
 import { BurstBuffer, burstCount, burstCountMax } from '../../../../src/main/local/load/burst.js'
 import { type LoadClientOptions, runLoadClient } from '../../../../src/main/local/load/load-client.js'
@@ -183,6 +183,27 @@ describe('load client', () => {
     expect(log.lines.filter((line) => line.startsWith('Sending'))).toEqual(
       server.samples.map((sample) => `Sending sample transaction ${sample}`),
     )
+  })
+
+  it('unbuffered, each transaction is one write, and none is written before the kernel took the one before it', async () => {
+    const writes: { bytes: number; pending: number }[] = []
+    const original = Socket.prototype.write as (this: Socket, ...args: unknown[]) => boolean
+    const write = vi.spyOn(Socket.prototype, 'write').mockImplementation(function (this: Socket, ...args: unknown[]) {
+      writes.push({ bytes: (args[0] as Uint8Array).length, pending: this.writableLength })
+      return original.apply(this, args)
+    } as Socket['write'])
+    onTestFinished(() => void write.mockRestore())
+    const server = sink()
+    // Half of a burst stays with the client until the node reads.
+    server.isReading = false
+    const target = await server.listen()
+    const { sent } = start({ target, rate: 2000, transactionBytes: 80_000, durationS: 1, unbuffered: true })
+    await until(() => writes.length > 10)
+    server.read()
+    expect((await sent).sent).toBe(2000)
+    await server.ended()
+    expect(server.transactions).toBe(2000)
+    expect(writes).toEqual(new Array(2000).fill({ bytes: 80_004, pending: 0 }))
   })
 
   it("the reference's lines come in its order", async () => {
