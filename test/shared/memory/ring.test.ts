@@ -80,26 +80,11 @@ describe('a ring between two threads', () => {
     expect(seen).toEqual({ received: 1_000_000, wrong: 0, left: 0 })
   })
 
-  it('half a million messages come in order and whole past a slow consumer', async () => {
-    const seen = await run({
-      count: 500_000,
-      credits: 128,
-      producerWaits: 'loop',
-      consumerWaits: 'blocking',
-      consumerPauses: 0.1,
-      limit: 7,
-    })
-    expect(seen).toEqual({ received: 500_000, wrong: 0, left: 0 })
-  })
-
-  it('half a million messages come in order and whole from a slow producer', async () => {
-    const seen = await run({
-      count: 500_000,
-      credits: 128,
-      producerWaits: 'blocking',
-      consumerWaits: 'loop',
-      producerPauses: 0.1,
-    })
+  it.each([
+    ['past a slow consumer', { producerWaits: 'loop', consumerWaits: 'blocking', consumerPauses: 0.1, limit: 7 }],
+    ['from a slow producer', { producerWaits: 'blocking', consumerWaits: 'loop', producerPauses: 0.1 }],
+  ] as const)('half a million messages come in order and whole %s', async (_, sides) => {
+    const seen = await run({ count: 500_000, credits: 128, ...sides })
     expect(seen).toEqual({ received: 500_000, wrong: 0, left: 0 })
   })
 

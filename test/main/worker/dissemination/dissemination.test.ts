@@ -157,16 +157,7 @@ describe('the order of things', () => {
 
   test('one that is sent again is tracked, and its digest said, before it is sent', async () => {
     const { near } = await connect(2)
-    dissemination.resend({
-      slot: OWN_SLOTS,
-      sequence: 9n,
-      byteLength: 500,
-      transactions: 1,
-      transactionBytes: 400,
-      digest: DIGEST,
-      report: false,
-      again: true,
-    })
+    resend(9, { report: false, again: true })
     expect(log.slice(0, 2)).toEqual(['tracked 9', 'own-stored 9'])
     expect(log[2]).toBe('sent 508 to 2')
     expect(log).not.toContain('processor 9')
@@ -336,17 +327,7 @@ describe('when slots run short', () => {
   })
 
   test('the slots for sending again are apart: neither takes from the other', () => {
-    const again = (slot: number): void =>
-      dissemination.resend({
-        slot,
-        sequence: BigInt(1_000 + slot),
-        byteLength: 500,
-        transactions: 1,
-        transactionBytes: 400,
-        digest: DIGEST,
-        report: true,
-        again: false,
-      })
+    const again = (slot: number): void => resend(1_000 + slot, { report: true, again: false })
     for (let slot = OWN_SLOTS; slot < OWN_SLOTS + RESEND_SLOTS; slot += 1) {
       again(slot)
       certified(1_000 + slot)
@@ -425,16 +406,7 @@ describe('a batch that somebody lacks', () => {
 
   /** A batch that was certified before is sent again. */
   function heal(sequence: number): void {
-    dissemination.resend({
-      slot: OWN_SLOTS + (sequence % RESEND_SLOTS),
-      sequence: BigInt(sequence),
-      byteLength: 500,
-      transactions: 1,
-      transactionBytes: 400,
-      digest: DIGEST,
-      report: false,
-      again: true,
-    })
+    resend(sequence, { report: false, again: true })
   }
 
   test('one is in flight to a peer at a time, also where nothing fresh waits for the link', async () => {
@@ -842,16 +814,7 @@ describe('ACKs that have become too old', () => {
   })
 
   test('one that is being certified anew for another reason is going to be reported', () => {
-    dissemination.resend({
-      slot: OWN_SLOTS,
-      sequence: 9n,
-      byteLength: 500,
-      transactions: 1,
-      transactionBytes: 400,
-      digest: DIGEST,
-      report: false,
-      again: true,
-    })
+    resend(9, { report: false, again: true })
     expect(dissemination.letGo(DIGEST)).toBe('certifies')
     certified(9)
     expect(reported).toEqual([[9n, moment]])
