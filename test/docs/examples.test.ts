@@ -5,7 +5,6 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
-import { freePorts } from '../../src/main/local/ports.js'
 import { peerIdOfSeed } from '../../src/main/network/libp2p-node.js'
 import { committeeDigest, parseCommittee } from '../../src/shared/config/committee.js'
 import { localCommittee } from '../../src/shared/config/committee-file.js'
@@ -15,6 +14,7 @@ import { defaultParameters, parseParameters } from '../../src/shared/config/para
 import { signer } from '../../src/shared/crypto/ed25519.js'
 import { v8FlagsFor } from '../../src/shared/runtime/v8-flags.js'
 import { encodeHello } from '../../src/shared/wire/hello.js'
+import { freePorts } from '../support/free-ports.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))

@@ -1,6 +1,6 @@
 /** A peer whose host vanished, and which is back from elsewhere before anybody has noticed. */
 import { expect, onTestFinished, test } from 'vitest'
-import { freePorts } from '../../src/main/local/ports.js'
+import { freePorts } from '../support/free-ports.js'
 import { startFreezingProxy } from '../support/freezing-proxy.js'
 import { until } from '../support/until.js'
 import { WorkerUnderTest } from '../support/worker-under-test.js'

@@ -481,8 +481,10 @@ describe('a reply', () => {
         await until('one more reply trickles', () => trickles.length > before)
       }
     }
-    const free = await node.metric('narval_slots_free', { arena: 'sync' })
-    expect(free).toBe(3 * SYNC_SLOTS_PER_PEER - 2 * REQUESTS_OPEN_MAX)
+    await until('each has a slot', async () => {
+      const free = await node.metric('narval_slots_free', { arena: 'sync' })
+      return free === 3 * SYNC_SLOTS_PER_PEER - 2 * REQUESTS_OPEN_MAX
+    })
 
     const batch = node.batch(BATCH_BYTES_MAX - 68)
     const digest = digestOf(batch, author(HONEST))

@@ -10,8 +10,8 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import ts from 'typescript'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { freePorts } from '../../src/main/local/ports.js'
 import { v8FlagsFor } from '../../src/shared/runtime/v8-flags.js'
+import { freePorts } from '../support/free-ports.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const directory = mkdtempSync(join(tmpdir(), 'narval-package-'))
@@ -22,14 +22,26 @@ const npm = (cwd: string, ...args: string[]) =>
   execute('npm', [...args, '--no-audit', '--no-fund', '--prefer-offline'], { cwd, maxBuffer: 2 ** 26 })
 const node = (...args: string[]) => execute(process.execPath, args, { cwd: app, env: { ...process.env, TMPDIR: app } })
 
+const fromGit = join(directory, 'from-git')
 let said = ''
+/** What npm says of the installation from git. It takes its time, and runs beside the other tests. */
+let gitInstall: Promise<{ stdout: string; stderr: string }>
 
 function makeProject(path: string): void {
   mkdirSync(path)
   writeFileSync(join(path, 'package.json'), JSON.stringify({ name: 'app', private: true }))
 }
 
+async function installFromGit(): Promise<{ stdout: string; stderr: string }> {
+  const clone = join(directory, 'clone')
+  await execute('git', ['clone', '--quiet', '--no-hardlinks', root, clone])
+  makeProject(fromGit)
+  return npm(fromGit, 'install', `git+file://${clone}`)
+}
+
 beforeAll(async () => {
+  gitInstall = installFromGit()
+  gitInstall.catch(() => {})
   // It is built already, before all tests.
   await npm(root, 'pack', '--ignore-scripts', '--pack-destination', directory)
   const [tarball] = readdirSync(directory).filter((name) => name.endsWith('.tgz'))
@@ -38,7 +50,10 @@ beforeAll(async () => {
   said = `${stdout}${stderr}`
 }, INSTALL_MS)
 
-afterAll(() => rmSync(directory, { recursive: true, force: true }))
+afterAll(async () => {
+  await gitInstall.catch(() => {})
+  rmSync(directory, { recursive: true, force: true })
+}, INSTALL_MS)
 
 /** The example of the package, with ports that are free here, as the JavaScript that Node runs. */
 async function exampleOf(project: string): Promise<string> {
@@ -114,16 +129,12 @@ describe('the package from git', () => {
   it(
     'is built as it is installed, and its example runs',
     async () => {
-      const clone = join(directory, 'clone')
-      await execute('git', ['clone', '--quiet', '--no-hardlinks', root, clone])
-      const project = join(directory, 'from-git')
-      makeProject(project)
-      const { stdout, stderr } = await npm(project, 'install', `git+file://${clone}`)
+      const { stdout, stderr } = await gitInstall
       expect(`${stdout}${stderr}`).not.toContain('EBADENGINE')
-      const example = await exampleOf(project)
+      const example = await exampleOf(fromGit)
       const run = await execute(process.execPath, [...v8FlagsFor(process.versions.node), example], {
-        cwd: project,
-        env: { ...process.env, TMPDIR: project },
+        cwd: fromGit,
+        env: { ...process.env, TMPDIR: fromGit },
       })
       expect(run.stdout).toContain('a transaction')
     },

@@ -11,7 +11,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished, vi } from 'vitest'
 import { type Metrics, sumOf } from '../../src/main/local/metrics-text.js'
-import { freePorts } from '../../src/main/local/ports.js'
 import { health, scrape } from '../../src/main/local/scrape.js'
 import { type Committee, parseCommittee } from '../../src/shared/config/committee.js'
 import { formatCommittee, localCommittee } from '../../src/shared/config/committee-file.js'
@@ -20,6 +19,7 @@ import { defaultParameters, formatParameters, type Parameters } from '../../src/
 import { v8FlagsFor } from '../../src/shared/runtime/v8-flags.js'
 import { TestClient, TestLoad } from './client.js'
 import { FakePrimary } from './fake-primary.js'
+import { freePorts } from './free-ports.js'
 import { readStore, type StoredBatch } from './stores.js'
 
 export const NODE_FILE = fileURLToPath(new URL('../../dist/node.js', import.meta.url))

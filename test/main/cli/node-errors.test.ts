@@ -5,12 +5,12 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { freePorts } from '../../../src/main/local/ports.js'
 import { formatCommittee, localCommittee } from '../../../src/shared/config/committee-file.js'
 import { generateKeys, writeKeys } from '../../../src/shared/config/keys.js'
 import { v8FlagsFor } from '../../../src/shared/runtime/v8-flags.js'
 import { TestClient } from '../../support/client.js'
 import { NODE_FILE, TestCommittee, testCommittee, until } from '../../support/committee.js'
+import { freePorts } from '../../support/free-ports.js'
 import { readStore } from '../../support/stores.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 

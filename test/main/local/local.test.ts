@@ -82,13 +82,16 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20))
 }
 
-/** Until clients send: four nodes and four clients run. */
-async function untilLoaded(run: Run): Promise<number[]> {
+/** What ends a run and clears up after it does not ask how many there are: two nodes and two clients boot in half the time. */
+const TWO = ['local', '--nodes', '2', '--duration', '0']
+
+/** Until the last client sends: so many nodes run, and as many clients. */
+async function untilLoaded(run: Run, nodes = 2): Promise<number[]> {
   const pid = run.child.pid!
   const log = (): string => {
     const parent = join(base, '.narval')
     const name = existsSync(parent) ? readdirSync(parent)[0] : undefined
-    const file = name === undefined ? '' : join(parent, name, 'logs', 'client-3-0.log')
+    const file = name === undefined ? '' : join(parent, name, 'logs', `client-${nodes - 1}-0.log`)
     return existsSync(file) ? readFileSync(file, 'utf8') : ''
   }
   await until(() => run.child.exitCode !== null || log().includes('Sending sample transaction'))
@@ -154,7 +157,7 @@ describe.skipIf(process.platform !== 'linux')('local', () => {
 
   it("without arguments it runs until Ctrl-C, which ends it with the reference's block and leaves no process and no file", async () => {
     const run = local()
-    const children = await untilLoaded(run)
+    const children = await untilLoaded(run, 4)
     expect(children).toHaveLength(8)
     run.child.kill('SIGINT')
     const [code] = await run.exited
@@ -176,8 +179,12 @@ describe.skipIf(process.platform !== 'linux')('local', () => {
   })
 
   it('a second signal ends it at once, and leaves no process and no file either', async () => {
-    const run = local('local', '--duration', '0')
+    const run = local(...TWO, '--unbuffered')
     const children = await untilLoaded(run)
+    const commands = children.map((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0'))
+    expect(commands.filter((args) => args.includes('client')).map((args) => args.includes('--unbuffered'))).toEqual(
+      new Array(2).fill(true),
+    )
     run.child.kill('SIGINT')
     await new Promise((resolve) => setTimeout(resolve, 300))
     run.child.kill('SIGINT')
@@ -187,7 +194,7 @@ describe.skipIf(process.platform !== 'linux')('local', () => {
   })
 
   it('kill -9 leaves no process, and the next run clears the files', async () => {
-    const run = local('local', '--duration', '0')
+    const run = local(...TWO)
     const children = await untilLoaded(run)
     run.child.kill('SIGKILL')
     await run.exited
@@ -199,14 +206,14 @@ describe.skipIf(process.platform !== 'linux')('local', () => {
   })
 
   it('a node that dies ends the run with its name and its last lines, and leaves nothing', async () => {
-    const run = local('local', '--duration', '0')
+    const run = local(...TWO)
     const children = await untilLoaded(run)
-    const node = processesOf(base).find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('.node-2.json'))!
+    const node = processesOf(base).find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('.node-1.json'))!
     process.kill(node, 'SIGKILL')
     const [code] = await run.exited
     expect(code).toBe(1)
-    expect(run.stderr).toMatch(/^worker-2-0 \| .*booted/m)
-    expect(run.stderr).toMatch(/narval: ERR_CHILD_DIED: worker-2-0 ended by itself with signal SIGKILL[^\n]*\n$/)
+    expect(run.stderr).toMatch(/^worker-1-0 \| .*booted/m)
+    expect(run.stderr).toMatch(/narval: ERR_CHILD_DIED: worker-1-0 ended by itself with signal SIGKILL[^\n]*\n$/)
     expect(children.filter(isRunning)).toEqual([])
     expect(readdirSync(base)).toEqual([])
   })

@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { makeCommittee } from '../../../src/main/local/committee-files.js'
 import type { LocalOptions } from '../../../src/main/local/options.js'
-import { freePorts } from '../../../src/main/local/ports.js'
 import { Workspace } from '../../../src/main/local/workspace.js'
 import { readCommittee } from '../../../src/shared/config/committee.js'
 import { readKeys } from '../../../src/shared/config/keys.js'
 import { readParameters } from '../../../src/shared/config/parameters.js'
+import { freePorts } from '../../support/free-ports.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 
 let base: string
@@ -115,6 +115,7 @@ describe('committee files', () => {
     transactionBytes: 512,
     durationS: 1,
     faults: 0,
+    unbuffered: false,
     ackLevel: 'stored',
     json: true,
     directory: undefined,

@@ -6,9 +6,9 @@ import { join } from 'node:path'
 import { runInNewContext } from 'node:vm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Logger, Worker, WorkerOptions } from '../../../src/index.js'
-import { freePorts } from '../../../src/main/local/ports.js'
 import { localCommittee } from '../../../src/shared/config/committee-file.js'
-import { until } from '../../support/committee.js'
+import { freePorts } from '../../support/free-ports.js'
+import { until } from '../../support/until.js'
 
 const narval = (await import(
   new URL('../../../dist/index.js', import.meta.url).href

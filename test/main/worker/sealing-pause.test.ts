@@ -1,7 +1,6 @@
 /** A worker whose link to the primary says that it is full: the wiring between the link and the sealing of batches. */
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { freePorts } from '../../../src/main/local/ports.js'
 import type { PrimaryLinkHandlers, PrimaryReport } from '../../../src/main/worker/primary-link/primary-link.js'
 import type { WorkerNodeOptions } from '../../../src/main/worker/worker-node.js'
 import { parseCommittee } from '../../../src/shared/config/committee.js'
@@ -10,6 +9,7 @@ import { generateKeys } from '../../../src/shared/config/keys.js'
 import { deriveNetworkKeySeed } from '../../../src/shared/config/network-key.js'
 import { defaultParameters } from '../../../src/shared/config/parameters.js'
 import { TestClient } from '../../support/client.js'
+import { freePorts } from '../../support/free-ports.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 import { until } from '../../support/until.js'
 

@@ -1,0 +1,45 @@
+/**
+ * Which test files run alone, one after the other, and which run two at a time.
+ *
+ * A file runs alone if it, or something of ours in test/ that it imports, names the executable, dist/node.js: it starts
+ * whole nodes as processes, and two committees at once on two cores would only starve each other. All other files run two
+ * at a time: pure parts, and threads and workers in the test's own process, which wait for timers most of their time.
+ *
+ * Nobody has to keep a list. `apart.ts` fails a file that starts a node all the same.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+
+export interface Groups {
+  readonly alone: string[]
+  readonly together: string[]
+}
+
+const IMPORT = /\b(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g
+const EXECUTABLE = /dist\/node\.js['"`]/
+
+/** @param sources of the files below test/, by their paths from the project's directory */
+export function groupsOf(sources: ReadonlyMap<string, string>): Groups {
+  const starts = (path: string, seen: Set<string>): boolean => {
+    const text = sources.get(path)
+    if (text === undefined || seen.has(path)) return false
+    seen.add(path)
+    return EXECUTABLE.test(text) || importsOf(path, text).some((imported) => starts(imported, seen))
+  }
+  const tests = [...sources.keys()].filter((path) => path.endsWith('.test.ts')).sort()
+  const alone = tests.filter((path) => starts(path, new Set()))
+  return { alone, together: tests.filter((path) => !alone.includes(path)) }
+}
+
+/** A module is imported by the name that it is compiled to. */
+function importsOf(path: string, text: string): string[] {
+  return Array.from(text.matchAll(IMPORT), ([, name]) => normalize(join(dirname(path), name!)).replace(/\.js$/, '.ts'))
+}
+
+/** The groups of the test files in a project's directory. */
+export function readGroups(root: string): Groups {
+  const paths = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.m?ts$|\.mjs$/.test(name))
+    .map((name) => join('test', name))
+  return groupsOf(new Map(paths.map((path) => [path, readFileSync(join(root, path), 'utf8')])))
+}
