@@ -43,7 +43,7 @@ import { Pacing } from './pacing.js'
 import { PayloadReceiver } from './payload-receiver.js'
 import { Peers } from './peers.js'
 import { Proposer } from './proposer.js'
-import { Records } from './records.js'
+import { type HeaderRecord, Records } from './records.js'
 import { Recovery } from './recovery.js'
 import { type Keys, Signatures } from './signatures.js'
 import type { StoredState } from './store/writes.js'
@@ -186,12 +186,12 @@ export class Primary {
         core.restore(certificate, turn)
       }
       if (core.isRecovering) turn.write({ type: 'signing', signing: stored.signing })
+      this.resendAtMs = now.ms + RESEND_MS
       const last = this.proposer.lastHeader
       if (last === undefined || !core.maySign(last.round) || last.round <= this.certificates.quorumRound) return
       if (this.certificates.of(last.round, last.author) !== undefined) return
       this.listed(last.round, last.payload)
-      core.propose(last, turn)
-      this.proposer.made(last, now.ms)
+      this.proposeHeader(last, turn)
     })
   }
 
@@ -327,10 +327,15 @@ export class Primary {
     if (proposer.dueAtMs(turn.now.ms, consensus.decidedRound) > turn.now.ms) return
     core.giveUp(turn)
     const header = core.makeHeader(proposer.propose(turn.now.unixMs, consensus.decidedRound), turn)
-    proposer.made(header, turn.now.ms)
-    core.propose(header, turn)
-    this.resendAtMs = turn.now.ms + RESEND_MS
+    this.proposeHeader(header, turn)
     core.settle(turn)
+  }
+
+  /** A new header, or that of the store. */
+  private proposeHeader(header: HeaderRecord, turn: TurnBuilder): void {
+    this.proposer.made(header, turn.now.ms)
+    this.core.propose(header, turn)
+    this.resendAtMs = turn.now.ms + RESEND_MS
   }
 
   private wakeAtMs(nowMs: number): number {

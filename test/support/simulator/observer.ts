@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { kindOf } from '../../../src/shared/wire/primary/record.js'
 import { decodeVote } from '../../../src/shared/wire/primary/vote.js'
-import type { Commit } from '../../../src/threads/primary/consensus/types.js'
+import type { Commit, PayloadEntry } from '../../../src/threads/primary/consensus/types.js'
 import type { Records } from '../../../src/threads/primary/records.js'
 import { batchName, type SimulatedStore } from './store.js'
 
@@ -17,10 +17,13 @@ export class Observer {
   private readonly votes = new Map<string, string>()
   private readonly records: Records
   private readonly authorities: number
+  private readonly isHeld: (batch: PayloadEntry) => boolean
 
-  constructor(records: Records, authorities: number) {
+  /** @param isHeld whether a quorum of workers can have a batch of this name with this digest */
+  constructor(records: Records, authorities: number, isHeld: (batch: PayloadEntry) => boolean) {
     this.records = records
     this.authorities = authorities
+    this.isHeld = isHeld
   }
 
   get commits(): number {
@@ -39,7 +42,10 @@ export class Observer {
     const known = this.order[index - 1]
     if (known === undefined) {
       this.order.push(digest)
-      for (const batch of commit.batches) this.ordered(batchName(batch), index)
+      for (const batch of commit.batches) {
+        if (!this.isHeld(batch)) throw new SimulationFailure(`batch ${batchName(batch)} is ordered, and nobody has it`)
+        this.ordered(batchName(batch), index)
+      }
     } else if (known !== digest) {
       throw new SimulationFailure(`authority ${authority} has another commit ${index}: the order has forked`)
     }

@@ -55,8 +55,9 @@ export class Simulation {
     this.schedule = schedule
     const { stakes, byzantine } = schedule
     this.groups = stakes.map(() => 0)
-    this.observer = new Observer(new Records(COMMITTEE_DIGEST, stakes.length), stakes.length)
+    const records = new Records(COMMITTEE_DIGEST, stakes.length)
     this.workers = new SimulatedWorkers(this)
+    this.observer = new Observer(records, stakes.length, (batch) => this.workers.isHeld(batch))
     this.nodes = stakes.map((_, index) => new SimulatedNode(this, index))
     const liars = [...byzantine].filter(([, kind]) => kind === 'equivocates' || kind === 'lies-about-payload')
     this.seconds = new Map(liars.map(([index]) => [index, new SecondCertificates(this, this.nodes[index]!)]))

@@ -1,6 +1,7 @@
 /** The workers of all authorities, one each: they make batches, spread them, and say to their primary what they have. */
 import { createHash } from 'node:crypto'
 import type { BatchEntry } from '../../../src/shared/wire/primary/header.js'
+import type { PayloadEntry } from '../../../src/threads/primary/consensus/types.js'
 import type { WorkerRequest } from '../../../src/threads/primary/turn.js'
 import type { Simulation } from './simulation.js'
 import { batchName } from './store.js'
@@ -52,6 +53,19 @@ export class SimulatedWorkers {
       this.uncommitted[author]!.set(batchName(batch), batch)
       this.simulation.nodes[author]!.handle({ type: 'own-batch', batch })
     })
+  }
+
+  /** Whether workers with a validity of the stake have a copy: one of them is honest. */
+  isHeld({ digest, author, sequence }: PayloadEntry): boolean {
+    const { stakes } = this.simulation.schedule
+    const total = stakes.reduce((sum, stake) => sum + stake, 0)
+    const key = Buffer.from(digest, 'latin1').toString('hex')
+    let held = 0
+    for (const [index, stored] of this.stored.entries()) {
+      const batch = stored.get(key)
+      if (batch?.author === author && batch.sequence === sequence) held += stakes[index]!
+    }
+    return held >= Math.floor((total + 2) / 3)
   }
 
   /** The primary has started: it is told again what it may not know. */

@@ -174,6 +174,15 @@ describe('after a restart', () => {
     expect(written(turn, 'own-header')).toEqual([])
   })
 
+  test('it is sent again until there are votes, as any other', () => {
+    const node = new PrimaryUnderTest()
+    node.start()
+    const again = new PrimaryUnderTest({ store: node.store })
+    again.start()
+    expect(sent(again.wait(1000), 'header').map(({ to }) => to)).toEqual([1, 2, 3])
+    expect(sent(again.wait(1000), 'header')).toHaveLength(3)
+  })
+
   test('it is given up when a higher round has a quorum, and its batches are proposed again', () => {
     const node = new PrimaryUnderTest()
     node.start()
