@@ -8,8 +8,12 @@
  *
  * ```
  *  resolve ──▶ waiting, each name once ──▶ asked: NAME_LOOKUPS_MAX at a time ──▶ addresses, onChange
- *                 quick names first           slow names: NAME_SLOW_LOOKUPS_MAX of these
+ *                 quick names first           slow names: NAME_SLOW_LOOKUPS_MAX of these      ▲
+ *                                               └─ no answer after NAME_SLOW_MS ──▶ hanging: NAME_HANGING_MAX
  * ```
+ *
+ * A question without an answer gives its place to the next one. So names that hang delay the names behind them by a
+ * moment, also at the start, when nothing is known of any of them.
  *
  * The names are those of the configuration, so there are as many entries as that has names.
  */
@@ -20,6 +24,7 @@ import { type Supervisor, unsupervised } from '../lib/supervisor.js'
 import {
   NAME_ADDRESSES_MAX,
   NAME_FRESH_MS,
+  NAME_HANGING_MAX,
   NAME_LINE_MS,
   NAME_LOG_MS,
   NAME_LOOKUPS_MAX,
@@ -41,6 +46,16 @@ export interface HostNamesDependencies {
   readonly nowMs?: () => number
   /** Takes what timers throw, and the failure of what nobody waits for. */
   readonly supervisor?: Supervisor
+}
+
+/** A question about a name. */
+interface Question {
+  readonly entry: Entry
+  readonly begin: () => void
+  /** What it counts as while the resolver has it: it has a place, of quick or of slow names, or it hangs. */
+  counts: 'quick' | 'slow' | 'hanging'
+  /** It has had no answer for NAME_SLOW_MS. */
+  isOverdue: boolean
 }
 
 interface Entry {
@@ -71,9 +86,9 @@ export class HostNames {
   private readonly supervisor: Supervisor
   private readonly entries = new Map<string, Entry>()
   /** Questions that wait for their turn, each name once. */
-  private readonly waiting: { entry: Entry; begin: () => void }[] = []
-  private asked = 0
-  private slowAsked = 0
+  private readonly waiting: Question[] = []
+  /** Questions that the resolver has: at most NAME_LOOKUPS_MAX in a place, and NAME_HANGING_MAX that hang. */
+  private readonly asked = new Set<Question>()
   private timer: NodeJS.Timeout | undefined
   private closed = false
 
@@ -194,34 +209,56 @@ export class HostNames {
   }
 
   private async askInTurn(entry: Entry): Promise<void> {
-    await new Promise<void>((begin) => {
-      this.waiting.push({ entry, begin })
+    const question = await new Promise<Question>((resolve) => {
+      const question: Question = { entry, begin: () => resolve(question), counts: 'quick', isOverdue: false }
+      this.waiting.push(question)
       this.next()
     })
     if (this.closed) return
-    const { isSlow } = entry
     const beganMs = this.nowMs()
+    const onSlow = this.supervisor.guard('the resolution of a name', () => {
+      // What is asked from now on goes before it.
+      entry.isSlow = true
+      question.isOverdue = true
+      this.next()
+    })
+    const timer = setTimeout(onSlow, NAME_SLOW_MS)
+    timer.unref()
     const answer = await this.lookupAll(entry.name).catch((error: NodeJS.ErrnoException) => error.code ?? error.message)
+    clearTimeout(timer)
     entry.answeredMs = this.nowMs()
     entry.isSlow = entry.answeredMs - beganMs >= NAME_SLOW_MS
     entry.asking = undefined
-    this.asked -= 1
-    if (isSlow) this.slowAsked -= 1
+    this.asked.delete(question)
     this.next()
     this.take(entry, answer)
   }
 
   /** Begins the questions for which there is room, those about quick names first. */
   private next(): void {
-    while (this.asked < NAME_LOOKUPS_MAX) {
+    this.freePlaces()
+    while (this.count('quick') + this.count('slow') < NAME_LOOKUPS_MAX) {
       const quick = this.waiting.findIndex(({ entry }) => !entry.isSlow)
-      const index = quick === -1 && this.slowAsked < NAME_SLOW_LOOKUPS_MAX ? 0 : quick
+      const index = quick === -1 && this.count('slow') < NAME_SLOW_LOOKUPS_MAX ? 0 : quick
       const [next] = index === -1 ? [] : this.waiting.splice(index, 1)
       if (next === undefined) return
-      this.asked += 1
-      if (next.entry.isSlow) this.slowAsked += 1
+      next.counts = next.entry.isSlow ? 'slow' : 'quick'
+      this.asked.add(next)
       next.begin()
     }
+  }
+
+  /** Questions that are overdue hold no place, as long as not too many hang. */
+  private freePlaces(): void {
+    for (const question of this.asked) {
+      if (question.isOverdue && this.count('hanging') < NAME_HANGING_MAX) question.counts = 'hanging'
+    }
+  }
+
+  private count(counts: Question['counts']): number {
+    let count = 0
+    for (const question of this.asked) if (question.counts === counts) count += 1
+    return count
   }
 
   /** @param answer addresses, or the code of a failure */

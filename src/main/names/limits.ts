@@ -6,13 +6,25 @@ export const NAME_ADDRESSES_MAX = 8
 /** Of these, those tried in one attempt to reach a peer: the others have their turn in the next. */
 export const NAME_ADDRESSES_PER_ATTEMPT = 4
 /**
- * Questions that the system's resolver has at a time. It blocks a thread of libuv's pool, and libuv lets it have half of the
- * pool's four: files and flushes go on whatever it does.
+ * Questions that the system's resolver has at a time, without those that hang: few, so that a quick one does not wait
+ * behind many. Each blocks a thread of libuv's pool, and libuv lets these questions have half of the pool's threads:
+ * files and flushes go on whatever the resolver does.
  */
 export const NAME_LOOKUPS_MAX = 2
 /** Of these, questions about names whose last answer was slow: names that answer do not wait for those that do not. */
 export const NAME_SLOW_LOOKUPS_MAX = 1
-/** An answer that took so long, in ms, was slow. */
+/**
+ * Questions that have had no answer for NAME_SLOW_MS and hold none of those places. If so many hang, the next that do keep
+ * their places until one of them is answered.
+ */
+export const NAME_HANGING_MAX = 6
+/**
+ * Threads of libuv's pool in a process of `run`, so that there is one for each of these questions: a thread that waits
+ * takes some kilobytes. In a program that uses narval as a library the pool is that program's, of four by default: there
+ * two questions that hang hold up the others, until the C library gives them up.
+ */
+export const POOL_THREADS = 2 * (NAME_LOOKUPS_MAX + NAME_HANGING_MAX)
+/** A question without an answer for so long, in ms, is slow. */
 export const NAME_SLOW_MS = 500
 /** Who wants an address waits so long for an answer, in ms, and goes on with the last one. */
 export const NAME_WAIT_MS = 2_000

@@ -4,6 +4,7 @@ import { HostNames } from '../../../src/main/names/host-names.js'
 import {
   NAME_ADDRESSES_MAX,
   NAME_FRESH_MS,
+  NAME_HANGING_MAX,
   NAME_LINE_MS,
   NAME_LOG_MS,
   NAME_LOOKUPS_MAX,
@@ -167,12 +168,58 @@ describe('a resolver that hangs', () => {
     const all = await Promise.all(['w', 'a', 'b', 'c'].map((name) => resolver.names.resolve(name)))
     expect(all).toEqual([['10.0.0.1'], [], [], []])
     expect(performance.now() - began).toBeGreaterThan(NAME_WAIT_MS - 50)
-    expect(resolver.open.size).toBe(NAME_LOOKUPS_MAX)
+    // After a moment those that hang have given their places to the others.
+    expect(resolver.asked).toEqual(['w', 'w', 'a', 'b', 'c'])
     expect(
       resolver.log.filter((line) => line.startsWith(`warn The name w does not resolve (no answer in`)),
     ).toHaveLength(1)
     resolver.names.close()
     expect(await resolver.names.resolve('w')).toEqual(['10.0.0.1'])
+  })
+
+  test('for names that nothing is known of yet delays those behind them by a moment', async () => {
+    const resolver = new Resolver()
+    const hanging = Array.from({ length: NAME_HANGING_MAX }, (_, i) => `h${i}`)
+    resolver.hangs = (name) => hanging.includes(name)
+    // As at the start: all are asked for at once, those that hang first.
+    for (const name of hanging) void resolver.names.resolve(name)
+    const quick = ['q1', 'q2', 'q3']
+    for (const name of quick) resolver.answers.set(name, ['10.0.0.9'])
+    await turn()
+    expect(resolver.asked).toEqual(hanging.slice(0, NAME_LOOKUPS_MAX))
+    resolver.names.watch(quick, () => {})
+    await vi.waitFor(() => expect(quick.flatMap((name) => resolver.names.known(name))).toHaveLength(3), 10_000)
+    expect(resolver.open.size).toBe(NAME_HANGING_MAX)
+    // They hang on, and the others are asked about again at once.
+    resolver.nowMs += NAME_FRESH_MS
+    expect(await resolver.names.resolve('q1')).toEqual(['10.0.0.9'])
+    expect(resolver.asked.filter((name) => name === 'q1')).toHaveLength(2)
+    resolver.names.close()
+  })
+
+  test('for ever and for many has so many questions at most, and goes on when one of them is answered', async () => {
+    const resolver = new Resolver()
+    const hanging = Array.from({ length: 20 }, (_, i) => `h${i}`)
+    resolver.hangs = (name) => hanging.includes(name)
+    for (const name of hanging) void resolver.names.resolve(name)
+    const questionsMax = NAME_LOOKUPS_MAX + NAME_HANGING_MAX
+    await vi.waitFor(() => expect(resolver.open.size).toBe(questionsMax), 10_000)
+    await new Promise((resolve) => setTimeout(resolve, 2 * NAME_SLOW_MS))
+    expect(resolver.open.size).toBe(questionsMax)
+    resolver.answers.set('q', ['10.0.0.9'])
+    const answer = resolver.names.resolve('q')
+    // Its place goes to the next of those that are not known to be slow.
+    resolver.answer('h0', 60_000)
+    await vi.waitFor(() => expect(resolver.asked).toContain(`h${questionsMax}`), 10_000)
+    for (const name of resolver.open.keys()) resolver.answer(name, 60_000)
+    for (let n = 0; n < 20; n += 1) {
+      await turn()
+      for (const name of resolver.open.keys()) resolver.answer(name, 60_000)
+    }
+    await answer
+    expect(resolver.names.known('q')).toEqual(['10.0.0.9'])
+    expect(new Set(resolver.asked)).toEqual(new Set([...hanging, 'q']))
+    resolver.names.close()
   })
 
   test('for some names leaves room for the others', async () => {
