@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { closeSync, copyFileSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { BATCH_SIZE_MAX } from '../../../../src/shared/constants.js'
 import { checkStore } from '../../../../src/shared/store/check-store.js'
 import { readMetaPages } from '../../../../src/shared/store/meta-page.js'
@@ -211,3 +211,54 @@ it('at the first write to a segment whose batches are being deleted leaves none 
   // Before that transaction, or after it.
   expect([SEGMENT_BYTES / BATCH_SIZE_MAX, many.length]).toContain(count)
 }, 60_000)
+
+describe('a segment that a batch was acknowledged in is there after the cut', () => {
+  async function acknowledgedThenCut(directory: string, left: string): Promise<{ batches: number; damaged: string[] }> {
+    const disk = new CutDisk(join(directory, 'segments'), join(left, 'segments'))
+    const store = openStore(directory, disk)
+    await store.open()
+    const bytes = batchOf(100_000)
+    await store.put(digestOf(bytes, FOREIGN), FOREIGN, inPages([bytes])[0]!)
+    cutNow(directory, left, disk, () => 0)
+    await store.close()
+    const damaged: string[] = []
+    const { batches } = checkStore(left, { onDamaged: (...what) => damaged.push(what.join(' ')), onProgress: () => {} })
+    return { batches, damaged }
+  }
+
+  function directories(): { directory: string; left: string } {
+    const base = temporaryDirectory()
+    const [directory, left] = [join(base, 'store'), join(base, 'left')]
+    for (const path of [directory, left]) mkdirSync(join(path, 'segments'), { recursive: true })
+    return { directory, left }
+  }
+
+  it('if this run made its file', async () => {
+    const { directory, left } = directories()
+    expect(await acknowledgedThenCut(directory, left)).toEqual({ batches: 1, damaged: [] })
+  })
+
+  it('if a run made its file that was killed before it had flushed the name', async () => {
+    const { directory, left } = directories()
+    closeSync(openSync(join(directory, 'segments', '0'), 'w'))
+    expect(await acknowledgedThenCut(directory, left)).toEqual({ batches: 1, damaged: [] })
+  })
+
+  it('if a run made the directory of segments that was killed then', async () => {
+    const { directory, left } = directories()
+    const flushed: string[] = []
+    const disk = new CutDisk(join(directory, 'segments'), join(left, 'segments'))
+    const flushNames = disk.flushNames.bind(disk)
+    disk.flushNames = async (path) => {
+      await flushNames(path)
+      flushed.push(path)
+    }
+    disk.onWrite = () => expect(flushed).toContain(directory)
+    const store = openStore(directory, disk)
+    await store.open()
+    const bytes = batchOf(100_000)
+    await store.put(digestOf(bytes, FOREIGN), FOREIGN, inPages([bytes])[0]!)
+    await store.close()
+    expect(flushed).toContain(directory)
+  })
+})
