@@ -7,6 +7,7 @@ import { CLIENT_BURST_BYTES_MAX } from '../local/load/limits.js'
 import { type LoadClientOptions, type LoadResult, runLoadClient } from '../local/load/load-client.js'
 import { WorkerTally } from '../local/load/worker-tally.js'
 import { EXIT_FAILURE } from './exit-codes.js'
+import { leave } from './leave.js'
 
 /** The flags of `client`. */
 export interface ClientOptions {
@@ -30,7 +31,7 @@ export async function runClient(options: ClientOptions): Promise<number> {
       `a burst of ${rate} tx/s of ${size} B is ${bytes} bytes, at most ${CLIENT_BURST_BYTES_MAX}: use several clients`,
     )
   }
-  watchParent(() => process.exit(1))
+  watchParent(() => leave(EXIT_FAILURE))
   const log = createLogger('benchmark_client')
   const stop = stopSignal()
   const tally = options.metrics && (await WorkerTally.begin(options.metrics))
@@ -67,8 +68,8 @@ export function loadOf({
 function stopSignal(): AbortSignal {
   const controller = new AbortController()
   const onSignal = (): void => {
-    if (controller.signal.aborted) process.exit(1)
-    controller.abort()
+    if (controller.signal.aborted) leave(EXIT_FAILURE)
+    else controller.abort()
   }
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)

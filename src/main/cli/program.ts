@@ -13,8 +13,10 @@ import { NarvalError } from '../../shared/errors.js'
 import { platformProblem } from '../../shared/runtime/platform.js'
 import { CLIENT_TRANSACTION_BYTES_MIN } from '../../shared/wire/client-transaction.js'
 import { levelOfVerbosity } from '../lib/log.js'
+import type { Interrupt } from '../lib/signals.js'
 import { VERSION } from '../lib/version.js'
 import { EXIT_FAILURE, EXIT_USAGE } from './exit-codes.js'
+import { leave } from './leave.js'
 import type { RunOptions } from './run-options.js'
 import { digest, host, increase, integer, metricsAddress, tcpAddress, tcpAddresses } from './values.js'
 
@@ -23,23 +25,28 @@ const DURATION_S_MAX = 7 * 24 * 3600
 /** What the executable does when it is called without anything: `local`, until Ctrl-C. */
 const DEFAULT_ARGUMENTS = ['local', '--duration', '0']
 
-/** Runs the command line and ends the process. */
-export async function main(args: readonly string[]): Promise<void> {
+/**
+ * Runs the command line and ends the process.
+ *
+ * @param early watches for signals since before this file was loaded, where `run` was called
+ */
+export async function main(args: readonly string[], early?: Interrupt): Promise<void> {
   // A reader that goes away (`| head`) is no reason to die with a stack trace.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error
   })
-  const code = await execute(args.length === 0 ? DEFAULT_ARGUMENTS : args)
+  const code = await execute(args.length === 0 ? DEFAULT_ARGUMENTS : args, early)
   // A command is over when it says so; what was written has to be out first.
-  process.stdout.write('', () => process.exit(code))
+  process.stdout.write('', () => leave(code))
 }
 
-async function execute(args: readonly string[]): Promise<number> {
+async function execute(args: readonly string[], early: Interrupt | undefined): Promise<number> {
   let code = 0
   try {
-    await createProgram((result) => {
+    const onDone = (result: number): void => {
       code = result
-    }).parseAsync(args, { from: 'user' })
+    }
+    await createProgram(onDone, early).parseAsync(args, { from: 'user' })
     return code
   } catch (error) {
     if (error instanceof CommanderError) {
@@ -71,7 +78,7 @@ type RunFlags = Omit<RunOptions, 'logLevel' | 'benchmark' | 'mdns'> & {
 }
 
 /** @param onDone takes the exit code of the command that ran */
-function createProgram(onDone: (code: number) => void): Command {
+function createProgram(onDone: (code: number) => void, early: Interrupt | undefined): Command {
   const program = new Command('narval')
     .description(
       'A Narwhal worker: batches of transactions, spread over libp2p, proven available by stake, and stored.',
@@ -94,7 +101,7 @@ function createProgram(onDone: (code: number) => void): Command {
       },
     })
   addGenerateKeys(program)
-  addRun(program, onDone)
+  addRun(program, onDone, early)
   addClient(program, onDone)
   addLocal(program, onDone)
   addBatch(program)
@@ -114,7 +121,7 @@ function addGenerateKeys(program: Command): void {
     })
 }
 
-function addRun(program: Command, onDone: (code: number) => void): void {
+function addRun(program: Command, onDone: (code: number) => void, early: Interrupt | undefined): void {
   const run = program
     .command('run')
     .description('run a node')
@@ -149,7 +156,7 @@ function addRun(program: Command, onDone: (code: number) => void): void {
     .action(async (_, command: Command) => {
       const { verbose, ...options } = command.optsWithGlobals<RunFlags>()
       const { run } = await import('./run.js')
-      onDone(await run({ benchmark: false, mdns: false, ...options, logLevel: levelOfVerbosity(verbose) }))
+      onDone(await run({ benchmark: false, mdns: false, ...options, logLevel: levelOfVerbosity(verbose) }, early))
     })
   run
     .command('primary')

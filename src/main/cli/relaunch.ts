@@ -2,33 +2,39 @@
  * V8's flags matter so much to a node that a process without them starts itself again with them, before it loads anything
  * else. Where Node can (22.15 and later), it replaces itself. Elsewhere it stays as a parent that passes on signals and the
  * exit code, and does nothing else.
+ *
+ * The threads of libuv's pool are such a setting too: the process has enough for names that are not answered.
  */
 import { spawn } from 'node:child_process'
+import { constants } from 'node:os'
 import { missingV8Flags } from '../../shared/runtime/v8-flags.js'
 import { watchParent } from '../lib/parent.js'
+import { SIGNALS } from '../lib/signals.js'
+import { POOL_THREADS } from '../names/limits.js'
 import { EXIT_FAILURE } from './exit-codes.js'
-
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-
-/** Since Node 22.15; the types here are those of Node 20. */
-type Execve = (file: string, args: readonly string[], env: NodeJS.ProcessEnv) => never
+import { type Execve, isExitMessage } from './leave.js'
 
 /** The flags of V8 that this command line lacks; none unless it runs a node. */
 export function flagsToAdd(args: readonly string[]): readonly string[] {
+  return runsNode(args) ? missingV8Flags(process.versions.node, process.execArgv) : []
+}
+
+/** Whether this command line runs a node. */
+export function runsNode(args: readonly string[]): boolean {
   const command = args.find((arg) => !arg.startsWith('-'))
-  if (command !== 'run' || args.includes('--help') || args.includes('-h')) return []
-  return missingV8Flags(process.versions.node, process.execArgv)
+  return command === 'run' && !args.includes('--help') && !args.includes('-h')
 }
 
 /** Runs the same command with these flags of V8. Does not return. */
 export function relaunch(flags: readonly string[]): void {
   const args = [...process.execArgv, ...flags, ...process.argv.slice(1)]
+  const env = { UV_THREADPOOL_SIZE: String(POOL_THREADS), ...process.env }
   const { execve } = process as { execve?: Execve }
   // A child with a channel to its parent would lose it.
-  if (execve !== undefined && !process.connected) execve(process.execPath, [process.execPath, ...args], process.env)
+  if (execve !== undefined && !process.connected) execve(process.execPath, [process.execPath, ...args], env)
   const child = spawn(process.execPath, args, {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
-    env: { ...process.env, NARVAL_CHILD: '1' },
+    env: { ...env, NARVAL_CHILD: '1' },
   })
   for (const signal of SIGNALS) process.on(signal, () => child.kill(signal))
   watchParent(() => child.kill('SIGTERM'))
@@ -36,10 +42,18 @@ export function relaunch(flags: readonly string[]): void {
     process.stderr.write(`narval: cannot start ${process.execPath}: ${error.message}\n`)
     process.exit(EXIT_FAILURE)
   })
+  let told: number | undefined
+  child.on('message', (message) => {
+    if (isExitMessage(message)) told = message.exitCode
+  })
   child.once('exit', (code, signal) => {
+    if (told !== undefined) process.exit(told)
     if (signal !== null) {
       for (const name of SIGNALS) process.removeAllListeners(name)
       process.kill(process.pid, signal)
-    } else process.exit(code ?? EXIT_FAILURE)
+      // The first process of a container takes no signal from itself.
+      process.exit(128 + constants.signals[signal])
+    }
+    process.exit(code ?? EXIT_FAILURE)
   })
 }

@@ -1,6 +1,6 @@
 /**
  * `run … worker`: reads the files, starts the worker, and ends it in order at SIGINT, SIGTERM or SIGHUP, also while it
- * starts; a second signal ends it at once.
+ * starts or is loaded; a second signal ends it at once.
  */
 import { type Committee, readCommittee } from '../../shared/config/committee.js'
 import { type Keys, readKeys } from '../../shared/config/keys.js'
@@ -9,22 +9,30 @@ import { NarvalError } from '../../shared/errors.js'
 import { MAIN_FULL_COLLECTION_MS, startFullCollections } from '../../shared/runtime/garbage-collector.js'
 import { createLogger, type Logger } from '../lib/log.js'
 import { watchParent } from '../lib/parent.js'
-import { watchSignals } from '../lib/signals.js'
+import { type Interrupt, watchSignals } from '../lib/signals.js'
 import { everyAddressFor } from '../names/own-address.js'
 import { startWorker, type Worker } from '../worker/worker.js'
 import { EXIT_FAILURE } from './exit-codes.js'
+import { leave } from './leave.js'
 import type { RunOptions } from './run-options.js'
 
-export async function run(options: RunOptions): Promise<number> {
-  const interrupt = watchSignals(() => process.exit(EXIT_FAILURE))
+/** @param early watches for signals since before this file was loaded */
+export async function run(options: RunOptions, early?: Interrupt): Promise<number> {
+  const interrupt = early ?? watchSignals(() => leave(EXIT_FAILURE))
   watchParent(() => interrupt.stop('the parent process is gone'))
+  const { signal } = interrupt
+  const log = createLogger('narval::worker', options.logLevel)
+  const sayWhy = (): void => log.info(`${signal.reason}: closing; once more ends at once`)
+  if (signal.aborted) {
+    sayWhy()
+    log.info('Closed')
+    return 0
+  }
+  signal.addEventListener('abort', sayWhy)
   const keys = readKeys(options.keys)
   const committee = readCommittee(options.committee)
   const fromFile = options.parameters === undefined ? defaultParameters() : readParameters(options.parameters)
   const parameters = { ...fromFile, ...(options.ackLevel !== undefined && { ackLevel: options.ackLevel }) }
-  const log = createLogger('narval::worker', options.logLevel)
-  const { signal } = interrupt
-  signal.addEventListener('abort', () => log.info(`${signal.reason}: closing; once more ends at once`))
   const starting = startWorker({
     keys,
     committee,

@@ -9,7 +9,7 @@ export const EXIT_INTERRUPTED = 130
  */
 const SAME_SIGNAL_MS = 300
 
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+export const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 export interface Interrupt {
   /** Aborted by the first signal; its reason is a text, the signal's name. */

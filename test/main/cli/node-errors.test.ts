@@ -4,13 +4,15 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { formatCommittee, localCommittee } from '../../../src/shared/config/committee-file.js'
+import { type CommitteeFile, formatCommittee, localCommittee } from '../../../src/shared/config/committee-file.js'
 import { generateKeys, writeKeys } from '../../../src/shared/config/keys.js'
 import { v8FlagsFor } from '../../../src/shared/runtime/v8-flags.js'
 import { TestClient } from '../../support/client.js'
 import { NODE_FILE, TestCommittee, testCommittee, until } from '../../support/committee.js'
 import { freePorts } from '../../support/free-ports.js'
+import { environmentOf } from '../../support/preload.js'
 import { readStore } from '../../support/stores.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 
@@ -65,10 +67,17 @@ class Run {
   readonly ended: Promise<Ended>
 
   /** With a channel it is a child that ends with its parent; without one it is as a shell starts it. */
-  constructor(args: readonly string[], nodeFlags = v8FlagsFor(process.versions.node), hasChannel = true) {
+  constructor(
+    args: readonly string[],
+    nodeFlags = v8FlagsFor(process.versions.node),
+    hasChannel = true,
+    environment: Readonly<Record<string, string>> = {},
+    hasGroup = false,
+  ) {
     const child = spawn(process.execPath, [...nodeFlags, ...args], {
       stdio: ['ignore', 'pipe', 'pipe', ...(hasChannel ? (['ipc'] as const) : [])],
-      env: { ...process.env, ...(hasChannel && { NARVAL_CHILD: '1' }) },
+      detached: hasGroup,
+      env: { ...process.env, ...(hasChannel && { NARVAL_CHILD: '1' }), ...environment },
     })
     this.child = child
     children.add(child)
@@ -297,6 +306,40 @@ describe('signals', () => {
     expect(await again.ended).toMatchObject({ code: 0 })
   })
 
+  /** Has each process send itself a signal as soon as it has a handler for it. */
+  const AT_ONCE = `--import=data:text/javascript,process.on("newListener",function%20at(name){
+    if(name==="SIGTERM"){process.off("newListener",at);setImmediate(()=>process.kill(process.pid,name))}})`.replaceAll(
+    /\s*\n\s*/g,
+    '',
+  )
+
+  it('SIGTERM while it is loaded ends it in order, before it looks at any file', async () => {
+    const { code, signal, stderr } = await new Run(argsOf({ keys: 'nowhere' }), [
+      AT_ONCE,
+      ...v8FlagsFor(process.versions.node),
+    ]).ended
+    expect({ code, signal }).toEqual({ code: 0, signal: null })
+    expect(stderr).toMatch(/SIGTERM: closing; once more ends at once\n.*Closed\n$/)
+    expect(existsSync(join(directory, '.db-0-0'))).toBe(false)
+  })
+
+  it.each([0, 20, 50, 100, 200, 400])('Ctrl-C after %i ms leaves nothing behind', async (ms) => {
+    // As a shell starts it: a process group of its own, to which the terminal sends the signal.
+    const run = new Run(argsOf({}), [], false, {}, true)
+    await sleep(ms)
+    const [inner] = childrenOf(run.child.pid!)
+    process.kill(-run.child.pid!, 'SIGINT')
+    const { code, signal } = await run.ended
+    // By the signal itself before narval has begun, in order after that.
+    expect(signal ?? code).toBe(signal === null ? 0 : 'SIGINT')
+    if (inner !== undefined) expect(existsSync(`/proc/${inner}`)).toBe(false)
+    for (const port of ownPorts()) await (await listen(port)).close()
+    const again = new Run(argsOf({}))
+    await again.booted()
+    again.child.kill('SIGTERM')
+    expect(await again.ended).toMatchObject({ code: 0 })
+  })
+
   it('a second signal ends it at once, whatever is in flight', async () => {
     // Alone in a committee of two it has batches that nobody certifies, and would wait for them.
     const two = await testCommittee({ nodes: 2 })
@@ -351,6 +394,92 @@ describe('signals', () => {
   })
 })
 
+describe('names that nobody answers for', () => {
+  /** A committee of two; the other worker, and the primary, have names at which the resolver hangs. */
+  async function unanswered(test: { skip(why: string): never }) {
+    const hosts = join(temporaryDirectory(), 'hosts')
+    const environment = environmentOf({ hosts })
+    if ('reason' in environment) return test.skip(environment.reason as string)
+    writeFileSync(hosts, 'worker.test hang\nprimary.test hang\n')
+    const two = await testCommittee({ nodes: 2 })
+    const file = join(two.directory, '.committee.json')
+    const text = JSON.parse(readFileSync(file, 'utf8')) as CommitteeFile
+    const [own, other] = [two.node(0).name, two.node(1).name]
+    const rename = <T>(part: T, host: string): T => JSON.parse(JSON.stringify(part).replaceAll('127.0.0.1', host)) as T
+    const authorities = {
+      ...text.authorities,
+      [own]: { ...text.authorities[own]!, primary: rename(text.authorities[own]!.primary, 'primary.test') },
+      [other]: rename(text.authorities[other]!, 'worker.test'),
+    }
+    writeFileSync(file, JSON.stringify({ authorities }))
+    const keys = join(two.directory, '.node-0.json')
+    const args = argsOf({ keys, committee: file, store: two.node(0).store })
+    return { args, environment: environment as Record<string, string>, keys, file }
+  }
+
+  it('do not hold up its end: SIGTERM ends it with exit code 0, and nothing is left', async (test) => {
+    const { args, environment } = await unanswered(test)
+    const run = new Run(args, [], false, environment)
+    await run.booted()
+    await until('the names are asked about', () =>
+      run.stderr.includes('The name worker.test does not resolve (no answer'),
+    )
+    const [inner = run.child.pid!] = childrenOf(run.child.pid!)
+    run.child.kill('SIGTERM')
+    expect(await run.ended).toMatchObject({ code: 0, signal: null })
+    expect(run.stderr).toMatch(/Closed\n$/)
+    expect(existsSync(`/proc/${inner}`)).toBe(false)
+  })
+
+  it('do not hold it up where it cannot exit with a code: it ends by the signal', async (test) => {
+    if ('execve' in process) return test.skip('Node can replace its process')
+    const { args, environment } = await unanswered(test)
+    const run = new Run(args, v8FlagsFor(process.versions.node), false, environment)
+    await run.booted()
+    await until('the names are asked about', () =>
+      run.stderr.includes('The name worker.test does not resolve (no answer'),
+    )
+    run.child.kill('SIGTERM')
+    expect(await run.ended).toMatchObject({ code: null, signal: 'SIGTERM' })
+    expect(run.stderr).toMatch(/Closed\n$/)
+  })
+
+  it('do not hold up close() of the library', async (test) => {
+    const { environment, file, keys } = await unanswered(test)
+    const library = JSON.stringify(new URL('../../../dist/index.js', import.meta.url).href)
+    const code = `
+      import { readCommittee, readKeys, startWorker } from ${library}
+      const log = { error() {}, info() {}, debug() {}, trace() {}, warn: (text) => console.log(text) }
+      const worker = await startWorker({
+        keys: readKeys(${JSON.stringify(keys)}), committee: readCommittee(${JSON.stringify(file)}),
+        store: ${JSON.stringify(join(temporaryDirectory(), 'store'))}, log,
+      })
+      process.stdin.once('data', async () => {
+        await worker.close()
+        await worker.stopped
+        console.log('closed')
+      })`
+    const programFile = join(temporaryDirectory(), 'program.mjs')
+    writeFileSync(programFile, code)
+    const program = spawn(process.execPath, [programFile], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: { ...process.env, ...environment },
+    })
+    children.add(program)
+    let stdout = ''
+    program.stdout!.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+    })
+    await until('the names are asked about', () => stdout.includes('The name worker.test does not resolve (no answer'))
+    program.stdin!.write('close\n')
+    await until('it has closed', () => stdout.includes('closed\n'))
+  })
+})
+
 function childrenOf(pid: number): number[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
+  } catch {
+    return []
+  }
 }
