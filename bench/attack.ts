@@ -59,7 +59,7 @@ function tableOf({ letter, phases }: ScenarioResult): string[] {
 await main('attack', (program, stop) => {
   program
     .description('measure what attackers do to the certification of a committee of four')
-    .option('--only <letters>', 'these attacks, a to i, with commas between them', scenarios, SCENARIOS)
+    .option('--only <letters>', 'these attacks, a to l, with commas between them', scenarios, SCENARIOS)
     .option('--rate <n>', 'transactions a second of all clients', integer(4, 1_000_000), 2_000)
     .option('--size <n>', 'bytes of a transaction', integer(9, 400_000), 512)
     .option('--seconds <s>', 'seconds of a phase', integer(1, 600), 5)

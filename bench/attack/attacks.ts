@@ -1,8 +1,9 @@
 /** The attackers. Each is at a stated rate, and over when its time is. They are those of test/hostile. */
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import type { Connection } from '@libp2p/interface'
+import { BATCH_PROTOCOL } from '../../src/main/network/protocols.js'
 import { parseCommittee } from '../../src/shared/config/committee.js'
 import { readKeys } from '../../src/shared/config/keys.js'
 import { REQUEST_DIGESTS_MAX } from '../../src/shared/constants.js'
@@ -22,7 +23,7 @@ import {
   stopReading,
   TYPES,
 } from '../../test/support/raw-muxer.js'
-import type { RawStream } from '../../test/support/raw-stream.js'
+import { ackRecord, frame, type RawStream } from '../../test/support/raw-stream.js'
 import type { Attack, Task } from './protocol.js'
 
 export interface Attacker {
@@ -37,6 +38,8 @@ const TICK_MS = 20
 const GREETING = Buffer.concat([Buffer.from([19]), Buffer.from('/multistream/1.0.0\n')])
 /** How often one that was closed comes back, at most. */
 const RECONNECT_MS = 50
+/** ACKs in one piece: as many as a worker with the default parameters has slots. */
+const ACKS_AT_ONCE = 32
 
 /** Does so many a second, in small portions, until the end. What falls due while nothing can be done is not caught up. */
 async function atRate(perS: number, endMs: number, act: (count: number) => void | Promise<void>): Promise<void> {
@@ -141,6 +144,21 @@ const MAKERS: Readonly<Record<Attack, (task: AttackTask) => Promise<Attacker>>> 
   'reset-requests': async (task) => resetRequests(task),
   clients: async (task) => hoardingClients(task),
   strangers: async (task) => silentStrangers(task),
+  'stray-acks': async (task) => strayAcks(task),
+  'half-open-streams': async (task) => {
+    const peer = await peerOf(task)
+    const open = streamOpener(() => GREETING)
+    return onConnection(() => peer.connect(addressOf(task.targets[0]!.workerPort)), open)(task)
+  },
+  'reset-streams': async (task) => {
+    const peer = await peerOf(task)
+    const bytes = Buffer.concat([GREETING, proposal(BATCH_PROTOCOL)])
+    const open = streamOpener(
+      () => bytes,
+      (id) => header(TYPES.windowUpdate, FLAGS.rst, id, 0),
+    )
+    return onConnection(() => peer.connect(addressOf(task.targets[0]!.workerPort)), open)(task)
+  },
 }
 
 export function prepare(task: AttackTask): Promise<Attacker> {
@@ -232,6 +250,49 @@ async function resetRequests(task: AttackTask): Promise<Attacker> {
       }),
     done: () => done,
     ended: () => ended,
+  }
+}
+
+/** A member that answers what it was never sent, on the stream that brings it batches. */
+async function strayAcks(task: AttackTask): Promise<Attacker> {
+  const peer = await peerOf(task)
+  const address = addressOf(task.targets[0]!.workerPort)
+  let connection = await peer.connect(address)
+  let sequence = 1n
+  let done = 0
+  const ackFrame = (): Uint8Array => {
+    sequence += 1n
+    return frame(FRAME_TYPES.ack, ackRecord({ sequence, digest: new Uint8Array(32), level: 1, status: 0 }))
+  }
+  return {
+    run: (endMs) =>
+      atRate(task.rate, endMs, async (count) => {
+        if (!isOpen(connection)) connection = await peer.connect(address)
+        const stream = peer.batchStreams.at(-1)
+        if (stream === undefined || !stream.isOpen || stream.stream.writeBufferLength > 1024 * 1024) return
+        // As many as may be under judgement, so that none is one too many for that alone.
+        for (let left = count; left > 0 && stream.isOpen; left -= ACKS_AT_ONCE) {
+          const some = Math.min(left, ACKS_AT_ONCE)
+          void stream.send(Buffer.concat(Array.from({ length: some }, ackFrame))).catch(() => {})
+          done += some
+          await nextTurn()
+        }
+      }),
+    done: () => done,
+    ended: () => peer.batchStreams.length - 1,
+  }
+}
+
+/** Opens streams of its own with these bytes and what follows them. */
+function streamOpener(bytesOf: () => Uint8Array, after: (id: number) => Uint8Array = () => new Uint8Array(0)) {
+  let id = 4001
+  return (connection: Connection, count: number): void => {
+    const open = (): Uint8Array => {
+      id += 2
+      const bytes = bytesOf()
+      return Buffer.concat([header(TYPES.data, FLAGS.syn, id, bytes.length), bytes, after(id)])
+    }
+    sendToMuxer(connection, frames(count, open))
   }
 }
 

@@ -10,6 +10,9 @@ export const ATTACKS = [
   'reset-requests',
   'clients',
   'strangers',
+  'stray-acks',
+  'half-open-streams',
+  'reset-streams',
 ] as const
 export type Attack = (typeof ATTACKS)[number]
 

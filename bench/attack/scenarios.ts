@@ -101,4 +101,28 @@ export const SCENARIOS: readonly Scenario[] = [
     isMember: false,
     restarts: true,
   },
+  {
+    letter: 'j',
+    attack: 'stray-acks',
+    what: 'ACKs of a member for batches that it was never sent',
+    rate: 200_000,
+    unit: 'ACKs',
+    isMember: true,
+  },
+  {
+    letter: 'k',
+    attack: 'half-open-streams',
+    what: 'streams of a member that are opened, greeted and left',
+    rate: 2_000,
+    unit: 'streams',
+    isMember: true,
+  },
+  {
+    letter: 'l',
+    attack: 'reset-streams',
+    what: 'batch streams of a member that are opened and reset at once',
+    rate: 20_000,
+    unit: 'streams',
+    isMember: true,
+  },
 ]

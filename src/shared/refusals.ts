@@ -11,6 +11,8 @@ export const CLIENT_REFUSALS = [
   'frame-stalled',
   /** A frame was begun, and comes so slowly that it keeps a place for nothing. */
   'frame-slow',
+  /** It could not be accepted: the process has no file descriptor left. */
+  'not-accepted',
   /** As many connections as `client_connections_max`, and none that has to give its place to this one. */
   'too-many-connections',
   /** All places were taken, and its source had the most: its place was given to another source. */
@@ -58,6 +60,8 @@ export type PeerRefusal =
   /** The committee file names every worker's PeerId, and not this one. */
   | 'peer-id-unknown'
   | 'hello-timeout'
+  /** It could not be accepted: the process has no file descriptor left. */
+  | 'not-accepted'
   /** A newer connection has its place: it had said nothing, or its handshake or its hello was not over. */
   | 'evicted-silent'
   | 'evicted-handshake'
@@ -70,6 +74,8 @@ export type PeerRefusal =
   | 'frame-flood'
   /** More proposals of protocols on one stream than a node has reason for. */
   | 'negotiation-flood'
+  /** It opened a stream, and no protocol was agreed for it in time. */
+  | 'negotiation-late'
   /** One frame of the muxer that is larger than any window. */
   | 'muxer-frame-too-large'
   /** It does not read what we answer, and more waits for its socket than may. */
@@ -86,6 +92,10 @@ export const QUIET_REFUSALS: ReadonlySet<string> = new Set<PeerRefusal>(['left-b
 export type PrimaryRefusal =
   | 'frame-too-large'
   | 'frame-truncated'
+  /** It could not be accepted: the process has no file descriptor left. */
+  | 'not-accepted'
+  /** The names of the committee file stand for other addresses now: its connection was a primary's, or a stranger's. */
+  | 'sender-changed'
   | 'message-malformed'
   | 'cleanup-foreign'
   /** A round below the last one: it was overtaken, or the primary's rounds begin anew, which the next one shows. */

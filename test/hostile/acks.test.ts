@@ -1,8 +1,13 @@
 /** What a peer may answer to our batches: every ACK that is wrong, early, late or not there, against a real worker. */
 
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Connection } from '@libp2p/interface'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
-import { IN_FLIGHT_MIN, IN_FLIGHT_SLOTS_SHARE } from '../../src/main/worker/dissemination/limits.js'
+import {
+  IN_FLIGHT_MIN,
+  IN_FLIGHT_SLOTS_SHARE,
+  STRAY_ACKS_PER_SECOND,
+} from '../../src/main/worker/dissemination/limits.js'
 import type { AckVerdict } from '../../src/shared/memory/dialogue/quorum-waiter.js'
 import type { PeerRefusal } from '../../src/shared/refusals.js'
 import { FRAME_TYPES } from '../../src/shared/wire/frames.js'
@@ -282,6 +287,35 @@ test('an ACK for a batch that is being sent, before its last slice, closes the s
   } finally {
     await big.close()
   }
+})
+
+test('a peer that sends ACKs for what it was not sent, as many as it can, has a few taken in a second, and the others are served', async () => {
+  const before = await node.refusals('ack', 'unknown-sequence')
+  const endMs = performance.now() + 3_000
+  let sequence = 1n
+  let sent = 0
+  const flood = async (): Promise<void> => {
+    while (performance.now() < endMs) {
+      const raw = mallory.batchStreams.at(-1)!
+      // Fewer at once than may be under judgement: the piece costs its connection little.
+      const acks = Array.from({ length: OWN_SLOTS }, () => {
+        sequence += 1n
+        return frame(FRAME_TYPES.ack, ackRecord({ sequence, digest: new Uint8Array(32), level: 1, status: 0 }))
+      })
+      if (raw.isOpen) await raw.send(Buffer.concat(acks)).catch(() => {})
+      sent += acks.length
+      await nextTurn()
+    }
+  }
+  await node.counts('peer', 'ack-flood', async () => {
+    await Promise.all([flood(), node.certifiesOne(), node.certifiesOne()])
+  })
+  expect(sent).toBeGreaterThan(10 * STRAY_ACKS_PER_SECOND)
+  // A second more, for what had been saved up.
+  const seconds = 1 + (performance.now() - endMs + 3_000) / 1_000
+  expect((await node.refusals('ack', 'unknown-sequence')) - before).toBeLessThanOrEqual(seconds * STRAY_ACKS_PER_SECOND)
+  await until('mallory has a stream again', () => mallory.batchStreams.at(-1)!.isOpen)
+  await node.certifiesOne()
 })
 
 test('a peer that resets each batch stream as it is opened costs the others nothing', async () => {

@@ -3,7 +3,13 @@ import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection } from '@libp2p/interface'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { MUXER_FRAME_BYTES_MAX, NEGOTIATION_ANSWERS_MAX, PEER_WORK_BURST } from '../../src/main/network/limits.js'
+import {
+  MUXER_FRAME_BYTES_MAX,
+  NEGOTIATION_ANSWERS_MAX,
+  PEER_WORK_BURST,
+  STREAMS_PER_CONNECTION_MAX,
+} from '../../src/main/network/limits.js'
+import { BATCH_PROTOCOL } from '../../src/main/network/protocols.js'
 import { FRAME_TYPES } from '../../src/shared/wire/frames.js'
 import type { Libp2pPeer } from '../support/libp2p-peer.js'
 import { FLAGS, frames, header, isOpen, proposal, sendMessages, sendToMuxer, TYPES } from '../support/raw-muxer.js'
@@ -150,6 +156,21 @@ describe('before its hello', () => {
     await until('it is closed', () => !isOpen(connection))
   })
 
+  test('a stranger that opens streams and negotiates none is closed before it has many', async () => {
+    const connection = await mallory.dial(node.address)
+    await node.counts(
+      'peer',
+      'too-much-before-hello',
+      async () =>
+        sendToMuxer(
+          connection,
+          frames(STREAMS_PER_CONNECTION_MAX, (i) => stream(4001 + 2 * i, NOTHING)),
+        ),
+      1,
+    )
+    await until('it is closed', () => !isOpen(connection))
+  })
+
   test('a hello goes through beside a few pings and streams of other protocols', async () => {
     const connection = await mallory.dial(node.address)
     sendToMuxer(
@@ -207,6 +228,56 @@ describe('after its hello', () => {
     })
     await node.accepts(await mallory.openBatches(connection))
     await connection.close()
+  })
+
+  test('streams that a peer opens and does not negotiate are as many as one connection may have, for a while', async () => {
+    const connection = await mallory.connect(node.address)
+    const habits = [NOTHING, MULTISTREAM.subarray(0, 1), MULTISTREAM, Buffer.concat([MULTISTREAM, Buffer.from([20])])]
+    const open = (id: number): Buffer => {
+      const bytes = habits[id % habits.length]!
+      return Buffer.concat([header(TYPES.data, FLAGS.syn, 4001 + 2 * id, bytes.length), bytes])
+    }
+    await node.counts(
+      'peer',
+      'negotiation-late',
+      async () => {
+        sendToMuxer(connection, frames(STREAMS_PER_CONNECTION_MAX + 8, open))
+        await node.certifiesOne()
+      },
+      STREAMS_PER_CONNECTION_MAX,
+    )
+    // They are gone: the connection has room for streams again.
+    expect(isOpen(connection)).toBe(true)
+    await node.accepts(await mallory.openBatches(connection))
+    await connection.close()
+  })
+
+  test('a peer that opens batch streams and resets them, as fast as it can, is read more slowly, and the others are served', async () => {
+    const connection = await mallory.connect(node.address)
+    const begin = proposal(BATCH_PROTOCOL)
+    const endMs = performance.now() + 2_000
+    let id = 6001
+    const flood = async (): Promise<void> => {
+      while (performance.now() < endMs && isOpen(connection)) {
+        sendToMuxer(
+          connection,
+          frames(20, () => {
+            id += 2
+            return Buffer.concat([stream(id, begin), header(TYPES.windowUpdate, FLAGS.rst, id, 0)])
+          }),
+        )
+        await sleep(1)
+      }
+    }
+    await node.counts('peer', 'frame-flood', async () => {
+      await Promise.all([flood(), node.certifiesOne(), node.certifiesOne()])
+    })
+    expect(isOpen(connection)).toBe(true)
+    await node.slotsAllFree()
+    await connection.close()
+    const again = await mallory.connect(node.address)
+    await node.accepts(await mallory.openBatches(again))
+    await again.close()
   })
 
   test('a frame of the muxer that is larger than any window closes the connection before it is kept', async () => {

@@ -34,6 +34,8 @@ export interface YamuxStream {
   readonly recvWindowCapacity: number
   maxStreamWindowSize: number
   readonly state: number
+  /** Empty until it is negotiated. */
+  readonly protocol?: string
   sendWindowUpdate(): void
 }
 
@@ -84,13 +86,19 @@ export function leanYamux(streamsMax: number, onAsShipped: () => void, guards?: 
   }
 }
 
-/** Fixes the window of a stream, and holds updates back until half of it is used up; says whether it could. */
+/**
+ * Fixes the window of a stream, and holds updates back until half of it is used up; says whether it could.
+ *
+ * A stream without a protocol gets no updates: what comes on it waits in the negotiation's buffer, and who negotiates needs
+ * less than a window. One that is negotiated and carries more is one on which batches come in, and is widened.
+ */
 export function tame(stream: YamuxStream): boolean {
   if (!isKnown(stream)) return false
   stream.maxStreamWindowSize = stream.recvWindow
   const sendWindowUpdate = stream.sendWindowUpdate.bind(stream)
   stream.sendWindowUpdate = () => {
-    if (stream.state === ESTABLISHED && stream.recvWindowCapacity > stream.recvWindow / 2) return
+    const isUnused = stream.protocol === '' || stream.recvWindowCapacity > stream.recvWindow / 2
+    if (stream.state === ESTABLISHED && isUnused) return
     sendWindowUpdate()
   }
   return true

@@ -12,7 +12,13 @@ import type { ConnectionGuards } from './connection-guards.js'
 import type { Gate } from './gate.js'
 import { leanNoise } from './lean-noise.js'
 import { leanYamux } from './lean-yamux.js'
-import { DIAL_TIMEOUT_MS, HELLO_TIMEOUT_MS, SOCKET_BUFFER_BYTES } from './limits.js'
+import {
+  DIAL_TIMEOUT_MS,
+  HELLO_TIMEOUT_MS,
+  NEGOTIATION_MS,
+  SOCKET_BUFFER_BYTES,
+  STREAMS_PER_CONNECTION_MAX,
+} from './limits.js'
 import type { PeerDiscovery } from './peer-discovery.js'
 
 export interface Libp2pNodeOptions {
@@ -37,9 +43,6 @@ export interface Libp2pNodeOptions {
  * a `drain` that climbs through noise and yamux.
  */
 const SOCKET_OPTIONS = { highWaterMark: SOCKET_BUFFER_BYTES } as TCPSocketOptions
-
-/** Streams on one connection: hello, batches both ways, and requests both ways, with room for those that are dying. */
-const STREAMS_PER_CONNECTION_MAX = 32
 
 export async function peerIdOfSeed(networkKeySeed: Uint8Array): Promise<string> {
   return peerIdFromPrivateKey(await generateKeyPairFromSeed('Ed25519', networkKeySeed)).toString()
@@ -93,6 +96,7 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
       // We dial by ourselves, for ever.
       reconnectRetries: 0,
       inboundUpgradeTimeout: HELLO_TIMEOUT_MS,
+      inboundStreamProtocolNegotiationTimeout: NEGOTIATION_MS,
     },
   })
 }

@@ -94,6 +94,10 @@ export const PEER_WORK_BURST = 2_000
 /** A peer that has used its work up is not read for at least this long, in ms: pausing costs something too. */
 export const WORK_PAUSE_MS = 50
 
+/** Streams on one connection, each way: hello, batches and requests, with room for those that are dying. */
+export const STREAMS_PER_CONNECTION_MAX = 32
+/** A stream that a peer opened, and for which no protocol is agreed after this long, is reset, in ms. */
+export const NEGOTIATION_MS = 10_000
 /** Answers of multistream's negotiation on one stream: a node may propose a few versions of a protocol. */
 export const NEGOTIATION_ANSWERS_MAX = 16
 /** Bytes of one yamux frame that came in: no window is larger. */

@@ -8,7 +8,7 @@
  */
 import type { Uint8ArrayList } from 'uint8arraylist'
 import { SLICE_BYTES } from '../../shared/constants.js'
-import type { ConnectionGuard, SecuredStream } from './connection-guard.js'
+import type { ConnectionGuard, OpenedStream, SecuredStream } from './connection-guard.js'
 import { MUXER_FRAME_BYTES_MAX, MUXER_FRAME_PIECES_MAX, NEGOTIATION_ANSWERS_MAX } from './limits.js'
 import { workOfFrame, type YamuxHeader } from './work-budget.js'
 
@@ -26,10 +26,8 @@ interface Muxer {
 }
 
 /** What we know of its streams. */
-interface MuxedStream {
+interface MuxedStream extends OpenedStream {
   readonly direction: 'inbound' | 'outbound'
-  /** Empty until it is negotiated. */
-  readonly protocol: string
   send?: (data: Uint8Array | Uint8ArrayList) => boolean
   sendData: (data: Uint8ArrayList) => { sentBytes: number; canSendMore: boolean }
 }
@@ -54,7 +52,10 @@ export function guardMuxer(muxer: unknown, connection: SecuredStream, guard: Con
   it._newStream = (...args) => {
     const stream = newStream(...args)
     holdBack(stream, connection)
-    if (stream.direction === 'inbound') countAnswers(stream, guard)
+    if (stream.direction === 'inbound') {
+      countAnswers(stream, guard)
+      guard.onStream(stream)
+    }
     return stream
   }
   return true

@@ -210,13 +210,14 @@ describe('packages with other internals', () => {
 })
 
 describe('window updates', () => {
-  function stream(state: number, left: number): { it: YamuxStream; sent: () => number } {
+  function stream(state: number, left: number, protocol = '/test/1'): { it: YamuxStream; sent: () => number } {
     let sent = 0
     const it: YamuxStream = {
       recvWindow: 1000,
       maxStreamWindowSize: 16_000,
       recvWindowCapacity: left,
       state,
+      protocol,
       sendWindowUpdate: () => {
         sent += 1
       },
@@ -230,8 +231,10 @@ describe('window updates', () => {
     ['are sent once half of it is used up', 3, 500, 1],
     ['are sent when they open the stream', 0, 1000, 1],
     ['are sent when they accept the stream', 2, 1000, 1],
-  ])('%s', (_claim, state, left, expected) => {
-    const { it, sent } = stream(state, left)
+    ['are sent when they accept a stream that is not negotiated yet', 2, 1000, 1, ''],
+    ['are held back on a stream that is not negotiated yet', 3, 0, 0, ''],
+  ])('%s', (_claim, state, left, expected, protocol = '/test/1') => {
+    const { it, sent } = stream(state, left, protocol)
     it.sendWindowUpdate()
     expect(sent()).toBe(expected)
   })

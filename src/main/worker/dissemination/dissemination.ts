@@ -21,6 +21,7 @@ import type { Arena } from '../../../shared/memory/slots.js'
 import { ACK_STATUSES, type Ack, isInMask, peerMask } from '../../../shared/wire/ack.js'
 import { FRAME_TYPES, writeFrameHeader } from '../../../shared/wire/frames.js'
 import type { Supervisor } from '../../lib/supervisor.js'
+import { TokenBucket } from '../../lib/token-bucket.js'
 import type { Refused } from '../../network/frame-stream.js'
 import {
   HEAL_PATIENCE_MS,
@@ -29,6 +30,7 @@ import {
   IN_FLIGHT_SLOTS_SHARE,
   SLOTS_SHORT_SHARE,
   SLOTS_STARVED_MS,
+  STRAY_ACKS_PER_SECOND,
 } from './limits.js'
 import { OwnBatch, PEER_STATE } from './own-batch.js'
 import { type InFlight, PeerSender } from './peer-sender.js'
@@ -94,6 +96,8 @@ export class Dissemination {
   private readonly batches = new Map<bigint, OwnBatch>()
   /** ACKs that each peer may have under judgement: as many as there are slots (shared/layout.ts). */
   private readonly ackCredits: number[]
+  /** ACKs of each peer that answer nothing. */
+  private readonly strayAcks: ReadonlyMap<number, TokenBucket>
   private readonly allPeers: Uint8Array
   /** Slots that batches hold, of the batch-maker's and of those for sending again. */
   private makerSlotsHeld = 0
@@ -106,6 +110,9 @@ export class Dissemination {
     this.handlers = handlers
     this.allPeers = peerMask(options.peers)
     this.ackCredits = new Array(options.authorities).fill(dependencies.arena.slots)
+    this.strayAcks = new Map(
+      options.peers.map((peer) => [peer, new TokenBucket(STRAY_ACKS_PER_SECOND, STRAY_ACKS_PER_SECOND)]),
+    )
     const inFlightMax = Math.max(IN_FLIGHT_MIN, Math.floor(options.ownSlots * IN_FLIGHT_SLOTS_SHARE))
     this.senders = new Map(
       options.peers.map((peer) => [
@@ -266,6 +273,12 @@ export class Dissemination {
     const due = batch === undefined ? 'unawaited' : sender.acknowledge(batch, ack.status === ACK_STATUSES.ok)
     if (due === 'early') {
       return { refused: 'ack-early', detail: `an ACK for batch ${ack.sequence}, which was not sent whole` }
+    }
+    if (due === 'unawaited' && !this.strayAcks.get(peer)!.tryTake(1, this.dependencies.nowMs())) {
+      return {
+        refused: 'ack-flood',
+        detail: `more than ${STRAY_ACKS_PER_SECOND} ACKs a second for what it was not sent`,
+      }
     }
     if (due === 'due' && batch!.isHeard(peer)) {
       // The batch was sent to this peer once more because somebody lacks it. The tally has the answer to the first

@@ -3,6 +3,12 @@ import assert from 'node:assert'
 import { PUSH_AGAIN_QUEUE_MAX } from '../../../shared/constants.js'
 import { PRIMARY_QUEUE_MAX, PRIMARY_RESEND_MAX } from '../primary-link/limits.js'
 
+/**
+ * ACKs that one peer may send in a second for what is not in flight to it: what it was never sent, or has answered already.
+ * A worker that follows the protocol sends none. Each costs this thread and the quorum-waiter a message, and 146 of them
+ * fit into a piece that costs its connection nothing.
+ */
+export const STRAY_ACKS_PER_SECOND = 100
 /** Batches in flight to one peer at first and at least: more only make buffers old (docs/performance.md). */
 export const IN_FLIGHT_MIN = 3
 /** Of the own slots, the share that batches in flight to one peer may hold, but always IN_FLIGHT_MIN of them. */

@@ -30,6 +30,7 @@ import type { Stream } from '@libp2p/interface'
 import { SLICE_BYTES } from '../../../shared/constants.js'
 import type { Arena } from '../../../shared/memory/slots.js'
 import { type Supervisor, unsupervised } from '../../lib/supervisor.js'
+import { sendOn } from '../../network/hand-over.js'
 import { HealShare } from './heal-share.js'
 import { InFlightWindow } from './in-flight-window.js'
 import { DRAIN_WATCHDOG_MS } from './limits.js'
@@ -383,10 +384,7 @@ export class PeerSender {
       this.inFlight.at(-1)!.batch.setState(this.dependencies.peer, PEER_STATE.sent)
     }
     this.handlers.onSent(slice.length)
-    try {
-      stream.send(slice)
-    } catch {
-      // The stream is gone; its `close` event detaches it.
-    }
+    // If the stream is gone, its `close` event detaches it.
+    sendOn(stream, slice)
   }
 }

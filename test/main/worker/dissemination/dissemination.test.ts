@@ -11,6 +11,7 @@ import {
   REFUSAL_BACKOFF_MAX_MS,
   REFUSAL_BACKOFF_MIN_MS,
   SLOTS_STARVED_MS,
+  STRAY_ACKS_PER_SECOND,
 } from '../../../../src/main/worker/dissemination/limits.js'
 import type { Moment } from '../../../../src/shared/freshness.js'
 import type { AckVerdict, MainToQuorumWaiter } from '../../../../src/shared/memory/dialogue/quorum-waiter.js'
@@ -818,5 +819,38 @@ describe('ACKs that have become too old', () => {
     expect(dissemination.letGo(DIGEST)).toBe('certifies')
     certified(9)
     expect(reported).toEqual([[9n, moment]])
+  })
+})
+
+describe('ACKs of a peer for what it was not sent', () => {
+  /** Says so many of them, each judged at once; returns how many were taken. */
+  function strays(peer: number, count: number): number {
+    let taken = 0
+    for (let n = 0; n < count; n += 1) {
+      const refused = ack(peer, 1_000_000 + n)
+      if (refused === undefined) {
+        taken += 1
+        verdict(peer, 1_000_000 + n, 'unknown-sequence')
+      } else expect(refused.refused).toBe('ack-flood')
+    }
+    return taken
+  }
+
+  test('are taken up to a rate, each peer for itself, and answers that are due are not among them', async () => {
+    expect(strays(0, 10 * STRAY_ACKS_PER_SECOND)).toBe(STRAY_ACKS_PER_SECOND)
+    expect(strays(2, 10 * STRAY_ACKS_PER_SECOND)).toBe(STRAY_ACKS_PER_SECOND)
+    const ackMessages = toQuorumWaiter.filter(({ kind }) => kind === 'ack')
+    expect(ackMessages).toHaveLength(2 * STRAY_ACKS_PER_SECOND)
+    const { near } = await pairs.open((stream) => new RawStream(stream))
+    dissemination.senders.get(0)!.attach(near)
+    seal(1)
+    await until('it is sent', () => ack(0, 1)?.refused !== 'ack-early')
+    expect(toQuorumWaiter.filter((message) => message.kind === 'ack' && message.sequence === 1n)).toHaveLength(1)
+    // A second answer is one to nothing.
+    expect(ack(0, 1)?.refused).toBe('ack-flood')
+    nowMs += 500
+    expect(strays(0, 10 * STRAY_ACKS_PER_SECOND)).toBe(STRAY_ACKS_PER_SECOND / 2)
+    dissemination.senders.get(0)!.detach()
+    near.abort(new Error('over'))
   })
 })
