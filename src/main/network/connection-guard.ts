@@ -16,7 +16,7 @@ import { Uint8ArrayList } from 'uint8arraylist'
 import type { PeerRefusal } from '../../shared/refusals.js'
 import type { Supervisor } from '../lib/supervisor.js'
 import type { TokenBucket } from '../lib/token-bucket.js'
-import { QUEUED_FRAME_BYTES, SOCKET_QUEUE_BYTES_MAX, WORK_PAUSE_MS } from './limits.js'
+import { NEGOTIATION_MS, QUEUED_FRAME_BYTES, SOCKET_QUEUE_BYTES_MAX, WORK_PAUSE_MS } from './limits.js'
 import { WorkBudget } from './work-budget.js'
 
 export interface ConnectionGuardHandlers {
@@ -31,6 +31,13 @@ interface SocketConnection {
   onData?: (data: Uint8Array) => void
   readonly socket?: { readonly writableLength: number }
   readonly readStatus?: string
+}
+
+/** What we know of a stream of the muxer's. */
+export interface OpenedStream {
+  /** Empty until it is negotiated. */
+  readonly protocol: string
+  addEventListener(type: 'close', listener: () => void): void
 }
 
 /** What lies on the connection: noise's stream, which yamux reads. */
@@ -65,6 +72,13 @@ export class ConnectionGuard {
     this.handlers = handlers
     this.nowMs = nowMs
     this.from = connection.remoteAddr.toString()
+    // libp2p calls these from within. What they throw it would take for a fault of the connection, or leave to the process.
+    const { guard } = supervisor
+    this.spend = guard('the guard of a connection', this.spend.bind(this))
+    this.receive = guard('the guard of a connection', this.receive.bind(this))
+    this.refuse = guard('the guard of a connection', this.refuse.bind(this))
+    this.report = guard('the guard of a connection', this.report.bind(this))
+    this.onGoAway = guard('the guard of a connection', this.onGoAway.bind(this))
     this.watchReads()
     this.watchWrites()
     const onClose = supervisor.guard('the guard of a connection', () => this.close())
@@ -96,18 +110,12 @@ export class ConnectionGuard {
 
   /** A frame is to be sent: whether it may still wait for the socket. */
   mayQueue(bytes: number): boolean {
-    const { secured } = this
-    if (this.refused || secured === undefined) return !this.refused
-    if (!secured.writableNeedsDrain) {
-      this.queuedFrames = 0
-      return true
+    try {
+      return this.isRoomFor(bytes)
+    } catch (error) {
+      this.supervisor.fail('the guard of a connection', error)
+      return false
     }
-    this.queuedFrames += 1
-    const { socket } = this.connection as SocketConnection
-    const queued = secured.writeBufferLength + this.connection.writeBufferLength + (socket?.writableLength ?? 0)
-    if (queued + bytes + this.queuedFrames * QUEUED_FRAME_BYTES <= SOCKET_QUEUE_BYTES_MAX) return true
-    this.refuse('socket-unread', `${queued} bytes in ${this.queuedFrames} frames wait for it to read`)
-    return false
   }
 
   /** Counts it, and closes the connection as soon as what runs now is over. */
@@ -127,6 +135,18 @@ export class ConnectionGuard {
     this.handlers.onRefused(reason, this.from, detail)
   }
 
+  /** The peer has opened a stream. libp2p resets one for which no protocol is agreed in time, and tells nobody. */
+  onStream(stream: OpenedStream): void {
+    const openedMs = this.nowMs()
+    const onClose = this.supervisor.guard('the guard of a connection', () => {
+      const heldMs = this.nowMs() - openedMs
+      // With its connection it ends for another reason.
+      if (this.refused || stream.protocol !== '' || heldMs < NEGOTIATION_MS / 2) return
+      this.report('negotiation-late', `a stream without a protocol for ${Math.round(heldMs)} ms`)
+    })
+    stream.addEventListener('close', onClose)
+  }
+
   /** The peer has said that it opens and takes no more streams, so the connection is of no more use. */
   onGoAway(): void {
     const closed = this.connection.close({ signal: AbortSignal.timeout(WORK_PAUSE_MS) })
@@ -134,6 +154,21 @@ export class ConnectionGuard {
       'the guard of a connection',
       closed.catch((error: Error) => this.connection.abort(error)),
     )
+  }
+
+  private isRoomFor(bytes: number): boolean {
+    const { secured } = this
+    if (this.refused || secured === undefined) return !this.refused
+    if (!secured.writableNeedsDrain) {
+      this.queuedFrames = 0
+      return true
+    }
+    this.queuedFrames += 1
+    const { socket } = this.connection as SocketConnection
+    const queued = secured.writeBufferLength + this.connection.writeBufferLength + (socket?.writableLength ?? 0)
+    if (queued + bytes + this.queuedFrames * QUEUED_FRAME_BYTES <= SOCKET_QUEUE_BYTES_MAX) return true
+    this.refuse('socket-unread', `${queued} bytes in ${this.queuedFrames} frames wait for it to read`)
+    return false
   }
 
   private get readStatus(): string | undefined {
@@ -146,9 +181,13 @@ export class ConnectionGuard {
     if (onData === undefined) return
     connection.onData = (data) => {
       if (this.refused) return
-      this.after(this.budget.receive(data.byteLength, this.nowMs))
+      this.receive(data.byteLength)
       if (!this.refused) onData(data)
     }
+  }
+
+  private receive(bytes: number): void {
+    this.after(this.budget.receive(bytes, this.nowMs))
   }
 
   /** Before the hello, all that we write is an answer. */

@@ -23,6 +23,8 @@ export class ConnectionGuards {
     this.supervisor = supervisor
     this.handlers = handlers
     this.nowMs = nowMs
+    // libp2p calls it, and would take what it throws for a fault of the connection.
+    this.open = supervisor.guardCall('the guard of a connection', this.open.bind(this))
   }
 
   /** A socket is connected: its guard, now or from before. */

@@ -87,8 +87,11 @@ export class Gate {
     return (components) => {
       const transport = factory(components)
       const createListener = transport.createListener.bind(transport)
-      transport.createListener = (options): Listener =>
-        createListener({ ...options, upgrader: this.inFrontOf(options.upgrader) })
+      transport.createListener = (options): Listener => {
+        const listener = createListener({ ...options, upgrader: this.inFrontOf(options.upgrader) })
+        this.watchAccepts(listener)
+        return listener
+      }
       return transport
     }
   }
@@ -130,6 +133,20 @@ export class Gate {
     const { admission, memberOf } = this.dependencies
     const member = memberOf(peerId.toString())
     this.evict(member === undefined ? admission.advance(guest.ticket, 'hello') : admission.prove(guest.ticket, member))
+  }
+
+  /** Once it listens, its errors are of connections that could not be accepted. */
+  private watchAccepts(listener: Listener): void {
+    const { guard } = this.supervisor
+    let listening = false
+    const onListening = guard('the port for peers', () => {
+      listening = true
+    })
+    const onError = guard('the port for peers', ({ detail }: { readonly detail: Error }) => {
+      if (listening && !this.closed) this.handlers.onRefused('not-accepted', 'unknown', detail.message)
+    })
+    listener.addEventListener('listening', onListening)
+    listener.addEventListener('error', onError)
   }
 
   private inFrontOf(upgrader: Upgrader): Upgrader {

@@ -14,15 +14,33 @@ export function takesMore(stream: Stream): boolean {
   return stream.writeBufferLength === 0 && !stream.writableNeedsDrain
 }
 
+/** The peer has not taken what it was sent. */
 export class PeerStalledError extends Error {}
+
+/** The stream, or its connection, is gone. */
+export class StreamGoneError extends Error {}
+
+/**
+ * Hands bytes over; says whether the stream was there to take them. It may be gone below, although it does not say so
+ * yet: libp2p aborts it then, and throws. Of ours nothing runs in there but what answers for itself (connection-guard.ts).
+ */
+export function sendOn(stream: Stream, bytes: Uint8Array): boolean {
+  if (stream.status !== 'open' || stream.writeStatus !== 'writable') return false
+  try {
+    stream.send(bytes)
+    return true
+  } catch {
+    return false
+  }
+}
 
 /**
  * Hands bytes over, and waits until the stream takes more: no more than these wait in the stream at any time. They are
  * not to be changed afterwards. Rejects with `PeerStalledError` if the peer has not taken them after `stallMs`, and with
- * another error if the stream is gone.
+ * `StreamGoneError` if the stream is gone.
  */
 export async function handOver(stream: Stream, bytes: Uint8Array, stallMs: number): Promise<void> {
-  stream.send(bytes)
+  if (!sendOn(stream, bytes)) throw new StreamGoneError(`the stream is ${stream.status}`)
   if (takesMore(stream)) return
   await new Promise<void>((resolve, reject) => {
     const settle = (end: () => void): void => {
@@ -41,7 +59,7 @@ export async function handOver(stream: Stream, bytes: Uint8Array, stallMs: numbe
     const look = (): void => {
       if (stream.status === 'open' && stream.writeStatus === 'writable') {
         if (takesMore(stream)) settle(resolve)
-      } else settle(() => reject(new Error(`the stream is ${stream.status}`)))
+      } else settle(() => reject(new StreamGoneError(`the stream is ${stream.status}`)))
     }
     const timer = setTimeout(() => {
       settle(() => reject(new PeerStalledError(`${bytes.length} bytes were not taken within ${stallMs} ms`)))

@@ -8,7 +8,8 @@ import { HELLO_BYTES_MAX } from '../../shared/constants.js'
 import { encodeFrameOf, type FrameName } from '../../shared/wire/frames.js'
 import type { HelloVerdict } from '../../shared/wire/hello-check.js'
 import { collect, type FrameSink } from './frame-stream.js'
-import { type FrameTaker, type Session, serve } from './router.js'
+import { sendOn } from './hand-over.js'
+import { type FrameTaker, type OnRefused, type Session, serve } from './router.js'
 
 export type HelloGood = Extract<HelloVerdict, { ok: true }>
 
@@ -28,6 +29,8 @@ export interface HelloExchangeOptions {
   readonly check: (hello: Uint8Array) => HelloVerdict
   /** A frame came behind the ok, when the exchange was over; its stream is aborted. */
   readonly onLateFrame: (detail: string) => void
+  /** What a handler of ours threw at what the peer sent. Without this it is the process's. */
+  readonly onFailed?: (error: unknown) => void
 }
 
 /** Bytes of what `hello refused` says. */
@@ -43,7 +46,7 @@ export function exchangeHello(stream: Stream, options: HelloExchangeOptions): Pr
     let over = false
     let isGood = false
     const say = (name: FrameName, payload: Uint8Array): void => {
-      if (stream.writeStatus === 'writable') stream.send(encodeFrameOf(name, payload))
+      sendOn(stream, encodeFrameOf(name, payload))
     }
     const end = (): void => {
       over = true
@@ -123,10 +126,11 @@ export function exchangeHello(stream: Stream, options: HelloExchangeOptions): Pr
         } else resolve({ type: 'broken', detail: 'the connection was closed during the hello' })
       },
     })
-    serve(stream, begin, (reason, detail) => {
+    const onRefused: OnRefused = (reason, detail) => {
       if (isGood) options.onLateFrame(detail)
       else resolve({ type: 'refused', reason, detail })
-    })
+    }
+    serve(stream, begin, onRefused, options.onFailed)
     if (role === 'dialler') say('hello', ownHello)
   })
 }

@@ -129,6 +129,7 @@ export class Hellos {
       ownHello: this.dependencies.ownHello(),
       check: (hello) => this.dependencies.checkHello(hello, connection.remotePeer.toString()),
       onLateFrame: (detail) => this.handlers.onRefused('hello-out-of-turn', connection.remoteAddr.toString(), detail),
+      onFailed: (error) => this.dependencies.supervisor.fail('a hello', error),
     })
     this.onOver(connection, outcome)
   }

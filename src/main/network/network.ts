@@ -163,18 +163,15 @@ export class Network {
 
   private async dial(peer: Peer, address: string, timeoutMs: number): Promise<boolean> {
     const { node, log } = this.dependencies
-    try {
-      // Where the committee file names the PeerId, noise proves it before anything else is said.
-      const named = peer.namedPeerId === undefined || address.includes('/p2p/') ? '' : `/p2p/${peer.namedPeerId}`
-      const connection = await node.dial(multiaddr(`${address}${named}`), {
-        signal: AbortSignal.timeout(timeoutMs),
-      })
-      await this.hellos.over(connection)
-      return peer.connections.includes(connection)
-    } catch (error) {
-      log.debug(`Cannot reach ${shortName(peer.name)} at ${address}: ${(error as Error).message}`)
-      return false
-    }
+    // Where the committee file names the PeerId, noise proves it before anything else is said.
+    const named = peer.namedPeerId === undefined || address.includes('/p2p/') ? '' : `/p2p/${peer.namedPeerId}`
+    const to = multiaddr(`${address}${named}`)
+    const connection = await node.dial(to, { signal: AbortSignal.timeout(timeoutMs) }).catch((error: Error) => {
+      log.debug(`Cannot reach ${shortName(peer.name)} at ${address}: ${error.message}`)
+    })
+    if (connection === undefined) return false
+    await this.hellos.over(connection)
+    return peer.connections.includes(connection)
   }
 
   private onConnection(connection: Connection): void {

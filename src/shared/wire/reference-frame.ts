@@ -9,9 +9,18 @@ const PREFIX_BYTES = 4
 /** The first allocation for a frame that spans chunks; it doubles from there as bytes arrive. */
 const ASSEMBLY_BYTES_MIN = 4096
 
+/** A length in what is read is over the limit. What is thrown for a frame of our own is none. */
+export class FrameTooLargeError extends NarvalError {
+  constructor(length: number, lengthMax: number) {
+    super('ERR_FRAME_TOO_LARGE', tooLarge(length, lengthMax))
+  }
+}
+
 /** Errors: `ERR_FRAME_TOO_LARGE`. */
 export function encodeFrame(payload: Uint8Array): Uint8Array {
-  if (payload.length > REFERENCE_FRAME_BYTES_MAX) throw tooLarge(payload.length, REFERENCE_FRAME_BYTES_MAX)
+  if (payload.length > REFERENCE_FRAME_BYTES_MAX) {
+    throw new NarvalError('ERR_FRAME_TOO_LARGE', tooLarge(payload.length, REFERENCE_FRAME_BYTES_MAX))
+  }
   const frame = Buffer.allocUnsafe(PREFIX_BYTES + payload.length)
   frame.writeUInt32BE(payload.length, 0)
   frame.set(payload, PREFIX_BYTES)
@@ -44,7 +53,7 @@ export class FrameReader {
    * Calls `onFrame` with each payload that `chunk` completes, in order. The payload is a view, of the chunk where it can
    * be: valid until `onFrame` returns, to be copied if kept.
    *
-   * A length over the limit throws `ERR_FRAME_TOO_LARGE`, after the frames before it were handed over. That, or an
+   * A length over the limit throws `FrameTooLargeError`, after the frames before it were handed over. That, or an
    * error of `onFrame`, ends the reader: the position in the stream is lost, and every later push throws it again.
    */
   push(chunk: Uint8Array, onFrame: (payload: Uint8Array) => void): void {
@@ -65,7 +74,9 @@ export class FrameReader {
       this.payloadLength = this.payloadLength * 256 + (chunk[offset] as number)
       this.prefixRead += 1
       if (this.prefixRead < PREFIX_BYTES) return offset + 1
-      if (this.payloadLength > this.payloadBytesMax) throw tooLarge(this.payloadLength, this.payloadBytesMax)
+      if (this.payloadLength > this.payloadBytesMax) {
+        throw new FrameTooLargeError(this.payloadLength, this.payloadBytesMax)
+      }
       if (this.payloadLength === 0) this.finish(chunk.subarray(0, 0), onFrame)
       return offset + 1
     }
@@ -100,6 +111,6 @@ export class FrameReader {
   }
 }
 
-function tooLarge(length: number, lengthMax: number): NarvalError {
-  return new NarvalError('ERR_FRAME_TOO_LARGE', `frame of ${length} bytes, at most ${lengthMax}`)
+function tooLarge(length: number, lengthMax: number): string {
+  return `frame of ${length} bytes, at most ${lengthMax}`
 }

@@ -3,8 +3,13 @@
  * escapes would fail this file: vitest sees it.
  */
 import { createConnection, createServer, type Socket } from 'node:net'
+import { multiaddr } from '@multiformats/multiaddr'
 import { describe, onTestFinished, test, vi } from 'vitest'
+import { HELLO_PROTOCOL } from '../../../src/main/network/protocols.js'
+import { FRAME_TYPES } from '../../../src/shared/wire/frames.js'
+import { frame } from '../../support/raw-stream.js'
 import { bug, expectFailure, type StartedNode, silent, startNode } from '../../support/started-node.js'
+import { createStockNode } from '../../support/stock-node.js'
 
 /** A class of the files that the node under test is made of. */
 const built = async <T>(path: string): Promise<T> => import(new URL(`../../../dist/main/${path}`, import.meta.url).href)
@@ -18,12 +23,14 @@ const { SentReports } = await built<typeof import('../../../src/main/worker/prim
   'worker/primary-link/sent-reports.js',
 )
 const { Admission } = await built<typeof import('../../../src/main/network/admission.js')>('network/admission.js')
+const { WorkBudget } = await built<typeof import('../../../src/main/network/work-budget.js')>('network/work-budget.js')
 const { PeerLog } = await built<typeof import('../../../src/main/network/peer-log.js')>('network/peer-log.js')
 const { MetricsServer } = await built<typeof import('../../../src/main/http/http-server.js')>('http/http-server.js')
 
 /** The parts of a worker that a test makes fail, as a bug of ours would. */
 interface Insides {
   readonly wiring: {
+    readonly peers: { admits: () => boolean }
     readonly batchStreams: {
       onPeerConnected: () => void
       openLater(peer: object, link: object, ms: number): void
@@ -31,6 +38,7 @@ interface Insides {
   }
   readonly network: {
     readonly dependencies: { readonly node: { safeDispatchEvent(type: string, detail: object): void } }
+    readonly hellos: { readonly dependencies: { checkHello: () => void } }
   }
 }
 const insidesOf = (node: StartedNode): Insides => node as unknown as Insides
@@ -101,6 +109,29 @@ describe('a bug of ours ends the worker with a reason, and not the process, in a
     breakOf(Admission, 'leave')
     connected(workerToWorker.port).end()
     await expectFailure(node, ports, 'admission')
+  })
+
+  test('what a connection costs, which libp2p calls and would take for the connection’s fault', async () => {
+    const { node, ports, workerToWorker } = await startNode()
+    breakOf(WorkBudget, 'receive')
+    // What comes first is kept for libp2p, and was not counted when it came.
+    const socket = connected(workerToWorker.port)
+    const timer = setInterval(() => socket.write('x'), 20)
+    onTestFinished(() => clearInterval(timer))
+    await expectFailure(node, ports, 'the guard of a connection')
+  })
+
+  test('a hello', async () => {
+    const { node, ports, workerToWorker } = await startNode()
+    insidesOf(node).network.hellos.dependencies.checkHello = bug
+    insidesOf(node).wiring.peers.admits = () => true
+    const stranger = await createStockNode(new Uint8Array(32).fill(9))
+    await stranger.start()
+    onTestFinished(() => Promise.resolve(stranger.stop()))
+    const connection = await stranger.dial(multiaddr(`/ip4/127.0.0.1/tcp/${workerToWorker.port}`))
+    const stream = await connection.newStream([HELLO_PROTOCOL])
+    stream.send(frame(FRAME_TYPES.hello, new Uint8Array(10)))
+    await expectFailure(node, ports, 'a hello')
   })
 
   test('lines about peers, which are said later', async () => {

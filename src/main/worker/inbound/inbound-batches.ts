@@ -17,7 +17,7 @@ import { SlotPool } from '../../lib/slot-pool.js'
 import { type Supervisor, unsupervised } from '../../lib/supervisor.js'
 import { TokenBucket } from '../../lib/token-bucket.js'
 import type { FrameSink, FrameStream, Refused } from '../../network/frame-stream.js'
-import { takesMore } from '../../network/hand-over.js'
+import { sendOn, takesMore } from '../../network/hand-over.js'
 import { widenWindow } from '../../network/lean-yamux.js'
 import type { SessionOf } from '../../network/router.js'
 import { ACK_BYTES_UNREAD_MAX, SMALL_BATCH_BYTES, SMALL_BATCHES_BURST, SMALL_BATCHES_PER_SECOND } from './limits.js'
@@ -165,7 +165,7 @@ export class InboundBatches {
       const bytes = acks.length === 1 ? acks[0]! : Buffer.concat(acks)
       // Emptied first: `send` dispatches events that lead back here.
       acks.length = 0
-      frames.stream.send(bytes)
+      sendOn(frames.stream, bytes)
     }
     this.endIfDone(inbound)
     if (frames.stream.writeBufferLength + acks.length * ACK_FRAME_BYTES <= ACK_BYTES_UNREAD_MAX) return

@@ -69,11 +69,17 @@ export class PrimaryInbox {
 
   /** Takes one frame's payload, which is lent for the call. */
   takeFrame(payload: Uint8Array, sender: PrimarySender): Outcome {
-    try {
-      return this.takeBytes(payload, sender)
-    } catch (error) {
-      if (!(error instanceof NarvalError) || error.code !== 'ERR_CODEC') throw error
-      return this.refuse('message-malformed', sender, error.message)
+    const message = decode(payload)
+    switch (message.type) {
+      case 'malformed':
+        return this.refuse('message-malformed', sender, message.detail)
+      case 'Cleanup': {
+        const outcome = this.admit({ type: 'Cleanup' }, sender)
+        if (outcome === 'taken') this.handlers.onCleanup(message.round)
+        return outcome
+      }
+      case 'Synchronize':
+        return this.synchronize(message.target, message.count, message.digestAt, sender)
     }
   }
 
@@ -87,26 +93,6 @@ export class PrimaryInbox {
   refuse(reason: PrimaryRefusal, { from }: PrimarySender, detail: string): Outcome {
     this.handlers.onRefused(reason, from, detail)
     return 'close'
-  }
-
-  /** Errors: `ERR_CODEC`. Bytes after the message are accepted, as by the reference. */
-  private takeBytes(payload: Uint8Array, sender: PrimarySender): Outcome {
-    const reader = new BincodeReader(payload)
-    if (reader.variant(2, 'PrimaryWorkerMessage') === 1) {
-      const round = reader.u64()
-      const outcome = this.admit({ type: 'Cleanup' }, sender)
-      if (outcome === 'taken') this.handlers.onCleanup(round)
-      return outcome
-    }
-    const count = reader.count(DIGEST_BYTES, 'digests')
-    const end = SYNCHRONIZE_HEAD_BYTES + count * DIGEST_BYTES
-    // Not to the end of the payload: a string of 8 MiB would be looked through for what is not ASCII.
-    const target = readPublicKey(new BincodeReader(payload.subarray(end, end + ENCODED_PUBLIC_KEY_BYTES)))
-    const digestAt = (index: number): Uint8Array => {
-      const start = SYNCHRONIZE_HEAD_BYTES + index * DIGEST_BYTES
-      return payload.subarray(start, start + DIGEST_BYTES)
-    }
-    return this.synchronize(target, count, digestAt, sender)
   }
 
   private synchronize(
@@ -139,6 +125,41 @@ export class PrimaryInbox {
     )
     return 'keep'
   }
+}
+
+type Decoded =
+  | { readonly type: 'Cleanup'; readonly round: bigint }
+  | {
+      readonly type: 'Synchronize'
+      readonly target: Uint8Array
+      readonly count: number
+      readonly digestAt: (index: number) => Uint8Array
+    }
+  | { readonly type: 'malformed'; readonly detail: string }
+
+/** What the bytes say. Nothing of it is done here, so what is malformed is so by the sender's hand. */
+function decode(payload: Uint8Array): Decoded {
+  try {
+    return decodeMessage(payload)
+  } catch (error) {
+    if (!(error instanceof NarvalError) || error.code !== 'ERR_CODEC') throw error
+    return { type: 'malformed', detail: error.message }
+  }
+}
+
+/** Errors: `ERR_CODEC`. Bytes after the message are accepted, as by the reference. */
+function decodeMessage(payload: Uint8Array): Decoded {
+  const reader = new BincodeReader(payload)
+  if (reader.variant(2, 'PrimaryWorkerMessage') === 1) return { type: 'Cleanup', round: reader.u64() }
+  const count = reader.count(DIGEST_BYTES, 'digests')
+  const end = SYNCHRONIZE_HEAD_BYTES + count * DIGEST_BYTES
+  // Not to the end of the payload: a string of 8 MiB would be looked through for what is not ASCII.
+  const target = readPublicKey(new BincodeReader(payload.subarray(end, end + ENCODED_PUBLIC_KEY_BYTES)))
+  const digestAt = (index: number): Uint8Array => {
+    const start = SYNCHRONIZE_HEAD_BYTES + index * DIGEST_BYTES
+    return payload.subarray(start, start + DIGEST_BYTES)
+  }
+  return { type: 'Synchronize', target, count, digestAt }
 }
 
 /** The digests, copied, each once, in the order of their first occurrence. */

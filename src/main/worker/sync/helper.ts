@@ -8,7 +8,6 @@
  *
  * Source: asonnino/narwhal worker/src/helper.rs.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Stream } from '@libp2p/interface'
 import {
   BATCH_FRAME_HEADER_BYTES,
@@ -21,10 +20,11 @@ import { NarvalError } from '../../../shared/errors.js'
 import type { PeerRefusal } from '../../../shared/refusals.js'
 import { encodeFrameOf, FRAME_TYPES, writeFrameHeader } from '../../../shared/wire/frames.js'
 import { decodeDigests, encodeDigests } from '../../../shared/wire/sync-messages.js'
+import { sleep } from '../../lib/sleep.js'
 import { type Supervisor, unsupervised } from '../../lib/supervisor.js'
 import { TokenBucket } from '../../lib/token-bucket.js'
 import { collect, type FrameSink, type FrameStream, type Refused } from '../../network/frame-stream.js'
-import { handOver, PeerStalledError } from '../../network/hand-over.js'
+import { handOver, PeerStalledError, StreamGoneError } from '../../network/hand-over.js'
 import type { SessionOf } from '../../network/router.js'
 import type { ProcessorClient } from '../../thread-host/processor-client.js'
 import {
@@ -132,7 +132,7 @@ export class Helper {
       },
       onClosed: () => {
         clearTimeout(reply.timer)
-        reply.gone.abort()
+        reply.gone.abort(new StreamGoneError('the stream is gone'))
         this.partOver(reply)
       },
     }
@@ -143,21 +143,16 @@ export class Helper {
       return { refused: 'request-too-many-digests', detail: `${payloadBytes} bytes, at most ${REQUEST_BYTES_MAX}` }
     }
     return collect(payloadBytes, (payload) => {
-      try {
-        const digests = decodeDigests(payload)
-        clearTimeout(reply.timer)
-        reply.parts += 1
-        const { supervisor = unsupervised } = this.dependencies
-        supervisor.watch(
-          'a reply',
-          this.serve(reply, digests).finally(() => this.partOver(reply)),
-        )
-        return undefined
-      } catch (error) {
-        if (!(error instanceof NarvalError)) throw error
-        const refused = error.code === 'ERR_TOO_MANY_DIGESTS' ? 'request-too-many-digests' : 'request-malformed'
-        return { refused, detail: error.message }
-      }
+      const digests = decodeRequest(payload)
+      if ('refused' in digests) return digests
+      clearTimeout(reply.timer)
+      reply.parts += 1
+      const { supervisor = unsupervised } = this.dependencies
+      supervisor.watch(
+        'a reply',
+        this.serve(reply, digests).finally(() => this.partOver(reply)),
+      )
+      return undefined
     })
   }
 
@@ -186,12 +181,13 @@ export class Helper {
         if (!(await this.sendBatch(reply, digest))) missing.push(digest)
       }
       await handOver(stream, encodeFrameOf('missing', encodeDigests(missing)), stallMs)
-      await stream.close({ signal: AbortSignal.timeout(stallMs) })
+      await stream.close({ signal: AbortSignal.timeout(stallMs) }).catch((error: Error) => {
+        throw new StreamGoneError(error.message)
+      })
     } catch (error) {
-      // The peer went away, or takes nothing, or we are closing: it asks again, here or elsewhere.
-      const { message } = error as Error
-      if (error instanceof PeerStalledError) this.handlers.onRefused(peer, 'reply-unread', message)
-      frames.abort(message)
+      if (!endsReply(error)) throw error
+      if (error instanceof PeerStalledError) this.handlers.onRefused(peer, 'reply-unread', error.message)
+      frames.abort(error.message)
       return
     }
     this.handlers.onServed(peer, digests.length - missing.length, missing.length)
@@ -225,7 +221,7 @@ export class Helper {
       const { guard } = this.dependencies.supervisor ?? unsupervised
       const onGone = guard('the end of a reply', () => {
         this.memory.give(reply, performance.now())
-        reject(new Error('the stream is gone'))
+        reject(reply.gone.signal.reason)
       })
       reply.onGranted = () => {
         reply.gone.signal.removeEventListener('abort', onGone)
@@ -268,7 +264,8 @@ export class Helper {
   /** Waits until what the peer was sent before is within its rate: before a batch is read, so that none waits in memory. */
   private async pace({ gone, peer }: Reply): Promise<void> {
     const waitMs = this.bucketOf(peer).take(0, performance.now())
-    if (waitMs > 0) await sleep(waitMs, undefined, { signal: gone.signal })
+    if (waitMs > 0) await sleep(waitMs, gone.signal)
+    gone.signal.throwIfAborted()
   }
 
   private bucketOf(peer: number): TokenBucket {
@@ -279,4 +276,24 @@ export class Helper {
     }
     return bucket
   }
+}
+
+/** The digests of a request, or why it is refused. */
+function decodeRequest(payload: Uint8Array): readonly Uint8Array[] | Refused {
+  try {
+    return decodeDigests(payload)
+  } catch (error) {
+    if (!(error instanceof NarvalError)) throw error
+    const refused = error.code === 'ERR_TOO_MANY_DIGESTS' ? 'request-too-many-digests' : 'request-malformed'
+    return { refused, detail: error.message }
+  }
+}
+
+/**
+ * Whether a reply ends with this: the peer takes nothing, or went away, or we are closing. It asks again then, here or
+ * elsewhere. Anything else is a bug of ours.
+ */
+function endsReply(error: unknown): error is Error {
+  if (error instanceof PeerStalledError || error instanceof StreamGoneError) return true
+  return error instanceof NarvalError && error.code === 'ERR_CLOSED'
 }

@@ -31,6 +31,7 @@ import { decodeDigests, encodeDigests } from '../../../shared/wire/sync-messages
 import { SlotPool } from '../../lib/slot-pool.js'
 import { type Supervisor, unsupervised } from '../../lib/supervisor.js'
 import { collect, type FrameSink, type FrameStream, type Refused } from '../../network/frame-stream.js'
+import { sendOn } from '../../network/hand-over.js'
 import { widenWindow } from '../../network/lean-yamux.js'
 import type { Router } from '../../network/router.js'
 import type { ProcessorClient } from '../../thread-host/processor-client.js'
@@ -253,8 +254,8 @@ export class Synchronizer {
         },
       }))
       // The peer may have reset the stream as soon as it was open.
-      if (stream.writeStatus === 'writable') stream.send(encodeFrameOf('request', encodeDigests(digests)))
-      else frames.abort('the stream was closed as it was opened')
+      const isSent = sendOn(stream, encodeFrameOf('request', encodeDigests(digests)))
+      if (!isSent) frames.abort('the stream was closed as it was opened')
     })
   }
 

@@ -1,12 +1,14 @@
 /** Helper over real libp2p streams, with a store of one batch: peers that ask and read slowly, or not at all. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Stream } from '@libp2p/interface'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { Supervisor } from '../../../../src/main/lib/supervisor.js'
 import { SYNC_PROTOCOL } from '../../../../src/main/network/protocols.js'
 import { Router } from '../../../../src/main/network/router.js'
 import { Helper, type HelperOptions } from '../../../../src/main/worker/sync/helper.js'
 import { HELPER_BYTES_PER_SECOND, REPLY_BYTES_MAX, REQUESTS_OPEN_MAX } from '../../../../src/main/worker/sync/limits.js'
 import { REQUEST_DIGESTS_MAX, SLICE_BYTES, STREAM_WINDOW_BYTES } from '../../../../src/shared/constants.js'
+import { NarvalError } from '../../../../src/shared/errors.js'
 import { FRAME_TYPES } from '../../../../src/shared/wire/frames.js'
 import { encodeDigests } from '../../../../src/shared/wire/sync-messages.js'
 import { frame, RawStream } from '../../../support/raw-stream.js'
@@ -27,9 +29,12 @@ afterAll(() => pairs.stop())
 
 let reads: number
 let refused: string[]
+/** What a bug of ours is said to be of. */
+let failures: string[]
 beforeEach(() => {
   reads = 0
   refused = []
+  failures = []
 })
 
 type Ask = () => Promise<{ author: Uint8Array; bytes: Uint8Array } | undefined>
@@ -43,7 +48,10 @@ function startHelper(options: Partial<HelperOptions> = {}, ask?: Ask): (peer: nu
   }
   const helper = new Helper(
     { batchBytesMax: bytes.length, ...options },
-    { processor: { ask: read } as unknown as ConstructorParameters<typeof Helper>[1]['processor'] },
+    {
+      processor: { ask: read } as unknown as ConstructorParameters<typeof Helper>[1]['processor'],
+      supervisor: new Supervisor(({ message }) => void failures.push(message)),
+    },
     { onServed() {}, onRefused: (peer, refusal) => refused.push(`${peer} ${refusal}`) },
   )
   const router = new Router(
@@ -245,4 +253,47 @@ test('a peer that has had its bytes waits with no batch in memory, and a reset e
     await until('it is gone', () => answerer.status !== 'open')
   }
   expect(refused).toEqual([])
+})
+
+describe('a reply that cannot go on', () => {
+  const asked = encodeDigests(digests.slice(0, 2))
+
+  test('for a bug of ours is the failure of the worker, and nothing that the peer did', async () => {
+    const { asker } = await startHelper({}, async () => {
+      throw new TypeError('a bug of ours')
+    })(PEER)
+    await asker.sendFrame(FRAME_TYPES.request, asked)
+    await until('the supervisor is told', () => failures.length === 1)
+    expect(failures[0]).toMatch(/^the main thread failed in a reply: TypeError: a bug of ours/)
+    expect(refused).toEqual([])
+    asker.abort()
+  })
+
+  test('since the worker is closing ends its stream, and is no failure', async () => {
+    const { asker } = await startHelper({}, async () => {
+      throw new NarvalError('ERR_CLOSED', 'the worker is closed')
+    })(PEER)
+    await asker.sendFrame(FRAME_TYPES.request, asked)
+    await asker.gone()
+    expect([failures, refused]).toEqual([[], []])
+  })
+
+  test.each(['while its batch is read', 'while it is sent', 'before its end'])(
+    'since the peer went away %s is no failure, and no offence',
+    async (when) => {
+      let go: () => void = () => {}
+      const { asker, answerer } = await startHelper({}, async () => {
+        if (when === 'while its batch is read') await new Promise<void>((resolve) => (go = resolve))
+        return { author, bytes }
+      })(PEER)
+      await asker.sendFrame(FRAME_TYPES.request, asked)
+      await until('it is read', () => reads > 0)
+      if (when === 'before its end') await asker.framesCame(1)
+      asker.abort()
+      await until('it is gone', () => answerer.status !== 'open')
+      go()
+      await sleep(20)
+      expect([failures, refused]).toEqual([[], []])
+    },
+  )
 })
