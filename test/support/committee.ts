@@ -79,6 +79,8 @@ export class TestNode {
   environment: Readonly<Record<string, string>> = {}
   /** Where its next start listens. */
   bind = '127.0.0.1'
+  /** How many files its next start may have open, if that is limited. */
+  openFilesMax: number | undefined
   private child: ChildProcess | undefined
   private exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }> | undefined
 
@@ -116,6 +118,10 @@ export class TestNode {
     return this.keys.name
   }
 
+  get pid(): number | undefined {
+    return this.child?.pid
+  }
+
   get isRunning(): boolean {
     return this.child !== undefined
   }
@@ -134,7 +140,10 @@ export class TestNode {
     const bootsBefore = this.boots
     const log = openSync(this.logFile, 'a')
     // The channel tells it when this process is gone, however that ends.
-    const child = spawn(process.execPath, [...this.args, '--bind', this.bind, 'worker', '--id', '0'], {
+    const command = [process.execPath, ...this.args, '--bind', this.bind, 'worker', '--id', '0']
+    const limited = ['sh', '-c', `ulimit -n ${this.openFilesMax}; exec "$@"`, 'sh', ...command]
+    const [file, ...args] = this.openFilesMax === undefined ? command : limited
+    const child = spawn(file!, args, {
       stdio: ['ignore', log, log, 'ipc'],
       env: { ...process.env, NARVAL_CHILD: '1', ...this.environment },
     })

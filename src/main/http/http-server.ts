@@ -82,15 +82,12 @@ export class MetricsServer {
     const { host, port } = this.options
     return new Promise((resolve, reject) => {
       const { guard } = this.dependencies.supervisor ?? unsupervised
+      // Stays for good: a connection that could not be accepted (no descriptor is left) is not the server's end.
       const onError = guard('the port for metrics', (error: Error) =>
         reject(listenError(error, 'requests for metrics', { host, port }, 'change --metrics')),
       )
-      const onListening = guard('the port for metrics', () => {
-        this.server.off('error', onError)
-        resolve()
-      })
-      this.server.once('error', onError)
-      this.server.listen({ host, port }, onListening)
+      this.server.on('error', onError)
+      this.server.listen({ host, port }, resolve)
     })
   }
 

@@ -22,3 +22,8 @@ export const SUBMIT_WAITING_MAX = 1_024
 export const CERTIFIED_UNREAD_MAX = 65_536
 /** How long `close()` waits for batches in flight to be certified; what is not, is in the store. */
 export const CLOSE_GRACE_MS = 2_000
+/**
+ * Files that a worker has open without any connection: of its threads' event loops, its ports, the store, the log, and of
+ * segments that are being written, read and flushed. A worker at rest has 60.
+ */
+export const OPEN_FILES_BASE = 128

@@ -19,6 +19,7 @@ import type { Logger } from '../lib/log.js'
 import type { Health } from '../metrics/health.js'
 import { addressToBind, loopbackFor } from '../names/own-address.js'
 import type { CertifiedBatch, CertifiedOptions } from './certified-stream.js'
+import { openFilesLimit, openFilesNeeded, openFilesProblem } from './open-files.js'
 import { InProcessPrimaryLink } from './primary-link/in-process-primary-link.js'
 import { openTcpPrimary } from './primary-link/open-tcp-primary.js'
 import { WorkerNode } from './worker-node.js'
@@ -104,6 +105,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const bind = await bindOf(checked)
   const metricsHost = checked.metrics && (await addressToBind('metrics', checked.metrics.host))
   warnOfFlags(log)
+  warnOfOpenFiles(checked)
   let inProcess: InProcessPrimaryLink | undefined
   const node: WorkerNode = new WorkerNode({
     keys,
@@ -222,6 +224,17 @@ function warnOfFlags(log: Logger): void {
   log.warn(
     `Node was started without ${missing.join(' ')}: garbage collection will take up to a third of its CPU under load`,
   )
+}
+
+function warnOfOpenFiles({ clients, committee, log, metrics, parameters, primary }: CheckedOptions): void {
+  const needed = openFilesNeeded({
+    authorities: committee.size,
+    clientConnectionsMax: clients ? parameters.clientConnectionsMax : 0,
+    hasMetrics: metrics !== undefined,
+    hasPrimaryPort: primary === undefined,
+  })
+  const problem = openFilesProblem(needed, openFilesLimit())
+  if (problem !== undefined) log.warn(problem)
 }
 
 function warnOfLoopback(options: CheckedOptions, bind: string, log: Logger): void {

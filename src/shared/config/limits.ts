@@ -28,6 +28,8 @@ export const INBOUND_SLOTS_MAX = 256
 export const STORE_BYTES_MIN = 64 * 1024 * 1024
 /** `client_connections_max`, at most: the file descriptors of a process on a machine that was set up for it. */
 export const CLIENT_CONNECTIONS_MAX = 65_536
+/** Sockets beside `client_connections_max` that are being closed or refused: as many as the queue of the port holds. */
+export const CLIENT_SOCKETS_CLOSING_MAX = 512
 
 // Sums of stake, and three times such a sum, are exact as doubles.
 assert(COMMITTEE_SIZE_MAX * STAKE_MAX <= Number.MAX_SAFE_INTEGER / 3)

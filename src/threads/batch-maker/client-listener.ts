@@ -7,6 +7,7 @@
  * Source: asonnino/narwhal worker/src/worker.rs (`handle_clients_transactions`).
  */
 import { createServer, type Server, type Socket } from 'node:net'
+import { CLIENT_SOCKETS_CLOSING_MAX } from '../../shared/config/limits.js'
 import type { Counters } from '../../shared/memory/counters.js'
 import type { ClientListenerOptions } from '../../shared/memory/dialogue/batch-maker.js'
 import type { ClientRefusal } from '../../shared/refusals.js'
@@ -23,7 +24,6 @@ import {
   CLIENT_LAGGING_BYTES_PER_S,
   CLIENT_MUTE_MS,
   CLIENT_RESTING_MS,
-  CLIENT_SOCKETS_CLOSING_MAX,
   CLIENT_SOURCES_LOOKED_AT,
   CLIENT_TICK_MS,
 } from './limits.js'
@@ -92,9 +92,12 @@ export class ClientListener {
 
   listen(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.server.once('error', reject)
+      this.server.on('error', (error) => {
+        // After that, a connection could not be accepted: no descriptor is left for it.
+        if (this.tickTimer === undefined) reject(error)
+        else this.count('not-accepted', 'unknown', error.message)
+      })
       this.server.listen({ host: this.options.host, port: this.options.port, backlog: 511 }, () => {
-        this.server.off('error', reject)
         this.tickTimer = setInterval(() => this.tick(), Math.min(CLIENT_TICK_MS, this.options.idleTimeoutMs / 4))
         resolve()
       })

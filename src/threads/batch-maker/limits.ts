@@ -36,7 +36,5 @@ export const CLIENT_SOURCES_LOOKED_AT = 64
  * an answer close the connection.
  */
 export const CLIENT_KEEP_ALIVE_MS = 15_000
-/** Sockets beside `client_connections_max` that are being closed or refused: as many as the queue of the port holds. */
-export const CLIENT_SOCKETS_CLOSING_MAX = 512
 /** How often half frames are looked at, in ms, or a quarter of `client_idle_timeout` if that is less. */
 export const CLIENT_TICK_MS = 1_000

@@ -23,20 +23,32 @@ export interface Unread {
 /** Undefined if the kernel does not say: another system, a connection that is gone. */
 export type UnreadProbe = (socket: Socket) => Promise<Unread | undefined>
 
-export const unreadOf: UnreadProbe = async (socket) => {
+export const unreadOf: UnreadProbe = (socket) => unreadIn(read, socket)
+
+/** @param read gives a table; undefined if it cannot be read now */
+export async function unreadIn(
+  read: (table: string) => Promise<string | undefined>,
+  socket: Socket,
+): Promise<Unread | undefined> {
   const { localAddress, localFamily, localPort, remoteAddress, remotePort } = socket
   if (localAddress === undefined || localPort === undefined) return undefined
   if (remoteAddress === undefined || remotePort === undefined) return undefined
   const [near, far] = localFamily === 'IPv6' ? [TCP6, TCP] : [TCP, TCP6]
   const local = { host: localAddress, port: localPort }
   const remote = { host: remoteAddress, port: remotePort }
-  const ours = findTcpRow(await read(near), local, remote)
+  const ours = findTcpRow((await read(near)) ?? '', local, remote)
   if (ours === undefined) return undefined
   if (!isOnThisMachine(localAddress, remoteAddress)) return { bytes: ours.unacknowledged, unanswered: ours.unanswered }
   // The row of the other end is read after ours. Bytes that are acknowledged in between are then counted twice. In the
   // opposite order they could be counted in neither row.
-  const theirs = findTcpRow(await read(near), remote, local) ?? findTcpRow(await read(far), remote, local)
-  return { bytes: ours.unacknowledged + (theirs?.unread ?? 0), unanswered: ours.unanswered }
+  for (const table of [near, far]) {
+    const text = await read(table)
+    // What could not be looked at may be unread.
+    if (text === undefined) return undefined
+    const theirs = findTcpRow(text, remote, local)
+    if (theirs !== undefined) return { bytes: ours.unacknowledged + theirs.unread, unanswered: ours.unanswered }
+  }
+  return { bytes: ours.unacknowledged, unanswered: ours.unanswered }
 }
 
 /** A connection to an address of this machine has that address, or one of its loopback, at both ends. */
@@ -44,6 +56,7 @@ function isOnThisMachine(localAddress: string, remoteAddress: string): boolean {
   return localAddress === remoteAddress || LOOPBACK.check(remoteAddress, isIPv6(remoteAddress) ? 'ipv6' : 'ipv4')
 }
 
-function read(table: string): Promise<string> {
-  return readFile(table, 'latin1').catch(() => '')
+/** A table that is not there is empty: a machine may have no IPv6. */
+function read(table: string): Promise<string | undefined> {
+  return readFile(table, 'latin1').catch(({ code }: NodeJS.ErrnoException) => (code === 'ENOENT' ? '' : undefined))
 }

@@ -2,7 +2,7 @@ import { connect, createServer } from 'node:net'
 import { endianness } from 'node:os'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { findTcpRow } from '../../../../src/main/worker/primary-link/tcp-table.js'
-import { unreadOf } from '../../../../src/main/worker/primary-link/unread-bytes.js'
+import { unreadIn, unreadOf } from '../../../../src/main/worker/primary-link/unread-bytes.js'
 
 /** Tables of a little-endian Linux 6.1. */
 const TCP = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -63,3 +63,24 @@ test.skipIf(process.platform !== 'linux').each([
   socket.destroy()
   await vi.waitFor(async () => expect(await unreadOf(socket)).toBeUndefined())
 })
+
+test.skipIf(endianness() === 'BE')(
+  'what could not be looked at, for want of a descriptor, does not count as read',
+  async () => {
+    const socket = {
+      localFamily: 'IPv4',
+      localAddress: '127.0.0.1',
+      localPort: 50_000,
+      remoteAddress: '127.0.0.1',
+      remotePort: 8080,
+    } as unknown as import('node:net').Socket
+    const bytes = async (...tables: (string | undefined)[]): Promise<number | undefined> =>
+      (await unreadIn(async () => tables.shift(), socket))?.bytes
+    expect(await bytes(TCP, TCP)).toBe(44 + 88)
+    expect(await bytes(TCP, '', TCP)).toBe(44 + 88)
+    expect(await bytes(TCP, '', '')).toBe(44)
+    expect(await bytes(undefined)).toBeUndefined()
+    expect(await bytes(TCP, undefined, TCP)).toBeUndefined()
+    expect(await bytes(TCP, '', undefined)).toBeUndefined()
+  },
+)
