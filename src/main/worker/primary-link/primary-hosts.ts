@@ -14,7 +14,8 @@ export class PrimaryHosts {
   private own: ReadonlySet<string> = new Set()
   private others: ReadonlySet<string> = new Set()
 
-  constructor(committee: Committee, ownIndex: number, names: HostNames) {
+  /** @param onChange some addresses are other ones' now */
+  constructor(committee: Committee, ownIndex: number, names: HostNames, onChange: () => void = () => {}) {
     this.names = names
     const own = primaryHosts(committee, ownIndex)
     const others = otherPrimaryHosts(committee, ownIndex)
@@ -24,7 +25,10 @@ export class PrimaryHosts {
       this.others = this.addressesOf(others)
     }
     update()
-    names.watch([...own, ...others], update)
+    names.watch([...own, ...others], () => {
+      update()
+      onChange()
+    })
   }
 
   isOwn(host: string): boolean {

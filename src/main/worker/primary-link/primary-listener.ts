@@ -4,15 +4,18 @@
  * In: Synchronize and Cleanup frames; nothing is ever answered. Out: `PrimaryHandlers`.
  *
  * Anybody can connect. Places are divided by who somebody is and where it comes from (`primary-places.ts`), so that nobody
- * can keep our primary out, nor another's; and frames of others than our primary are small.
+ * can keep our primary out, nor another's; and frames of others than our primary are small. Who somebody is is decided
+ * when its connection comes. When the names of the committee file stand for other addresses later, connections of which
+ * something else is true now are closed: whoever is still there dials again.
  *
  * Source: asonnino/narwhal worker/src/worker.rs (`handle_primary_messages`, `PrimaryReceiverHandler`).
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import type { TcpAddress } from '../../../shared/config/address.js'
 import { FRAME_STALL_MS, REFERENCE_FRAME_BYTES_MAX } from '../../../shared/constants.js'
-import { listenError, NarvalError } from '../../../shared/errors.js'
-import { FrameReader } from '../../../shared/wire/reference-frame.js'
+import { listenError } from '../../../shared/errors.js'
+import type { PrimaryRefusal } from '../../../shared/refusals.js'
+import { FrameReader, FrameTooLargeError } from '../../../shared/wire/reference-frame.js'
 import { sourceOf } from '../../../shared/wire/source-address.js'
 import { type Supervisor, unsupervised } from '../../lib/supervisor.js'
 import { HostNames } from '../../names/host-names.js'
@@ -46,18 +49,25 @@ export interface PrimaryListenerDependencies extends PrimaryInboxDependencies {
 
 export class PrimaryListener {
   private readonly options: PrimaryListenerOptions
+  private readonly handlers: PrimaryHandlers
   private readonly inbox: PrimaryInbox
   private readonly server: Server
   private readonly hosts: PrimaryHosts
   private readonly supervisor: Supervisor
   private readonly places = new PrimaryPlaces<Socket>()
   private readonly senders = new Map<Socket, PrimarySender>()
+  /** Those that are not read yet, since the names are being asked about: who they are is decided after that. */
+  private readonly undecided = new Set<Socket>()
+  /** Closed by us for others' sake: that one of them ends inside a frame is not its fault. */
+  private readonly expelled = new WeakSet<Socket>()
   private closed = false
 
   constructor(options: PrimaryListenerOptions, dependencies: PrimaryListenerDependencies, handlers: PrimaryHandlers) {
     this.options = options
+    this.handlers = handlers
     this.inbox = new PrimaryInbox(options, dependencies, handlers)
-    this.hosts = new PrimaryHosts(options.committee, options.ownIndex, dependencies.names ?? new HostNames())
+    const { names = new HostNames() } = dependencies
+    this.hosts = new PrimaryHosts(options.committee, options.ownIndex, names, () => this.onHostsChanged())
     this.supervisor = dependencies.supervisor ?? unsupervised
     const onConnection = this.supervisor.guard('a connection of a primary', (socket: Socket) => {
       try {
@@ -75,10 +85,11 @@ export class PrimaryListener {
   listen(): Promise<void> {
     const { address } = this.options
     return new Promise((resolve, reject) => {
-      // Stays for good: a connection that could not be accepted (no descriptor is left) is not the listener's end.
-      const onError = this.supervisor.guard('the port for the primary', (error: Error) =>
-        reject(listenError(error, "the primary's messages", address)),
-      )
+      const onError = this.supervisor.guard('the port for the primary', (error: Error) => {
+        // Once it listens, a connection could not be accepted, since no descriptor is left: that is not its end.
+        if (this.server.listening) this.handlers.onRefused('not-accepted', 'unknown', error.message)
+        else reject(listenError(error, "the primary's messages", address))
+      })
       this.server.on('error', onError)
       this.server.listen({ host: address.host, port: address.port }, resolve)
     })
@@ -114,16 +125,21 @@ export class PrimaryListener {
     const onClose = this.supervisor.guard('the end of a connection of a primary', () => {
       this.places.leave(socket)
       this.senders.delete(socket)
+      this.undecided.delete(socket)
     })
     socket.on('close', onClose)
     const sender = this.place(socket, remoteAddress)
     if (!this.hosts.mayBeOwn(normalHost(remoteAddress))) this.read(socket, sender)
-    else this.supervisor.watch('a connection of a primary', this.readWhenKnown(socket, remoteAddress))
+    else {
+      this.undecided.add(socket)
+      this.supervisor.watch('a connection of a primary', this.readWhenKnown(socket, remoteAddress))
+    }
   }
 
   /** It is not read before the names that it may belong to were asked about, which takes NAME_WAIT_MS at most. */
   private async readWhenKnown(socket: Socket, remoteAddress: string): Promise<void> {
     await this.hosts.askAgain()
+    this.undecided.delete(socket)
     if (socket.destroyed || !this.senders.has(socket)) return
     this.places.leave(socket)
     this.read(socket, this.place(socket, remoteAddress))
@@ -148,10 +164,26 @@ export class PrimaryListener {
     return { from: `${host}:${port}`, source: isStranger ? sourceOf(remoteAddress) : host, isOwnPrimary, isStranger }
   }
 
+  /** A name stands for other addresses: what was decided of a connection must not outlive what it was decided by. */
+  private onHostsChanged(): void {
+    for (const [socket, was] of this.senders) {
+      const { remoteAddress, remotePort } = socket
+      if (remoteAddress === undefined || this.undecided.has(socket)) continue
+      const now = this.senderOf(remoteAddress, remotePort)
+      if (now.isOwnPrimary === was.isOwnPrimary && now.isStranger === was.isStranger) continue
+      this.expel(socket, was, 'sender-changed', 'the names of the committee file stand for other addresses now')
+    }
+  }
+
   private evict(socket: Socket): void {
     const sender = this.senders.get(socket)!
+    this.expel(socket, sender, 'too-many-connections', 'it has rested the longest, and another one needs its place')
+  }
+
+  private expel(socket: Socket, sender: PrimarySender, reason: PrimaryRefusal, detail: string): void {
+    this.expelled.add(socket)
     socket.destroy()
-    this.inbox.refuse('too-many-connections', sender, 'it has rested the longest, and another one needs its place')
+    this.inbox.refuse(reason, sender, detail)
   }
 
   private read(socket: Socket, sender: PrimarySender): void {
@@ -174,7 +206,7 @@ export class PrimaryListener {
       try {
         reader.push(chunk, onFrame)
       } catch (error) {
-        if (!(error instanceof NarvalError) || error.code !== 'ERR_FRAME_TOO_LARGE') throw error
+        if (!(error instanceof FrameTooLargeError)) throw error
         end()
         this.inbox.refuse('frame-too-large', sender, error.message)
       }
@@ -188,7 +220,7 @@ export class PrimaryListener {
       end()
     })
     const onClose = guard('the end of a connection of a primary', () => {
-      if (over || this.closed || reader.partialBytes === 0) return
+      if (over || this.closed || this.expelled.has(socket) || reader.partialBytes === 0) return
       this.inbox.refuse('frame-truncated', sender, `the connection ended ${reader.partialBytes} bytes into a frame`)
     })
     socket.setTimeout(sender.isOwnPrimary ? 0 : FOREIGN_PRIMARY_IDLE_MS)

@@ -1,6 +1,7 @@
 import { connect, createServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test, vi } from 'vitest'
+import { Supervisor } from '../../../../src/main/lib/supervisor.js'
 import { HostNames } from '../../../../src/main/names/host-names.js'
 import { NAME_FRESH_MS } from '../../../../src/main/names/limits.js'
 import {
@@ -19,6 +20,7 @@ import { judge, normalHost, primaryHosts } from '../../../../src/main/worker/pri
 import { Committee, parseCommittee } from '../../../../src/shared/config/committee.js'
 import { localCommittee } from '../../../../src/shared/config/committee-file.js'
 import { PUSH_AGAIN_QUEUE_MAX, REFERENCE_FRAME_BYTES_MAX, SYNC_PENDING_MAX } from '../../../../src/shared/constants.js'
+import { NarvalError } from '../../../../src/shared/errors.js'
 import type { PrimaryRefusal } from '../../../../src/shared/refusals.js'
 import { encodePrimaryWorkerMessage, type PrimaryWorkerMessage } from '../../../../src/shared/wire/primary-messages.js'
 import { encodeFrame } from '../../../../src/shared/wire/reference-frame.js'
@@ -360,6 +362,29 @@ test('a stranger may send frames of its largest Synchronize, not of 8 MiB', asyn
   expect(reasons()).toEqual(['frame-too-large'])
 })
 
+test('what a stage of ours throws at a message is our failure, whatever its code, and no fault of the sender', async () => {
+  const bug = (code: 'ERR_CODEC' | 'ERR_FRAME_TOO_LARGE') => (): never => {
+    throw new NarvalError(code, 'a bug of ours')
+  }
+  const record = recorder()
+  const inbox = new PrimaryInbox({ committee, ownIndex: OWN }, {}, { ...record.handlers, onCleanup: bug('ERR_CODEC') })
+  const payload = encodePrimaryWorkerMessage({ type: 'Cleanup', round: 1n })
+  expect(() => inbox.takeFrame(payload, OURS)).toThrow('a bug of ours')
+  const failures: NarvalError[] = []
+  const listener = new PrimaryListener(
+    { committee, ownIndex: OWN, address: { host: '127.0.0.1', port: 0 } },
+    { supervisor: new Supervisor((error) => void failures.push(error)) },
+    { ...record.handlers, onCleanup: bug('ERR_FRAME_TOO_LARGE') },
+  )
+  await listener.listen()
+  onTestFinished(() => listener.close())
+  const { socket } = await dial(listener)
+  socket.write(cleanup(1n))
+  await until(() => failures.length === 1)
+  expect(failures[0]!.message).toBe('a bug of ours')
+  expect(record.refused).toEqual([])
+})
+
 test('an 8 MiB Synchronize is refused by its count, before anything is made of its digests', () => {
   const record = recorder()
   const inbox = new PrimaryInbox({ committee, ownIndex: OWN }, {}, record.handlers)
@@ -466,52 +491,116 @@ test('trust: one address has one text, and our primary is known by both of its a
   expect([...primaryHosts(new Committee([{ ...authority, primary }]), 0)].sort()).toEqual(['10.0.0.1', 'fd00::1'])
 })
 
+/** The committee, in which the primary of one authority has a name. */
+function withNamedPrimary(index: number, host: string): Committee {
+  const primary = { workerToPrimary: { host, port: 4001 }, primaryToPrimary: { host, port: 4000 } }
+  return new Committee(committee.authorities.map((one, at) => (at === index ? { ...one, primary } : one)))
+}
+
+/** Names that stand for what is said last: addresses, or the code of a failure. */
+class SaidNames {
+  readonly names = new HostNames({ lookup: async (name) => this.find(name) })
+  private readonly answers: Map<string, readonly string[] | string>
+
+  constructor(answers: Readonly<Record<string, readonly string[] | string>>) {
+    this.answers = new Map(Object.entries(answers))
+    onTestFinished(() => this.names.close())
+  }
+
+  /** From now on; who asks within NAME_FRESH_MS still has the last answer. */
+  async say(name: string, answer: readonly string[] | string): Promise<void> {
+    this.answers.set(name, answer)
+    await sleep(NAME_FRESH_MS)
+  }
+
+  private async find(name: string): Promise<readonly string[]> {
+    const answer = this.answers.get(name) ?? 'ENOTFOUND'
+    if (typeof answer === 'string') throw Object.assign(new Error(answer), { code: answer })
+    return answer
+  }
+}
+
 test('a primary that is named is believed at the address that the name has now, also when it has just moved', async () => {
-  let answer: readonly string[] | string = ['127.0.0.5']
-  const names = new HostNames({
-    lookup: async () => {
-      if (typeof answer === 'string') throw Object.assign(new Error(answer), { code: answer })
-      return answer
-    },
-  })
-  onTestFinished(() => names.close())
-  const members = committee.authorities.map((authority, index) =>
-    index === OWN
-      ? {
-          ...authority,
-          primary: {
-            workerToPrimary: { host: 'primary-1', port: 4001 },
-            primaryToPrimary: { host: 'primary-1', port: 4000 },
-          },
-        }
-      : authority,
+  const said = new SaidNames({ 'primary-1': ['127.0.0.5'] })
+  const { listener, rounds, reasons } = await listen(
+    { committee: withNamedPrimary(OWN, 'primary-1') },
+    { names: said.names },
   )
-  const { listener, rounds, reasons } = await listen({ committee: new Committee(members) }, { names })
   const say = async (address: string, round: bigint): Promise<Sender> => {
     const sender = await dial(listener, address)
     sender.socket.write(cleanup(round))
     return sender
   }
-  await say('127.0.0.5', 1n)
+  const first = await say('127.0.0.5', 1n)
   await until(() => rounds.length === 1)
   // Its container was started again somewhere else: the first connection from there says so.
-  answer = ['127.0.0.6']
-  await sleep(NAME_FRESH_MS)
-  await say('127.0.0.6', 2n)
+  await said.say('primary-1', ['127.0.0.6'])
+  expect(first.closed()).toBe(false)
+  const moved = await say('127.0.0.6', 2n)
   await until(() => rounds.length === 2)
+  // Who has the old address now is not our primary, on a connection of before either.
+  await until(() => first.closed())
+  expect(reasons()).toEqual(['sender-changed'])
   const old = await say('127.0.0.5', 3n)
   await until(() => old.closed())
   expect(rounds).toEqual([1n, 2n])
+  expect(moved.closed()).toBe(false)
   // The resolver is down: what was last known holds. It knows no such name: nobody is believed.
-  answer = 'EAI_AGAIN'
-  await sleep(NAME_FRESH_MS)
-  await say('127.0.0.6', 4n)
+  await said.say('primary-1', 'EAI_AGAIN')
+  const fourth = await say('127.0.0.6', 4n)
   await until(() => rounds.length === 3)
-  answer = 'ENOTFOUND'
+  expect(moved.closed()).toBe(false)
+  await said.say('primary-1', 'ENOTFOUND')
   const stranger = await say('127.0.0.9', 5n)
   await until(() => stranger.closed())
+  await until(() => moved.closed() && fourth.closed())
   const gone = await say('127.0.0.6', 6n)
   await until(() => gone.closed())
   expect(rounds).toEqual([1n, 2n, 4n])
-  expect(reasons()).toEqual(['cleanup-foreign', 'cleanup-foreign', 'cleanup-foreign'])
+  const expected = ['cleanup-foreign', 'cleanup-foreign', 'cleanup-foreign', ...Array(3).fill('sender-changed')]
+  expect(reasons().sort()).toEqual(expected)
+})
+
+test('connections of a primary whose name keeps changing are those of the addresses that it has now', async () => {
+  const said = new SaidNames({ 'primary-2': ['127.0.1.1'] })
+  const { listener, reasons } = await listen({ committee: withNamedPrimary(OTHER, 'primary-2') }, { names: said.names })
+  const other = await dial(listener, STRANGER)
+  // What is not whole when it is closed is nobody's fault.
+  const half = async (address: string): Promise<Sender> => {
+    const sender = await dial(listener, address)
+    sender.socket.write(cleanup(1n).subarray(0, 5))
+    return sender
+  }
+  let held: Sender[] = []
+  for (let last = 2; last <= 4; last += 1) {
+    const before = held
+    await said.names.resolve('primary-2')
+    await until(() => before.every(({ closed }) => closed()))
+    held = await Promise.all(Array.from({ length: SOURCE_CONNECTIONS_MAX }, () => half(`127.0.1.${last - 1}`)))
+    await until(() => listener.connectionCount === SOURCE_CONNECTIONS_MAX + 1)
+    await said.say('primary-2', [`127.0.1.${last}`])
+  }
+  expect(reasons()).toEqual(Array(2 * SOURCE_CONNECTIONS_MAX).fill('sender-changed'))
+  // Those that nothing has changed for stay.
+  expect(other.closed()).toBe(false)
+})
+
+test('a stranger whose address becomes that of our primary dials again, and is believed then', async () => {
+  const said = new SaidNames({ 'primary-1': 'EAI_AGAIN', 'primary-2': ['127.0.0.7'] })
+  const members = withNamedPrimary(OTHER, 'primary-2').authorities.map((one, at) =>
+    at === OWN ? withNamedPrimary(OWN, 'primary-1').authority(OWN) : one,
+  )
+  const { listener, reasons, rounds } = await listen({ committee: new Committee(members) }, { names: said.names })
+  const early = await dial(listener, '127.0.0.6')
+  const asOther = await dial(listener, '127.0.0.7')
+  await until(() => listener.connectionCount === 2)
+  await said.say('primary-1', ['127.0.0.6', '127.0.0.7'])
+  await said.names.resolve('primary-1')
+  await until(() => early.closed() && asOther.closed())
+  expect(reasons()).toEqual(['sender-changed', 'sender-changed'])
+  for (const [index, address] of ['127.0.0.6', '127.0.0.7'].entries()) {
+    const again = await dial(listener, address)
+    again.socket.write(cleanup(BigInt(index + 1)))
+    await until(() => rounds.length === index + 1)
+  }
 })
