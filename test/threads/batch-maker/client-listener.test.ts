@@ -1,9 +1,9 @@
 /** The clients' port when a connection cannot be accepted. */
 import { connect } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
-import { freePorts } from '../../../src/main/local/ports.js'
 import { COUNTERS_BYTES, Counters } from '../../../src/shared/memory/counters.js'
 import { ClientListener } from '../../../src/threads/batch-maker/client-listener.js'
+import { freePorts } from '../../support/free-ports.js'
 import { until } from '../../support/until.js'
 
 test('an error of accept is counted and said, and the port goes on', async () => {
