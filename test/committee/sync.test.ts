@@ -125,6 +125,22 @@ describe('synchronize', () => {
     },
   )
 
+  it('one Synchronize for our own key is enough, though the node that lacks the batches is not connected', async () => {
+    const committee = await testCommittee()
+    await committee.start(0, 1, 2)
+    const [author, late] = [committee.node(0), committee.node(3)]
+    const digests = await certify(author, 12)
+    await forget(author)
+    // They go to the others again, and to node 3 when it is there: a reference primary asks once.
+    const sentBytes = (): Promise<number> => author.metric('narval_peer_bytes_total', { direction: 'out' })
+    const sent = await sentBytes()
+    await synchronize(author, digests, author, '127.0.0.2')
+    await until('they go to the others', async () => (await sentBytes()) > sent + 12 * 1_000)
+    await until('nothing is on its way', async () => (await author.metric('narval_batches_in_flight')) === 0)
+    await committee.start(3)
+    await until('the node that missed them reports them', () => reported(late, digests))
+  })
+
   it('Synchronize for our own key is heard while the batch is still held for a peer that is away', async () => {
     const committee = await testCommittee()
     await committee.start(0, 1, 2)

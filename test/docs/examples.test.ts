@@ -11,9 +11,17 @@ import { localCommittee } from '../../src/shared/config/committee-file.js'
 import { keysOf } from '../../src/shared/config/keys.js'
 import { deriveNetworkKeySeed } from '../../src/shared/config/network-key.js'
 import { defaultParameters, parseParameters } from '../../src/shared/config/parameters.js'
+import { ACK_BYTES } from '../../src/shared/constants.js'
 import { signer } from '../../src/shared/crypto/ed25519.js'
 import { v8FlagsFor } from '../../src/shared/runtime/v8-flags.js'
-import { encodeHello } from '../../src/shared/wire/hello.js'
+import { ACK_LEVELS, ACK_STATUSES, writeAck } from '../../src/shared/wire/ack.js'
+import { encodeFrameOf } from '../../src/shared/wire/frames.js'
+import { decodeHello, encodeHello, verifyHello } from '../../src/shared/wire/hello.js'
+import { encodePrimaryWorkerMessage, encodeWorkerPrimaryMessage } from '../../src/shared/wire/primary-messages.js'
+import { proveTransaction } from '../../src/shared/wire/proof.js'
+import { encodeProof } from '../../src/shared/wire/proof-format.js'
+import { encodeFrame } from '../../src/shared/wire/reference-frame.js'
+import { encodeDigests } from '../../src/shared/wire/sync-messages.js'
 import { freePorts } from '../support/free-ports.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
 
@@ -230,6 +238,9 @@ describe('the documents', () => {
     expect(vector.get('network seed 1')).toBe(hex(networkSeed))
     expect(vector.get('peer id 1')).toBe(peerId)
     expect(vector.get('hello of 1')).toBe(hex(hello))
+    const [ours, short] = [hello, Buffer.from(vector.get('the same, short')!, 'hex')].map(decodeHello)
+    expect(short!.record).toEqual(ours!.record)
+    expect([ours!, short!].map(verifyHello)).toEqual([true, true])
   })
 
   test('have a record of a commit that is that of the vector "one batch"', () => {
@@ -240,14 +251,50 @@ describe('the documents', () => {
     expect(Object.fromEntries(vectorOf('commit'))).toEqual({ previous, record, digest })
   })
 
+  test('have frames that are those that the code makes', () => {
+    const vector = vectorOf('frames')
+    const [batch] = batchVectors()
+    const [bytes, digest, author] = [batch!.batch!, batch!.digest, batch!.author].map((text) =>
+      Buffer.from(text, 'hex'),
+    )
+    const ack = new Uint8Array(ACK_BYTES)
+    writeAck(ack, 0, 1n, digest!, ACK_LEVELS.stored, ACK_STATUSES.ok)
+    const made: Record<string, Uint8Array> = {
+      batch: encodeFrameOf('batch', bytes!),
+      ack: encodeFrameOf('ack', ack),
+      request: encodeFrameOf('request', encodeDigests([digest!])),
+      found: encodeFrameOf('found', Buffer.concat([digest!, author!, bytes!])),
+      missing: encodeFrameOf('missing', encodeDigests([])),
+      'missing, that one': encodeFrameOf('missing', encodeDigests([digest!])),
+      'hello ok': encodeFrameOf('helloOk', new Uint8Array()),
+      proof: encodeProof(proveTransaction(bytes!, 0)),
+    }
+    expect(unspaced(vector)).toEqual(
+      Object.fromEntries(Object.entries(made).map(([name, frame]) => [name, hex(frame)])),
+    )
+
+    const target = author!
+    const primary: Record<string, Uint8Array> = {
+      OurBatch: encodeWorkerPrimaryMessage({ type: 'OurBatch', digest: digest!, workerId: 0 }),
+      OthersBatch: encodeWorkerPrimaryMessage({ type: 'OthersBatch', digest: digest!, workerId: 0 }),
+      Synchronize: encodePrimaryWorkerMessage({ type: 'Synchronize', digests: [digest!], target }),
+      'Cleanup, round 7': encodePrimaryWorkerMessage({ type: 'Cleanup', round: 7n }),
+    }
+    expect(unspaced(vectorOf('primary frames'))).toEqual(
+      Object.fromEntries(Object.entries(primary).map(([name, message]) => [name, hex(encodeFrame(message))])),
+    )
+  })
+
+  test('have a proof in binary form that is that of the vector', () => {
+    const vector = batchVectors().find(({ name }) => name === 'four chunks, one of them a long frame')!
+    expect(protocol).toContain(`the SHA-256 ${vector.proofs.find(({ index }) => index === 2)!.encoded_sha256}.`)
+  })
+
   test.each(['one transaction of one byte', 'four chunks, one of them a long frame'])(
     'have a digest that is that of the vector "%s"',
     (name) => {
-      const file = JSON.parse(readFileSync(join(root, 'test/vectors/batch.json'), 'utf8')) as {
-        batches: { name: string; digest: string }[]
-      }
       const block = vectorBlock(name)
-      expect(block.trim().split(/\s/).at(-1)).toBe(file.batches.find((batch) => batch.name === name)!.digest)
+      expect(block.trim().split(/\s/).at(-1)).toBe(batchVectors().find((batch) => batch.name === name)!.digest)
     },
   )
 })
@@ -261,6 +308,24 @@ function vectorBlock(name: string): string {
 function vectorOf(name: string): Map<string, string> {
   const lines = vectorBlock(name).trim().split('\n')
   return new Map(lines.map((line) => line.split(/ {2,}/) as [string, string]))
+}
+
+/** The same without the spaces in the values. */
+function unspaced(vector: Map<string, string>): Record<string, string> {
+  return Object.fromEntries(Array.from(vector, ([name, value]) => [name, value.replaceAll(' ', '')]))
+}
+
+interface BatchVector {
+  readonly name: string
+  readonly digest: string
+  readonly author: string
+  /** Of the small ones alone. */
+  readonly batch?: string
+  readonly proofs: readonly { readonly index: number; readonly encoded_sha256: string }[]
+}
+
+function batchVectors(): readonly BatchVector[] {
+  return (JSON.parse(readFileSync(join(root, 'test/vectors/batch.json'), 'utf8')) as { batches: BatchVector[] }).batches
 }
 
 function hex(bytes: Uint8Array): string {

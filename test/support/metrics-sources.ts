@@ -18,6 +18,7 @@ export const HEALTHY: HealthState = {
   storeOpen: true,
   storeFull: false,
   primaryConnected: true,
+  primaryStill: undefined,
 }
 
 export function rowOf<T extends ThreadName>(thread: T): Counters<T> {

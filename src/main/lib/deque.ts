@@ -37,6 +37,15 @@ export class Deque<T> {
     return item
   }
 
+  popBack(): T | undefined {
+    if (this.length === 0) return undefined
+    this.length -= 1
+    const at = (this.head + this.length) & (this.items.length - 1)
+    const item = this.items[at]
+    this.items[at] = undefined
+    return item
+  }
+
   private reserve(): void {
     const capacity = this.items.length
     if (this.length < capacity) return

@@ -17,6 +17,8 @@ export interface HealthState {
   /** The store is at `store_bytes_max`. */
   readonly storeFull: boolean
   readonly primaryConnected: boolean
+  /** That the primary commits nothing, for people; undefined while it does, or has nothing to commit. */
+  readonly primaryStill: string | undefined
 }
 
 export interface Health {
@@ -29,7 +31,9 @@ export interface Health {
   readonly storeWritable: boolean
   readonly storeFull: boolean
   readonly primaryConnected: boolean
-  /** For people: what is wrong and what to do. A primary that is away is named, and does not make the node unfit. */
+  /** The primary sends Cleanups while batches are certified. */
+  readonly primaryCommitting: boolean
+  /** For people: what is wrong and what to do. A primary that is away or still is named, and does not make the node unfit. */
   readonly problems: readonly string[]
 }
 
@@ -61,6 +65,7 @@ export function healthOf(state: HealthState): Health {
     )
   }
   if (!state.primaryConnected) problems.push('the primary is not connected: what it is to be told waits')
+  if (state.primaryStill !== undefined) problems.push(state.primaryStill)
   return {
     ok: quorumConnected && certifying && storeWritable,
     quorumConnected,
@@ -68,6 +73,7 @@ export function healthOf(state: HealthState): Health {
     storeWritable,
     storeFull: state.storeFull,
     primaryConnected: state.primaryConnected,
+    primaryCommitting: state.primaryStill === undefined,
     problems,
   }
 }
@@ -81,6 +87,7 @@ export function healthJson(health: Health): string {
     store_writable: health.storeWritable,
     store_full: health.storeFull,
     primary_connected: health.primaryConnected,
+    primary_committing: health.primaryCommitting,
     problems: health.problems,
   }
   return `${JSON.stringify(json)}\n`

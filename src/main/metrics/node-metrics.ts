@@ -96,6 +96,12 @@ function addState(registry: Registry, sources: MetricsSources): void {
   addLevel(registry, 'narval_primary_connected', '1 while the primary is connected.', () =>
     Number(sources.primary().connected),
   )
+  addLevel(
+    registry,
+    'narval_primary_committing',
+    '0 while a connected primary sends no Cleanup, though batches are certified.',
+    () => Number(sources.health().primaryCommitting),
+  )
   addLevel(registry, 'narval_healthy', '1 while /health answers 200.', () => Number(sources.health().ok))
   addLevel(registry, 'narval_quorum_connected', '1 while the stake of the connected peers and ours is a quorum.', () =>
     Number(sources.health().quorumConnected),

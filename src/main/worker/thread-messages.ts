@@ -32,11 +32,14 @@ export class ThreadMessages {
 
   /** A batch of ours has a quorum. */
   onCertified(batch: OwnBatch): void {
-    const { activity, certified, gate, metrics, reports } = this.stages
+    const { activity, certified, commits, gate, metrics, reports } = this.stages
     const { again, certifiedSince, sequence, transactions, transactionBytes } = batch
     const digest = batch.digest!
     if (batch.slot < this.ownSlots) gate.onCertified()
-    if (batch.report) reports.ownCertified(digest, certifiedSince!, again)
+    if (batch.report) {
+      reports.ownCertified(digest, certifiedSince!, again)
+      commits.onCertified()
+    }
     if (again) return
     metrics.certified(transactions, transactionBytes, performance.now() - batch.takenMs)
     activity.certified(digest, transactions, transactionBytes)

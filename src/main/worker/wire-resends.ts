@@ -21,6 +21,8 @@ export interface ResendsDependencies {
   readonly reports: PrimaryReports
   readonly supervisor: Supervisor
   readonly nowMs: () => number
+  /** Our primary commits nothing. */
+  readonly isUrgent: () => boolean
   readonly metrics: () => WorkerMetrics
 }
 
@@ -32,7 +34,7 @@ export interface ResendsStages {
 
 export function wireResends(options: WiringOptions, dependencies: ResendsDependencies): ResendsStages {
   const { keys, layout, log, parameters, workerId } = options
-  const { arena, dissemination, metrics, nowMs, processor, refusals, reports } = dependencies
+  const { arena, dissemination, isUrgent, metrics, nowMs, processor, refusals, reports } = dependencies
   const { watch } = dependencies.supervisor
   const resender = new Resender({
     arena,
@@ -47,7 +49,14 @@ export function wireResends(options: WiringOptions, dependencies: ResendsDepende
   return {
     resender,
     healer: new Healer(
-      { resender, dissemination, nowMs, watch },
+      {
+        resender,
+        dissemination,
+        isUrgent,
+        nowMs,
+        watch,
+        canSendTo: (peer) => dissemination.senders.get(peer)!.takesHeals,
+      },
       { onRefused: (reason, from, detail) => refusals.refused('primary', reason, from, detail) },
     ),
     renewer: new Renewer(

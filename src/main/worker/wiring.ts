@@ -33,8 +33,10 @@ import { SEALED_AHEAD } from './limits.js'
 import { metricSources } from './metric-sources.js'
 import { OutsideMessages } from './outside-messages.js'
 import { Cleanups } from './primary-link/cleanups.js'
+import { CommitWatch } from './primary-link/commit-watch.js'
 import { RepeatedReports } from './primary-link/repeated-reports.js'
 import { RetentionClock } from './primary-link/retention-clock.js'
+import { StillnessLog } from './primary-link/stillness-log.js'
 import { PrimaryReports } from './primary-reports.js'
 import { RefusalReporter } from './refusal-reporter.js'
 import { SealingGate } from './sealing-gate.js'
@@ -84,6 +86,8 @@ export class Wiring {
   readonly healer: Healer
   readonly renewer: Renewer
   readonly retention: RetentionClock
+  readonly commits: CommitWatch
+  readonly stillnessLog: StillnessLog
   readonly helper: Helper
   readonly synchronizer: Synchronizer
   readonly submits: SubmitQueue
@@ -130,6 +134,8 @@ export class Wiring {
       renewals: () => this.renewer,
     })
     this.retention = new RetentionClock(parameters, { nowMs, isConnected: () => this.reports.isConnected })
+    this.commits = new CommitWatch(parameters, { nowMs, isConnected: () => this.reports.isConnected })
+    this.stillnessLog = new StillnessLog(options.log, nowMs)
     this.router = new Router(
       () => ({ inbound: this.inbound, helper: this.helper }),
       this.refusals.ofPeer,
@@ -156,6 +162,7 @@ export class Wiring {
       reports: this.reports,
       supervisor: handlers.supervisor,
       nowMs,
+      isUrgent: () => this.commits.isStill,
       metrics: () => this.metrics,
     })
     this.resender = resends.resender
@@ -186,6 +193,7 @@ export class Wiring {
         watch: handlers.supervisor.watch,
       },
       {
+        onCommitted: () => this.commits.onCommitted(),
         onStamp: (stamp) => this.synchronizer.cleanup(stamp),
         onRefused: (reason, from, detail) => this.refusals.refused('primary', reason, from, detail),
       },
@@ -224,6 +232,7 @@ export class Wiring {
         arena: this.own,
         nowMs,
         moment: () => this.retention.now(),
+        healsFirst: () => this.commits.isStill,
         supervisor: this.handlers.supervisor,
         toQuorumWaiter: this.rings.toQuorumWaiter,
         toProcessor: this.rings.toProcessorOwn,
@@ -240,6 +249,7 @@ export class Wiring {
         onAckRefused: (peer, verdict) => this.refusals.refused('ack', verdict, this.nameOf(peer), 'an ACK'),
         onAckExpired: (peer) => this.metrics.ackExpired(this.nameOf(peer)),
         onDropped: (peer) => this.metrics.dropped(this.nameOf(peer)),
+        onOwed: (peer, digest) => this.healer.owe(peer, digest),
         onStuck: (peer, why) => this.handlers.onStuck(peer, why),
       },
     )

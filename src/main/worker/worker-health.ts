@@ -3,6 +3,7 @@ import type { Committee } from '../../shared/config/committee.js'
 import { shortName } from '../../shared/config/short-name.js'
 import { ACK_LEVELS, type AckLevel } from '../../shared/wire/ack.js'
 import { type Health, healthOf } from '../metrics/health.js'
+import { stillnessText } from './primary-link/stillness-log.js'
 import type { Wiring } from './wiring.js'
 
 /** A peer that has been connected for this long has had the time to open a stream, or to refuse it, ms. */
@@ -28,7 +29,8 @@ export class WorkerHealth {
 
   now(): Health {
     const { ackLevel, committee, ownIndex } = this.options
-    const { dissemination, peers, processorCounters, reports } = this.stages
+    const { commits, dissemination, peers, processorCounters, reports } = this.stages
+    const still = commits.look()
     return healthOf({
       quorumThreshold: committee.quorumThreshold,
       ownStake: committee.stakeOf(ownIndex),
@@ -39,6 +41,7 @@ export class WorkerHealth {
       storeFull: processorCounters.get('storeFull') === 1,
       storeOpen: this.isOpen(),
       primaryConnected: reports.isConnected,
+      primaryStill: still === undefined ? undefined : stillnessText(still),
     })
   }
 

@@ -367,8 +367,10 @@ export class WorkerNode {
 
   /** Looks for what no message tells: silent peers, a primary that is away, a store that is full or is not any more. */
   private tick(): void {
-    const { dissemination, gate, renewer, reports, retention } = this.wiring
+    const { stillnessLog, commits, dissemination, gate, healer, renewer, reports, retention } = this.wiring
     retention.look()
+    stillnessLog.look(commits.look())
+    healer.tick()
     renewer.tick()
     dissemination.tick()
     gate.recheck()

@@ -11,6 +11,7 @@ describe('health', () => {
       storeWritable: true,
       storeFull: false,
       primaryConnected: true,
+      primaryCommitting: true,
       problems: [],
     })
   })
@@ -60,6 +61,12 @@ describe('health', () => {
     expect(health.problems).toEqual([expect.stringContaining('primary')])
   })
 
+  it('a primary that commits nothing is named, and the node is ok', () => {
+    const health = healthOf({ ...HEALTHY, primaryStill: 'the primary has sent no Cleanup for 4 s' })
+    expect(health).toMatchObject({ ok: true, primaryConnected: true, primaryCommitting: false })
+    expect(health.problems).toEqual([expect.stringContaining('no Cleanup for 4 s')])
+  })
+
   it('every problem is named, not the first alone', () => {
     const state = { ...HEALTHY, connectedStake: 0, storeOpen: false, storeFull: true, primaryConnected: false }
     expect(healthOf(state).problems).toHaveLength(4)
@@ -75,6 +82,7 @@ describe('health', () => {
       store_writable: false,
       store_full: true,
       primary_connected: true,
+      primary_committing: true,
       problems: [expect.any(String)],
     })
   })

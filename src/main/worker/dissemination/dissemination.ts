@@ -51,6 +51,8 @@ export interface DisseminationDependencies {
   readonly nowMs: () => number
   /** By which ACKs grow old. */
   readonly moment: () => Moment
+  /** Whether what somebody lacks is to go before most of what is fresh; false if not given. */
+  readonly healsFirst?: () => boolean
   /** Takes what the senders' timers and streams throw. */
   readonly supervisor?: Supervisor
 }
@@ -67,6 +69,8 @@ export interface DisseminationHandlers {
   /** The ACK of a peer counted, and is too old to count on: the batch goes to the peer again. */
   readonly onAckExpired: (peer: number) => void
   readonly onDropped: (peer: number, batch: OwnBatch) => void
+  /** Somebody has asked for this batch, and the peer, who may be the one who lacks it, is not being sent it. */
+  readonly onOwed: (peer: number, digest: Uint8Array) => void
   /** The peer is stuck or silent: its connection is to be closed. */
   readonly onStuck: (peer: number, why: string) => void
 }
@@ -123,6 +127,7 @@ export class Dissemination {
             arena: dependencies.arena,
             inFlightMax,
             nowMs: dependencies.nowMs,
+            healsFirst: dependencies.healsFirst,
             supervisor: dependencies.supervisor,
           },
           {
@@ -197,20 +202,29 @@ export class Dissemination {
 
   /**
    * Somebody lacks this batch. If its slot is still held, the batch goes again to every connected peer to which it is
-   * not on its way. Returns its bytes if it goes to any, 0 if it is on its way to all of them, 'leaving' if its slot is
-   * about to be free, and 'not-held' if no slot holds it.
+   * not on its way. Returns its bytes if it goes to any, 0 if it goes to none, 'leaving' if its slot is about to be free,
+   * and 'not-held' if no slot holds it.
+   *
+   * Each peer that is not sent it now is owed it, and so is each for which it is dropped later. While the batch-maker needs
+   * the slot, nothing more is sent from it.
    */
   heal(digest: Uint8Array): number | 'leaving' | 'not-held' {
     const batch = this.find(digest)
     if (batch === undefined) return 'not-held'
     if (batch.releasing) return 'leaving'
-    // A batch without a quorum is on its way to every peer already. No primary can have heard of it yet.
+    batch.wanted = true
+    // A batch without a quorum is on its way to every peer already.
     if (!batch.certified) return 0
+    const isNeeded = this.isMakers(batch) && this.slotsFree < wantedFree(this.options.ownSlots)
     let isSent = false
     for (const [peer, sender] of this.senders) {
-      if (!sender.isOpen || batch.isHeldBy(peer)) continue
-      sender.enqueueHeal(batch)
-      isSent = true
+      if (batch.isHeldBy(peer)) continue
+      if (sender.isOpen && !isNeeded) {
+        sender.enqueueHeal(batch)
+        isSent = true
+      } else {
+        this.handlers.onOwed(peer, digest)
+      }
     }
     this.makeRoom()
     return isSent ? batch.byteLength : 0
@@ -229,7 +243,7 @@ export class Dissemination {
       return 'certifies'
     }
     batch.letGo = true
-    for (const sender of this.senders.values()) sender.remove(batch)
+    for (const [peer, sender] of this.senders) if (sender.remove(batch)) this.oweIfWanted(peer, batch)
     this.releaseIfDone(batch)
     return 'leaving'
   }
@@ -244,8 +258,7 @@ export class Dissemination {
       const { batch } = entry
       if (!batch.certified || !(batch.letGo || this.wasWithheld(entry))) continue
       sender.remove(batch)
-      this.handlers.onDropped(peer, batch)
-      this.releaseIfDone(batch)
+      this.onDropped(peer, batch)
     }
     this.makeRoom()
   }
@@ -304,6 +317,7 @@ export class Dissemination {
         batch.certifiedMs = this.dependencies.nowMs()
         for (const [peer, sender] of this.senders) {
           sender.onCertified(batch)
+          if (batch.state(peer) === PEER_STATE.refused) this.oweIfWanted(peer, batch)
           this.dropForRefusing(sender, peer)
         }
         this.handlers.onCertified(batch)
@@ -414,6 +428,7 @@ export class Dissemination {
     this.dropForRefusing(sender, peer)
     if (batch.certified) {
       batch.setState(peer, PEER_STATE.refused)
+      this.oweIfWanted(peer, batch)
       return
     }
     this.dependencies.toQuorumWaiter({ kind: 'resent', peer, sequence: batch.sequence })
@@ -437,9 +452,18 @@ export class Dissemination {
     for (;;) {
       const batch = sender.dropOldestCertified(() => true)
       if (batch === undefined) return
-      this.handlers.onDropped(peer, batch)
-      this.releaseIfDone(batch)
+      this.onDropped(peer, batch)
     }
+  }
+
+  private onDropped(peer: number, batch: OwnBatch): void {
+    this.handlers.onDropped(peer, batch)
+    this.oweIfWanted(peer, batch)
+    this.releaseIfDone(batch)
+  }
+
+  private oweIfWanted(peer: number, { digest, wanted }: OwnBatch): void {
+    if (wanted && digest !== undefined) this.handlers.onOwed(peer, digest)
   }
 
   private releaseIfDone(batch: OwnBatch): void {
@@ -465,27 +489,26 @@ export class Dissemination {
   private makeRoom(): void {
     const { ownSlots } = this.options
     // A batch that is sent again because somebody lacks it is for the very peers that lag behind. So it is dropped only
-    // for a peer that is not connected, or does not answer the one that it has.
+    // for a peer that is not connected, or does not answer the one that it has. Slots of the batch-maker are needed for more.
     this.makeRoomIn(
       this.resendSlots,
       this.resendSlotsFree,
       (batch, sender) =>
-        !this.isMakers(batch) && (batch.report || !sender.isOpen || sender.healAwaitedMs > HEAL_PATIENCE_MS),
+        !this.isMakers(batch) && (!batch.wanted || !sender.isOpen || sender.healAwaitedMs > HEAL_PATIENCE_MS),
     )
     this.relieve(this.makeRoomIn(ownSlots, this.slotsFree, (batch) => this.isMakers(batch)))
   }
 
   /** Drops certified batches for the laggards until enough of these slots are free; returns how many are. */
   private makeRoomIn(slots: number, freeNow: number, mayDrop: MayDrop): number {
-    const wanted = Math.ceil(slots * SLOTS_SHORT_SHARE)
+    const wanted = wantedFree(slots)
     let free = freeNow
     while (free < wanted) {
       const laggard = this.laggard(mayDrop)
       if (laggard === undefined) break
       const [peer, sender] = laggard
       const batch = sender.dropOldestCertified((queued) => mayDrop(queued, sender))!
-      this.handlers.onDropped(peer, batch)
-      this.releaseIfDone(batch)
+      this.onDropped(peer, batch)
       if (batch.releasing) free += 1
     }
     return free
@@ -526,4 +549,9 @@ export class Dissemination {
       return
     }
   }
+}
+
+/** So many slots are kept free: below it, certified batches are dropped for laggards. */
+function wantedFree(slots: number): number {
+  return Math.ceil(slots * SLOTS_SHORT_SHARE)
 }

@@ -8,7 +8,8 @@
  * ```
  *
  * Each source waits in a line of its own, and lines take turns: one that asks for thousands holds up nobody who asks for
- * one. A digest waits once, whoever asks. When all places are taken the longest line loses its oldest.
+ * one. In a line the newest is the next: votes count for the newest header of an authority only, so what an older header
+ * names is less urgent. A digest waits once, whoever asks. When all places are taken the longest line loses its oldest.
  */
 
 import { PUSH_AGAIN_QUEUE_MAX } from '../../../shared/constants.js'
@@ -27,18 +28,31 @@ export class HealQueue {
     return this.waiting.size
   }
 
-  /** Returns how many found no place, or lost theirs. */
+  /** Returns how many found no place, or lost theirs. What was healed within the interval is left out. */
   add(digests: readonly Uint8Array[], source: string, nowMs: number): number {
     this.forget(nowMs)
+    return this.place(
+      digests.filter((digest) => !this.healedMs.has(digestKey(digest))),
+      source,
+    )
+  }
+
+  /** The same for what a peer was not sent when it was healed. */
+  addOwed(digests: readonly Uint8Array[], peer: number): number {
+    return this.place(digests, `owed to ${peer}`)
+  }
+
+  private place(digests: readonly Uint8Array[], source: string): number {
     let lost = 0
     for (const digest of digests) {
       const key = digestKey(digest)
-      if (this.waiting.has(key) || this.healedMs.has(key)) continue
+      if (this.waiting.has(key)) continue
       const line = this.lines.get(source) ?? new Deque<Uint8Array>()
       const isFull = this.size >= HEALS_WAITING_MAX
       // Of this line or of another, one is lost.
       if (isFull || line.size >= PUSH_AGAIN_QUEUE_MAX) lost += 1
-      if (line.size >= PUSH_AGAIN_QUEUE_MAX || (isFull && !this.makeWay(line.size))) continue
+      if (line.size >= PUSH_AGAIN_QUEUE_MAX) this.waiting.delete(digestKey(line.popFront()!))
+      else if (isFull && !this.makeWay(line.size)) continue
       this.lines.set(source, line)
       line.pushBack(digest)
       this.waiting.add(key)
@@ -52,7 +66,7 @@ export class HealQueue {
     if (this.healedMs.size >= HEALED_REMEMBERED_MAX) return undefined
     for (const [source, line] of this.lines) {
       this.lines.delete(source)
-      const digest = line.popFront()!
+      const digest = line.popBack()!
       if (line.size > 0) this.lines.set(source, line)
       this.waiting.delete(digestKey(digest))
       return digest

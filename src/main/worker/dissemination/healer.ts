@@ -2,24 +2,36 @@
  * Healer: sends stored batches of ours to the other workers again, because an authority's primary lacks them.
  *
  * In: Synchronize messages for our own key. Out: the batch to every peer that is connected, from the slot that still holds
- * it, or from the store.
+ * it, or from the store; to a peer that is not, or has no room for it, later (`heal-debts.ts`).
  *
- * A reference primary has no other way to a batch that it has missed, so this is never starved; and anybody can ask for
- * it, so it is bounded: each digest once in PUSH_AGAIN_INTERVAL_MS, HEAL_BYTES_PER_SECOND in all, sources in turn
- * (`heal-queue.ts`), and a share of each link where fresh batches wait (`heal-share.ts`).
+ * A reference primary has no other way to a batch that it has missed, and asks once. So this is never starved, and what
+ * was asked for is not forgotten while it is stored. Anybody can ask for it, so it is bounded: each digest once in
+ * PUSH_AGAIN_INTERVAL_MS, HEAL_BYTES_PER_SECOND in all, sources in turn (`heal-queue.ts`), and a share of each link where
+ * fresh batches wait (`heal-share.ts`).
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PrimaryRefusal } from '../../../shared/refusals.js'
 import type { Supervisor } from '../../lib/supervisor.js'
 import { TokenBucket } from '../../lib/token-bucket.js'
 import type { Dissemination } from './dissemination.js'
+import { HealDebts } from './heal-debts.js'
 import { HealQueue } from './heal-queue.js'
-import { HEAL_BYTES_PER_SECOND, HEAL_LOOKUP_BYTES, HEAL_POLL_MS } from './limits.js'
+import {
+  HEAL_BYTES_PER_SECOND,
+  HEAL_LOOKUP_BYTES,
+  HEAL_POLL_MS,
+  HEAL_STILL_BYTES_PER_SECOND,
+  HEALS_OWED_AT_ONCE,
+} from './limits.js'
 import type { Resender } from './resender.js'
 
 export interface HealerDependencies {
   readonly resender: Pick<Resender, 'resend' | 'recovered'>
   readonly dissemination: Pick<Dissemination, 'heal'>
+  /** Whether a peer can be sent to now: it is connected, and takes what it is sent. */
+  readonly canSendTo: (peer: number) => boolean
+  /** Our primary commits nothing: it may be that what others lack is what it waits for. */
+  readonly isUrgent: () => boolean
   readonly nowMs: () => number
   /** Watches a promise that nobody waits for. */
   readonly watch: Supervisor['watch']
@@ -33,7 +45,9 @@ export class Healer {
   private readonly dependencies: HealerDependencies
   private readonly handlers: HealerHandlers
   private readonly queue = new HealQueue()
+  private readonly debts = new HealDebts()
   private readonly bytes = new TokenBucket(HEAL_BYTES_PER_SECOND, HEAL_BYTES_PER_SECOND)
+  private readonly urgentBytes = new TokenBucket(HEAL_STILL_BYTES_PER_SECOND, HEAL_STILL_BYTES_PER_SECOND)
   private readonly ending = new AbortController()
   private draining = false
 
@@ -45,9 +59,22 @@ export class Healer {
   /** `source` lacks these batches of ours. */
   ask(digests: readonly Uint8Array[], source: string): void {
     if (this.ending.signal.aborted) return
-    const lost = this.queue.add(digests, source, this.dependencies.nowMs())
-    if (lost > 0) {
-      this.handlers.onRefused('synchronize-queue', source, `${lost} digests found no place: ${this.queue.size} wait`)
+    this.onLost(this.queue.add(digests, source, this.dependencies.nowMs()), source)
+    this.dependencies.watch('sending again', this.drain())
+  }
+
+  /** This batch was asked for, and the peer was not sent it. It gets it as soon as it can be sent to. */
+  owe(peer: number, digest: Uint8Array): void {
+    if (!this.ending.signal.aborted && !this.debts.owe(peer, digest)) this.onLost(1, `what peer ${peer} is owed`)
+  }
+
+  /** Once in a while: what is owed to peers that can be sent to goes out. */
+  tick(): void {
+    const due = this.debts.peers.filter((peer) => this.dependencies.canSendTo(peer))
+    if (due.length === 0) return
+    for (const peer of due) {
+      const lost = this.queue.addOwed(this.debts.take(peer, HEALS_OWED_AT_ONCE), peer)
+      this.onLost(lost, `what peer ${peer} is owed`)
     }
     this.dependencies.watch('sending again', this.drain())
   }
@@ -55,6 +82,12 @@ export class Healer {
   close(): void {
     this.ending.abort()
     this.queue.clear()
+    this.debts.clear()
+  }
+
+  private onLost(lost: number, source: string): void {
+    if (lost === 0) return
+    this.handlers.onRefused('synchronize-queue', source, `${lost} digests found no place: ${this.queue.size} wait`)
   }
 
   private async drain(): Promise<void> {
@@ -79,7 +112,8 @@ export class Healer {
     }
     const bytes = await this.heal(digest)
     if (bytes > 0) this.queue.healed(digest, nowMs())
-    await this.wait(this.bytes.take(Math.max(bytes, HEAL_LOOKUP_BYTES), nowMs()))
+    const bucket = this.dependencies.isUrgent() ? this.urgentBytes : this.bytes
+    await this.wait(bucket.take(Math.max(bytes, HEAL_LOOKUP_BYTES), nowMs()))
   }
 
   /** Returns the bytes of the batch; 0 if it is none of ours, or goes to nobody. */

@@ -1,6 +1,6 @@
 /** Limits of dissemination alone, each with its unit and its reason. */
 import assert from 'node:assert'
-import { PUSH_AGAIN_QUEUE_MAX } from '../../../shared/constants.js'
+import { PUSH_AGAIN_QUEUE_MAX, RESEND_SLOTS } from '../../../shared/constants.js'
 import { PRIMARY_QUEUE_MAX, PRIMARY_RESEND_MAX } from '../primary-link/limits.js'
 
 /**
@@ -51,16 +51,33 @@ export const REFUSAL_DROP_MS = 1_000
 /** Of a link on which fresh batches wait, the share of the bytes that go to batches that somebody lacks. */
 export const HEAL_LINK_SHARE = 1 / 8
 /**
+ * The same while our primary commits nothing. Its next header names all that is certified until then: if fresh batches
+ * came faster than others get what they lack, they would lack more with each header, and none would be certified.
+ */
+export const HEAL_STILL_LINK_SHARE = 7 / 8
+/**
  * Bytes a second of batches that are sent again because somebody lacks them, to all peers at once. Whoever can reach the
  * primary's port can ask for them.
  */
 export const HEAL_BYTES_PER_SECOND = 8 * 1024 * 1024
+/** The same while our primary commits nothing. */
+export const HEAL_STILL_BYTES_PER_SECOND = 4 * HEAL_BYTES_PER_SECOND
 /** What looking for one costs at least, in those bytes: 512 a second, whether they are there or not. */
 export const HEAL_LOOKUP_BYTES = 16 * 1024
 /** A batch of ours is pushed again at the request of another authority's primary at most once in this time. */
 export const PUSH_AGAIN_INTERVAL_MS = 10_000
 /** Digests that wait to be sent again, of all sources: four that each ask for as much as they may. */
 export const HEALS_WAITING_MAX = 4 * PUSH_AGAIN_QUEUE_MAX
+/**
+ * Digests that are owed to one peer: somebody has asked for them, and the peer was not there, or refused them. As many as
+ * one source may ask for; beyond it the oldest are forgotten, of which the header that names them is the oldest too.
+ */
+export const HEALS_OWED_MAX = PUSH_AGAIN_QUEUE_MAX
+/**
+ * Of these, those that go out together, when nothing that somebody lacks is on its way to the peer any more: as many as there
+ * are slots for sending again, so that none has to be dropped for it once more.
+ */
+export const HEALS_OWED_AT_ONCE = RESEND_SLOTS
 /** Digests that were sent again within PUSH_AGAIN_INTERVAL_MS: as many as there can be, so that none is forgotten early. */
 export const HEALED_REMEMBERED_MAX = 8_192
 /** When a batch is on its way out of its slot, or too many were sent again lately: look again after this, in ms. */

@@ -41,6 +41,11 @@ export class OwnBatch {
   certifiedMs = Number.POSITIVE_INFINITY
   /** A quorum has it, and its slot is needed for something else: it goes to no peer a second time. */
   letGo = false
+  /**
+   * Somebody lacks it and has asked for it. A reference primary asks once, so the batch is owed to each peer for which it
+   * has to be dropped.
+   */
+  wanted: boolean
   /** The quorum-waiter was told to forget it. */
   releasing = false
   /** Peers that hold the slot: those queued, sending, sent, or queued again. */
@@ -71,6 +76,7 @@ export class OwnBatch {
     this.takenMs = init.takenMs
     this.report = init.report
     this.again = init.again
+    this.wanted = init.again && !init.report
     this.states = new Uint8Array(init.authorities).fill(PEER_STATE.dropped)
     this.heard = new Uint8Array(init.authorities)
   }

@@ -44,6 +44,8 @@ export interface PeerSenderDependencies {
   /** Batches in flight at most, however long the link: each holds a slot. */
   readonly inFlightMax: number
   readonly nowMs: () => number
+  /** Whether what somebody lacks is to go before most of what is fresh; false if not given. */
+  readonly healsFirst?: (() => boolean) | undefined
   /** Takes what its timers and the stream's events throw. */
   readonly supervisor?: Supervisor | undefined
 }
@@ -151,6 +153,13 @@ export class PeerSender {
   /** The peer has refused for long. Batches that a quorum has are no longer kept for it. */
   get isRefusing(): boolean {
     return this.backoff.isLong
+  }
+
+  /** It is connected, takes what it is sent, and has none of what somebody lacks before it. */
+  get takesHeals(): boolean {
+    return (
+      this.isOpen && !this.isRefusing && !this.isPaused && this.healInFlight === undefined && this.heals.length === 0
+    )
   }
 
   /** The peer refuses what it is sent: nothing is started for a while. */
@@ -284,14 +293,15 @@ export class PeerSender {
     return batch
   }
 
-  /** Takes this batch out of the queue, unless bytes of it were sent. */
-  remove(batch: OwnBatch): void {
-    if (batch.state(this.dependencies.peer) !== PEER_STATE.queued) return
+  /** Takes this batch out of the queue, unless bytes of it were sent; says whether it did. */
+  remove(batch: OwnBatch): boolean {
+    if (batch.state(this.dependencies.peer) !== PEER_STATE.queued) return false
     for (const from of [this.queue, this.heals]) {
       const index = from.indexOf(batch)
       if (index !== -1) from.splice(index, 1)
     }
     batch.setState(this.dependencies.peer, PEER_STATE.dropped)
+    return true
   }
 
   /** Hands over as much as the stream and the window take. */
@@ -353,7 +363,7 @@ export class PeerSender {
     if (this.healInFlight !== undefined || !this.healShare.allows(this.queue.length > 0)) return undefined
     const batch = this.heals.shift()
     if (batch === undefined) return undefined
-    this.healShare.startedHeal(batch.byteLength)
+    this.healShare.startedHeal(batch.byteLength, this.dependencies.healsFirst?.())
     this.healInFlight = this.addInFlight(batch, { windowWasFull: false, isHeal: true })
     return batch
   }

@@ -21,6 +21,8 @@ export interface CleanupsDependencies {
 }
 
 export interface CleanupsHandlers {
+  /** The primary has committed a round that follows those before. */
+  readonly onCommitted: () => void
   /** Batches are stamped with this from now on. */
   readonly onStamp: (stamp: bigint) => void
   readonly onRefused: (reason: PrimaryRefusal, from: string, detail: string) => void
@@ -68,6 +70,7 @@ export class Cleanups {
     }
     const { stamp, primaryRound } = step.state
     retention.onRounds(Number(step.made))
+    this.handlers.onCommitted()
     this.handlers.onStamp(stamp)
     watch('a Cleanup', processor.ask({ type: 'cleanup', round: stamp, primaryRound }))
   }

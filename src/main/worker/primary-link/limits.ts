@@ -109,3 +109,17 @@ export const CLEANUP_ROUNDS_PER_SECOND = 100
 export const CLEANUP_SILENCE_MS = 2_000
 /** Of so much time, in ms, the pace of the rounds is measured: a burst of Cleanups says nothing. */
 export const CLEANUP_PACE_MS = 1_000
+
+// --- Commits -----------------------------------------------------------------------------------------------------------
+
+/**
+ * A connected primary that sends no Cleanup for so long, in ms, while batches are certified, stands still. One that is well
+ * commits every second round: of 100 ms at most, and some more when its machine is busy.
+ */
+export const COMMITS_STILL_MS = 3_000
+/** And at least so many times `max_header_delay`: a commit takes four rounds at best. */
+export const COMMITS_STILL_HEADERS = 12
+/** The same for one that has sent no Cleanup since the start, in ms: it may be starting itself, or wait for the others. */
+export const COMMITS_UNHEARD_MS = 60_000
+/** Between two lines in the log that the primary stands still, in ms. */
+export const STILLNESS_LOG_MS = 60_000

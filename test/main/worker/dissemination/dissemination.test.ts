@@ -45,6 +45,7 @@ let toQuorumWaiter: MainToQuorumWaiter[]
 let freed: number[]
 let stuck: number[]
 let dropped: string[]
+let owed: number[]
 /** Batches that are to be reported, and since when they are certified. */
 let reported: [bigint, Moment | undefined][]
 
@@ -56,6 +57,7 @@ function make(): void {
   freed = []
   stuck = []
   dropped = []
+  owed = []
   reported = []
   const slots = OWN_SLOTS + RESEND_SLOTS
   const buffer = new SharedArrayBuffer(slots * slotStride(BATCH_BYTES_MAX))
@@ -83,6 +85,7 @@ function make(): void {
       onAckRefused: (peer, verdict) => log.push(`ack of ${peer} refused: ${verdict}`),
       onAckExpired: (peer) => log.push(`ack of ${peer} expired`),
       onDropped: (peer, { sequence }) => dropped.push(`${sequence} for ${peer}`),
+      onOwed: (peer) => owed.push(peer),
       onStuck: (peer) => stuck.push(peer),
     },
   )
@@ -405,6 +408,75 @@ describe('a batch that somebody lacks', () => {
     next.near.abort(new Error('done'))
   })
 
+  test('while it waits for one that lags it may have to make way, and is owed to it then', async () => {
+    const [quick, lags] = [await connect(0), await connect(2)]
+    // 2 reads, and answers nothing: its window is full, and the rest waits for it.
+    for (let sequence = 0; sequence < OWN_SLOTS - WANTED; sequence += 1) {
+      seal(sequence)
+      dissemination.onOwnStored(BigInt(sequence), new Uint8Array(32).fill(sequence))
+      ack(0, sequence)
+      certified(sequence)
+    }
+    const wanted = IN_FLIGHT_MIN
+    // It goes to 0 again, and waits for 2, and for 3, which is away.
+    expect(dissemination.heal(new Uint8Array(32).fill(wanted))).toBe(bytes)
+    expect([owed, dropped]).toEqual([[], []])
+    seal(OWN_SLOTS - WANTED)
+    expect(dropped).toEqual(expect.arrayContaining([`${wanted} for 2`, `${wanted} for 3`, '4 for 2', '4 for 3']))
+    // Of what was dropped, this is what somebody asked for.
+    expect(owed).toEqual([2, 3])
+    for (const { near } of [quick, lags]) near.abort(new Error('done'))
+  })
+
+  test('while the batch-maker needs its slot, nothing more is sent from it: it is owed to all that are not being sent it', async () => {
+    const [quick, lags] = [await connect(0), await connect(2)]
+    for (let sequence = 0; sequence < OWN_SLOTS; sequence += 1) {
+      seal(sequence)
+      dissemination.onOwnStored(BigInt(sequence), new Uint8Array(32).fill(sequence))
+    }
+    // In flight to 2, which answers nothing; 3 is away.
+    ack(0, 0)
+    certified(0)
+    expect(dropped).toEqual(['0 for 3'])
+    expect(dissemination.heal(new Uint8Array(32).fill(0))).toBe(0)
+    expect(owed).toEqual([0, 3])
+    for (const { near } of [quick, lags]) near.abort(new Error('done'))
+  })
+
+  test('one that is dropped for a peer that has gone is owed to it', async () => {
+    const [quick, goes] = [await connect(0), await connect(2)]
+    for (let sequence = 0; sequence < OWN_SLOTS - WANTED; sequence += 1) {
+      seal(sequence)
+      stored(sequence)
+      ack(0, sequence)
+      certified(sequence)
+    }
+    // The first of those with this digest: it is in flight to 2.
+    dissemination.heal(DIGEST)
+    expect(owed).toEqual([])
+    goes.near.abort(new Error('gone'))
+    for (const sequence of [6, 7]) seal(sequence)
+    expect(dropped).toContain('0 for 2')
+    expect(owed).toContain(2)
+    quick.near.abort(new Error('done'))
+  })
+
+  test('is owed to a peer that is not connected, and to one that refuses it', async () => {
+    const streams = await Promise.all(PEERS.map((peer) => connect(peer)))
+    seal(1)
+    stored(1)
+    ack(0, 1)
+    ack(3, 1)
+    certified(1)
+    streams[2]!.near.abort(new Error('gone'))
+    expect(dissemination.heal(DIGEST)).toBe(bytes)
+    expect(owed).toEqual([3])
+    ack(2, 1, 3)
+    verdict(2, 1, 'refused-store-full')
+    expect(owed).toEqual([3, 2])
+    for (const { near } of streams) near.abort(new Error('done'))
+  })
+
   /** A batch that was certified before is sent again. */
   function heal(sequence: number): void {
     resend(sequence, { report: false, again: true })
@@ -418,6 +490,18 @@ describe('a batch that somebody lacks', () => {
       expect(sent()).toBe(sequence)
       ack(2, sequence)
     }
+    near.abort(new Error('done'))
+  })
+
+  test('one that had to make way for a peer that is away is owed to it', async () => {
+    const { near } = await connect(0)
+    for (let sequence = 1; sequence <= RESEND_SLOTS; sequence += 1) {
+      heal(sequence)
+      ack(0, sequence)
+      certified(sequence)
+    }
+    expect(dropped.length).toBeGreaterThan(0)
+    expect(owed).toEqual(dropped.map((line) => Number(line.at(-1))))
     near.abort(new Error('done'))
   })
 

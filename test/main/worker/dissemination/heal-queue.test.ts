@@ -3,6 +3,7 @@ import { HealQueue } from '../../../../src/main/worker/dissemination/heal-queue.
 import { HealShare } from '../../../../src/main/worker/dissemination/heal-share.js'
 import {
   HEAL_LINK_SHARE,
+  HEAL_STILL_LINK_SHARE,
   HEALED_REMEMBERED_MAX,
   HEALS_WAITING_MAX,
   PUSH_AGAIN_INTERVAL_MS,
@@ -24,7 +25,30 @@ test('sources take turns: who asks for one waits for no one who asks for thousan
   queue.add(digests(0, 4_000), 'a', 0)
   queue.add(digests(10_000, 10_002), 'b', 0)
   queue.add(digests(20_000, 20_001), 'c', 0)
-  expect(Array.from({ length: 6 }, () => numberOf(queue.next(0)))).toEqual([0, 10_000, 20_000, 1, 10_001, 2])
+  expect(Array.from({ length: 6 }, () => numberOf(queue.next(0)))).toEqual([
+    3_999, 10_001, 20_000, 3_998, 10_000, 3_997,
+  ])
+})
+
+test('the newest of a source goes first: of an older header no vote is needed any more', () => {
+  const queue = new HealQueue()
+  queue.add(digests(0, 10), 'a', 0)
+  expect(numberOf(queue.next(0))).toBe(9)
+  queue.add([digestOf(50)], 'a', 1)
+  expect(numberOf(queue.next(1))).toBe(50)
+  expect(numberOf(queue.next(1))).toBe(8)
+})
+
+test('what is owed to a peer waits also if it was just healed, once, and in a line of its own', () => {
+  const queue = new HealQueue()
+  queue.healed(digestOf(1), 0)
+  expect(queue.add([digestOf(1)], 'a', 1)).toBe(0)
+  expect(queue.size).toBe(0)
+  queue.addOwed([digestOf(1)], 2)
+  queue.addOwed([digestOf(1)], 3)
+  expect(queue.size).toBe(1)
+  queue.add(digests(10, 12), 'a', 1)
+  expect([queue.next(1), queue.next(1), queue.next(1), queue.next(1)].map(numberOf)).toEqual([1, 11, 10, undefined])
 })
 
 test('a digest waits once whoever asks, and is healed once in the interval, however many others are', () => {
@@ -60,6 +84,9 @@ test('what was looked for and not found may be asked for again at once', () => {
 test('each source has its places, all have theirs, and the longest line makes way for the others', () => {
   const queue = new HealQueue()
   expect(queue.add(digests(0, PUSH_AGAIN_QUEUE_MAX + 7), 'a', 0)).toBe(7)
+  // Its own oldest, not what it lacks now.
+  expect(numberOf(queue.next(0))).toBe(PUSH_AGAIN_QUEUE_MAX + 6)
+  expect(queue.add([digestOf(99_000)], 'a', 0)).toBe(0)
   for (let source = 1; source < HEALS_WAITING_MAX / PUSH_AGAIN_QUEUE_MAX; source += 1) {
     const from = source * 100_000
     expect(queue.add(digests(from, from + PUSH_AGAIN_QUEUE_MAX), `hoarder ${source}`, 0)).toBe(0)
@@ -68,7 +95,7 @@ test('each source has its places, all have theirs, and the longest line makes wa
   expect(queue.add(digests(900_000, 900_010), 'honest', 0)).toBe(10)
   expect(queue.size).toBe(HEALS_WAITING_MAX)
   const taken = Array.from({ length: 5 }, () => numberOf(queue.next(0)))
-  expect(taken).toContain(900_000)
+  expect(taken).toContain(900_009)
 })
 
 test('a link gives healing its share beside fresh batches, all of it without them, and saves nothing up', () => {
@@ -99,4 +126,23 @@ test('a link gives healing its share beside fresh batches, all of it without the
   expect(share.allows(true)).toBe(true)
   share.startedHeal(bytes)
   expect(share.allows(true)).toBe(false)
+})
+
+test('while our primary stands still, fresh batches keep the smaller share', () => {
+  const share = new HealShare()
+  const bytes = 1_000
+  let [fresh, heals] = [0, 0]
+  for (let step = 0; step < 800; step += 1) {
+    if (share.allows(true)) {
+      share.startedHeal(bytes, true)
+      heals += 1
+    } else {
+      share.startedFresh(bytes)
+      fresh += 1
+    }
+  }
+  // One of the other kind goes between two, since both are as large.
+  expect(heals / (heals + fresh)).toBeGreaterThanOrEqual(1 / 2)
+  expect(bytes / HEAL_STILL_LINK_SHARE - bytes).toBeLessThan(bytes)
+  expect(fresh).toBeGreaterThan(0)
 })
