@@ -14,3 +14,8 @@ export const DEAD_READERS_MS = 10_000
  * what it cannot acknowledge.
  */
 export const FLUSH_DEADLINE_MS = 60_000
+/**
+ * Leaves at the start of a log that are read before LMDB opens it: four megabytes, more than the deletions of one transaction
+ * touch. So if LMDB ends the process at a damaged one behind them, the next start reads that one, and says so.
+ */
+export const LOG_LEAVES_INSPECTED = 1_024

@@ -68,16 +68,22 @@ export interface WalkOptions {
    * throws.
    */
   readonly onDamage?: ((error: NarvalError) => void) | undefined
+  /**
+   * Of a tree that is written at its end and deleted from its start: only so many leaves at the start are read, those under
+   * the last branch, and all branches.
+   */
+  readonly leavesAtStart?: number | undefined
 }
 
 /** Calls `visit` for each entry of a tree, in the order of the keys. */
 export function walkTree(file: PageFile, root: TreeRoot, visit: Visit, options: WalkOptions = {}): void {
   if (root.page === undefined) return
   // A tree has each page once: more pages than there are is a loop.
-  const walk: Walk = { ...options, file, visit, pagesLeft: file.lastPage + 1 }
+  const leavesLeft = options.leavesAtStart ?? Number.POSITIVE_INFINITY
+  const walk: Walk = { ...options, file, visit, pagesLeft: file.lastPage + 1, leavesLeft }
   tolerate(walk, () => {
     if (root.depth < 1 || root.depth > DEPTH_MAX) throw damaged(file, `a tree has ${root.depth} levels`)
-    return walkPage(walk, root.page!, root.depth, options.after)
+    return walkPage(walk, root.page!, root.depth, options.after, true)
   })
 }
 
@@ -122,10 +128,11 @@ interface Walk extends WalkOptions {
   readonly file: PageFile
   readonly visit: Visit
   pagesLeft: number
+  leavesLeft: number
 }
 
-/** True ends the walk. */
-function walkPage(walk: Walk, number: number, level: number, after: Uint8Array | undefined): boolean {
+/** True ends the walk. `isAtEnd`: no page of this level has greater keys. */
+function walkPage(walk: Walk, number: number, level: number, after: Uint8Array | undefined, isAtEnd: boolean): boolean {
   const { file, visit } = walk
   walk.pagesLeft -= 1
   if (walk.pagesLeft < 0) throw damaged(file, 'the pages of a tree lead back to themselves')
@@ -141,7 +148,10 @@ function walkPage(walk: Walk, number: number, level: number, after: Uint8Array |
   const first = after === undefined ? 0 : lastNotAbove(page, after, 1)
   for (let n = first; n < count; n += 1) {
     const behind = n === first ? after : undefined
-    if (tolerate(walk, () => walkPage(walk, childAt(page, n), level - 1, behind))) return true
+    if (level === 2 && !isAtEnd && walk.leavesLeft <= 0) return false
+    if (level === 2) walk.leavesLeft -= 1
+    const isLast = isAtEnd && n === count - 1
+    if (tolerate(walk, () => walkPage(walk, childAt(page, n), level - 1, behind, isLast))) return true
   }
   return false
 }

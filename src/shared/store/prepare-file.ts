@@ -5,7 +5,7 @@
  * 1. A flush that failed in an earlier run (flush-failure.ts): the file is copied to a new one, which is flushed.
  * 2. After a power cut, commits that were not flushed are undone. LMDB does this too, but only where no reader has the
  *    file open.
- * 3. Each page of each tree is read and checked. A file that is shorter than its meta page says is none the worse if
+ * 3. Each page of each tree is read and checked; of logs, those that LMDB is about to touch. A file that is shorter than its meta page says is none the worse if
  *    only free pages are missing: it is made as long as it should be.
  */
 import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, openSync } from 'node:fs'
@@ -21,6 +21,8 @@ export interface PrepareDependencies {
   readonly log: (text: string) => void
   /** The machine's boot; from the system unless given. */
   readonly bootId?: bigint | undefined
+  /** Databases that are logs: see `StoreSnapshot.inspect`. */
+  readonly logs?: readonly string[] | undefined
 }
 
 /** @throws NarvalError ERR_STORE_FORMAT, ERR_STORE_DAMAGED, ERR_STORE_WRITE */
@@ -42,13 +44,13 @@ export function prepareFile(directory: string, dependencies: PrepareDependencies
   }
 }
 
-function prepareOpened(fd: number, path: string, { bootId = machineBootId(), log }: PrepareDependencies): void {
+function prepareOpened(fd: number, path: string, { bootId = machineBootId(), log, logs }: PrepareDependencies): void {
   const pages = readMetaPages(fd, path)
   const { isRolledBack, meta } = currentSnapshot(pages, bootId)
   const { size } = fstatSync(fd)
   const snapshot = new StoreSnapshot(fd, path, size, meta)
   try {
-    snapshot.inspect()
+    snapshot.inspect(logs)
   } catch (error) {
     if (!(error instanceof NarvalError)) throw error
     const short = size < snapshot.expectedBytes ? ` (it has ${size} bytes of ${snapshot.expectedBytes})` : ''

@@ -9,6 +9,7 @@
 import { closeSync, fstatSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { NarvalError } from '../errors.js'
+import { LOG_LEAVES_INSPECTED } from './limits.js'
 import {
   currentSnapshot,
   durableSnapshot,
@@ -145,8 +146,12 @@ export class StoreSnapshot {
     return found
   }
 
-  /** Reads every page of every tree, and throws at the first that is not what it should be. Batches are not read. */
-  inspect(): void {
+  /**
+   * Reads every page of every tree, and throws at the first that is not what it should be. Large values are not read. Of
+   * the databases in `logs`, which grow at their end and are deleted from their start, only those pages are read that
+   * LMDB is about to touch: they may have a hundred thousand.
+   */
+  inspect(logs: readonly string[] = []): void {
     walkTree(this.file, this.meta.free, (entry) => {
       // A list of free pages begins with its count. LMDB copies as many entries as the count says, even beyond the
       // value's end.
@@ -156,7 +161,9 @@ export class StoreSnapshot {
       return false
     })
     walkTree(this.file, this.meta.main, (entry) => {
-      walkTree(this.file, treeRootOf(this.file, entry), () => false)
+      const isLog = logs.some((name) => entry.key.equals(Buffer.from(`${name}\0`)))
+      const options = isLog ? { leavesAtStart: LOG_LEAVES_INSPECTED } : {}
+      walkTree(this.file, treeRootOf(this.file, entry), () => false, options)
       return false
     })
   }

@@ -95,7 +95,7 @@ export class PrimaryStore {
     this.keys = new PrimaryKeys(settings.epoch)
     checkFreeSpace(directory)
     checkFileSystem(directory)
-    prepareFile(directory, { log: dependencies.onNotice })
+    prepareFile(directory, { log: dependencies.onNotice, logs: ['commits', 'sizes'] })
     const signing = this.signingAtStart()
     try {
       this.databases = openPrimaryDatabases(directory)
