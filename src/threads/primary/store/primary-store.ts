@@ -34,6 +34,7 @@ import { StoreWatch } from '../../../shared/store/store-watch.js'
 import { type Put, WriteOutcomes } from '../../../shared/store/write-outcomes.js'
 import { CommitLog } from '../commit-log/commit-log.js'
 import type { AuthorityIndex, PayloadEntry, Round } from '../consensus/types.js'
+import type { CertificateReader } from '../stored-state.js'
 import { Certificates } from './certificates.js'
 import {
   CERTIFICATE_BYTES_KEPT,
@@ -73,7 +74,7 @@ export interface PrimaryStoreDependencies {
   readonly sizeOf?: (batch: PayloadEntry) => StoredSizes | undefined
 }
 
-export class PrimaryStore {
+export class PrimaryStore implements CertificateReader {
   /** Of this store alone, 16 bytes: whoever remembers it knows whether it meets the same one. */
   readonly storeId: Uint8Array
   private readonly options: PrimaryStoreOptions
