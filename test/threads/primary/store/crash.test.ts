@@ -125,6 +125,11 @@ describe('a disk that fails a flush', () => {
     const told = writer.durable
     await new Promise((resolve) => setTimeout(resolve, 200))
     expect(writer.durable).toBe(told)
+    // What is committed and not flushed is not shown to anybody: a power cut would undo it.
+    const reader = new CommitLogReader(directory)
+    expect(reader.bounds().last).toBeLessThanOrEqual(told)
+    expect([...reader.commits(told)]).toEqual([])
+    reader.close()
     await writer.kill()
     rmSync(broken)
     const notices: string[] = []

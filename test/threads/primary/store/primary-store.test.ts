@@ -205,6 +205,16 @@ describe('certificates', () => {
   })
 })
 
+test('a certificate above the last round that was collected never goes, whatever the bytes', async () => {
+  const store = await openPrimaryStore(temporaryDirectory(), { certificateBytesKept: 0, certificateRoundsKept: 0 })
+  for (let round = 1; round <= 40; round += 1) await written(store, certificate(round))
+  for (let n = 0; n < 3; n += 1) await written(store, { type: 'collected', gcRound: 30 })
+  const kept = Array.from({ length: 11 }, (_, n) => certificateOf(30 + n).bytes)
+  expect(store.certificates(0, 1000, 1000)).toEqual(kept)
+  expect(store.state().certificates).toEqual(kept)
+  await store.close()
+})
+
 describe('a store', () => {
   test('has an id of its own, which a restart does not change', async () => {
     const directory = temporaryDirectory()
