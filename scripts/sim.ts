@@ -23,6 +23,7 @@ const total = { commits: 0, batches: 0, messages: 0, crashes: 0, rounds: 0, veri
 const startedAt = performance.now()
 let slowest = { seed: 0, healedMs: 0 }
 let failures = 0
+const LINE_EVERY_RUNS = 100
 for (let seed = options.from; seed < options.from + options.seeds; seed += 1) {
   try {
     const result = simulate(seed, options.rule === undefined ? {} : { rule: options.rule })
@@ -32,6 +33,8 @@ for (let seed = options.from; seed < options.from + options.seeds; seed += 1) {
     failures += 1
     console.log(error instanceof Error ? (error.stack ?? error.message) : error)
   }
+  const runs = seed - options.from + 1
+  if (runs % LINE_EVERY_RUNS === 0 && runs < options.seeds) console.log(`${runs} runs, ${failures} failed`)
 }
 const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
 console.log(`${options.seeds} runs from seed ${options.from} in ${seconds} s, ${failures} failed`)

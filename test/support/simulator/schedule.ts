@@ -40,6 +40,8 @@ export interface Schedule {
   readonly crashShare: number
   /** An authority that loses its store, or gets an old one, at its first crash. */
   readonly losesStore: { readonly authority: number; readonly backup: boolean } | undefined
+  /** When all crash at once, in ms. */
+  readonly allCrashAtMs: number | undefined
   readonly partitions: readonly Partition[]
   readonly flushMs: number
   readonly batchEveryMs: number
@@ -85,6 +87,7 @@ export function scheduleOf(seed: number, given: Partial<Schedule> = {}): Schedul
     partitions: partitionsOf(random, stakes.length, chaosMs),
     flushMs: pick([0, 1, 5, 20]),
     batchEveryMs: pick([20, 50, 200]),
+    allCrashAtMs: random() < 0.2 ? random() * chaosMs : undefined,
     losesStore,
     ...given,
   }

@@ -80,6 +80,11 @@ export class Simulation {
         () => nodes[authority]!.isUp && nodes[authority]!.crash(),
       )
     }
+    if (schedule.allCrashAtMs !== undefined) {
+      clock.at(schedule.allCrashAtMs, () => {
+        for (const node of nodes) if (node.isUp) node.crash()
+      })
+    }
     if (schedule.byzantine.size > 0) {
       const [liar] = schedule.byzantine.keys()
       clock.at(schedule.chaosMs * 0.6, () => nodes[liar!]!.isUp && nodes[liar!]!.crash())
