@@ -19,6 +19,15 @@ describe('a test file runs alone', () => {
   })
 
   test.each([
+    '// Runs alone: it floods.',
+    '/** Runs alone: it floods. */',
+    '/**\n * Floods.\n *\n * Runs alone: so.\n */',
+  ])('if it says so, and why: %s', (text) => {
+    expect(isAlone(text)).toBe(true)
+    expect(isAlone(text.replace(/: .*/s, ':'))).toBe(false)
+  })
+
+  test.each([
     ["import { a } from '../support/a.js'", 'test/support/a.ts'],
     ["import '../support/a.js'", 'test/support/a.ts'],
     ["export * from '../support/a.js'", 'test/support/a.ts'],
@@ -47,7 +56,13 @@ describe('a test file runs alone', () => {
 
 test('committees and the command line run alone, pure parts and threads do not, and each file is in one group', () => {
   const { alone, together } = readGroups(resolve(import.meta.dirname, '../..'))
-  expect(alone).toEqual(expect.arrayContaining(['test/committee/certify.test.ts', 'test/main/cli/cli.test.ts']))
+  expect(alone).toEqual(
+    expect.arrayContaining([
+      'test/committee/certify.test.ts',
+      'test/hostile/strangers.test.ts',
+      'test/main/cli/cli.test.ts',
+    ]),
+  )
   expect(together).toEqual(
     expect.arrayContaining(['test/shared/wire/batch.test.ts', 'test/threads/processor/processor.test.ts']),
   )

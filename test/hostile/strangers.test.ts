@@ -1,4 +1,8 @@
-/** Strangers who fill the worker's port with connections, against a real worker: peers get in all the same. */
+/**
+ * Strangers who fill the worker's port with connections, against a real worker: peers get in all the same.
+ *
+ * Runs alone: 500 connections a second leave little of a core to others, and others little to the peers.
+ */
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'

@@ -2,8 +2,9 @@
  * Which test files run alone, one after the other, and which run two at a time.
  *
  * A file runs alone if it, or something of ours in test/ that it imports, names the executable, dist/node.js: it starts
- * whole nodes as processes, and two committees at once on two cores would only starve each other. All other files run two
- * at a time: pure parts, and threads and workers in the test's own process, which wait for timers most of their time.
+ * whole nodes as processes, and two committees at once on two cores would only starve each other. A file that loads the
+ * machine by itself says `Runs alone: `, and why. All other files run two at a time: pure parts, and threads and workers
+ * in the test's own process, which wait for timers most of their time.
  *
  * Nobody has to keep a list. `apart.ts` fails a file that starts a node all the same.
  */
@@ -17,6 +18,7 @@ export interface Groups {
 
 const IMPORT = /\b(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g
 const EXECUTABLE = /dist\/node\.js['"`]/
+const SAYS_SO = /^(?:\/\/|\/\*\*| \*) Runs alone: \S/m
 
 /** @param sources of the files below test/, by their paths from the project's directory */
 export function groupsOf(sources: ReadonlyMap<string, string>): Groups {
@@ -27,7 +29,7 @@ export function groupsOf(sources: ReadonlyMap<string, string>): Groups {
     return EXECUTABLE.test(text) || importsOf(path, text).some((imported) => starts(imported, seen))
   }
   const tests = [...sources.keys()].filter((path) => path.endsWith('.test.ts')).sort()
-  const alone = tests.filter((path) => starts(path, new Set()))
+  const alone = tests.filter((path) => SAYS_SO.test(sources.get(path)!) || starts(path, new Set()))
   return { alone, together: tests.filter((path) => !alone.includes(path)) }
 }
 
