@@ -26,6 +26,8 @@ export class Mover {
   private memory: SharedArrayBuffer | undefined
   private moving: Promise<void> = Promise.resolve()
   private isMoving = false
+  /** Cells were released since the last look at what there is to move. */
+  private isWoken = false
   private isStopping = false
 
   constructor(dependencies: MoverDependencies) {
@@ -34,11 +36,10 @@ export class Mover {
 
   /** Cells were released: there may be something to move. */
   wake(): void {
+    this.isWoken = true
     if (this.isMoving || this.isStopping) return
     this.isMoving = true
-    this.moving = this.run().finally(() => {
-      this.isMoving = false
-    })
+    this.moving = this.run()
   }
 
   stop(): void {
@@ -51,11 +52,15 @@ export class Mover {
   }
 
   private async run(): Promise<void> {
-    while (!this.isStopping) {
-      const segment = this.dependencies.emptiest()
-      // What was moved, or is deleted, wakes it when its cells are released.
-      if (segment === undefined || (await this.step(segment)) === 0) return
+    while (!this.isStopping && this.isWoken) {
+      this.isWoken = false
+      // What was moved, or is deleted, wakes it when its cells are released; also when that is before this ends.
+      for (let moved = 1; moved > 0 && !this.isStopping; ) {
+        const segment = this.dependencies.emptiest()
+        moved = segment === undefined ? 0 : await this.step(segment)
+      }
     }
+    this.isMoving = false
   }
 
   /** Moves a few batches, as many as fit its memory; returns how many. */
