@@ -27,8 +27,9 @@ import { sampleNumber } from '../../shared/wire/client-transaction.js'
 import { BatchDigester } from '../../shared/wire/digest.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import { PUT_BYTES_MAX } from './limits.js'
+import type { OwnPut } from './puts.js'
 import type { Shares } from './shares.js'
-import type { OwnPut, Store } from './store.js'
+import type { Store } from './store.js'
 
 export interface ProcessorDependencies {
   readonly own: Arena

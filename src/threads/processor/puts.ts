@@ -1,0 +1,106 @@
+/**
+ * How a batch is stored: it, its index entry, its stamp, and the marks of an own one, in one transaction. Of a batch that
+ * was found damaged, all that the store had goes in the same transaction.
+ */
+import assert from 'node:assert'
+import { DIGEST_BYTES } from '../../shared/constants.js'
+import {
+  encodeIndexEntry,
+  encodeOwnEntry,
+  type IndexEntry,
+  roundKey,
+  type StoreDatabases,
+  sequenceKey,
+} from '../../shared/store/format.js'
+import { type Cell, placeOf } from '../../shared/store/segments/cell.js'
+import { storedBytes } from '../../shared/store/stored-bytes.js'
+import { digestKey } from '../../shared/wire/digest-key.js'
+import type { Expiry } from './expiry.js'
+import type { Retention } from './retention.js'
+import type { FreedCells } from './segments/freed-cells.js'
+import type { Placement } from './segments/placement.js'
+import type { StoreIndex } from './store-index.js'
+import type { Put } from './store-writes.js'
+import type { VerifiedReads } from './verified-reads.js'
+
+/** What makes a batch that is stored one of our own: it is to be reported, and found by its sequence. */
+export interface OwnPut {
+  readonly sequence: bigint
+  readonly transactions: number
+  readonly transactionBytes: number
+}
+
+export interface PutsDependencies {
+  readonly databases: StoreDatabases
+  readonly index: StoreIndex
+  readonly reads: VerifiedReads
+  readonly retention: Retention
+  readonly placement: Placement
+  readonly freed: FreedCells
+  readonly expiry: Expiry
+  /** Batches of this author take so many bytes more, or less. */
+  readonly account: (author: Uint8Array, bytes: number) => void
+}
+
+const EMPTY = new Uint8Array(0)
+
+export class Puts {
+  private readonly dependencies: PutsDependencies
+
+  constructor(dependencies: PutsDependencies) {
+    this.dependencies = dependencies
+  }
+
+  /** Resolves when the batch is stored at the store's level (Store.put). */
+  async put(digest: Uint8Array, author: Uint8Array, bytes: Uint8Array, own: OwnPut | undefined): Promise<void> {
+    assert(digest.length === DIGEST_BYTES)
+    const { account, expiry, index, placement, reads } = this.dependencies
+    account(author, storedBytes(bytes.length))
+    expiry.putBegins()
+    const name = digestKey(digest)
+    while (index.changeOf(name) !== undefined) await index.changeOf(name)
+    const replaced = reads.isDamaged(digest) ? index.entryOf(digest) : undefined
+    if (replaced !== undefined) account(replaced.author, -storedBytes(replaced.byteLength))
+    // A copy of an own batch that comes from another worker keeps the sequence that the batch had here.
+    const sequence = own?.sequence ?? replaced?.sequence
+    const entry = { author, byteLength: bytes.length, sequence }
+    const stored = placement.place(bytes, (cell, value) => {
+      const put = this.write(digest, entry, cell, value, replaced)
+      if (own !== undefined) this.writeOwn(digest, own)
+      expiry.putWritten()
+      return put
+    })
+    // What is being replaced is not deleted by its old stamp.
+    await (replaced === undefined ? stored : index.hold(name, stored))
+    reads.forget(digest)
+    expiry.putEnds()
+  }
+
+  private write(
+    digest: Uint8Array,
+    entry: Pick<IndexEntry, 'author' | 'byteLength' | 'sequence'>,
+    cell: Cell | undefined,
+    value: Uint8Array,
+    replaced: IndexEntry | undefined,
+  ): Put {
+    const { databases, freed, retention } = this.dependencies
+    const { batches, index, stamps } = databases
+    const stamp = retention.round
+    const placed = cell === undefined ? stamp : placeOf(cell)
+    if (replaced !== undefined) {
+      void batches.remove(roundKey(replaced.placed, digest))
+      void stamps.remove(roundKey(replaced.stamp, digest))
+    }
+    const put: Put = batches.put(roundKey(placed, digest), value)
+    index.put(digest, encodeIndexEntry({ stamp, placed, ...entry }))
+    stamps.put(roundKey(stamp, digest), EMPTY)
+    if (replaced !== undefined) freed.after(put, [replaced])
+    return put
+  }
+
+  private writeOwn(digest: Uint8Array, { sequence, transactionBytes, transactions }: OwnPut): void {
+    const { own, unreported } = this.dependencies.databases
+    own.put(sequenceKey(sequence), encodeOwnEntry({ digest, transactions, transactionBytes }))
+    unreported.put(roundKey(sequence, digest), EMPTY)
+  }
+}

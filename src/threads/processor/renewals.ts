@@ -1,0 +1,63 @@
+/** Batches that are kept from now on as if they were new: those that were named again, or reported late. */
+import { encodeIndexEntry, type IndexEntry, roundKey, type StoreDatabases } from '../../shared/store/format.js'
+import { digestKey } from '../../shared/wire/digest-key.js'
+import type { Retention } from './retention.js'
+import type { StoreIndex } from './store-index.js'
+import type { Level, Put, StoreWrites } from './store-writes.js'
+
+export interface RenewalsDependencies {
+  readonly databases: StoreDatabases
+  readonly index: StoreIndex
+  readonly retention: Retention
+  readonly writes: StoreWrites
+  /** The store's. */
+  readonly level: Level
+  /** The index entry of a batch that is there and was not found damaged. */
+  readonly find: (digest: Uint8Array) => IndexEntry | undefined
+}
+
+const EMPTY = new Uint8Array(0)
+
+export class Renewals {
+  private readonly dependencies: RenewalsDependencies
+
+  constructor(dependencies: RenewalsDependencies) {
+    this.dependencies = dependencies
+  }
+
+  /** Gives a batch the newest stamp. False if it is not stored any more. */
+  async touch(digest: Uint8Array): Promise<boolean> {
+    const { databases, find, index, level, retention, writes } = this.dependencies
+    const name = digestKey(digest)
+    while (index.changeOf(name) !== undefined) await index.changeOf(name)
+    const entry = find(digest)
+    if (entry === undefined) return false
+    if (entry.stamp === retention.round) return true
+    const renew = (): Put => {
+      const { index, stamps } = databases
+      const stamp = retention.round
+      stamps.remove(roundKey(entry.stamp, digest))
+      stamps.put(roundKey(stamp, digest), EMPTY)
+      return index.put(digest, encodeIndexEntry({ ...entry, stamp }))
+    }
+    await index.hold(name, writes.write(renew, level))
+    return true
+  }
+
+  /** The primary has been told of these own batches. */
+  async markReported(digests: readonly Uint8Array[]): Promise<void> {
+    const { databases, find, index, retention, writes } = this.dependencies
+    const marks = digests.flatMap((digest) => index.markOf(digest) ?? [])
+    if (marks.length === 0) return
+    // Retention counts from the report on. The batch may have been stored long before.
+    const aging = digests.filter((digest) => {
+      const entry = find(digest)
+      return entry !== undefined && retention.isAging(entry.stamp)
+    })
+    await Promise.all(aging.map((digest) => this.touch(digest)))
+    await writes.write(() => {
+      for (const mark of marks.slice(1)) void databases.unreported.remove(mark)
+      return databases.unreported.remove(marks[0]!)
+    }, 'stored')
+  }
+}
