@@ -36,20 +36,24 @@ export class MainRings {
   readonly toBatchMaker: (message: MainToBatchMaker) => void
   readonly toProcessorOwn: (work: OwnWork) => void
   readonly toProcessorInbound: (work: InboundWork) => void
-  readonly toQuorumWaiter: (message: MainToQuorumWaiter) => void
+  /** A message that is not urgent is read with the next one that is, or after `ringLate`. */
+  readonly toQuorumWaiter: (message: MainToQuorumWaiter, isUrgent?: boolean) => void
   /** Puts a transaction in the submit ring; false if it has no room now. */
   readonly submit: (transaction: Uint8Array) => boolean
   readonly doorbell: Doorbell
   private readonly fromBatchMaker: RingConsumer<BatchMakerToMain>
   private readonly fromProcessor: RingConsumer<ProcessorToMain>
   private readonly fromQuorumWaiter: RingConsumer<QuorumWaiterToMain>
+  private readonly quorumWaiter: Doorbell
+  /** The quorum-waiter has messages that it was not woken for. */
+  private isRingDue = false
   private readonly depthOf: Readonly<Record<RingName, { readonly depth: number }>>
 
   constructor(layout: Layout) {
     const { doorbells, rings } = layout
     const batchMaker = new Doorbell(doorbells['batch-maker'])
     const processor = new Doorbell(doorbells.processor)
-    const quorumWaiter = new Doorbell(doorbells['quorum-waiter'])
+    this.quorumWaiter = new Doorbell(doorbells['quorum-waiter'])
     const send =
       <M>(ring: RingProducer<M>, doorbell: Doorbell) =>
       (message: M): void => {
@@ -65,7 +69,11 @@ export class MainRings {
     this.toBatchMaker = send(toBatchMaker, batchMaker)
     this.toProcessorOwn = send(toProcessorOwn, processor)
     this.toProcessorInbound = send(toProcessorInbound, processor)
-    this.toQuorumWaiter = send(toQuorumWaiter, quorumWaiter)
+    this.toQuorumWaiter = (message, isUrgent = true) => {
+      toQuorumWaiter.push(message)
+      if (isUrgent) this.quorumWaiter.ring()
+      this.isRingDue = !isUrgent
+    }
     this.submit = (transaction) => {
       const taken = submitted.push(transaction)
       if (taken) batchMaker.ring()
@@ -83,6 +91,13 @@ export class MainRings {
       mainToQuorumWaiter: toQuorumWaiter,
       quorumWaiterToMain: this.fromQuorumWaiter,
     }
+  }
+
+  /** Has the quorum-waiter read what was not urgent. */
+  ringLate(): void {
+    if (!this.isRingDue) return
+    this.isRingDue = false
+    this.quorumWaiter.ring()
   }
 
   /** Messages in each ring now. */

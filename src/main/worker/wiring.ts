@@ -225,6 +225,9 @@ export class Wiring {
       {
         authorities: committee.size,
         peers: this.peers.indices,
+        stakes: committee.authorities.map(({ stake }) => stake),
+        ownIndex: this.options.ownIndex,
+        quorumThreshold: committee.quorumThreshold,
         ownSlots: parameters.ownSlots,
         ackTimeoutMs: parameters.ackTimeoutMs,
       },

@@ -57,7 +57,7 @@ export interface WorkerNodeOptions {
   readonly poisonFreedSlots: boolean
 }
 
-/** How often to look for what no message tells: silent peers, a store that is full or is not any more. */
+/** How often to look for what no message tells: silent peers, messages that were not urgent, a store that is not full any more. */
 const TICK_MS = 250
 
 export class WorkerNode {
@@ -260,7 +260,7 @@ export class WorkerNode {
       'quorum-waiter',
       () => this.threads.start('quorum-waiter', task),
       (_, ending) => {
-        this.wiring.rings.toQuorumWaiter({ kind: 'close' })
+        this.wiring.rings.toQuorumWaiter({ kind: 'close' }, true)
         return this.threads.end('quorum-waiter', ending)
       },
     )
@@ -367,7 +367,8 @@ export class WorkerNode {
 
   /** Looks for what no message tells: silent peers, a primary that is away, a store that is full or is not any more. */
   private tick(): void {
-    const { stillnessLog, commits, dissemination, gate, healer, renewer, reports, retention } = this.wiring
+const { stillnessLog, commits, dissemination, gate, healer, renewer, reports, retention, rings } = this.wiring
+    rings.ringLate()
     retention.look()
     stillnessLog.look(commits.look())
     healer.tick()

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { START } from '../../../src/shared/freshness.js'
 import { Counters } from '../../../src/shared/memory/counters.js'
@@ -97,6 +98,30 @@ describe('the quorum-waiter thread', () => {
     expect(waiter.said[5]).toEqual({ kind: 'verdict', peer: 1, sequence: 1n, verdict: 'unknown-sequence' })
     expect(waiter.counters.get('certified')).toBe(1)
     expect(waiter.counters.get('acks')).toBe(4)
+  })
+
+  it('what is not urgent is read with what is, or when main rings for it', async () => {
+    const waiter = await startQuorumWaiter()
+    const { toQuorumWaiter } = waiter.rings
+    waiter.tell({ kind: 'tracked', sequence: 1n, peers })
+    waiter.tell(ackOf(1, 1n))
+    // It has started, and goes back to sleep.
+    await until('the first verdict', () => waiter.said.length === 1)
+    await sleep(100)
+
+    toQuorumWaiter(ackOf(2, 1n), false)
+    await sleep(100)
+    expect(waiter.said).toHaveLength(1)
+    toQuorumWaiter(ackOf(3, 1n), true)
+    await until('both verdicts', () => waiter.said.length === 3)
+    await sleep(100)
+
+    toQuorumWaiter({ kind: 'own-stored', sequence: 1n, digest: digestOf(1n), at: START }, false)
+    await sleep(100)
+    expect(waiter.said).toHaveLength(3)
+    waiter.rings.ringLate()
+    await until('the certificate', () => waiter.said.some(({ kind }) => kind === 'certified'))
+    await waiter.close()
   })
 
   it('ACKs that come before our own digest are held, and judged by it', async () => {

@@ -28,6 +28,7 @@ import {
   HELD_ACK_TIMEOUTS_MAX,
   IN_FLIGHT_MIN,
   IN_FLIGHT_SLOTS_SHARE,
+  SLOTS_PLENTY_SHARE,
   SLOTS_SHORT_SHARE,
   SLOTS_STARVED_MS,
   STRAY_ACKS_PER_SECOND,
@@ -39,6 +40,10 @@ export interface DisseminationOptions {
   readonly authorities: number
   /** Authority indices of the others. */
   readonly peers: readonly number[]
+  /** Stake by authority index, and how much of it is a quorum. */
+  readonly stakes: readonly number[]
+  readonly ownIndex: number
+  readonly quorumThreshold: number
   readonly ownSlots: number
   /** The connection of a peer that owes an answer for this long is closed. */
   readonly ackTimeoutMs: number
@@ -46,7 +51,8 @@ export interface DisseminationOptions {
 
 export interface DisseminationDependencies {
   readonly arena: Arena
-  readonly toQuorumWaiter: (message: MainToQuorumWaiter) => void
+  /** What is not urgent waits for what is, at most until the next tick: each wake-up costs both threads. */
+  readonly toQuorumWaiter: (message: MainToQuorumWaiter, isUrgent: boolean) => void
   readonly toProcessor: (work: OwnWork) => void
   readonly nowMs: () => number
   /** By which ACKs grow old. */
@@ -195,7 +201,7 @@ export class Dissemination {
   resend(resend: Resend): void {
     const batch = this.take(resend)
     batch.digest = resend.digest
-    this.sayStored(batch.sequence, resend.digest)
+    this.sayStored(batch, resend.digest)
     this.spread(batch)
     this.makeRoom()
   }
@@ -272,8 +278,9 @@ export class Dissemination {
   }
 
   onOwnStored(sequence: bigint, digest: Uint8Array): void {
-    this.batches.get(sequence)!.digest = digest
-    this.sayStored(sequence, digest)
+    const batch = this.batches.get(sequence)!
+    batch.digest = digest
+    this.sayStored(batch, digest)
   }
 
   /** A peer's ACK. It is judged by the quorum-waiter; a refusal here ends the stream. */
@@ -298,11 +305,12 @@ export class Dissemination {
       // sending.
       if (ack.status === ACK_STATUSES.ok) sender.onAccepted()
     } else {
+      if (due === 'due') batch!.setHeard(peer, true)
       this.ackCredits[peer]! -= 1
-      this.dependencies.toQuorumWaiter({ kind: 'ack', peer, ...ack, at: this.dependencies.moment() })
+      const isUrgent = ack.status !== ACK_STATUSES.ok || sender.isProbing || this.mayBeQuorum(batch)
+      this.dependencies.toQuorumWaiter({ kind: 'ack', peer, ...ack, at: this.dependencies.moment() }, isUrgent)
     }
     if (due === 'due') {
-      batch!.setHeard(peer, true)
       this.releaseIfDone(batch!)
       sender.pump()
     }
@@ -384,13 +392,25 @@ export class Dissemination {
     this.batches.set(batch.sequence, batch)
     if (this.isMakers(batch)) this.makerSlotsHeld += 1
     else this.resendSlotsHeld += 1
-    toQuorumWaiter({ kind: 'tracked', sequence: batch.sequence, peers: this.allPeers })
+    toQuorumWaiter({ kind: 'tracked', sequence: batch.sequence, peers: this.allPeers }, false)
     return batch
   }
 
-  private sayStored(sequence: bigint, digest: Uint8Array): void {
+  private sayStored(batch: OwnBatch, digest: Uint8Array): void {
     const { moment, toQuorumWaiter } = this.dependencies
-    toQuorumWaiter({ kind: 'own-stored', sequence, digest, at: moment() })
+    const { sequence } = batch
+    toQuorumWaiter({ kind: 'own-stored', sequence, digest, at: moment() }, this.mayBeQuorum(batch))
+  }
+
+  /** Whether the quorum-waiter may find a quorum in what it was told of this batch. Only the tally knows. */
+  private mayBeQuorum(batch: OwnBatch | undefined): boolean {
+    if (batch === undefined || batch.certified || batch.digest === undefined) return false
+    // The tally may count a peer that is asked again.
+    if (batch.wasAskedAgain) return true
+    const { ownIndex, peers, quorumThreshold, stakes } = this.options
+    let stake = stakes[ownIndex]!
+    for (const peer of peers) if (batch.isHeard(peer)) stake += stakes[peer]!
+    return stake >= quorumThreshold
   }
 
   /**
@@ -431,7 +451,7 @@ export class Dissemination {
       this.oweIfWanted(peer, batch)
       return
     }
-    this.dependencies.toQuorumWaiter({ kind: 'resent', peer, sequence: batch.sequence })
+    this.dependencies.toQuorumWaiter({ kind: 'resent', peer, sequence: batch.sequence }, false)
     batch.setHeard(peer, false)
     sender.enqueueAgain(batch)
   }
@@ -440,7 +460,7 @@ export class Dissemination {
   private onExpired(batch: OwnBatch, peers: Uint8Array): void {
     for (const [peer, sender] of this.senders) {
       if (!isInMask(peers, peer)) continue
-      this.dependencies.toQuorumWaiter({ kind: 'resent', peer, sequence: batch.sequence })
+      this.dependencies.toQuorumWaiter({ kind: 'resent', peer, sequence: batch.sequence }, false)
       batch.setHeard(peer, false)
       this.handlers.onAckExpired(peer)
       if (!batch.isHeldBy(peer)) sender.enqueueHeal(batch)
@@ -471,7 +491,9 @@ export class Dissemination {
     batch.releasing = true
     if (this.isMakers(batch)) this.makerSlotsHeld -= 1
     else this.resendSlotsHeld -= 1
-    this.dependencies.toQuorumWaiter({ kind: 'release', sequence: batch.sequence })
+    const { arena, toQuorumWaiter } = this.dependencies
+    const isShort = !this.isMakers(batch) || this.batches.size > arena.slots * SLOTS_PLENTY_SHARE
+    toQuorumWaiter({ kind: 'release', sequence: batch.sequence }, isShort)
   }
 
   private isMakers(batch: OwnBatch): boolean {

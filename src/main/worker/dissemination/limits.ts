@@ -15,6 +15,8 @@ export const IN_FLIGHT_MIN = 3
 export const IN_FLIGHT_SLOTS_SHARE = 1 / 4
 /** Below this share of free own slots, certified batches are dropped for the peers that lag behind. */
 export const SLOTS_SHORT_SHARE = 1 / 4
+/** While at most this share of the own slots is held, a slot that is let go of may come back with the next tick. */
+export const SLOTS_PLENTY_SHARE = 1 / 2
 /**
  * When no own slot has been free for this long, and what holds them is certified, the stream of the peer that holds
  * the oldest is aborted: a peer that is stuck delays the others by this much, once for each of its connections.

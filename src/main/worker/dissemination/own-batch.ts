@@ -48,6 +48,8 @@ export class OwnBatch {
   wanted: boolean
   /** The quorum-waiter was told to forget it. */
   releasing = false
+  /** A peer that had answered was sent it once more, for another answer. */
+  wasAskedAgain = false
   /** Peers that hold the slot: those queued, sending, sent, or queued again. */
   holders = 0
   private readonly states: Uint8Array
@@ -104,6 +106,7 @@ export class OwnBatch {
 
   setHeard(peer: number, isHeard: boolean): void {
     this.heard[peer] = Number(isHeard)
+    if (!isHeard) this.wasAskedAgain = true
   }
 
   /** Whether the peer is being sent it, or is going to be. */

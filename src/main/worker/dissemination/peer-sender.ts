@@ -162,6 +162,11 @@ export class PeerSender {
     )
   }
 
+  /** After a refusal: the next batch is started when the last one was accepted. */
+  get isProbing(): boolean {
+    return this.backoff.isProbing
+  }
+
   /** The peer refuses what it is sent: nothing is started for a while. */
   get isPaused(): boolean {
     return this.backoff.waitMs(this.dependencies.nowMs()) > 0
@@ -206,7 +211,7 @@ export class PeerSender {
 
   /** What the peer answered was an acceptance. */
   onAccepted(): void {
-    if (!this.backoff.isProbing) return
+    if (!this.isProbing) return
     this.backoff.accepted(this.dependencies.nowMs())
     this.pump()
   }
@@ -337,7 +342,7 @@ export class PeerSender {
 
   private start(): boolean {
     if (this.isPaused) return false
-    if (this.backoff.isProbing && this.inFlight.length > 0) return false
+    if (this.isProbing && this.inFlight.length > 0) return false
     const batch = this.takeHeal() ?? this.takeFresh()
     if (batch === undefined) return false
     const { arena, peer } = this.dependencies

@@ -42,6 +42,8 @@ let arena: Arena
 let dissemination: Dissemination
 let log: string[]
 let toQuorumWaiter: MainToQuorumWaiter[]
+/** The messages among them that the quorum-waiter is woken for. */
+let urgent: string[]
 let freed: number[]
 let stuck: number[]
 let dropped: string[]
@@ -49,11 +51,12 @@ let owed: number[]
 /** Batches that are to be reported, and since when they are certified. */
 let reported: [bigint, Moment | undefined][]
 
-function make(): void {
+function make(stakes: readonly number[] = [1, 1, 1, 1]): void {
   nowMs = 1_000
   moment = { rounds: 5, awayMs: 0 }
   log = []
   toQuorumWaiter = []
+  urgent = []
   freed = []
   stuck = []
   dropped = []
@@ -63,14 +66,23 @@ function make(): void {
   const buffer = new SharedArrayBuffer(slots * slotStride(BATCH_BYTES_MAX))
   arena = new Arena({ buffers: [buffer], slots, batchBytesMax: BATCH_BYTES_MAX })
   dissemination = new Dissemination(
-    { authorities: 4, peers: PEERS, ownSlots: OWN_SLOTS, ackTimeoutMs: ACK_TIMEOUT_MS },
+    {
+      authorities: 4,
+      peers: PEERS,
+      stakes,
+      ownIndex: 1,
+      quorumThreshold: Math.floor((2 * stakes.reduce((sum, stake) => sum + stake, 0)) / 3) + 1,
+      ownSlots: OWN_SLOTS,
+      ackTimeoutMs: ACK_TIMEOUT_MS,
+    },
     {
       arena,
       nowMs: () => nowMs,
       moment: () => moment,
       toProcessor: ({ sequence }) => log.push(`processor ${sequence}`),
-      toQuorumWaiter: (message) => {
+      toQuorumWaiter: (message, isUrgent) => {
         toQuorumWaiter.push(message)
+        if (isUrgent) urgent.push('peer' in message ? `${message.kind} of ${message.peer}` : message.kind)
         log.push('sequence' in message ? `${message.kind} ${message.sequence}` : message.kind)
       },
     },
@@ -90,7 +102,7 @@ function make(): void {
     },
   )
 }
-beforeEach(make)
+beforeEach(() => make())
 
 const DIGEST = new Uint8Array(32).fill(5)
 
@@ -177,6 +189,92 @@ describe('the order of things', () => {
     certified(1)
     expect(dissemination.uncertified).toBe(1)
     expect(log.filter((line) => line === 'on certified 1')).toHaveLength(1)
+  })
+})
+
+describe('the quorum-waiter is woken', () => {
+  test('for the message that may complete a quorum, and for no other of a batch', async () => {
+    const streams = await Promise.all(PEERS.map((peer) => connect(peer)))
+    seal(1)
+    stored(1)
+    ack(0, 1)
+    expect(urgent).toEqual([])
+    ack(2, 1)
+    expect(urgent).toEqual(['ack of 2'])
+    certified(1)
+    ack(3, 1)
+    expect(said('release')).toHaveLength(1)
+    expect(urgent).toEqual(['ack of 2'])
+
+    // Where the ACKs come first, it is our own copy.
+    urgent = []
+    seal(2)
+    for (const peer of PEERS) ack(peer, 2)
+    expect(urgent).toEqual([])
+    stored(2)
+    expect(urgent).toEqual(['own-stored'])
+    for (const { near } of streams) near.abort(new Error('done'))
+  })
+
+  test('by stake, not by heads', async () => {
+    make([1, 1, 4, 1])
+    const streams = await Promise.all(PEERS.map((peer) => connect(peer)))
+    seal(1)
+    stored(1)
+    ack(2, 1)
+    expect(urgent).toEqual(['ack of 2'])
+    for (const { near } of streams) near.abort(new Error('done'))
+  })
+
+  test('for a refusal, and for the answer that a peer which has refused is sent more after', async () => {
+    const { near } = await connect(2)
+    seal(1)
+    stored(1)
+    ack(2, 1, 2)
+    expect(urgent).toEqual(['ack of 2'])
+    verdict(2, 1, 'refused-quota')
+    expect(said('resent')).toHaveLength(1)
+    nowMs += REFUSAL_BACKOFF_MAX_MS
+    dissemination.senders.get(2)!.pump()
+    ack(2, 1)
+    expect(urgent).toEqual(['ack of 2', 'ack of 2'])
+    near.abort(new Error('done'))
+  })
+
+  test('for each ACK of a batch of which some were too old, since the tally may count others still', async () => {
+    const streams = await Promise.all(PEERS.map((peer) => connect(peer)))
+    seal(1)
+    stored(1)
+    ack(0, 1)
+    ack(2, 1)
+    urgent = []
+    dissemination.onVerdict({ kind: 'expired', sequence: 1n, peers: peerMask([0, 2]) })
+    ack(0, 1)
+    expect(urgent).toEqual(['ack of 0'])
+    for (const { near } of streams) near.abort(new Error('done'))
+  })
+
+  test('for a slot that is wanted back: when few are left, and when it is one for sending again', () => {
+    const digestOf = (sequence: number): Uint8Array => new Uint8Array(32).fill(sequence)
+    const letGo = (sequence: number): void => {
+      urgent = []
+      certified(sequence)
+      dissemination.letGo(digestOf(sequence))
+    }
+    for (let sequence = 1; sequence <= OWN_SLOTS; sequence += 1) {
+      seal(sequence)
+      dissemination.onOwnStored(BigInt(sequence), digestOf(sequence))
+    }
+    for (let held = OWN_SLOTS; held > 0; held -= 1) {
+      letGo(held)
+      expect(said('release')).toHaveLength(OWN_SLOTS - held + 1)
+      expect(urgent).toEqual(held > (OWN_SLOTS + RESEND_SLOTS) / 2 ? ['release'] : [])
+      released(held)
+    }
+    const fields = { byteLength: 500, transactions: 1, transactionBytes: 400, report: false, again: true }
+    dissemination.resend({ slot: OWN_SLOTS, sequence: 50n, digest: digestOf(50), ...fields })
+    letGo(50)
+    expect(urgent).toEqual(['release'])
   })
 })
 
