@@ -367,7 +367,7 @@ export class WorkerNode {
 
   /** Looks for what no message tells: silent peers, a primary that is away, a store that is full or is not any more. */
   private tick(): void {
-const { stillnessLog, commits, dissemination, gate, healer, renewer, reports, retention, rings } = this.wiring
+    const { stillnessLog, commits, dissemination, gate, healer, renewer, reports, retention, rings } = this.wiring
     rings.ringLate()
     retention.look()
     stillnessLog.look(commits.look())

@@ -60,7 +60,7 @@ export const PRIMARY_ACK_POLL_CLOSING_MS = 10
  * Of the time, the share that these looks may take. The kernel walks its whole hash table for each: that took 1.5 ms of a
  * core with 262,144 places and a dozen connections.
  */
-export const PRIMARY_ACK_POLL_SHARE = 1 / 400
+export const PRIMARY_ACK_POLL_SHARE = 1 / 2_000
 /** But never so long between two of them, in ms: a busy machine makes them seem long too. */
 export const PRIMARY_ACK_POLL_MS_MAX = 2_000
 /**
