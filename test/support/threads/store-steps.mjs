@@ -1,7 +1,7 @@
 /**
  * A process that has a store do each kind of thing once, one behind the other, and says on stdout what is true by then.
  * It is killed somewhere (preload/steps.c). The test has prepared the store: in each of its segments lies one batch that is
- * kept and one that is not, and there is a segment that nothing lies in.
+ * kept and one that is not. It makes another, and fills those that become free.
  */
 import { writeSync } from 'node:fs'
 import { pageMemory, wholePages } from '../../../dist/shared/memory/page-memory.js'

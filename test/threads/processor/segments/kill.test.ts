@@ -5,7 +5,7 @@
  * Some steps of some hundred, by a seed (NARVAL_CRASH_SEED); all of them with NARVAL_CRASH_STEPS=all.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
@@ -95,8 +95,6 @@ async function prepared(): Promise<Prepared> {
   const { segment, unit } = cellOf(placed, byteLength)!
   await root.close()
   writeAt(directory, unit * UNIT_BYTES + 5_000, Buffer.alloc(100, 0xee), segmentPath(directory, segment))
-  // A run was killed when it had just made another.
-  writeFileSync(segmentPath(directory, SEGMENTS), '')
   return { directory, kept, damaged: { ...damaged, digest: hex(digest) } }
 }
 
