@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
 import type { CertifiedBatch, Worker } from '../../../src/index.js'
 import type { Dissemination } from '../../../src/main/worker/dissemination/dissemination.js'
 import type { OwnBatch } from '../../../src/main/worker/dissemination/own-batch.js'
+import type { OwnBatches } from '../../../src/main/worker/dissemination/own-batches.js'
 import type { PeerSender } from '../../../src/main/worker/dissemination/peer-sender.js'
 import type { InboundBatches } from '../../../src/main/worker/inbound/inbound-batches.js'
 import { parseCommittee } from '../../../src/shared/config/committee.js'
@@ -86,12 +87,11 @@ async function takeHandOverForAck(): Promise<void> {
   const { Dissemination: Owner } = await fromDist<{ Dissemination: typeof Dissemination }>(
     'main/worker/dissemination/dissemination.js',
   )
-  const ownerOf = new WeakMap<PeerSender, { releaseIfDone(batch: OwnBatch): void }>()
+  const batchesOf = new WeakMap<PeerSender, OwnBatches>()
   wrap<(this: Dissemination, ...args: unknown[]) => unknown>(Owner.prototype, 'spread', (original) => {
     return function (...args) {
-      for (const sender of this.senders.values()) {
-        ownerOf.set(sender, this as unknown as { releaseIfDone(batch: OwnBatch): void })
-      }
+      const { batches } = this as unknown as { batches: OwnBatches }
+      for (const sender of this.senders.values()) batchesOf.set(sender, batches)
       return original.apply(this, args)
     }
   })
@@ -106,7 +106,7 @@ async function takeHandOverForAck(): Promise<void> {
       const result = original.apply(this, args)
       if (sending.current === undefined) {
         this.acknowledge(batch, true)
-        ownerOf.get(this)!.releaseIfDone(batch)
+        batchesOf.get(this)!.releaseIfDone(batch)
       }
       return result
     }

@@ -5,6 +5,15 @@
  * quorum-waiter. Out: `tracked` to the quorum-waiter before the first byte is sent; the batch to the processor and to
  * every peer at once; certified batches to the primary; free slots.
  *
+ * ```
+ *  sealed, resend ──▶ OwnBatches: who is under way, in which slot
+ *       │                 ▲
+ *       ├──▶ PeerSender, one for each peer ──▶ stream        stream ──ACK──▶ Acks ──▶ quorum-waiter
+ *       │                 ▲                                                   ▲            │
+ *       │                 └── SlotRoom: what gives way when slots run short   └──verdict───┘
+ *       └──▶ processor        AnswersOwed: which peer is stuck
+ * ```
+ *
  * A slow peer costs itself only: batches that are certified are dropped for it when slots run short, and what a stuck
  * one holds is bounded. What is not certified is never dropped: a quorum may depend on any peer.
  */
@@ -18,23 +27,17 @@ import type {
   QuorumWaiterToMain,
 } from '../../../shared/memory/dialogue/quorum-waiter.js'
 import type { Arena } from '../../../shared/memory/slots.js'
-import { ACK_STATUSES, type Ack, isInMask, peerMask } from '../../../shared/wire/ack.js'
+import { type Ack, peerMask } from '../../../shared/wire/ack.js'
 import { FRAME_TYPES, writeFrameHeader } from '../../../shared/wire/frames.js'
 import type { Supervisor } from '../../lib/supervisor.js'
-import { TokenBucket } from '../../lib/token-bucket.js'
 import type { Refused } from '../../network/frame-stream.js'
-import {
-  HEAL_PATIENCE_MS,
-  HELD_ACK_TIMEOUTS_MAX,
-  IN_FLIGHT_MIN,
-  IN_FLIGHT_SLOTS_SHARE,
-  SLOTS_PLENTY_SHARE,
-  SLOTS_SHORT_SHARE,
-  SLOTS_STARVED_MS,
-  STRAY_ACKS_PER_SECOND,
-} from './limits.js'
+import { Acks } from './acks.js'
+import { AnswersOwed } from './answers-owed.js'
+import { IN_FLIGHT_MIN, IN_FLIGHT_SLOTS_SHARE } from './limits.js'
 import { OwnBatch, PEER_STATE } from './own-batch.js'
-import { type InFlight, PeerSender } from './peer-sender.js'
+import { OwnBatches } from './own-batches.js'
+import { PeerSender } from './peer-sender.js'
+import { SlotRoom } from './slot-room.js'
 
 export interface DisseminationOptions {
   readonly authorities: number
@@ -95,82 +98,61 @@ export interface Resend {
   readonly again: boolean
 }
 
-type MayDrop = (batch: OwnBatch, sender: PeerSender) => boolean
-
 export class Dissemination {
   readonly senders: ReadonlyMap<number, PeerSender>
   private readonly options: DisseminationOptions
   private readonly dependencies: DisseminationDependencies
   private readonly handlers: DisseminationHandlers
-  /** Own batches whose slots are held, by sequence: at most one per own slot. */
-  private readonly batches = new Map<bigint, OwnBatch>()
-  /** ACKs that each peer may have under judgement: as many as there are slots (shared/layout.ts). */
-  private readonly ackCredits: number[]
-  /** ACKs of each peer that answer nothing. */
-  private readonly strayAcks: ReadonlyMap<number, TokenBucket>
+  private readonly batches: OwnBatches
+  private readonly room: SlotRoom
+  private readonly acks: Acks
+  private readonly answersOwed: AnswersOwed
   private readonly allPeers: Uint8Array
-  /** Slots that batches hold, of the batch-maker's and of those for sending again. */
-  private makerSlotsHeld = 0
-  private resendSlotsHeld = 0
-  private starvedSinceMs: number | undefined
 
   constructor(options: DisseminationOptions, dependencies: DisseminationDependencies, handlers: DisseminationHandlers) {
+    const { authorities, ackTimeoutMs, ownIndex, ownSlots, peers, quorumThreshold, stakes } = options
+    const { moment, nowMs, toQuorumWaiter } = dependencies
+    const { slots } = dependencies.arena
     this.options = options
     this.dependencies = dependencies
     this.handlers = handlers
-    this.allPeers = peerMask(options.peers)
-    this.ackCredits = new Array(options.authorities).fill(dependencies.arena.slots)
-    this.strayAcks = new Map(
-      options.peers.map((peer) => [peer, new TokenBucket(STRAY_ACKS_PER_SECOND, STRAY_ACKS_PER_SECOND)]),
+    this.allPeers = peerMask(peers)
+    this.senders = new Map(peers.map((peer) => [peer, this.senderTo(peer)]))
+    const { senders } = this
+    const batches = new OwnBatches({ ownSlots, slots }, { toQuorumWaiter })
+    const room = new SlotRoom(
+      { ownSlots },
+      { batches, senders, nowMs },
+      { onDropped: handlers.onDropped, onOwed: handlers.onOwed, onStuck: (peer, why) => this.onStuck(peer, why) },
     )
-    const inFlightMax = Math.max(IN_FLIGHT_MIN, Math.floor(options.ownSlots * IN_FLIGHT_SLOTS_SHARE))
-    this.senders = new Map(
-      options.peers.map((peer) => [
-        peer,
-        new PeerSender(
-          {
-            peer,
-            arena: dependencies.arena,
-            inFlightMax,
-            nowMs: dependencies.nowMs,
-            healsFirst: dependencies.healsFirst,
-            supervisor: dependencies.supervisor,
-          },
-          {
-            onSent: (bytes) => handlers.onSent(peer, bytes),
-            onAckLatency: (ms) => handlers.onAckLatency(peer, ms),
-          },
-        ),
-      ]),
+    this.batches = batches
+    this.room = room
+    this.acks = new Acks(
+      { authorities, peers, stakes, ownIndex, quorumThreshold, slots },
+      { batches, senders, room, toQuorumWaiter, moment, nowMs },
+      handlers,
     )
+    this.answersOwed = new AnswersOwed({ ackTimeoutMs }, { batches, nowMs })
   }
 
   /** Batches that are not certified yet. */
   get uncertified(): number {
-    let count = 0
-    for (const batch of this.batches.values()) if (!batch.certified) count += 1
-    return count
+    return this.batches.uncertified
   }
 
   /** The lowest sequence of the batches that are not certified yet, without those that were so before. */
   get lowestUncertified(): bigint | undefined {
-    let lowest: bigint | undefined
-    for (const { again, certified, sequence } of this.batches.values()) {
-      if (!certified && !again && (lowest === undefined || sequence < lowest)) lowest = sequence
-    }
-    return lowest
+    return this.batches.lowestUncertified
   }
 
   /** How long the oldest batch that is not certified has waited, ms; 0 if there is none. */
   get oldestUncertifiedMs(): number {
-    let oldest = Number.POSITIVE_INFINITY
-    for (const batch of this.batches.values()) if (!batch.certified) oldest = Math.min(oldest, batch.takenMs)
-    return oldest === Number.POSITIVE_INFINITY ? 0 : this.dependencies.nowMs() - oldest
+    return Math.max(0, this.dependencies.nowMs() - this.batches.oldestUncertifiedMs)
   }
 
   /** Of the batch-maker's slots, those that no batch holds. */
   get slotsFree(): number {
-    return this.options.ownSlots - this.makerSlotsHeld
+    return this.batches.makerSlotsFree
   }
 
   /** Batches that may be in flight to the peer that takes the most: what keeps all links busy. */
@@ -181,7 +163,7 @@ export class Dissemination {
   }
 
   has(sequence: bigint): boolean {
-    return this.batches.has(sequence)
+    return this.batches.get(sequence) !== undefined
   }
 
   /** A new batch of ours. */
@@ -194,7 +176,7 @@ export class Dissemination {
       byteLength: batch.byteLength,
     })
     this.spread(batch)
-    this.makeRoom()
+    this.room.make()
   }
 
   /** A stored batch of ours, once more. */
@@ -203,7 +185,7 @@ export class Dissemination {
     batch.digest = resend.digest
     this.sayStored(batch, resend.digest)
     this.spread(batch)
-    this.makeRoom()
+    this.room.make()
   }
 
   /**
@@ -215,13 +197,13 @@ export class Dissemination {
    * the slot, nothing more is sent from it.
    */
   heal(digest: Uint8Array): number | 'leaving' | 'not-held' {
-    const batch = this.find(digest)
+    const batch = this.batches.find(digest)
     if (batch === undefined) return 'not-held'
     if (batch.releasing) return 'leaving'
     batch.wanted = true
     // A batch without a quorum is on its way to every peer already.
     if (!batch.certified) return 0
-    const isNeeded = this.isMakers(batch) && this.slotsFree < wantedFree(this.options.ownSlots)
+    const isNeeded = this.batches.isMakers(batch) && this.room.isShortForMaker
     let isSent = false
     for (const [peer, sender] of this.senders) {
       if (batch.isHeldBy(peer)) continue
@@ -232,7 +214,7 @@ export class Dissemination {
         this.handlers.onOwed(peer, digest)
       }
     }
-    this.makeRoom()
+    this.room.make()
     return isSent ? batch.byteLength : 0
   }
 
@@ -242,15 +224,15 @@ export class Dissemination {
    * one of a batch that is certified anew already, and is going to be reported; 'not-held'.
    */
   letGo(digest: Uint8Array): 'leaving' | 'certifies' | 'not-held' {
-    const batch = this.find(digest)
+    const batch = this.batches.find(digest)
     if (batch === undefined) return 'not-held'
     if (!batch.certified) {
       batch.report = true
       return 'certifies'
     }
     batch.letGo = true
-    for (const [peer, sender] of this.senders) if (sender.remove(batch)) this.oweIfWanted(peer, batch)
-    this.releaseIfDone(batch)
+    for (const [peer, sender] of this.senders) if (sender.remove(batch)) this.room.oweIfWanted(peer, batch)
+    this.batches.releaseIfDone(batch)
     return 'leaving'
   }
 
@@ -261,20 +243,9 @@ export class Dissemination {
   onStreamLost(peer: number): void {
     const sender = this.senders.get(peer)!
     for (const entry of sender.detach()) {
-      const { batch } = entry
-      if (!batch.certified || !(batch.letGo || this.wasWithheld(entry))) continue
-      sender.remove(batch)
-      this.onDropped(peer, batch)
+      if (this.answersOwed.isForfeited(entry)) this.room.drop(sender, peer, entry.batch)
     }
-    this.makeRoom()
-  }
-
-  /** The peer had the batch for so long that it may have kept its answer back, perhaps over several streams. */
-  private wasWithheld({ batch, overtakenAtMs }: InFlight): boolean {
-    const { ackTimeoutMs } = this.options
-    const nowMs = this.dependencies.nowMs()
-    if (overtakenAtMs !== undefined && nowMs - overtakenAtMs > ackTimeoutMs) return true
-    return nowMs - batch.certifiedMs > HELD_ACK_TIMEOUTS_MAX * ackTimeoutMs
+    this.room.make()
   }
 
   onOwnStored(sequence: bigint, digest: Uint8Array): void {
@@ -285,113 +256,58 @@ export class Dissemination {
 
   /** A peer's ACK. It is judged by the quorum-waiter; a refusal here ends the stream. */
   onAck(peer: number, ack: Ack): Refused | undefined {
-    if (this.ackCredits[peer] === 0) {
-      return { refused: 'ack-flood', detail: `${this.dependencies.arena.slots} ACKs are under judgement` }
-    }
-    const sender = this.senders.get(peer)!
-    const batch = this.batches.get(ack.sequence)
-    const due = batch === undefined ? 'unawaited' : sender.acknowledge(batch, ack.status === ACK_STATUSES.ok)
-    if (due === 'early') {
-      return { refused: 'ack-early', detail: `an ACK for batch ${ack.sequence}, which was not sent whole` }
-    }
-    if (due === 'unawaited' && !this.strayAcks.get(peer)!.tryTake(1, this.dependencies.nowMs())) {
-      return {
-        refused: 'ack-flood',
-        detail: `more than ${STRAY_ACKS_PER_SECOND} ACKs a second for what it was not sent`,
-      }
-    }
-    if (due === 'due' && batch!.isHeard(peer)) {
-      // The batch was sent to this peer once more because somebody lacks it. The tally has the answer to the first
-      // sending.
-      if (ack.status === ACK_STATUSES.ok) sender.onAccepted()
-    } else {
-      if (due === 'due') batch!.setHeard(peer, true)
-      this.ackCredits[peer]! -= 1
-      const isUrgent = ack.status !== ACK_STATUSES.ok || sender.isProbing || this.mayBeQuorum(batch)
-      this.dependencies.toQuorumWaiter({ kind: 'ack', peer, ...ack, at: this.dependencies.moment() }, isUrgent)
-    }
-    if (due === 'due') {
-      this.releaseIfDone(batch!)
-      sender.pump()
-    }
-    return undefined
+    return this.acks.take(peer, ack)
   }
 
   onVerdict(message: QuorumWaiterToMain): void {
     switch (message.kind) {
-      case 'certified': {
-        const batch = this.batches.get(message.sequence)!
-        batch.certifiedSince = message.since
-        batch.certifiedMs = this.dependencies.nowMs()
-        for (const [peer, sender] of this.senders) {
-          sender.onCertified(batch)
-          if (batch.state(peer) === PEER_STATE.refused) this.oweIfWanted(peer, batch)
-          this.dropForRefusing(sender, peer)
-        }
-        this.handlers.onCertified(batch)
-        this.releaseIfDone(batch)
-        this.makeRoom()
+      case 'certified':
+        this.onCertified(this.batches.get(message.sequence)!, message.since)
         return
-      }
       case 'released': {
         const batch = this.batches.get(message.sequence)!
-        this.batches.delete(message.sequence)
-        this.starvedSinceMs = undefined
+        this.batches.remove(batch)
+        this.room.onSlotFree()
         this.handlers.onSlotFree(batch.slot)
         return
       }
       case 'expired':
-        this.onExpired(this.batches.get(message.sequence)!, message.peers)
+        this.acks.onExpired(this.batches.get(message.sequence)!, message.peers)
         return
       case 'verdict':
-        this.ackCredits[message.peer]! += 1
-        this.judge(message.peer, message.sequence, message.verdict)
+        this.acks.onVerdict(message.peer, message.sequence, message.verdict)
         return
       case 'held-wrong':
-        this.judge(message.peer, message.sequence, 'wrong-digest')
+        this.acks.onHeldWrong(message.peer, message.sequence)
     }
   }
 
   /** Once in a while: finds peers that owe answers, and slots that only stuck peers hold. */
   tick(): void {
     for (const [peer, sender] of this.senders) {
-      const why = this.owes(sender)
-      if (why !== undefined) this.stuck(peer, why)
+      const why = this.answersOwed.find(sender)
+      if (why !== undefined) this.onStuck(peer, why)
     }
-    this.makeRoom()
+    this.room.make()
   }
 
-  /** What a peer owes that an honest one would not; undefined if it owes nothing like that. */
-  private owes(sender: PeerSender): string | undefined {
-    const { ackTimeoutMs } = this.options
-    const { overtakenMs, silentMs } = sender
-    const inTheWay = sender.inFlightFor(ackTimeoutMs).filter((batch) => this.isInTheWay(batch))
-    for (const batch of inTheWay) batch.letGo = true
-    if (silentMs > ackTimeoutMs) return `no ACK for ${Math.round(silentMs)} ms, at most ${ackTimeoutMs}`
-    if (overtakenMs > ackTimeoutMs) {
-      return `an ACK is missing for ${Math.round(overtakenMs)} ms after those of later batches, at most ${ackTimeoutMs}`
-    }
-    const [oldest] = inTheWay
-    return oldest && `no ACK of batch ${oldest.sequence} for ${ackTimeoutMs} ms, and its slot is needed`
-  }
-
-  /** Others have the batch, and its slot is what something waits for. */
-  private isInTheWay(batch: OwnBatch): boolean {
-    return batch.certified && (batch.letGo || (!this.isMakers(batch) && this.resendSlotsFree === 0))
-  }
-
-  private stuck(peer: number, why: string): void {
-    this.senders.get(peer)!.wasStuck = true
-    this.handlers.onStuck(peer, why)
+  private senderTo(peer: number): PeerSender {
+    const { arena, healsFirst, nowMs, supervisor } = this.dependencies
+    const inFlightMax = Math.max(IN_FLIGHT_MIN, Math.floor(this.options.ownSlots * IN_FLIGHT_SLOTS_SHARE))
+    return new PeerSender(
+      { peer, arena, inFlightMax, nowMs, healsFirst, supervisor },
+      {
+        onSent: (bytes) => this.handlers.onSent(peer, bytes),
+        onAckLatency: (ms) => this.handlers.onAckLatency(peer, ms),
+      },
+    )
   }
 
   private take(init: Omit<Resend, 'digest'>): OwnBatch {
     const { arena, nowMs, toQuorumWaiter } = this.dependencies
     writeFrameHeader(arena.framed(init.slot, init.byteLength), 0, FRAME_TYPES.batch, init.byteLength)
     const batch = new OwnBatch({ ...init, takenMs: nowMs(), authorities: this.options.authorities })
-    this.batches.set(batch.sequence, batch)
-    if (this.isMakers(batch)) this.makerSlotsHeld += 1
-    else this.resendSlotsHeld += 1
+    this.batches.add(batch)
     toQuorumWaiter({ kind: 'tracked', sequence: batch.sequence, peers: this.allPeers }, false)
     return batch
   }
@@ -399,18 +315,7 @@ export class Dissemination {
   private sayStored(batch: OwnBatch, digest: Uint8Array): void {
     const { moment, toQuorumWaiter } = this.dependencies
     const { sequence } = batch
-    toQuorumWaiter({ kind: 'own-stored', sequence, digest, at: moment() }, this.mayBeQuorum(batch))
-  }
-
-  /** Whether the quorum-waiter may find a quorum in what it was told of this batch. Only the tally knows. */
-  private mayBeQuorum(batch: OwnBatch | undefined): boolean {
-    if (batch === undefined || batch.certified || batch.digest === undefined) return false
-    // The tally may count a peer that is asked again.
-    if (batch.wasAskedAgain) return true
-    const { ownIndex, peers, quorumThreshold, stakes } = this.options
-    let stake = stakes[ownIndex]!
-    for (const peer of peers) if (batch.isHeard(peer)) stake += stakes[peer]!
-    return stake >= quorumThreshold
+    toQuorumWaiter({ kind: 'own-stored', sequence, digest, at: moment() }, this.acks.mayBeQuorum(batch))
   }
 
   /**
@@ -419,161 +324,26 @@ export class Dissemination {
    */
   private spread(batch: OwnBatch): void {
     for (const sender of this.senders.values()) {
-      if (batch.again || (sender.wasStuck && !this.isMakers(batch))) sender.enqueueHeal(batch)
+      if (batch.again || (sender.wasStuck && !this.batches.isMakers(batch))) sender.enqueueHeal(batch)
       else sender.enqueue(batch)
     }
   }
 
-  private find(digest: Uint8Array): OwnBatch | undefined {
-    for (const batch of this.batches.values()) {
-      if (batch.digest !== undefined && Buffer.compare(batch.digest, digest) === 0) return batch
-    }
-    return undefined
-  }
-
-  private judge(peer: number, sequence: bigint, verdict: AckVerdict): void {
-    const sender = this.senders.get(peer)!
-    if (verdict === 'counted' || verdict === 'held' || verdict === 'late') {
-      sender.onAccepted()
-      return
-    }
-    const batch = this.batches.get(sequence)
-    if (batch?.state(peer) === PEER_STATE.answered && verdict !== 'duplicate') this.onRefused(sender, peer, batch)
-    this.handlers.onAckRefused(peer, verdict)
-  }
-
-  /** Refused, for whatever reason: on the same stream it is sent again later, unless a quorum does without this peer. */
-  private onRefused(sender: PeerSender, peer: number, batch: OwnBatch): void {
-    sender.onRefused()
-    this.dropForRefusing(sender, peer)
-    if (batch.certified) {
-      batch.setState(peer, PEER_STATE.refused)
-      this.oweIfWanted(peer, batch)
-      return
-    }
-    this.dependencies.toQuorumWaiter({ kind: 'resent', peer, sequence: batch.sequence }, false)
-    batch.setHeard(peer, false)
-    sender.enqueueAgain(batch)
-  }
-
-  /** These peers may have deleted their copies. A peer that still has its copy keeps it as if it were new. */
-  private onExpired(batch: OwnBatch, peers: Uint8Array): void {
+  private onCertified(batch: OwnBatch, since: Moment): void {
+    batch.certifiedSince = since
+    batch.certifiedMs = this.dependencies.nowMs()
     for (const [peer, sender] of this.senders) {
-      if (!isInMask(peers, peer)) continue
-      this.dependencies.toQuorumWaiter({ kind: 'resent', peer, sequence: batch.sequence }, false)
-      batch.setHeard(peer, false)
-      this.handlers.onAckExpired(peer)
-      if (!batch.isHeldBy(peer)) sender.enqueueHeal(batch)
+      sender.onCertified(batch)
+      if (batch.state(peer) === PEER_STATE.refused) this.room.oweIfWanted(peer, batch)
+      this.room.dropForRefusing(sender, peer)
     }
+    this.handlers.onCertified(batch)
+    this.batches.releaseIfDone(batch)
+    this.room.make()
   }
 
-  private dropForRefusing(sender: PeerSender, peer: number): void {
-    if (!sender.isRefusing) return
-    for (;;) {
-      const batch = sender.dropOldestCertified(() => true)
-      if (batch === undefined) return
-      this.onDropped(peer, batch)
-    }
+  private onStuck(peer: number, why: string): void {
+    this.senders.get(peer)!.wasStuck = true
+    this.handlers.onStuck(peer, why)
   }
-
-  private onDropped(peer: number, batch: OwnBatch): void {
-    this.handlers.onDropped(peer, batch)
-    this.oweIfWanted(peer, batch)
-    this.releaseIfDone(batch)
-  }
-
-  private oweIfWanted(peer: number, { digest, wanted }: OwnBatch): void {
-    if (wanted && digest !== undefined) this.handlers.onOwed(peer, digest)
-  }
-
-  private releaseIfDone(batch: OwnBatch): void {
-    if (!batch.isDone || batch.releasing) return
-    batch.releasing = true
-    if (this.isMakers(batch)) this.makerSlotsHeld -= 1
-    else this.resendSlotsHeld -= 1
-    const { arena, toQuorumWaiter } = this.dependencies
-    const isShort = !this.isMakers(batch) || this.batches.size > arena.slots * SLOTS_PLENTY_SHARE
-    toQuorumWaiter({ kind: 'release', sequence: batch.sequence }, isShort)
-  }
-
-  private isMakers(batch: OwnBatch): boolean {
-    return batch.slot < this.options.ownSlots
-  }
-
-  private get resendSlots(): number {
-    return this.dependencies.arena.slots - this.options.ownSlots
-  }
-
-  private get resendSlotsFree(): number {
-    return this.resendSlots - this.resendSlotsHeld
-  }
-
-  private makeRoom(): void {
-    const { ownSlots } = this.options
-    // A batch that is sent again because somebody lacks it is for the very peers that lag behind. So it is dropped only
-    // for a peer that is not connected, or does not answer the one that it has. Slots of the batch-maker are needed for more.
-    this.makeRoomIn(
-      this.resendSlots,
-      this.resendSlotsFree,
-      (batch, sender) =>
-        !this.isMakers(batch) && (!batch.wanted || !sender.isOpen || sender.healAwaitedMs > HEAL_PATIENCE_MS),
-    )
-    this.relieve(this.makeRoomIn(ownSlots, this.slotsFree, (batch) => this.isMakers(batch)))
-  }
-
-  /** Drops certified batches for the laggards until enough of these slots are free; returns how many are. */
-  private makeRoomIn(slots: number, freeNow: number, mayDrop: MayDrop): number {
-    const wanted = wantedFree(slots)
-    let free = freeNow
-    while (free < wanted) {
-      const laggard = this.laggard(mayDrop)
-      if (laggard === undefined) break
-      const [peer, sender] = laggard
-      const batch = sender.dropOldestCertified((queued) => mayDrop(queued, sender))!
-      this.onDropped(peer, batch)
-      if (batch.releasing) free += 1
-    }
-    return free
-  }
-
-  /** The sender with the most certified batches in its queue that may be dropped. */
-  private laggard(mayDrop: MayDrop): [number, PeerSender] | undefined {
-    let worst: [number, PeerSender] | undefined
-    let worstCount = 0
-    for (const entry of this.senders) {
-      const [, sender] = entry
-      const count = sender.certifiedQueued((batch) => mayDrop(batch, sender))
-      if (count > worstCount) {
-        worst = entry
-        worstCount = count
-      }
-    }
-    return worst
-  }
-
-  /** No slot is free, and certified batches hold them: the peer that holds the oldest is stuck. */
-  private relieve(free: number): void {
-    if (free > 0) {
-      this.starvedSinceMs = undefined
-      return
-    }
-    const now = this.dependencies.nowMs()
-    this.starvedSinceMs ??= now
-    if (now - this.starvedSinceMs < SLOTS_STARVED_MS) return
-    for (const batch of this.batches.values()) {
-      if (!batch.certified || batch.holders === 0 || !this.isMakers(batch)) continue
-      const holder = this.options.peers.find(
-        (peer) => batch.state(peer) === PEER_STATE.sending || batch.state(peer) === PEER_STATE.sent,
-      )
-      if (holder === undefined) continue
-      this.starvedSinceMs = now
-      this.stuck(holder, `it holds batch ${batch.sequence}, which the others have, and no slot is free`)
-      return
-    }
-  }
-}
-
-/** So many slots are kept free: below it, certified batches are dropped for laggards. */
-function wantedFree(slots: number): number {
-  return Math.ceil(slots * SLOTS_SHORT_SHARE)
 }

@@ -89,7 +89,7 @@ export class PeerSender {
   private lastAnswerMs: number
   /** The same of fresh batches alone. */
   private lastFreshAnswerMs: number
-  /** It was found stuck in this run: see `Dissemination.spread`. */
+  /** It was found stuck in this run: what is sent again goes to it one at a time. */
   wasStuck = false
 
   constructor(dependencies: PeerSenderDependencies, handlers: PeerSenderHandlers) {
