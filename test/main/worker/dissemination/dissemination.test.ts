@@ -241,6 +241,24 @@ describe('the quorum-waiter is woken', () => {
     near.abort(new Error('done'))
   })
 
+  test('for the answer of a peer that has refused another batch, though it completes no quorum', async () => {
+    const { near } = await connect(2)
+    seal(1)
+    stored(1)
+    certified(1)
+    ack(2, 1, 2)
+    verdict(2, 1, 'refused-quota')
+    seal(2)
+    stored(2)
+    urgent = []
+    nowMs += REFUSAL_BACKOFF_MAX_MS
+    dissemination.senders.get(2)!.pump()
+    ack(2, 2)
+    expect(said('resent')).toHaveLength(0)
+    expect(urgent).toEqual(['ack of 2'])
+    near.abort(new Error('done'))
+  })
+
   test('for each ACK of a batch of which some were too old, since the tally may count others still', async () => {
     const streams = await Promise.all(PEERS.map((peer) => connect(peer)))
     seal(1)
