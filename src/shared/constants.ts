@@ -98,6 +98,16 @@ export const PEER_MASK_BYTES = COMMITTEE_SIZE_MAX / 8
 assert(PEER_MASK_BYTES <= 32, 'a peer set fits the mask of a ring descriptor')
 assert(BATCH_HEADER_BYTES + TRANSACTION_PREFIX_BYTES < CHUNK_BYTES, 'a frame starts in the first chunk of every batch')
 
+// --- Between main and the primary's thread --------------------------------------------------------------------------
+
+/**
+ * Messages of one authority that main hands to the primary's thread before it has taken the ones before. A peer whose
+ * messages wait is not read: its own stream holds the rest. A round is four messages.
+ */
+export const PRIMARY_INBOUND_MESSAGES_MAX = 256
+/** The same in bytes. What is below it lets one more message in, so the largest certificate passes always. */
+export const PRIMARY_INBOUND_BYTES_MAX = 1024 * 1024
+
 // --- Store ----------------------------------------------------------------------------------------------------------
 
 /** Digests in one answer of a walk over the store (recovery at boot). */

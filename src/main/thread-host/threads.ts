@@ -1,14 +1,13 @@
 /**
- * The threads of a worker: starts them, passes on what they report, and tells when one dies.
+ * The threads of a worker, or of a primary: starts them, passes on what they report, and tells when one dies.
  *
- * A kind of thread is a row of `THREADS` and a folder `src/threads/KIND` with its `thread.ts`. Piscina runs the kinds with
+ * A kind of thread is a row of `HOSTED_THREADS` and a folder `src/threads/KIND` with its `thread.ts`. Piscina runs the kinds with
  * an event loop, each a pool of one with one long-running task; a kind that blocks is a worker of its own.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { NarvalError } from '../../shared/errors.js'
-import { Counters, THREADS, type ThreadName } from '../../shared/memory/counters.js'
-import type { Layout } from '../../shared/memory/layout.js'
+import { Counters, type CountersRegion, HOSTED_THREADS, type HostedThreadName } from '../../shared/memory/counters.js'
 import { platformProblem } from '../../shared/runtime/platform.js'
 import type { ThreadReport } from '../../shared/runtime/thread-control.js'
 import type { Ending } from '../lib/lifecycle.js'
@@ -16,7 +15,8 @@ import type { Logger } from '../lib/log.js'
 import { type Supervisor, unsupervised } from '../lib/supervisor.js'
 
 export interface ThreadsDependencies {
-  readonly layout: Layout
+  /** The shared memory, with a row of counters for each thread that is started. */
+  readonly layout: { readonly counters: { readonly [T in HostedThread]?: CountersRegion } }
   readonly log: Logger
   /** Takes what the handlers of the threads' messages throw. */
   readonly supervisor?: Supervisor
@@ -24,7 +24,7 @@ export interface ThreadsDependencies {
   readonly onDied: (error: NarvalError) => void
 }
 
-export type HostedThread = Exclude<ThreadName, 'main'>
+export type HostedThread = Exclude<HostedThreadName, 'main'>
 
 /** A thread that runs, however it is hosted. */
 interface Running {
@@ -52,7 +52,7 @@ export class Threads {
    * a thread with an event loop gets a `port` for its reports.
    */
   async start(name: HostedThread, task: object, transfer: readonly MessagePort[] = []): Promise<void> {
-    const { kind, blocks } = THREADS[name]
+    const { kind, blocks } = HOSTED_THREADS[name]
     const file = new URL(`../../threads/${kind}/thread.js`, import.meta.url)
     await (blocks ? this.startWorker(name, file, task) : this.startPooled(name, file, task, transfer))
   }
@@ -137,7 +137,7 @@ export class Threads {
   }
 
   private diedOf(name: HostedThread, error: unknown): NarvalError {
-    const counters = new Counters(this.dependencies.layout.counters[name], name).snapshot()
+    const counters = new Counters(this.dependencies.layout.counters[name]!, name).snapshot()
     const numbers = Object.entries(counters)
       .filter(([, value]) => value !== 0)
       .map(([key, value]) => `${key} ${Number(value.toFixed(2))}`)

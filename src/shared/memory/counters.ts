@@ -48,8 +48,37 @@ const PROCESSOR = [
 
 const QUORUM_WAITER = ['acks', 'certified', 'entries'] as const
 
+const PRIMARY = [
+  /** Events that were handled. */
+  'events',
+  /** Signatures that were verified, and made. */
+  'verified',
+  'signed',
+  /** Times that the messages of a peer had to wait, because too many of its signatures led to nothing. */
+  'throttled',
+  /** What `PrimaryStatus` says (src/threads/primary/primary.ts). */
+  'round',
+  'quorumRound',
+  'gcRound',
+  'decidedRound',
+  'lastCommit',
+  'headersWaiting',
+  'certificatesWaiting',
+  'certificatesKept',
+  'certificatesWanted',
+  'ownBatchesWaiting',
+  'ownBatchesListed',
+  'headerDelayMs',
+  /** Authorities whose votes our last header waits for. */
+  'missingVotes',
+  /** 1 while nothing may be signed, because the store is new or an old backup. */
+  'isRecovering',
+  /** Bytes of the store's file, with the pages in it that are free. */
+  'storeFileBytes',
+] as const
+
 /**
- * The threads, a row for each: which kind it is (its code is `src/threads/KIND/thread.ts`), which instance of its kind,
+ * The threads of a worker, a row for each: which kind it is (its code is `src/threads/KIND/thread.ts`), which instance of its kind,
  * whether it blocks where others have an event loop, and what it counts. A second instance is a row more.
  */
 export const THREADS = {
@@ -61,7 +90,14 @@ export const THREADS = {
 
 export type ThreadName = keyof typeof THREADS
 export const THREAD_NAMES = Object.keys(THREADS) as readonly ThreadName[]
-export type CounterName<T extends ThreadName> = (typeof THREADS)[T]['counters'][number]
+
+/** Those that a process may host: a worker's, and that of a primary, which has memory of its own. */
+export const HOSTED_THREADS = {
+  ...THREADS,
+  primary: { kind: 'primary', instance: 0, blocks: false, counters: [...COMMON, ...PRIMARY] },
+} as const
+export type HostedThreadName = keyof typeof HOSTED_THREADS
+export type CounterName<T extends HostedThreadName> = (typeof HOSTED_THREADS)[T]['counters'][number]
 
 /** Bytes of one thread's row, a whole number of cache line pairs. */
 export const COUNTERS_BYTES = 512
@@ -71,13 +107,13 @@ export interface CountersRegion {
   readonly byteOffset: number
 }
 
-export class Counters<T extends ThreadName> {
+export class Counters<T extends HostedThreadName> {
   private readonly row: Float64Array
   private readonly index: ReadonlyMap<string, number>
 
   constructor(region: CountersRegion, thread: T) {
     this.row = new Float64Array(region.buffer, region.byteOffset, COUNTERS_BYTES / 8)
-    this.index = new Map(THREADS[thread].counters.map((name, index) => [name, index]))
+    this.index = new Map(HOSTED_THREADS[thread].counters.map((name, index) => [name, index]))
   }
 
   get(name: CounterName<T>): number {

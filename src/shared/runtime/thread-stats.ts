@@ -9,7 +9,7 @@ import {
   PerformanceObserver,
   performance,
 } from 'node:perf_hooks'
-import type { Counters, ThreadName } from '../memory/counters.js'
+import type { Counters, HostedThreadName } from '../memory/counters.js'
 
 /** Resolution of the event-loop delay, in ms. With 20 it was the cause of half of all wake-ups of a thread at rest. */
 const DELAY_RESOLUTION_MS = 100
@@ -19,7 +19,7 @@ const PERIOD_MS = 1000
 type GcEntry = PerformanceEntry & { readonly detail: { readonly kind: number } }
 
 /** Starts the measurement and returns its end. */
-export function startThreadStats<T extends ThreadName>(row: Counters<T>): () => void {
+export function startThreadStats<T extends HostedThreadName>(row: Counters<T>): () => void {
   const counters = row as unknown as Counters<'main'>
   const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS })
   delay.enable()

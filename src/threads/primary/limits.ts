@@ -72,6 +72,20 @@ export const RECOVERY_RETRY_MS = 1000
 /** Rounds above the highest certificate of the peers in which a store that was lost may have signed: `recovery.ts`. */
 export const RECOVERY_ROUNDS = 2
 
+/** Time for which events are handled in one go of the event loop, in ms: flushes and what main says come in between. */
+export const RUN_SLICE_MS = 4
+/** How often the thread looks how late its event loop is, in ms. */
+export const LOAD_PERIOD_MS = 200
+/** The longest time that its timer is set to, in ms: more does not fit Node's. */
+export const TIMER_MS_MAX = 60_000
+/**
+ * Verifications a second that each peer may have us do for messages that are refused: some 75 ms of a core. Whoever is
+ * behind refuses the certificates of a committee that is far ahead, a few dozen signatures of each peer a second.
+ */
+export const WASTED_VERIFICATIONS_PER_S = 512
+/** The same that a peer may save up; the last message may cost more, and is paid for after it. */
+export const WASTED_VERIFICATIONS_BURST = 512
+
 assert(CREATED_TOLERANCE_MS < CREATED_AHEAD_MS_MAX)
 assert(HEADER_DELAY_MS_MIN <= HEADER_DELAY_MS_MAX && HEADER_DELAY_MS_MAX < HEARTBEAT_MS)
 assert(CATCH_UP_ROUNDS < RANGE_ROUNDS_MAX && CERTIFICATES_REQUEST_MAX <= CERTIFICATES_WANTED_PER_AUTHORITY)

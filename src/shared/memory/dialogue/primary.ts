@@ -1,0 +1,111 @@
+/**
+ * Main and the primary's thread: what the thread is started with, and what the two say to each other.
+ *
+ * They speak over a message port. Rings would save a copy of a few kilobytes a round; the port takes messages of any size,
+ * needs no layout for a commit, and costs some 35 µs of both threads for each post. Each side posts at most once in a turn
+ * of its event loop, all that it has to say together, so that is a few posts a round.
+ */
+import type { MessagePort } from 'node:worker_threads'
+import type { AuthorityRefusal } from '../../refusals.js'
+import type { BatchEntry } from '../../wire/primary/header.js'
+import type { PrimaryMemory } from '../primary-memory.js'
+
+export interface PrimaryThreadOptions {
+  /** Our own index. */
+  readonly authority: number
+  /** 32 bytes. */
+  readonly committeeDigest: Uint8Array
+  /** By authority index, as are `publicKeys` and `workers`: the ids of each authority's workers. */
+  readonly stakes: readonly number[]
+  readonly publicKeys: readonly Uint8Array[]
+  readonly workers: readonly (readonly number[])[]
+  readonly rule: 'shoal' | 'tusk' | 'bullshark'
+  readonly gcDepth: number
+  readonly maxHeaderDelayMs: number
+}
+
+export interface PrimaryStoreTask {
+  readonly directory: string
+  /** The store may be older than what this authority has signed since. */
+  readonly isRecovered?: boolean
+  /** Commits, and bytes of them, that the log keeps. */
+  readonly retentionCommits?: number
+  readonly retentionBytes?: number
+}
+
+export interface PrimaryTask {
+  readonly memory: PrimaryMemory
+  /** Reports to main. */
+  readonly port: MessagePort
+  /** `MainToPrimary` one way and `PrimaryToMain` the other; its closing ends the thread. */
+  readonly events: MessagePort
+  readonly primary: PrimaryThreadOptions
+  /** The seed of our authority's key. */
+  readonly seed: Uint8Array
+  readonly store: PrimaryStoreTask
+}
+
+/** Something that happened; in the order in which it did. */
+export type PrimaryInput =
+  /** A record of another authority's primary: one of its credits (PRIMARY_INBOUND_MESSAGES_MAX). */
+  | { readonly type: 'message'; readonly from: number; readonly bytes: Uint8Array }
+  | { readonly type: 'peer-connected' | 'peer-disconnected'; readonly peer: number }
+  /** Our own worker has a batch: it is counted in `batchesStored` when the primary's store has it. */
+  | { readonly type: 'own-batch' | 'others-batch'; readonly batch: BatchEntry }
+
+/** main → primary, one post for a turn of main's event loop. */
+export type MainToPrimary = readonly PrimaryInput[]
+
+/** primary → main, one post for a turn of the thread's event loop. */
+export interface PrimaryToMain {
+  readonly sends: readonly PrimarySend[]
+  readonly requests: readonly PrimaryWorkerRequest[]
+  /** So many more of the batches that our workers said, in their order, are on the primary's disk. */
+  readonly batchesStored: number
+  /** What was taken of each peer's messages: its credits come back. */
+  readonly taken: readonly { readonly from: number; readonly messages: number; readonly bytes: number }[]
+  readonly refusals: readonly PrimaryRefusals[]
+  readonly notices: readonly PrimaryNotice[]
+}
+
+export interface PrimarySend {
+  readonly to: number | 'all'
+  readonly bytes: Uint8Array
+}
+
+/** To our own workers. */
+export type PrimaryWorkerRequest =
+  | {
+      readonly type: 'synchronize'
+      readonly worker: number
+      readonly author: number
+      readonly digests: readonly Uint8Array[]
+    }
+  /** These commits are in the log, on the disk. */
+  | { readonly type: 'committed'; readonly commits: readonly CommittedBatches[] }
+
+export interface CommittedBatches {
+  readonly index: number
+  /** Unix ms. */
+  readonly timestamp: number
+  /** In order. */
+  readonly batches: readonly { readonly digest: Uint8Array; readonly author: number; readonly worker: number }[]
+}
+
+/** Refusals of one kind. */
+export interface PrimaryRefusals {
+  readonly from: number
+  readonly reason: AuthorityRefusal
+  readonly count: number
+  /** Of the first of them: what was expected and what came. */
+  readonly detail: string
+}
+
+/** What happened, for metrics and for the log lines of a benchmark. */
+export type PrimaryNotice =
+  | { readonly type: 'header-created'; readonly round: number; readonly batches: readonly BatchEntry[] }
+  | { readonly type: 'header-given-up'; readonly round: number; readonly batches: number }
+  | { readonly type: 'voted'; readonly author: number; readonly round: number }
+  | { readonly type: 'certified'; readonly author: number; readonly round: number }
+  | { readonly type: 'proposed-again'; readonly batches: number }
+  | { readonly type: 'recovered'; readonly round: number }

@@ -1,0 +1,176 @@
+/**
+ * Runs the primary: hands it one event after another, and carries out what each turn says, in the order of `turn.ts`.
+ *
+ * Many events are handled in one go of the event loop, for RUN_SLICE_MS at most: the writes of their turns become one
+ * transaction with one flush, and main gets one post. There is one timer, for whatever comes next.
+ */
+import type { Counters } from '../../shared/memory/counters.js'
+import type { PrimaryInput } from '../../shared/memory/dialogue/primary.js'
+import type { Inbox } from './inbox.js'
+import { LOAD_PERIOD_MS, RUN_SLICE_MS, TIMER_MS_MAX } from './limits.js'
+import type { Outbox } from './outbox.js'
+import type { Primary } from './primary.js'
+import type { PrimaryStore } from './store/primary-store.js'
+import type { Now, PrimaryEvent, Turn } from './turn.js'
+import type { VerificationBudget } from './verification-budget.js'
+
+export interface RunnerDependencies {
+  readonly primary: Pick<Primary, 'handle' | 'start' | 'status'>
+  readonly store: Pick<PrimaryStore, 'write'>
+  /** Counts what it does. */
+  readonly keys: { readonly verified: number; readonly signed: number }
+  readonly budget: VerificationBudget
+  readonly inbox: Inbox
+  readonly outbox: Outbox
+  readonly counters: Counters<'primary'>
+  /** The primary does nothing any more, or has a bug. Called once. */
+  readonly onEnd: (error: unknown) => void
+}
+
+export class Runner {
+  private readonly dependencies: RunnerDependencies
+  private wakeAtMs = Number.POSITIVE_INFINITY
+  private timer: NodeJS.Timeout | undefined
+  private loadTimer: NodeJS.Timeout | undefined
+  private loadDueMs = 0
+  private isScheduled = false
+  private isOver = false
+
+  constructor(dependencies: RunnerDependencies) {
+    this.dependencies = dependencies
+  }
+
+  start(): void {
+    this.guarded(() => this.carryOut(this.dependencies.primary.start(nowOf(performance.now()))))
+    this.loadDueMs = performance.now() + LOAD_PERIOD_MS
+    this.loadTimer = setInterval(() => this.guarded(() => this.sayLoad()), LOAD_PERIOD_MS)
+    this.schedule()
+  }
+
+  push(inputs: readonly PrimaryInput[]): void {
+    if (this.isOver) return
+    this.guarded(() => {
+      for (const input of inputs) this.dependencies.inbox.push(input)
+    })
+    this.schedule()
+  }
+
+  /** Takes no more events. */
+  end(): void {
+    this.isOver = true
+    clearTimeout(this.timer)
+    clearInterval(this.loadTimer)
+  }
+
+  private schedule(): void {
+    if (this.isScheduled || this.isOver) return
+    this.isScheduled = true
+    setImmediate(() => this.guarded(() => this.run()))
+  }
+
+  private run(): void {
+    this.isScheduled = false
+    const beganMs = performance.now()
+    for (let nowMs = beganMs; !this.isOver && nowMs - beganMs < RUN_SLICE_MS; nowMs = performance.now()) {
+      const input = this.dependencies.inbox.take(nowMs)
+      if (input !== undefined) this.take(input, nowMs)
+      else if (this.wakeAtMs <= nowMs) this.handle({ type: 'timer' }, nowMs)
+      else break
+    }
+    this.count()
+    this.wait()
+  }
+
+  /** One timer for all that is to come. */
+  private wait(): void {
+    clearTimeout(this.timer)
+    if (this.isOver) return
+    const nowMs = performance.now()
+    const waitMs = Math.min(this.wakeAtMs - nowMs, this.dependencies.inbox.waitMs(nowMs), TIMER_MS_MAX)
+    if (waitMs <= 0) this.schedule()
+    // A timer may come some part of a ms early, and a second one would have to follow it.
+    else this.timer = setTimeout(() => this.schedule(), Math.ceil(waitMs))
+  }
+
+  private take(input: PrimaryInput, nowMs: number): void {
+    const { budget, counters, keys, outbox } = this.dependencies
+    if (input.type !== 'message') {
+      const isBatch = input.type === 'own-batch' || input.type === 'others-batch'
+      this.handle(input, nowMs, isBatch ? () => outbox.batchStored() : undefined)
+      return
+    }
+    const { from } = input
+    const before = keys.verified
+    const { refusals } = this.handle(input, nowMs)
+    outbox.took(from, input.bytes.length)
+    const verifications = keys.verified - before
+    if (verifications === 0 || !refusals.some((refused) => refused.from === from)) return
+    budget.spend(from, verifications, nowMs)
+    if (budget.waitMs(from, nowMs) > 0) counters.add('throttled')
+  }
+
+  private handle(event: PrimaryEvent, nowMs: number, onDurable?: () => void): Turn {
+    const turn = this.dependencies.primary.handle(event, nowOf(nowMs))
+    this.dependencies.counters.add('events')
+    this.carryOut(turn, onDurable)
+    return turn
+  }
+
+  private carryOut(turn: Turn, onDurable?: () => void): void {
+    const { outbox, store } = this.dependencies
+    const { notices, refusals, sends, stopped, wakeAtMs, workerRequests, writes } = turn
+    this.wakeAtMs = wakeAtMs
+    outbox.send(sends.filter(({ afterDurable }) => !afterDurable))
+    outbox.request(workerRequests.filter(({ type }) => type !== 'committed'))
+    outbox.refuse(refusals)
+    outbox.notice(notices)
+    const sendsAfter = sends.filter(({ afterDurable }) => afterDurable)
+    const requestsAfter = workerRequests.filter(({ type }) => type === 'committed')
+    // Without writes it waits for those of the turns before: what is sent again may be of one of them.
+    if (writes.length + sendsAfter.length + requestsAfter.length > 0 || onDurable !== undefined) {
+      store.write(writes, () => {
+        outbox.send(sendsAfter)
+        outbox.request(requestsAfter)
+        onDurable?.()
+      })
+    }
+    if (stopped !== undefined) this.fail(stopped)
+  }
+
+  /** How late this timer is, which is how late the event loop was at most since the last one. */
+  private sayLoad(): void {
+    const nowMs = performance.now()
+    const lagMs = Math.max(0, nowMs - this.loadDueMs)
+    this.loadDueMs = nowMs + LOAD_PERIOD_MS
+    this.handle({ type: 'load', lagMs }, nowMs)
+    this.wait()
+  }
+
+  private count(): void {
+    const { counters, keys, primary } = this.dependencies
+    const { missingVotes, isRecovering, ...numbers } = primary.status
+    for (const [name, value] of Object.entries(numbers)) counters.set(name as keyof typeof numbers, value)
+    counters.set('missingVotes', missingVotes.length)
+    counters.set('isRecovering', isRecovering ? 1 : 0)
+    counters.set('verified', keys.verified)
+    counters.set('signed', keys.signed)
+  }
+
+  private guarded(act: () => void): void {
+    if (this.isOver) return
+    try {
+      act()
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+
+  private fail(error: unknown): void {
+    this.end()
+    this.dependencies.onEnd(error)
+  }
+}
+
+function nowOf(ms: number): Now {
+  return { ms, unixMs: Date.now() }
+}

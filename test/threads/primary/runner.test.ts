@@ -1,0 +1,247 @@
+/** How turns are carried out, with a store and a primary that do as the test says. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { PRIMARY_INBOUND_MESSAGES_MAX } from '../../../src/shared/constants.js'
+import { NarvalError } from '../../../src/shared/errors.js'
+import { Counters } from '../../../src/shared/memory/counters.js'
+import type { PrimaryToMain } from '../../../src/shared/memory/dialogue/primary.js'
+import { createPrimaryMemory } from '../../../src/shared/memory/primary-memory.js'
+import { Inbox } from '../../../src/threads/primary/inbox.js'
+import { WASTED_VERIFICATIONS_BURST, WASTED_VERIFICATIONS_PER_S } from '../../../src/threads/primary/limits.js'
+import { Outbox } from '../../../src/threads/primary/outbox.js'
+import type { PrimaryStatus } from '../../../src/threads/primary/primary.js'
+import { Runner } from '../../../src/threads/primary/runner.js'
+import type { Write } from '../../../src/threads/primary/store/writes.js'
+import type { PrimaryEvent, Turn } from '../../../src/threads/primary/turn.js'
+import { VerificationBudget } from '../../../src/threads/primary/verification-budget.js'
+import { batchOf } from '../../support/threads/primary-thread.js'
+import { until } from '../../support/until.js'
+
+const NOTHING: Turn = {
+  writes: [],
+  sends: [],
+  workerRequests: [],
+  refusals: [],
+  notices: [],
+  wakeAtMs: Number.POSITIVE_INFINITY,
+}
+const STATUS = { missingVotes: [1, 2], isRecovering: true, round: 7 } as unknown as PrimaryStatus
+
+function runnerOf(turnOf: (event: PrimaryEvent) => Partial<Turn>) {
+  const events: PrimaryEvent[] = []
+  const posts: PrimaryToMain[] = []
+  const ends: unknown[] = []
+  const flushes: { writes: readonly Write[]; onDurable: () => void }[] = []
+  const keys = { verified: 0, signed: 0 }
+  const budget = new VerificationBudget(4)
+  const counters = new Counters(createPrimaryMemory().counters.primary, 'primary')
+  const runner = new Runner({
+    primary: {
+      status: STATUS,
+      start: () => NOTHING,
+      handle: (event) => {
+        events.push(event)
+        return { ...NOTHING, ...turnOf(event) }
+      },
+    },
+    store: { write: (writes, onDurable) => void flushes.push({ writes, onDurable }) },
+    keys,
+    budget,
+    inbox: new Inbox(0, 4, budget),
+    outbox: new Outbox((message) => posts.push(message)),
+    counters,
+    onEnd: (error) => ends.push(error),
+  })
+  runner.start()
+  onTestFinished(() => runner.end())
+  const sends = (): number[] => posts.flatMap((post) => post.sends.map(({ bytes }) => bytes[0]!))
+  return { runner, events, posts, ends, flushes, keys, budget, counters, sends }
+}
+
+const messageOf = (from: number, byte = 0): PrimaryEvent & { type: 'message' } => ({
+  type: 'message',
+  from,
+  bytes: Uint8Array.of(byte),
+})
+
+describe('a turn', () => {
+  test('sends at once what promises nothing, and what bears our signature after the flush', async () => {
+    const { flushes, posts, runner, sends } = runnerOf(() => ({
+      writes: [{ type: 'collected', gcRound: 1 }],
+      sends: [
+        { to: 1, bytes: Uint8Array.of(1), afterDurable: true },
+        { to: 'all', bytes: Uint8Array.of(2), afterDurable: false },
+      ],
+      workerRequests: [
+        { type: 'committed', commits: [] },
+        { type: 'synchronize', worker: 0, author: 1, digests: [new Uint8Array(32)] },
+      ],
+    }))
+    runner.push([messageOf(1)])
+    await until('it was posted', () => posts.length === 1)
+    expect(sends()).toEqual([2])
+    expect(posts[0]!.requests.map(({ type }) => type)).toEqual(['synchronize'])
+    await sleep(50)
+    expect(posts).toHaveLength(1)
+    flushes[0]!.onDurable()
+    await until('the rest was', () => posts.length === 2)
+    expect(sends()).toEqual([2, 1])
+    expect(posts[1]!.requests.map(({ type }) => type)).toEqual(['committed'])
+  })
+
+  test('without writes waits for the flush before it, if it sends what bears our signature', async () => {
+    const { flushes, runner, sends } = runnerOf(() => ({
+      sends: [{ to: 1, bytes: Uint8Array.of(9), afterDurable: true }],
+    }))
+    runner.push([messageOf(1)])
+    await until('the store was asked', () => flushes.length === 1)
+    expect(flushes[0]!.writes).toEqual([])
+    expect(sends()).toEqual([])
+    flushes[0]!.onDurable()
+    await until('it was sent', () => sends().length === 1)
+  })
+
+  test('says that a batch is stored after the flush', async () => {
+    const { flushes, posts, runner } = runnerOf(() => ({}))
+    runner.push([{ type: 'own-batch', batch: batchOf(0, 1) }])
+    await until('the store was asked', () => flushes.length === 1)
+    expect(posts.reduce((sum, post) => sum + post.batchesStored, 0)).toBe(0)
+    flushes[0]!.onDurable()
+    await until('it is said', () => posts.at(-1)?.batchesStored === 1)
+  })
+
+  test('that stops the primary is the last, and its writes count', async () => {
+    const stopped = new NarvalError('ERR_KEY_USED_TWICE', 'twice')
+    const { ends, events, flushes, runner } = runnerOf(() => ({
+      stopped,
+      writes: [{ type: 'collected', gcRound: 1 }],
+    }))
+    runner.push([messageOf(1), messageOf(2)])
+    await until('it ended', () => ends.length > 0)
+    expect(ends).toEqual([stopped])
+    expect(events).toHaveLength(1)
+    expect(flushes).toHaveLength(1)
+  })
+
+  test('that throws ends the thread once', async () => {
+    const { ends, runner } = runnerOf(() => {
+      throw new Error('a bug')
+    })
+    runner.push([messageOf(1), messageOf(2)])
+    await until('it ended', () => ends.length > 0)
+    await sleep(50)
+    expect(ends).toMatchObject([{ message: 'a bug' }])
+  })
+})
+
+test('many events are one post, and a credit comes back for each message', async () => {
+  const { events, posts, runner } = runnerOf((event) => ({
+    refusals: event.type === 'message' ? [{ from: event.from, reason: 'round-old', detail: `${event.bytes[0]}` }] : [],
+  }))
+  runner.push([messageOf(1, 10), messageOf(1, 11), messageOf(2, 12)])
+  await until('they were handled', () => events.length === 3)
+  await until('it is posted', () => posts.length > 0)
+  expect(posts).toHaveLength(1)
+  expect(posts[0]!.taken).toEqual([
+    { from: 1, messages: 2, bytes: 2 },
+    { from: 2, messages: 1, bytes: 1 },
+  ])
+  expect(posts[0]!.refusals).toEqual([
+    { from: 1, reason: 'round-old', count: 2, detail: '10' },
+    { from: 2, reason: 'round-old', count: 1, detail: '12' },
+  ])
+})
+
+test('what is posted has memory of its own, not the page that it was in', async () => {
+  const page = new Uint8Array(4096)
+  const { posts, runner } = runnerOf(() => ({ sends: [{ to: 1, bytes: page.subarray(8, 24), afterDurable: false }] }))
+  runner.push([messageOf(1)])
+  await until('it was posted', () => posts.length === 1)
+  expect(posts[0]!.sends[0]!.bytes.buffer.byteLength).toBe(16)
+})
+
+test('the timer comes when the last turn said, and the event loop says how late it is', async () => {
+  const dueMs = performance.now() + 30
+  let wakeAtMs = dueMs
+  let cameMs = 0
+  const { counters, events, runner } = runnerOf((event) => {
+    if (event.type === 'timer') {
+      cameMs = performance.now()
+      wakeAtMs = Number.POSITIVE_INFINITY
+    }
+    return { wakeAtMs }
+  })
+  runner.push([messageOf(1)])
+  await until('it came', () => events.some(({ type }) => type === 'timer'))
+  expect(cameMs).toBeGreaterThanOrEqual(dueMs)
+  expect(events.filter(({ type }) => type === 'timer')).toHaveLength(1)
+  const end = performance.now() + 500
+  while (performance.now() < end);
+  await until('it says the load', () => events.some((event) => event.type === 'load' && event.lagMs > 100))
+  await until('it counts', () => counters.get('round') === 7)
+  expect([counters.get('missingVotes'), counters.get('isRecovering')]).toEqual([2, 1])
+})
+
+describe('a peer whose signatures lead to nothing', () => {
+  test('waits, while others are served; useful verifications cost nothing', async () => {
+    let refuse = true
+    const { budget, counters, events, keys, runner } = runnerOf((event) => {
+      if (event.type !== 'message') return {}
+      keys.verified += WASTED_VERIFICATIONS_BURST + WASTED_VERIFICATIONS_PER_S
+      return refuse ? { refusals: [{ from: event.from, reason: 'signature-invalid', detail: '' }] } : {}
+    })
+    runner.push([messageOf(1), messageOf(1), messageOf(2)])
+    await until('all but one were handled', () => events.filter(({ type }) => type === 'message').length === 2)
+    expect(events.filter(({ type }) => type === 'message')).toMatchObject([{ from: 1 }, { from: 2 }])
+    expect(counters.get('throttled')).toBe(2)
+    refuse = false
+    runner.push([messageOf(3), messageOf(3)])
+    await until(
+      'the third is served twice',
+      () => events.filter((event) => 'from' in event && event.from === 3).length === 2,
+    )
+    expect(budget.waitMs(3, performance.now())).toBe(0)
+    await until('its turn comes', () => events.filter((event) => 'from' in event && event.from === 1).length === 2)
+  })
+
+  test('pays for what it cost more than it had, and saves up no more than the burst', () => {
+    const budget = new VerificationBudget(2)
+    budget.spend(1, WASTED_VERIFICATIONS_BURST - 1, 0)
+    expect(budget.waitMs(1, 0)).toBe(0)
+    budget.spend(1, 1 + WASTED_VERIFICATIONS_PER_S, 0)
+    const waitMs = budget.waitMs(1, 0)
+    expect(waitMs).toBeGreaterThan(1000)
+    expect(budget.waitMs(1, waitMs)).toBe(0)
+    expect(budget.waitMs(0, 0)).toBe(0)
+    budget.spend(1, WASTED_VERIFICATIONS_BURST, 1e9)
+    expect(budget.waitMs(1, 1e9)).toBeGreaterThan(0)
+  })
+})
+
+describe('the inbox', () => {
+  test('takes one of each in turn, and keeps the order of each', () => {
+    const inbox = new Inbox(0, 4, new VerificationBudget(4))
+    inbox.push(messageOf(1, 1))
+    inbox.push(messageOf(1, 2))
+    inbox.push({ type: 'peer-disconnected', peer: 1 })
+    inbox.push(messageOf(3, 3))
+    inbox.push({ type: 'own-batch', batch: batchOf(0, 1) })
+    const taken = Array.from({ length: 6 }, () => inbox.take(0))
+    expect(taken.map((input) => input && ('bytes' in input ? input.bytes[0] : input.type))).toEqual([
+      'own-batch',
+      1,
+      3,
+      2,
+      'peer-disconnected',
+      undefined,
+    ])
+    expect(inbox.waitMs(0)).toBe(Number.POSITIVE_INFINITY)
+  })
+
+  test('holds of a peer what its credits allow', () => {
+    const inbox = new Inbox(0, 4, new VerificationBudget(4))
+    for (let count = 0; count < PRIMARY_INBOUND_MESSAGES_MAX; count += 1) inbox.push(messageOf(1))
+    expect(() => inbox.push(messageOf(1))).toThrow(/credits/)
+    expect(() => inbox.push(messageOf(2))).not.toThrow()
+  })
+})
