@@ -3,7 +3,7 @@
  *
  * ```
  *                    ┌─ not handed over whole: early ─────────▶ the stream ends
- *  ACK ──▶ sender ───┼─ a second answer to what was healed ───▶ nothing: the tally has the first
+ *  ACK ──▶ sender ───┼─ a second answer to what was healed ───▶ the tally has the first; refused: it is owed to the peer
  *                    └─ else ──▶ quorum-waiter ──verdict──▶ accepted: the sender goes on
  *                                     │                └──▶ refused: after a pause, again, unless a quorum has it
  *                                     └──expired──▶ the batch goes to these peers again
@@ -90,6 +90,7 @@ export class Acks {
       // The batch was sent to this peer once more because somebody lacks it. The tally has the answer to the first
       // sending.
       if (ack.status === ACK_STATUSES.ok) sender.onAccepted()
+      else this.onHealRefused(sender, peer, batch!)
     } else {
       if (due === 'due') batch!.setHeard(peer, true)
       this.credits[peer]! -= 1
@@ -151,12 +152,22 @@ export class Acks {
     sender.onRefused()
     this.dependencies.room.dropForRefusing(sender, peer)
     if (batch.certified) {
-      batch.setState(peer, PEER_STATE.refused)
-      this.dependencies.room.oweIfWanted(peer, batch)
+      this.setRefused(peer, batch)
       return
     }
     this.await(peer, batch)
     sender.enqueueAgain(batch)
+  }
+
+  /** The same of a batch that was sent once more, of which the tally has the first answer: somebody lacks it still. */
+  private onHealRefused(sender: PeerSender, peer: number, batch: OwnBatch): void {
+    this.setRefused(peer, batch)
+    this.dependencies.room.dropForRefusing(sender, peer)
+  }
+
+  private setRefused(peer: number, batch: OwnBatch): void {
+    batch.setState(peer, PEER_STATE.refused)
+    this.dependencies.room.oweIfWanted(peer, batch)
   }
 
   /** The peer is going to be sent the batch once more, and its next answer counts. */

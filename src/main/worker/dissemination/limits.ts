@@ -15,7 +15,7 @@ export const IN_FLIGHT_MIN = 3
 export const IN_FLIGHT_SLOTS_SHARE = 1 / 4
 /** Below this share of free own slots, certified batches are dropped for the peers that lag behind. */
 export const SLOTS_SHORT_SHARE = 1 / 4
-/** While at most this share of the own slots is held, a slot that is let go of may come back with the next tick. */
+/** While at most this share of the batch-maker's slots is not free, one that is let go of may come back with the next tick. */
 export const SLOTS_PLENTY_SHARE = 1 / 2
 /**
  * When no own slot has been free for this long, and what holds them is certified, the stream of the peer that holds
@@ -81,7 +81,7 @@ export const HEALS_OWED_MAX = PUSH_AGAIN_QUEUE_MAX
  */
 export const HEALS_OWED_AT_ONCE = RESEND_SLOTS
 /** Digests that were sent again within PUSH_AGAIN_INTERVAL_MS: as many as there can be, so that none is forgotten early. */
-export const HEALED_REMEMBERED_MAX = 8_192
+export const HEALED_REMEMBERED_MAX = 32_768
 /** When a batch is on its way out of its slot, or too many were sent again lately: look again after this, in ms. */
 export const HEAL_POLL_MS = 20
 /**
@@ -107,4 +107,7 @@ export const RENEWAL_BYTES_PER_SECOND = HEAL_BYTES_PER_SECOND
 /** A batch is still being sent to a peer under its last certificate: look again after this, in ms. */
 export const RENEWAL_POLL_MS = 20
 
-assert(HEALED_REMEMBERED_MAX >= ((HEAL_BYTES_PER_SECOND / HEAL_LOOKUP_BYTES) * PUSH_AGAIN_INTERVAL_MS) / 1000)
+// At most so many are sent again in a second: our primary may begin and cease to stand still within it, so both rates add up.
+const HEALED_PER_SECOND_MAX = (HEAL_BYTES_PER_SECOND + HEAL_STILL_BYTES_PER_SECOND) / HEAL_LOOKUP_BYTES
+// One second more: what was not used in a second may be used at once.
+assert(HEALED_REMEMBERED_MAX >= HEALED_PER_SECOND_MAX * (PUSH_AGAIN_INTERVAL_MS / 1000 + 1))

@@ -31,6 +31,8 @@ export class OwnBatches implements Iterable<OwnBatch> {
   private readonly batches = new Map<bigint, OwnBatch>()
   /** Slots that batches hold, of the batch-maker's and of those for sending again. */
   private makerSlotsHeld = 0
+  /** The batch-maker's slots that are not free: those that batches hold, and those that are on their way back. */
+  private makerSlotsOut = 0
   private resendSlotsHeld = 0
 
   constructor(options: OwnBatchesOptions, dependencies: OwnBatchesDependencies) {
@@ -82,8 +84,10 @@ export class OwnBatches implements Iterable<OwnBatch> {
 
   add(batch: OwnBatch): void {
     this.batches.set(batch.sequence, batch)
-    if (this.isMakers(batch)) this.makerSlotsHeld += 1
-    else this.resendSlotsHeld += 1
+    if (this.isMakers(batch)) {
+      this.makerSlotsHeld += 1
+      this.makerSlotsOut += 1
+    } else this.resendSlotsHeld += 1
   }
 
   get(sequence: bigint): OwnBatch | undefined {
@@ -103,12 +107,12 @@ export class OwnBatches implements Iterable<OwnBatch> {
     batch.releasing = true
     if (this.isMakers(batch)) this.makerSlotsHeld -= 1
     else this.resendSlotsHeld -= 1
-    const isShort = !this.isMakers(batch) || this.batches.size > this.options.slots * SLOTS_PLENTY_SHARE
+    const isShort = !this.isMakers(batch) || this.makerSlotsOut > this.options.ownSlots * SLOTS_PLENTY_SHARE
     this.dependencies.toQuorumWaiter({ kind: 'release', sequence: batch.sequence }, isShort)
   }
 
   remove(batch: OwnBatch): void {
-    this.batches.delete(batch.sequence)
+    if (this.batches.delete(batch.sequence) && this.isMakers(batch)) this.makerSlotsOut -= 1
   }
 
   [Symbol.iterator](): Iterator<OwnBatch> {

@@ -10,6 +10,7 @@ import {
   IN_FLIGHT_MIN,
   REFUSAL_BACKOFF_MAX_MS,
   REFUSAL_BACKOFF_MIN_MS,
+  REFUSAL_DROP_MS,
   SLOTS_STARVED_MS,
   STRAY_ACKS_PER_SECOND,
 } from '../../../../src/main/worker/dissemination/limits.js'
@@ -286,7 +287,7 @@ describe('the quorum-waiter is woken', () => {
     for (let held = OWN_SLOTS; held > 0; held -= 1) {
       letGo(held)
       expect(said('release')).toHaveLength(OWN_SLOTS - held + 1)
-      expect(urgent).toEqual(held > (OWN_SLOTS + RESEND_SLOTS) / 2 ? ['release'] : [])
+      expect(urgent).toEqual(held > OWN_SLOTS / 2 ? ['release'] : [])
       released(held)
     }
     const fields = { byteLength: 500, transactions: 1, transactionBytes: 400, report: false, again: true }
@@ -591,6 +592,55 @@ describe('a batch that somebody lacks', () => {
     verdict(2, 1, 'refused-store-full')
     expect(owed).toEqual([3, 2])
     for (const { near } of streams) near.abort(new Error('done'))
+  })
+
+  test('is owed anew each time that a peer refuses it, also where the tally has the first refusal', async () => {
+    const { near } = await connect(2)
+    seal(1)
+    stored(1)
+    certified(1)
+    ack(2, 1, 3)
+    verdict(2, 1, 'refused-store-full')
+    // 0 and 3 are away, so the slot is still held.
+    expect([said('release'), owed]).toEqual([[], []])
+    for (const times of [1, 2]) {
+      expect(dissemination.heal(DIGEST)).toBe(bytes)
+      nowMs += REFUSAL_BACKOFF_MAX_MS
+      dissemination.senders.get(2)!.pump()
+      owed = []
+      expect(ack(2, 1, 3)).toBeUndefined()
+      expect([times, owed]).toEqual([times, [2]])
+    }
+    expect(said('ack')).toHaveLength(1)
+    near.abort(new Error('done'))
+  })
+
+  test('after long refusals of it, nothing that a quorum has is kept for the peer', async () => {
+    const { near } = await connect(2)
+    seal(1)
+    stored(1)
+    certified(1)
+    ack(2, 1)
+    const sender = dissemination.senders.get(2)!
+    const refuseHeal = (meanwhile = (): void => {}): void => {
+      dissemination.heal(DIGEST)
+      nowMs += REFUSAL_BACKOFF_MAX_MS
+      sender.pump()
+      meanwhile()
+      ack(2, 1, 3)
+    }
+    // The pause after one more refusal is a long one.
+    for (let pauseMs = REFUSAL_BACKOFF_MIN_MS; 2 * pauseMs < REFUSAL_DROP_MS; pauseMs *= 2) refuseHeal()
+    refuseHeal()
+    expect(sender.isRefusing).toBe(false)
+    refuseHeal(() => {
+      resend(9, { report: false, again: true })
+      certified(9)
+      expect(dropped).not.toContain('9 for 2')
+    })
+    expect(sender.isRefusing).toBe(true)
+    expect(dropped).toContain('9 for 2')
+    near.abort(new Error('done'))
   })
 
   /** A batch that was certified before is sent again. */

@@ -3,6 +3,8 @@ import { HealQueue } from '../../../../src/main/worker/dissemination/heal-queue.
 import { HealShare } from '../../../../src/main/worker/dissemination/heal-share.js'
 import {
   HEAL_LINK_SHARE,
+  HEAL_LOOKUP_BYTES,
+  HEAL_STILL_BYTES_PER_SECOND,
   HEAL_STILL_LINK_SHARE,
   HEALED_REMEMBERED_MAX,
   HEALS_WAITING_MAX,
@@ -71,6 +73,16 @@ test('when no more can be remembered nothing is healed until the oldest may be f
   queue.add([digestOf(99_999)], 'a', 5)
   expect(queue.next(PUSH_AGAIN_INTERVAL_MS - 1)).toBeUndefined()
   expect(numberOf(queue.next(PUSH_AGAIN_INTERVAL_MS))).toBe(99_999)
+})
+
+test('small batches are healed at the full rate, also while our primary stands still', () => {
+  const queue = new HealQueue()
+  const perSecond = HEAL_STILL_BYTES_PER_SECOND / HEAL_LOOKUP_BYTES
+  for (let second = 0, number = 0; second < (3 * PUSH_AGAIN_INTERVAL_MS) / 1000; second += 1) {
+    const nowMs = second * 1000
+    queue.add(digests(number, number + perSecond), 'a', nowMs)
+    for (let count = 0; count < perSecond; count += 1, number += 1) queue.healed(queue.next(nowMs)!, nowMs)
+  }
 })
 
 test('what was looked for and not found may be asked for again at once', () => {
