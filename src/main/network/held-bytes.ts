@@ -14,7 +14,7 @@ export class HeldBytes {
   private used = 0
 
   get blocks(): number {
-    return this.pieces.size + (this.block === undefined ? 0 : 1)
+    return this.pieces.size + (this.used === 0 ? 0 : 1)
   }
 
   /** Behind all that wait. */
@@ -43,11 +43,16 @@ export class HeldBytes {
 
   clear(): void {
     while (this.shift() !== undefined);
+    this.block = undefined
   }
 
+  /** A block that is less than half full is used again: what lies in it is copied to memory of its own size. */
   private endBlock(): void {
-    if (this.block !== undefined) this.pieces.pushBack(this.block.subarray(0, this.used))
-    this.block = undefined
+    const { block, used } = this
+    if (block === undefined || used === 0) return
+    const isKept = used < block.length / 2
+    this.pieces.pushBack(isKept ? block.slice(0, used) : block.subarray(0, used))
+    if (!isKept) this.block = undefined
     this.used = 0
   }
 }

@@ -167,7 +167,7 @@ export class Store {
     const onExpired = (): void => this.expiry.again()
     const moves = new Moves({ databases, index, retention, cells, placement, freed, writes, onExpired })
     return new Mover({
-      emptiest: () => segments.emptiest,
+      emptiest: (except) => segments.emptiest(except),
       listed: (segment, limit) => listed(databases, segment, limit),
       read: (digest, segment) => moves.read(digest, segment),
       move: (digest, bytes) => moves.move(digest, bytes),

@@ -35,6 +35,21 @@ test('four million pieces of one byte are as many blocks as their bytes need', (
   expect(held.blocks).toBe((4 * 1024 * 1024) / HELD_BLOCK_BYTES)
 })
 
+test('large and small pieces in turn keep no block for each small one', () => {
+  const held = new HeldBytes()
+  const large = new Uint8Array(HELD_COPY_BYTES)
+  const small = Uint8Array.of(1)
+  for (let i = 0; i < 100; i += 1) {
+    held.push(large)
+    held.push(small)
+  }
+  const memory = new Set<ArrayBufferLike>()
+  for (let piece = held.shift(); piece !== undefined; piece = held.shift()) memory.add(piece.buffer)
+  memory.delete(large.buffer)
+  const bytes = [...memory].reduce((sum, { byteLength }) => sum + byteLength, 0)
+  expect(bytes).toBe(100)
+})
+
 test('a small piece keeps nothing of the buffer that it came in', () => {
   const held = new HeldBytes()
   const came = new Uint8Array(1024 * 1024)

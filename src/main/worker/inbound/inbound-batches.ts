@@ -224,7 +224,7 @@ export class InboundBatches {
 
   /** Whether the peer may send this batch now. If not, its stream is asked again when it may. */
   private paced(inbound: InboundStream, payloadBytes: number): boolean {
-    if (payloadBytes >= SMALL_BATCH_BYTES) return true
+    if (payloadBytes >= Math.min(SMALL_BATCH_BYTES, this.options.batchBytesMax / 2)) return true
     const { peer } = inbound
     if (this.paces.get(peer)!.tryTake(1, performance.now())) return true
     if (inbound.pause === undefined) {

@@ -164,15 +164,25 @@ export class PrimaryListener {
     return { from: `${host}:${port}`, source: isStranger ? sourceOf(remoteAddress) : host, isOwnPrimary, isStranger }
   }
 
-  /** A name stands for other addresses: what was decided of a connection must not outlive what it was decided by. */
+  /**
+   * A name stands for other addresses: what was decided of a connection must not outlive what it was decided by. A name
+   * that is gone stands for no others, and a connection of before stays what it was: some resolvers forget a name for a
+   * moment, and a primary asks for a batch only once.
+   */
   private onHostsChanged(): void {
     for (const [socket, was] of this.senders) {
       const { remoteAddress, remotePort } = socket
       if (remoteAddress === undefined || this.undecided.has(socket)) continue
+      const host = normalHost(remoteAddress)
+      if (was.isOwnPrimary ? this.hosts.wasOwn(host) : !was.isStranger && this.keepsOther(host)) continue
       const now = this.senderOf(remoteAddress, remotePort)
       if (now.isOwnPrimary === was.isOwnPrimary && now.isStranger === was.isStranger) continue
       this.expel(socket, was, 'sender-changed', 'the names of the committee file stand for other addresses now')
     }
+  }
+
+  private keepsOther(host: string): boolean {
+    return this.hosts.wasOther(host) && !this.hosts.isOwn(host)
   }
 
   private evict(socket: Socket): void {

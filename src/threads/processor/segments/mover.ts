@@ -11,11 +11,11 @@ import { pageMemory, wholePages } from '../../../shared/memory/page-memory.js'
 import { MOVES_PER_STEP } from '../../../shared/store/segments/limits.js'
 
 export interface MoverDependencies {
-  /** The segment whose batches are to be moved; undefined if there is none. */
-  readonly emptiest: () => number | undefined
+  /** The segment whose batches are to be moved, none of `except`; undefined if there is none. */
+  readonly emptiest: (except: ReadonlySet<number>) => number | undefined
   /** Digests of the first batches in it. */
   readonly listed: (segment: number, limit: number) => readonly Uint8Array[]
-  /** What lies in a batch's cell; undefined if that changes now. */
+  /** What lies in a batch's cell; undefined if that changes now, or cannot be read. */
   readonly read: (digest: Uint8Array, segment: number) => Uint8Array | undefined
   /** Stores the same bytes in another cell; resolves when the index names that one. */
   readonly move: (digest: Uint8Array, bytes: Uint8Array) => Promise<void>
@@ -55,9 +55,12 @@ export class Mover {
     while (!this.isStopping && this.isWoken) {
       this.isWoken = false
       // What was moved, or is deleted, wakes it when its cells are released; also when that is before this ends.
-      for (let moved = 1; moved > 0 && !this.isStopping; ) {
-        const segment = this.dependencies.emptiest()
-        moved = segment === undefined ? 0 : await this.step(segment)
+      // A segment of which nothing can be moved now is passed by.
+      const passed = new Set<number>()
+      while (!this.isStopping) {
+        const segment = this.dependencies.emptiest(passed)
+        if (segment === undefined) break
+        if ((await this.step(segment)) === 0) passed.add(segment)
       }
     }
     this.isMoving = false

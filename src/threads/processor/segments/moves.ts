@@ -31,14 +31,17 @@ export class Moves {
     this.dependencies = dependencies
   }
 
-  /** What lies in a batch's cell, damaged or not; undefined if its entry is changed now, or is about to be deleted. */
+  /**
+   * What lies in a batch's cell, damaged or not. Undefined if its entry is changed now, or is about to be deleted, or if
+   * the disk gives nothing: it may give it another time, so the batch stays where it is.
+   */
   read(digest: Uint8Array, segment: number): Uint8Array | undefined {
     const { cells, index } = this.dependencies
     const entry = index.changeOf(digestKey(digest)) === undefined ? index.entryOf(digest) : undefined
     const cell = entry && cellOf(entry.placed, entry.byteLength)
     if (entry === undefined || cell?.segment !== segment || this.isExpired(digest, entry)) return undefined
     try {
-      return cells.read(cell, entry.byteLength) ?? new Uint8Array(entry.byteLength)
+      return cells.read(cell, entry.byteLength)
     } catch (error) {
       // It is moved when cells are freed the next time.
       if (error instanceof NarvalError && error.code === 'ERR_BUSY') return undefined

@@ -87,8 +87,8 @@ export class SegmentAllocator {
     return this.empty.splice(SEGMENTS_SPARE_MAX)
   }
 
-  /** The sealed segment with the least in it, if segments take too much for what lies in them. */
-  get emptiest(): number | undefined {
+  /** The sealed segment with the least in it, none of `except`, if segments take too much for what lies in them. */
+  emptiest(except: ReadonlySet<number>): number | undefined {
     let sealed = 0
     let liveUnits = 0
     let least: { segment: number; units: number } | undefined
@@ -96,7 +96,7 @@ export class SegmentAllocator {
       if (segment === this.open?.segment) continue
       sealed += 1
       liveUnits += units
-      if (least === undefined || units < least.units) least = { segment, units }
+      if (!except.has(segment) && (least === undefined || units < least.units)) least = { segment, units }
     }
     const allowed = liveUnits * SEGMENTS_PER_LIVE + SEGMENTS_SLACK * SEGMENT_UNITS
     return sealed * SEGMENT_UNITS > allowed ? least?.segment : undefined

@@ -86,8 +86,8 @@ export class Segments {
   }
 
   /** The segment whose cells are to be moved, so that its room is free. */
-  get emptiest(): number | undefined {
-    return this.allocator.emptiest
+  emptiest(except: ReadonlySet<number>): number | undefined {
+    return this.allocator.emptiest(except)
   }
 
   /** While the store is opened, for each cell that its index names. */

@@ -49,7 +49,8 @@ class Model {
   /** As the mover does, without a disk. */
   move(): number {
     let moves = 0
-    for (let from = this.allocator.emptiest; from !== undefined; from = this.allocator.emptiest) {
+    const none = new Set<number>()
+    for (let from = this.allocator.emptiest(none); from !== undefined; from = this.allocator.emptiest(none)) {
       const index = this.cells.findIndex(({ segment }) => segment === from)
       expect(index, 'something lies in the segment that is to be emptied').not.toBe(-1)
       this.allocate(this.cells[index]!.units)
