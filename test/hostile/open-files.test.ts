@@ -43,7 +43,8 @@ test('a worker without a free descriptor goes on, whatever connects to any of it
   await node.start()
   await certifies(node)
   const fds = readdirSync(`/proc/${node.pid}/fd`).map(Number)
-  limitOpenFiles(node.pid!, Math.max(...fds) + 1 + SPARE)
+  const limit = Math.max(...fds) + 1 + SPARE
+  limitOpenFiles(node.pid!, limit)
   const ports = [node.transactionsPort, node.workerPort, node.primaryToWorkerPort, node.metricsPort]
   const sockets: Socket[] = []
   onTestFinished(() => {
@@ -61,7 +62,9 @@ test('a worker without a free descriptor goes on, whatever connects to any of it
     await sleep(100)
     expect(node.isRunning).toBe(true)
   }
-  await until('most of them are closed', () => sockets.filter(({ closed }) => closed).length > sockets.length / 2)
+  // Threads take it from each other; what is closed makes room for one moment.
+  await until('it has no descriptor left', () => readdirSync(`/proc/${node.pid}/fd`).length >= limit - 1)
+  expect(node.isRunning).toBe(true)
   for (const socket of sockets) socket.destroy()
   for (const port of ports) await until(`port ${port} serves again`, () => serves(port))
   await certifies(node)
