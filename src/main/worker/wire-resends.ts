@@ -52,6 +52,7 @@ export function wireResends(options: WiringOptions, dependencies: ResendsDepende
       {
         resender,
         dissemination,
+        peers: dissemination.senders.size,
         isUrgent,
         nowMs,
         watch,

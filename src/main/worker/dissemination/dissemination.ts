@@ -96,6 +96,8 @@ export interface Resend {
   readonly report: boolean
   /** It was certified, counted and shown before. */
   readonly again: boolean
+  /** Who alone is sent it, because it is owed it: it was certified before. All are if not given. */
+  readonly peer?: number | undefined
 }
 
 export class Dissemination {
@@ -183,8 +185,9 @@ export class Dissemination {
   resend(resend: Resend): void {
     const batch = this.take(resend)
     batch.digest = resend.digest
+    if (resend.peer !== undefined) this.takeAsCertified(batch, resend.peer)
     this.sayStored(batch, resend.digest)
-    this.spread(batch)
+    this.spread(batch, resend.peer)
     this.room.make()
   }
 
@@ -194,9 +197,9 @@ export class Dissemination {
    * and 'not-held' if no slot holds it.
    *
    * Each peer that is not sent it now is owed it, and so is each for which it is dropped later. While the batch-maker needs
-   * the slot, nothing more is sent from it.
+   * the slot, nothing more is sent from it. If `only` is given, that peer is owed the batch, and the others are left alone.
    */
-  heal(digest: Uint8Array): number | 'leaving' | 'not-held' {
+  heal(digest: Uint8Array, only?: number): number | 'leaving' | 'not-held' {
     const batch = this.batches.find(digest)
     if (batch === undefined) return 'not-held'
     if (batch.releasing) return 'leaving'
@@ -206,7 +209,7 @@ export class Dissemination {
     const isNeeded = this.batches.isMakers(batch) && this.room.isShortForMaker
     let isSent = false
     for (const [peer, sender] of this.senders) {
-      if (batch.isHeldBy(peer)) continue
+      if (batch.isHeldBy(peer) || (only !== undefined && peer !== only)) continue
       if (sender.isOpen && !isNeeded) {
         sender.enqueueHeal(batch)
         isSent = true
@@ -312,6 +315,14 @@ export class Dissemination {
     return batch
   }
 
+  /** It goes to one peer alone, so the tally finds no quorum in this sending. A quorum was found before. */
+  private takeAsCertified(batch: OwnBatch, peer: number): void {
+    const { moment, nowMs } = this.dependencies
+    batch.certifiedSince = moment()
+    batch.certifiedMs = nowMs()
+    batch.setHeard(peer, true)
+  }
+
   private sayStored(batch: OwnBatch, digest: Uint8Array): void {
     const { moment, toQuorumWaiter } = this.dependencies
     const { sequence } = batch
@@ -322,8 +333,9 @@ export class Dissemination {
    * What was certified before goes beside the fresh batches, not before them. So does all that is sent again to a peer that
    * was stuck before: one at a time is in flight then, and the peer holds no more than one of the slots for it.
    */
-  private spread(batch: OwnBatch): void {
-    for (const sender of this.senders.values()) {
+  private spread(batch: OwnBatch, only?: number): void {
+    for (const [peer, sender] of this.senders) {
+      if (only !== undefined && peer !== only) continue
       if (batch.again || (sender.wasStuck && !this.batches.isMakers(batch))) sender.enqueueHeal(batch)
       else sender.enqueue(batch)
     }

@@ -36,14 +36,19 @@ export class HealDebts {
     return false
   }
 
-  /** Takes the newest of what is owed to a peer, `count` at most. */
-  take(peer: number, count: number): Uint8Array[] {
+  /** Takes the newest of what is owed to a peer and is due, `count` at most. What is not due stays owed. */
+  take(peer: number, count: number, isDue: (digest: Uint8Array) => boolean): Uint8Array[] {
     const digests = this.owed.get(peer)
     if (digests === undefined) return []
-    const newest = [...digests].slice(-count)
-    for (const [key] of newest) digests.delete(key)
+    const taken: Uint8Array[] = []
+    for (const [key, digest] of [...digests].reverse()) {
+      if (taken.length === count) break
+      if (!isDue(digest)) continue
+      digests.delete(key)
+      taken.unshift(digest)
+    }
     if (digests.size === 0) this.owed.delete(peer)
-    return newest.map(([, digest]) => digest)
+    return taken
   }
 
   clear(): void {

@@ -2,12 +2,12 @@
  * Healer: sends stored batches of ours to the other workers again, because an authority's primary lacks them.
  *
  * In: Synchronize messages for our own key. Out: the batch to every peer that is connected, from the slot that still holds
- * it, or from the store; to a peer that is not, or has no room for it, later (`heal-debts.ts`).
+ * it, or from the store; to a peer that is not, or has no room for it, later, and to that peer alone (`heal-debts.ts`).
  *
  * A reference primary has no other way to a batch that it has missed, and asks once. So this is never starved, and what
  * was asked for is not forgotten while it is stored. Anybody can ask for it, so it is bounded: each digest once in
- * PUSH_AGAIN_INTERVAL_MS, HEAL_BYTES_PER_SECOND in all, sources in turn (`heal-queue.ts`), and a share of each link where
- * fresh batches wait (`heal-share.ts`).
+ * PUSH_AGAIN_INTERVAL_MS, and as often to a peer that is owed it; HEAL_BYTES_PER_SECOND in all; sources in turn
+ * (`heal-queue.ts`); and a share of each link where fresh batches wait (`heal-share.ts`).
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PrimaryRefusal } from '../../../shared/refusals.js'
@@ -15,7 +15,7 @@ import type { Supervisor } from '../../lib/supervisor.js'
 import { TokenBucket } from '../../lib/token-bucket.js'
 import type { Dissemination } from './dissemination.js'
 import { HealDebts } from './heal-debts.js'
-import { HealQueue } from './heal-queue.js'
+import { type Heal, HealQueue } from './heal-queue.js'
 import {
   HEAL_BYTES_PER_SECOND,
   HEAL_LOOKUP_BYTES,
@@ -28,6 +28,8 @@ import type { Resender } from './resender.js'
 export interface HealerDependencies {
   readonly resender: Pick<Resender, 'resend' | 'recovered'>
   readonly dissemination: Pick<Dissemination, 'heal'>
+  /** How many there are. */
+  readonly peers: number
   /** Whether a peer can be sent to now: it is connected, and takes what it is sent. */
   readonly canSendTo: (peer: number) => boolean
   /** Our primary commits nothing: it may be that what others lack is what it waits for. */
@@ -68,14 +70,17 @@ export class Healer {
     if (!this.ending.signal.aborted && !this.debts.owe(peer, digest)) this.onLost(1, `what peer ${peer} is owed`)
   }
 
-  /** Once in a while: what is owed to peers that can be sent to goes out. */
+  /** Once in a while: what is owed to peers that can be sent to goes out. What a peer was just sent, and refused, waits. */
   tick(): void {
-    const due = this.debts.peers.filter((peer) => this.dependencies.canSendTo(peer))
-    if (due.length === 0) return
-    for (const peer of due) {
-      const lost = this.queue.addOwed(this.debts.take(peer, HEALS_OWED_AT_ONCE), peer)
+    const { canSendTo, nowMs } = this.dependencies
+    const now = nowMs()
+    for (const peer of this.debts.peers) {
+      if (!canSendTo(peer)) continue
+      const isDue = (digest: Uint8Array): boolean => !this.queue.wasHealedFor(peer, digest, now)
+      const lost = this.queue.addOwed(this.debts.take(peer, HEALS_OWED_AT_ONCE, isDue), peer, now)
       this.onLost(lost, `what peer ${peer} is owed`)
     }
+    if (this.queue.size === 0) return
     this.dependencies.watch('sending again', this.drain())
   }
 
@@ -104,26 +109,28 @@ export class Healer {
   }
 
   private async healNext(): Promise<void> {
-    const { nowMs } = this.dependencies
-    const digest = this.queue.next(nowMs())
-    if (digest === undefined) {
+    const { isUrgent, nowMs, peers } = this.dependencies
+    const heal = this.queue.next(nowMs())
+    if (heal === undefined) {
       await this.wait(HEAL_POLL_MS)
       return
     }
-    const bytes = await this.heal(digest)
-    if (bytes > 0) this.queue.healed(digest, nowMs())
-    const bucket = this.dependencies.isUrgent() ? this.urgentBytes : this.bytes
-    await this.wait(bucket.take(Math.max(bytes, HEAL_LOOKUP_BYTES), nowMs()))
+    const bytes = await this.heal(heal)
+    if (bytes > 0) this.queue.healed(heal, nowMs())
+    const bucket = isUrgent() ? this.urgentBytes : this.bytes
+    // The rate is one to all peers at once: what goes to one of them takes its share.
+    const share = heal.peer === undefined ? bytes : bytes / peers
+    await this.wait(bucket.take(Math.max(share, HEAL_LOOKUP_BYTES), nowMs()))
   }
 
   /** Returns the bytes of the batch; 0 if it is none of ours, or goes to nobody. */
-  private async heal(digest: Uint8Array): Promise<number> {
+  private async heal({ digest, peer }: Heal): Promise<number> {
     const { dissemination, resender } = this.dependencies
     for (;;) {
-      const held = dissemination.heal(digest)
+      const held = dissemination.heal(digest, peer)
       if (typeof held === 'number') return held
       if (held === 'not-held') {
-        const bytes = await resender.resend({ digest, report: false, again: true })
+        const bytes = await resender.resend({ digest, report: false, again: true, peer })
         if (bytes !== 'held') return bytes
       } else {
         await this.wait(HEAL_POLL_MS)

@@ -58,15 +58,18 @@ export const HEAL_LINK_SHARE = 1 / 8
  */
 export const HEAL_STILL_LINK_SHARE = 7 / 8
 /**
- * Bytes a second of batches that are sent again because somebody lacks them, to all peers at once. Whoever can reach the
- * primary's port can ask for them.
+ * Bytes a second of batches that are sent again because somebody lacks them, to all peers at once; what goes to one of them
+ * counts by its share. Whoever can reach the primary's port can ask for them.
  */
 export const HEAL_BYTES_PER_SECOND = 8 * 1024 * 1024
 /** The same while our primary commits nothing. */
 export const HEAL_STILL_BYTES_PER_SECOND = 4 * HEAL_BYTES_PER_SECOND
 /** What looking for one costs at least, in those bytes: 512 a second, whether they are there or not. */
 export const HEAL_LOOKUP_BYTES = 16 * 1024
-/** A batch of ours is pushed again at the request of another authority's primary at most once in this time. */
+/**
+ * A batch of ours is pushed again at the request of another authority's primary at most once in this time, in ms; and to a
+ * peer that is owed it at most once.
+ */
 export const PUSH_AGAIN_INTERVAL_MS = 10_000
 /** Digests that wait to be sent again, of all sources: four that each ask for as much as they may. */
 export const HEALS_WAITING_MAX = 4 * PUSH_AGAIN_QUEUE_MAX

@@ -34,6 +34,8 @@ export interface Wanted {
   readonly report: boolean
   /** It was certified, counted and shown before. */
   readonly again: boolean
+  /** Who alone is to be sent it; all if not given. */
+  readonly peer?: number | undefined
 }
 
 export interface RecoveryHandlers {
@@ -95,10 +97,10 @@ export class Resender {
   }
 
   /**
-   * Sends a stored batch of ours to all peers once more. Returns its bytes: 0 if it is not stored, or none of ours; 'held'
+   * Sends a stored batch of ours to all peers, or to one of them, once more. Returns its bytes: 0 if it is not stored, or none of ours; 'held'
    * if it is on its way already.
    */
-  async resend({ digest, report, again }: Wanted): Promise<number | 'held'> {
+  async resend({ digest, report, again, peer }: Wanted): Promise<number | 'held'> {
     const { arena, dissemination, ownKey, processor, slots, workerId } = this.dependencies
     const stored = await processor.ask({ type: 'get', digest })
     if (stored === undefined || Buffer.compare(stored.author, ownKey) !== 0) return 0
@@ -128,6 +130,7 @@ export class Resender {
       digest,
       report,
       again,
+      peer,
     })
     return stored.bytes.length
   }

@@ -142,7 +142,7 @@ async function connect(peer: number): Promise<{ near: Stream; far: RawStream }> 
 }
 
 /** A stored batch goes out once more, from the slot of its number among those for that. */
-function resend(sequence: number, { report, again }: { report: boolean; again: boolean }): void {
+function resend(sequence: number, { report, again, peer }: { report: boolean; again: boolean; peer?: number }): void {
   dissemination.resend({
     slot: OWN_SLOTS + (sequence % RESEND_SLOTS),
     sequence: BigInt(sequence),
@@ -152,6 +152,7 @@ function resend(sequence: number, { report, again }: { report: boolean; again: b
     digest: DIGEST,
     report,
     again,
+    peer,
   })
 }
 
@@ -613,6 +614,68 @@ describe('a batch that somebody lacks', () => {
     }
     expect(said('ack')).toHaveLength(1)
     near.abort(new Error('done'))
+  })
+
+  test('goes to the peer that is owed it alone, from its slot, and is owed to no other', async () => {
+    const [first, second] = [await connect(0), await connect(2)]
+    seal(1)
+    stored(1)
+    for (const peer of [0, 2]) ack(peer, 1)
+    certified(1)
+    log = []
+    // 3 is away, so the slot is still held.
+    expect(dissemination.heal(DIGEST, 2)).toBe(bytes)
+    expect(log.filter((line) => line.startsWith('sent'))).toEqual(['sent 1008 to 2'])
+    expect(dissemination.heal(DIGEST, 2)).toBe(0)
+    ack(2, 1, 3)
+    expect(owed).toEqual([2])
+    for (const { near } of [first, second]) near.abort(new Error('done'))
+  })
+
+  test('is owed again to that peer alone while the batch-maker needs its slot, or the peer is away', async () => {
+    const [quick, lags] = [await connect(0), await connect(2)]
+    for (let sequence = 0; sequence < OWN_SLOTS; sequence += 1) {
+      seal(sequence)
+      dissemination.onOwnStored(BigInt(sequence), new Uint8Array(32).fill(sequence))
+    }
+    ack(0, 0)
+    certified(0)
+    for (const peer of [0, 3]) expect(dissemination.heal(new Uint8Array(32).fill(0), peer)).toBe(0)
+    expect(owed).toEqual([0, 3])
+    for (const { near } of [quick, lags]) near.abort(new Error('done'))
+  })
+
+  test('goes to the peer that is owed it alone, from the store, and its slot is free once that peer has answered', async () => {
+    const streams = await Promise.all(PEERS.map((peer) => connect(peer)))
+    for (const [sequence, status, owedThen] of [
+      [9, 0, []],
+      [10, 3, [2]],
+    ] as const) {
+      log = []
+      resend(sequence, { report: false, again: true, peer: 2 })
+      expect(log).toEqual([`tracked ${sequence}`, `own-stored ${sequence}`, 'sent 508 to 2'])
+      expect(dissemination.uncertified).toBe(0)
+      expect(ack(2, sequence, status)).toBeUndefined()
+      expect(said('release')).toContainEqual({ kind: 'release', sequence: BigInt(sequence) })
+      released(sequence)
+      expect(owed).toEqual(owedThen)
+    }
+    // The tally has nothing to count: no quorum would come of it.
+    expect([said('ack'), urgent]).toEqual([[], ['release', 'release']])
+    for (const { near } of streams) near.abort(new Error('done'))
+  })
+
+  test('that one peer is being sent goes to all from the same slot, when somebody asks', async () => {
+    const streams = await Promise.all(PEERS.map((peer) => connect(peer)))
+    resend(9, { report: false, again: true, peer: 2 })
+    expect(dissemination.heal(DIGEST)).toBe(500)
+    expect(log.filter((line) => line.startsWith('sent'))).toEqual(['sent 508 to 2', 'sent 508 to 0', 'sent 508 to 3'])
+    for (const peer of PEERS) expect(ack(peer, 9)).toBeUndefined()
+    // The tally may find a quorum in the answers that it was told.
+    certified(9)
+    expect(said('release')).toEqual([{ kind: 'release', sequence: 9n }])
+    expect(reported).toEqual([])
+    for (const { near } of streams) near.abort(new Error('done'))
   })
 
   test('after long refusals of it, nothing that a quorum has is kept for the peer', async () => {

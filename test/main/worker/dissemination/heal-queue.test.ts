@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { HealQueue } from '../../../../src/main/worker/dissemination/heal-queue.js'
+import { type Heal, HealQueue } from '../../../../src/main/worker/dissemination/heal-queue.js'
 import { HealShare } from '../../../../src/main/worker/dissemination/heal-share.js'
 import {
   HEAL_LINK_SHARE,
@@ -17,8 +17,9 @@ function digestOf(number: number): Uint8Array {
   digest.writeUInt32BE(number)
   return digest
 }
-const numberOf = (digest: Uint8Array | undefined): number | undefined =>
-  digest === undefined ? undefined : Buffer.from(digest).readUInt32BE()
+const numberOf = (heal: Heal | undefined): number | undefined =>
+  heal === undefined ? undefined : Buffer.from(heal.digest).readUInt32BE()
+const toAll = (number: number): Heal => ({ digest: digestOf(number), peer: undefined })
 const digests = (from: number, to: number): Uint8Array[] =>
   Array.from({ length: to - from }, (_, index) => digestOf(from + index))
 
@@ -41,16 +42,34 @@ test('the newest of a source goes first: of an older header no vote is needed an
   expect(numberOf(queue.next(1))).toBe(8)
 })
 
-test('what is owed to a peer waits also if it was just healed, once, and in a line of its own', () => {
+test('what is owed to a peer waits also if all were just sent it, in a line of its own, and is for that peer alone', () => {
   const queue = new HealQueue()
-  queue.healed(digestOf(1), 0)
+  queue.healed(toAll(1), 0)
   expect(queue.add([digestOf(1)], 'a', 1)).toBe(0)
   expect(queue.size).toBe(0)
-  queue.addOwed([digestOf(1)], 2)
-  queue.addOwed([digestOf(1)], 3)
-  expect(queue.size).toBe(1)
+  for (const peer of [2, 3, 2]) queue.addOwed([digestOf(1)], peer, 1)
+  expect(queue.size).toBe(2)
   queue.add(digests(10, 12), 'a', 1)
-  expect([queue.next(1), queue.next(1), queue.next(1), queue.next(1)].map(numberOf)).toEqual([1, 11, 10, undefined])
+  const heals = Array.from({ length: 5 }, () => queue.next(1))
+  expect(heals.map(numberOf)).toEqual([1, 1, 11, 10, undefined])
+  expect(heals.map((heal) => heal?.peer)).toEqual([2, 3, undefined, undefined, undefined])
+})
+
+test('what a peer alone was sent is sent to it once in the interval, and to the others as if it had not been', () => {
+  const queue = new HealQueue()
+  queue.healed({ digest: digestOf(1), peer: 2 }, 0)
+  queue.addOwed([digestOf(1)], 2, PUSH_AGAIN_INTERVAL_MS - 1)
+  expect([queue.size, queue.wasHealedFor(2, digestOf(1), PUSH_AGAIN_INTERVAL_MS - 1)]).toEqual([0, true])
+  expect(queue.wasHealedFor(3, digestOf(1), PUSH_AGAIN_INTERVAL_MS - 1)).toBe(false)
+  queue.addOwed([digestOf(1)], 3, PUSH_AGAIN_INTERVAL_MS - 1)
+  queue.add([digestOf(1)], 'a', PUSH_AGAIN_INTERVAL_MS - 1)
+  expect(queue.size).toBe(2)
+  // It goes to all, so to this one too.
+  queue.addOwed([digestOf(1)], 2, PUSH_AGAIN_INTERVAL_MS)
+  expect(queue.size).toBe(2)
+  expect([queue.next(PUSH_AGAIN_INTERVAL_MS)?.peer, queue.next(PUSH_AGAIN_INTERVAL_MS)?.peer]).toEqual([3, undefined])
+  queue.addOwed([digestOf(1)], 2, PUSH_AGAIN_INTERVAL_MS)
+  expect(queue.next(PUSH_AGAIN_INTERVAL_MS)?.peer).toBe(2)
 })
 
 test('a digest waits once whoever asks, and is healed once in the interval, however many others are', () => {
@@ -59,8 +78,8 @@ test('a digest waits once whoever asks, and is healed once in the interval, howe
   queue.add([digestOf(1)], 'b', 0)
   expect(queue.size).toBe(1)
   expect(numberOf(queue.next(0))).toBe(1)
-  queue.healed(digestOf(1), 0)
-  for (let number = 2; number < HEALED_REMEMBERED_MAX; number += 1) queue.healed(digestOf(number), 1)
+  queue.healed(toAll(1), 0)
+  for (let number = 2; number < HEALED_REMEMBERED_MAX; number += 1) queue.healed(toAll(number), 1)
   queue.add([digestOf(1)], 'a', PUSH_AGAIN_INTERVAL_MS - 1)
   expect(queue.size).toBe(0)
   queue.add([digestOf(1)], 'a', PUSH_AGAIN_INTERVAL_MS)
@@ -69,7 +88,7 @@ test('a digest waits once whoever asks, and is healed once in the interval, howe
 
 test('when no more can be remembered nothing is healed until the oldest may be forgotten', () => {
   const queue = new HealQueue()
-  for (let number = 0; number < HEALED_REMEMBERED_MAX; number += 1) queue.healed(digestOf(number), number === 0 ? 0 : 5)
+  for (let number = 0; number < HEALED_REMEMBERED_MAX; number += 1) queue.healed(toAll(number), number === 0 ? 0 : 5)
   queue.add([digestOf(99_999)], 'a', 5)
   expect(queue.next(PUSH_AGAIN_INTERVAL_MS - 1)).toBeUndefined()
   expect(numberOf(queue.next(PUSH_AGAIN_INTERVAL_MS))).toBe(99_999)

@@ -2,7 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { Healer } from '../../../../src/main/worker/dissemination/healer.js'
-import { HEAL_BYTES_PER_SECOND, HEAL_STILL_BYTES_PER_SECOND } from '../../../../src/main/worker/dissemination/limits.js'
+import {
+  HEAL_BYTES_PER_SECOND,
+  HEAL_STILL_BYTES_PER_SECOND,
+  PUSH_AGAIN_INTERVAL_MS,
+} from '../../../../src/main/worker/dissemination/limits.js'
 import { until } from '../../../support/until.js'
 
 function digestOf(number: number): Uint8Array {
@@ -12,28 +16,43 @@ function digestOf(number: number): Uint8Array {
 }
 const numberOf = (digest: Uint8Array): number => Buffer.from(digest).readUInt32BE()
 
-function make(init: { bytes?: number; urgent?: boolean } = {}) {
+const PEERS = 3
+
+function make(init: { bytes?: number; urgent?: boolean; isRefused?: (number: number) => boolean } = {}) {
   const healed: number[] = []
+  /** To whom: undefined for all. */
+  const targets: (number | undefined)[] = []
+  const resent: (number | undefined)[] = []
+  const state = { nowMs: undefined as number | undefined, isHeld: true }
   const refused: string[] = []
   const sendable = new Set<number>()
   const healer = new Healer(
     {
-      resender: { recovered: Promise.resolve(), resend: async () => 0 },
-      dissemination: {
-        heal(digest) {
-          healed.push(numberOf(digest))
+      resender: {
+        recovered: Promise.resolve(),
+        async resend({ peer }) {
+          resent.push(peer)
           return init.bytes ?? 1_000
         },
       },
+      dissemination: {
+        heal(digest, only) {
+          healed.push(numberOf(digest))
+          targets.push(only)
+          if (only !== undefined && init.isRefused?.(numberOf(digest))) queueMicrotask(() => healer.owe(only, digest))
+          return state.isHeld ? (init.bytes ?? 1_000) : 'not-held'
+        },
+      },
+      peers: PEERS,
       canSendTo: (peer) => sendable.has(peer),
       isUrgent: () => init.urgent ?? false,
-      nowMs: () => performance.now(),
+      nowMs: () => state.nowMs ?? performance.now(),
       watch: (_, promise) => void promise,
     },
     { onRefused: (reason) => refused.push(reason) },
   )
   onTestFinished(() => healer.close())
-  return { healed, healer, refused, sendable }
+  return { healed, healer, refused, resent, sendable, state, targets }
 }
 
 test('what a peer could not be sent goes out when it can be, though it was healed for the others just now', async () => {
@@ -65,6 +84,54 @@ test('what one peer is owed waits for that peer alone', async () => {
   await until('it went out', () => healed.length > 0)
   await sleep(50)
   expect(healed).toEqual([3])
+})
+
+test('and goes to that peer alone, from its slot and from the store', async () => {
+  const { healer, resent, sendable, state, targets } = make()
+  healer.ask([digestOf(1)], 'a')
+  await until('it went to all', () => targets.length === 1)
+  sendable.add(3)
+  healer.owe(3, digestOf(1))
+  healer.tick()
+  await until('it went to the peer', () => targets.length === 2)
+  expect([targets, resent]).toEqual([[undefined, 3], []])
+  state.isHeld = false
+  healer.owe(3, digestOf(2))
+  healer.tick()
+  healer.ask([digestOf(4)], 'a')
+  await until('both went from the store', () => resent.length === 2)
+  expect(resent).toEqual([3, undefined])
+})
+
+test('what a peer is owed and refuses goes to it once in the interval, and what it is owed besides goes meanwhile', async () => {
+  const { healed, healer, sendable, state } = make({ isRefused: (number) => number === 1 })
+  state.nowMs = 0
+  sendable.add(3)
+  healer.owe(3, digestOf(1))
+  for (let tick = 0; tick < 5; tick += 1) {
+    healer.owe(3, digestOf(100 + tick))
+    healer.tick()
+    await until('it went out', () => healed.includes(100 + tick))
+    await sleep(5)
+    state.nowMs += 250
+  }
+  expect(healed.filter((number) => number === 1)).toHaveLength(1)
+  state.nowMs = PUSH_AGAIN_INTERVAL_MS
+  healer.tick()
+  await until('it went again', () => healed.filter((number) => number === 1).length === 2)
+})
+
+test('what goes to one peer takes its share of the rate for all', async () => {
+  // To all, one of them is more than may go in a second; to one peer, two are less.
+  const bytes = 1.25 * HEAL_BYTES_PER_SECOND
+  const [toAll, toOne] = [make({ bytes }), make({ bytes })]
+  const numbers = [1, 2, 3]
+  toAll.healer.ask(numbers.map(digestOf), 'a')
+  toOne.sendable.add(3)
+  for (const number of numbers) toOne.healer.owe(3, digestOf(number))
+  toOne.healer.tick()
+  await until('all went to the one', () => toOne.healed.length === numbers.length)
+  expect(toAll.healed.length).toBeLessThan(numbers.length)
 })
 
 test('nothing goes out after the end', async () => {

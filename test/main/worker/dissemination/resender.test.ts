@@ -117,7 +117,7 @@ test('what is not stored, or another’s, is not sent; what is on its way is hel
   const processor = await startProcessor({ directory: temporaryDirectory() })
   const [own] = await storeOwn(processor, 1)
   const { digest: foreign } = await processor.foreign({ bytes: batchOf(9n), peer: 2 })
-  const { again, held, sent } = await start(processor)
+  const { again, held, resender, sent } = await start(processor)
   expect(await again(new Uint8Array(32))).toBe(0)
   expect(await again(foreign)).toBe(0)
   held.add(1n)
@@ -125,7 +125,9 @@ test('what is not stored, or another’s, is not sent; what is on its way is hel
   expect(sent).toEqual([])
   held.clear()
   expect(await again(digestOf(own!, OWN_KEY))).toBe(own!.length)
-  expect(sent).toHaveLength(1)
+  expect(sent.map(({ peer }) => peer)).toEqual([undefined])
+  await resender.resend({ digest: digestOf(own!, OWN_KEY), report: false, again: true, peer: 2 })
+  expect(sent.map(({ peer }) => peer)).toEqual([undefined, 2])
 })
 
 test('one that waited for a slot and is on its way by then gives the slot back; the end of the worker ends the wait', async () => {
