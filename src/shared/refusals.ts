@@ -120,6 +120,8 @@ export type AuthorityRefusal =
   | 'sender-other'
   /** A signature is not valid: over another committee's digest, for example. */
   | 'signature-invalid'
+  /** It was not verified: too many signatures of that peer were verified for nothing. */
+  | 'verifications-over-share'
   /** At or below garbage collection: the sender is behind. */
   | 'round-old'
   /** So far above what we have that it is fetched by range instead. */

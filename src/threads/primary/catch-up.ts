@@ -12,7 +12,7 @@ import type { TurnBuilder } from './turn.js'
 export class CatchUp {
   private readonly peers: Peers
   private readonly roundsMax: number
-  /** By peer: the highest round it has signed or sent. */
+  /** By peer: the highest round of which it has sent a verified certificate. */
   private readonly seen: Round[]
   private peer: AuthorityIndex
   private askedTo: Round = 0
@@ -26,7 +26,7 @@ export class CatchUp {
     this.seen = new Array<Round>(options.authorities).fill(0)
   }
 
-  /** A peer has shown a round: in a header of its own, or in a certificate. */
+  /** A peer has shown a round by a verified certificate. A header shows nothing: its author can say any round. */
   saw(peer: AuthorityIndex, round: Round): void {
     if (round > this.seen[peer]!) this.seen[peer] = round
   }
@@ -66,7 +66,12 @@ export class CatchUp {
     return Math.min(silentAtMs, this.askedAtMs + CERTIFICATE_RETRY_MS)
   }
 
+  /** Whether it is proven that this peer is so far ahead that whole rounds are fetched. */
+  isAhead(peer: AuthorityIndex, quorumRound: Round): boolean {
+    return this.seen[peer]! > quorumRound + CATCH_UP_ROUNDS
+  }
+
   private isBehind(quorumRound: Round): boolean {
-    return this.peers.all().some((peer) => this.seen[peer]! > quorumRound + CATCH_UP_ROUNDS)
+    return this.peers.all().some((peer) => this.isAhead(peer, quorumRound))
   }
 }

@@ -6,6 +6,7 @@
  * It keeps the rounds from `gcRound` on, that one included: the parents of a header of the round above must be known to
  * be a quorum before it gets our vote.
  */
+import { medianByStake } from './consensus/commit-timestamp.js'
 import type { Stakes } from './consensus/stakes.js'
 import type { AuthorityIndex, Digest, Round } from './consensus/types.js'
 import type { CertificateRecord } from './records.js'
@@ -95,6 +96,16 @@ export class CertificatesAggregator {
   parentsFor(round: Round): readonly Digest[] {
     if (round === 0) return this.genesis
     return [...(this.rounds.get(round)?.byAuthor.values() ?? [])].map(({ digest }) => digest)
+  }
+
+  /** The median by stake of the times of these delivered certificates, which no liar moves; 0 for genesis. */
+  medianCreatedAt(digests: readonly Digest[]): number {
+    const certificates = digests.flatMap((digest) => this.places.get(digest)?.certificate ?? [])
+    const times = certificates.map(({ header: { author, createdAt } }) => ({
+      stake: this.stakes.of(author),
+      createdAt,
+    }))
+    return medianByStake(times) ?? 0
   }
 
   /** Forgets the rounds below `gcRound`. */

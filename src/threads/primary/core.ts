@@ -34,6 +34,7 @@ import type { Signing } from './store/writes.js'
 import type { Problem, Synchronizer } from './synchronizer.js'
 import type { Now, TurnBuilder } from './turn.js'
 import { VotesAggregator } from './votes-aggregator.js'
+import { WastedVerifications } from './wasted-verifications.js'
 
 export interface CoreOptions {
   readonly authority: AuthorityIndex
@@ -75,12 +76,13 @@ export class Core {
   private readonly lastVotes: (Vote | undefined)[]
   /** By author: the header of the last vote, if we have it, for evidence. */
   private readonly votedHeaders: (HeaderRecord | undefined)[]
-  /** By author: round and time of the highest header that we voted for or that is certified. */
+  /** By author: round and time of the highest header that is certified. */
   private readonly lastCreated: { round: Round; createdAt: number }[]
   /** By author: rounds of which two headers are kept. */
   private readonly evidence: Set<Round>[]
   /** The votes for our last header, until it has its certificate. */
   private votes: VotesAggregator | undefined
+  private readonly wasted: WastedVerifications
   /** Certificates whose parents are all delivered, and headers that are to be looked at again. */
   private readonly readyCertificates: CertificateRecord[] = []
   private readonly readyHeaders: HeaderRecord[] = []
@@ -94,6 +96,7 @@ export class Core {
     this.votedHeaders = new Array(size)
     this.lastCreated = Array.from({ length: size }, () => ({ round: 0, createdAt: 0 }))
     this.evidence = Array.from({ length: size }, () => new Set())
+    this.wasted = new WastedVerifications(size)
     for (const vote of state.votes) this.lastVotes[vote.author] = vote
     for (const { author, round } of state.evidence) this.evidence[author]!.add(round)
   }
@@ -132,7 +135,7 @@ export class Core {
   /** A vote for our header. */
   vote(from: AuthorityIndex, vote: Vote, turn: TurnBuilder): void {
     const { votes } = this
-    const problem = this.problemOfVote(from, vote, votes)
+    const problem = this.problemOfVote(from, vote, votes, turn.now)
     if (problem !== undefined) turn.refuse(from, problem.reason, problem.detail)
     else this.addVote(votes!, from, vote.signature, turn)
   }
@@ -142,7 +145,7 @@ export class Core {
     const { digest, header } = certificate
     const { certificates, certificateWaiter, synchronizer, consensus } = this.stages
     if (certificates.place(digest) !== undefined || certificateWaiter.has(digest)) return
-    const problem = this.problemOfCertificate(from, certificate)
+    const problem = this.problemOfCertificate(from, certificate, turn.now)
     if (problem !== undefined) {
       turn.refuse(from, problem.reason, problem.detail)
       return
@@ -160,15 +163,18 @@ export class Core {
    *
    * @throws ERR_KEY_USED_TWICE it has a signature of ours that our store does not have
    */
-  problemOfVotes(certificate: CertificateRecord): Problem | undefined {
+  problemOfVotes(from: AuthorityIndex, certificate: CertificateRecord, nowMs: number): Problem | undefined {
     const { header, votes } = certificate
     const { stakes } = this.options
     const stake = votes.reduce((sum, { voter }) => sum + stakes.of(voter), 0)
     if (stake < stakes.quorum) {
       return { reason: 'certificate-without-quorum', detail: `votes with ${stake} of the stake, of ${stakes.quorum}` }
     }
+    const overShare = this.wasted.problemOf(from, nowMs)
+    if (overShare !== undefined) return overShare
     const own = this.lastVotes[header.author]
     if (!this.stages.signatures.verifyCertificate(certificate, isFor(own, header) ? own : undefined)) {
+      this.wasted.charge(from, votes.length + 1)
       return { reason: 'signature-invalid', detail: `certificate of round ${header.round}` }
     }
     this.refuseForeignUseOfOurKey(certificate)
@@ -229,7 +235,7 @@ export class Core {
       }
     } else if (last !== undefined) {
       const certificate = certificates.of(last.round, last.author)
-      if (certificate !== undefined) turn.sendAtOnce(to, certificate.bytes)
+      if (certificate !== undefined) turn.sendAfterDurable(to, certificate.bytes)
     }
   }
 
@@ -250,8 +256,8 @@ export class Core {
   }
 
   private problemOfHeader(from: AuthorityIndex, header: HeaderRecord, now: Now): Problem | undefined {
-    const { author, round, createdAt } = header
-    const { consensus, signatures, catchUp } = this.stages
+    const { author, round } = header
+    const { consensus, signatures } = this.stages
     if (author !== from) return { reason: 'sender-other', detail: `a header of authority ${author}` }
     if (header.signed.epoch !== EPOCH) return { reason: 'epoch-other', detail: `epoch ${header.signed.epoch}` }
     if (round <= consensus.gcRound) return this.old(round)
@@ -259,14 +265,27 @@ export class Core {
     if (last !== undefined && last.round > round) {
       return { reason: 'header-older', detail: `round ${round}, after our vote of round ${last.round}` }
     }
-    if (!signatures.verifyHeader(header)) return { reason: 'signature-invalid', detail: `header of round ${round}` }
-    catchUp.saw(author, round)
-    const aheadMs = createdAt - now.unixMs
-    if (aheadMs > CREATED_AHEAD_MS_MAX) return { reason: 'created-ahead', detail: `${aheadMs} ms ahead of our clock` }
-    return this.ahead(round)
+    if (this.isConvicted(author, round)) return { reason: 'header-second', detail: `round ${round}, one more` }
+    const problem = this.ahead(round) ?? this.wasted.problemOf(from, now.ms)
+    if (problem !== undefined) return problem
+    if (signatures.verifyHeader(header)) return undefined
+    this.wasted.charge(from, 1)
+    return { reason: 'signature-invalid', detail: `header of round ${round}` }
   }
 
-  private problemOfVote(from: AuthorityIndex, vote: Vote, votes?: VotesAggregator): Problem | undefined {
+  /** Two headers of this round are kept, or we voted for one and keep no more evidence: a further one shows nothing new. */
+  private isConvicted(author: AuthorityIndex, round: Round): boolean {
+    const rounds = this.evidence[author]!
+    if (rounds.has(round)) return true
+    return this.lastVotes[author]?.round === round && rounds.size >= EVIDENCE_PER_AUTHORITY
+  }
+
+  private problemOfVote(
+    from: AuthorityIndex,
+    vote: Vote,
+    votes: VotesAggregator | undefined,
+    now: Now,
+  ): Problem | undefined {
     const { voter, author, round } = vote
     if (voter !== from) return { reason: 'sender-other', detail: `a vote of authority ${voter}` }
     if (vote.epoch !== EPOCH) return { reason: 'epoch-other', detail: `epoch ${vote.epoch}` }
@@ -276,19 +295,25 @@ export class Core {
       return { reason: isLate ? 'vote-late' : 'vote-unexpected', detail: `round ${round} of authority ${author}` }
     }
     if (votes.has(voter)) return { reason: 'vote-replayed', detail: `round ${round}` }
-    if (!this.stages.signatures.verifyVote(vote))
-      return { reason: 'signature-invalid', detail: `vote of round ${round}` }
-    return undefined
+    const overShare = this.wasted.problemOf(from, now.ms)
+    if (overShare !== undefined) return overShare
+    if (this.stages.signatures.verifyVote(vote)) return undefined
+    this.wasted.charge(from, 1)
+    return { reason: 'signature-invalid', detail: `vote of round ${round}` }
   }
 
-  private problemOfCertificate(from: AuthorityIndex, certificate: CertificateRecord): Problem | undefined {
+  private problemOfCertificate(from: AuthorityIndex, certificate: CertificateRecord, now: Now): Problem | undefined {
     const { round, signed } = certificate.header
     if (signed.epoch !== EPOCH) return { reason: 'epoch-other', detail: `epoch ${signed.epoch}` }
     if (round <= this.stages.consensus.gcRound) return this.old(round)
-    const problem = this.problemOfVotes(certificate)
+    const ahead = this.ahead(round)
+    const { catchUp, certificates } = this.stages
+    // It is proven already that this peer is ahead; the certificate comes again by range.
+    if (ahead !== undefined && catchUp.isAhead(from, certificates.quorumRound)) return ahead
+    const problem = this.problemOfVotes(from, certificate, now.ms)
     if (problem !== undefined) return problem
-    this.stages.catchUp.saw(from, round)
-    return this.ahead(round)
+    catchUp.saw(from, round)
+    return ahead
   }
 
   private deliver(certificate: CertificateRecord, turn: TurnBuilder): void {
@@ -333,21 +358,47 @@ export class Core {
   private consider(header: HeaderRecord, turn: TurnBuilder): void {
     const { synchronizer, consensus, headerWaiter, requests } = this.stages
     const parents = synchronizer.missingParents(header, consensus.gcRound)
-    const problem = this.problemOfParents(header, parents, turn) ?? this.problemOfPayload(header)
+    const farAheadMs = parents.length === 0 ? this.createdAheadMs(header, turn.now) : 0
+    const problem =
+      this.problemOfParents(header, parents, turn) ?? this.problemOfPayload(header) ?? this.problemOfTime(farAheadMs)
     if (problem !== undefined) {
-      turn.refuse(header.author, problem.reason, problem.detail)
+      this.refuseVerified(header, problem, turn)
       return
     }
     if (!this.maySign(header.round)) return
     const payload = synchronizer.missingPayload(header)
-    const aheadMs = Math.max(0, header.createdAt - turn.now.unixMs - CREATED_TOLERANCE_MS)
+    const aheadMs = Math.max(0, farAheadMs - CREATED_TOLERANCE_MS)
     if (parents.length === 0 && payload.length === 0 && aheadMs === 0) {
       this.voteFor(header, turn)
       return
     }
     const replaced = headerWaiter.wait(header, { parents, payload, dueAtMs: turn.now.ms + aheadMs }, turn)
-    if (replaced !== undefined) turn.refuse(header.author, 'header-replaced', `round ${replaced.round}`)
+    if (replaced !== undefined) {
+      this.refuseVerified(header, { reason: 'header-replaced', detail: `round ${replaced.round}` }, turn)
+    }
     requests.want(parents, header.author, turn.now.ms)
+  }
+
+  /** Its signature was verified for nothing. */
+  private refuseVerified({ author }: Header, { reason, detail }: Problem, turn: TurnBuilder): void {
+    this.wasted.charge(author, 1)
+    turn.refuse(author, reason, detail)
+  }
+
+  /**
+   * How far a header, whose parents are delivered, is ahead of our clock, or of what its parents say the time is, whichever
+   * is later: the median by stake of their times, and what has gone by since they were a quorum. No liar moves it. Our clock
+   * alone would stop a committee whose clocks have been set back.
+   */
+  private createdAheadMs({ round, parents, createdAt }: Header, { ms, unixMs }: Now): number {
+    const { certificates } = this.stages
+    const quorumAtMs = certificates.at(round - 1)?.quorumAtMs ?? ms
+    return createdAt - Math.max(unixMs, certificates.medianCreatedAt(parents) + Math.floor(ms - quorumAtMs))
+  }
+
+  private problemOfTime(aheadMs: number): Problem | undefined {
+    if (aheadMs <= CREATED_AHEAD_MS_MAX) return undefined
+    return { reason: 'created-ahead', detail: `${aheadMs} ms ahead of our clock, and of what its parents say` }
   }
 
   /** Gives the header to consensus when its parents are there, whether or not it gets a vote. */
@@ -379,13 +430,12 @@ export class Core {
     }
     const problem = this.problemOfVoting(header, turn)
     if (problem !== undefined) {
-      turn.refuse(author, problem.reason, problem.detail)
+      this.refuseVerified(header, problem, turn)
       return
     }
     const vote = this.stages.signatures.signVote(header)
     this.lastVotes[author] = vote
     this.votedHeaders[author] = header
-    this.noteCreated(header)
     turn.write({ type: 'vote', author, bytes: encodeVote(vote) })
     turn.notice({ type: 'voted', author, round })
     this.stages.proposer.votedFor(header, turn.now.ms)
@@ -415,13 +465,14 @@ export class Core {
     const quorum = votes.add(voter, signature)
     if (quorum === undefined) return
     const certificate = this.stages.records.certificate(votes.header, quorum)
-    // Others vote for what was sent, and so is on the disk. Alone we may have made the header in this very turn.
-    if (voter === this.options.authority) turn.sendAfterDurable('all', certificate.bytes)
-    else turn.sendAtOnce('all', certificate.bytes)
+    // It shows our header, which may not be on the disk yet, whoever has voted for it.
+    turn.sendAfterDurable('all', certificate.bytes)
     this.readyCertificates.push(certificate)
   }
 
-  private noteCreated({ author, round, createdAt }: Header): void {
+  private noteCreated(header: Header): void {
+    const { author, round, createdAt } = header
+    if (author === this.options.authority) this.stages.proposer.certified(header)
     const last = this.lastCreated[author]!
     if (round <= last.round) return
     last.round = round

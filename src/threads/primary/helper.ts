@@ -7,7 +7,12 @@ import { digestKey } from '../../shared/wire/digest-key.js'
 import { encodeHighest, type RoundRange } from '../../shared/wire/primary/requests.js'
 import type { CertificatesAggregator } from './certificates-aggregator.js'
 import type { AuthorityIndex, Round } from './consensus/types.js'
-import { CERTIFICATE_BYTES_SERVED_PER_S, CERTIFICATES_SERVED_PER_S, RANGE_CERTIFICATES_MAX } from './limits.js'
+import {
+  CERTIFICATE_BYTES_SERVED_PER_S,
+  CERTIFICATES_SERVED_PER_S,
+  RANGE_CERTIFICATES_MAX,
+  RANGE_REQUEST_COST,
+} from './limits.js'
 import type { CertificateReader } from './stored-state.js'
 import type { TurnBuilder } from './turn.js'
 
@@ -32,28 +37,32 @@ export class Helper {
     }))
   }
 
-  /** Sends those that are here. */
+  /** Sends those that are here. One that is not costs a look as well. */
   answer(from: AuthorityIndex, digests: readonly Uint8Array[], turn: TurnBuilder): void {
     for (const digest of digests) {
-      if (!this.hasShare(from, turn)) return
+      if (!this.take(from, 1, turn)) return
       const bytes = this.certificates.place(digestKey(digest))?.certificate?.bytes ?? this.store.certificate(digest)
       if (bytes !== undefined) this.send(from, bytes, turn)
     }
   }
 
-  /** Sends what is here of these rounds, the lowest first. */
+  /** Sends what is here of these rounds, the lowest first. No more is read than the peer may have. */
   answerRange(from: AuthorityIndex, range: RoundRange, gcRound: Round, turn: TurnBuilder): void {
+    if (!this.take(from, RANGE_REQUEST_COST, turn)) return
     let left = RANGE_CERTIFICATES_MAX
+    const countMax = Math.min(left, Math.floor(this.shares[from]!.certificates))
     const stored =
-      range.from < gcRound ? this.store.certificates(range.from, Math.min(range.to, gcRound - 1), left) : []
+      range.from < gcRound && countMax > 0
+        ? this.store.certificates(range.from, Math.min(range.to, gcRound - 1), countMax)
+        : []
     for (const bytes of stored) {
-      if (!this.hasShare(from, turn)) return
+      if (!this.take(from, 1, turn)) return
       this.send(from, bytes, turn)
       left -= 1
     }
     for (let round = Math.max(range.from, gcRound); round <= range.to && left > 0; round += 1) {
       for (const { bytes } of this.certificates.at(round)?.byAuthor.values() ?? []) {
-        if (!this.hasShare(from, turn)) return
+        if (!this.take(from, 1, turn)) return
         this.send(from, bytes, turn)
         left -= 1
       }
@@ -61,19 +70,22 @@ export class Helper {
   }
 
   answerHighest(from: AuthorityIndex, nonce: number, turn: TurnBuilder): void {
-    if (!this.hasShare(from, turn)) return
+    if (!this.take(from, 1, turn)) return
     const certificate = this.certificates.highest?.bytes
-    turn.sendAtOnce(from, encodeHighest(certificate === undefined ? { nonce } : { nonce, certificate }))
-    this.shares[from]!.certificates -= 1
+    this.send(from, encodeHighest(certificate === undefined ? { nonce } : { nonce, certificate }), turn)
   }
 
-  private hasShare(peer: AuthorityIndex, turn: TurnBuilder): boolean {
+  /** Takes so many certificates of the peer's share, before anything is done for it. */
+  private take(peer: AuthorityIndex, certificates: number, turn: TurnBuilder): boolean {
     const share = this.shares[peer]!
     const seconds = Math.min(1, (turn.now.ms - share.atMs) / 1000)
     share.atMs = turn.now.ms
     share.certificates = Math.min(CERTIFICATES_SERVED_PER_S, share.certificates + seconds * CERTIFICATES_SERVED_PER_S)
     share.bytes = Math.min(CERTIFICATE_BYTES_SERVED_PER_S, share.bytes + seconds * CERTIFICATE_BYTES_SERVED_PER_S)
-    if (share.certificates >= 1 && share.bytes > 0) return true
+    if (share.certificates >= certificates && share.bytes > 0) {
+      share.certificates -= certificates
+      return true
+    }
     turn.refuse(
       peer,
       'request-over-share',
@@ -83,9 +95,7 @@ export class Helper {
   }
 
   private send(peer: AuthorityIndex, bytes: Uint8Array, turn: TurnBuilder): void {
-    const share = this.shares[peer]!
-    share.certificates -= 1
-    share.bytes -= bytes.length
+    this.shares[peer]!.bytes -= bytes.length
     turn.sendAtOnce(peer, bytes)
   }
 }

@@ -278,7 +278,7 @@ export class Primary {
     const certificate = answer.certificate && this.records.readCertificate(answer.certificate)
     const problem: Problem | undefined =
       core.isRecovering && recovery.isAsked(answer.nonce)
-        ? certificate && core.problemOfVotes(certificate)
+        ? certificate && core.problemOfVotes(from, certificate, turn.now.ms)
         : { reason: 'answer-not-asked', detail: `nonce ${answer.nonce}` }
     if (problem !== undefined) {
       turn.refuse(from, problem.reason, problem.detail)

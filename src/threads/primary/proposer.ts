@@ -16,8 +16,8 @@
 import type { BatchEntry } from '../../shared/wire/primary/header.js'
 import { HEADER_PAYLOAD_MAX } from '../../shared/wire/primary/limits.js'
 import type { CertificatesAggregator } from './certificates-aggregator.js'
-import type { AuthorityIndex, Digest, Round } from './consensus/types.js'
-import { HEARTBEAT_MS, OWN_WAIT_MS, VOTED_WORK_MS } from './limits.js'
+import type { AuthorityIndex, Digest, Header, Round } from './consensus/types.js'
+import { CREATED_AHEAD_MS_MAX, HEARTBEAT_MS, OWN_WAIT_MS, VOTED_WORK_MS } from './limits.js'
 import type { OwnBatches } from './own-batches.js'
 import type { Pacing } from './pacing.js'
 import type { CertificateRecord, HeaderRecord } from './records.js'
@@ -49,6 +49,8 @@ export class Proposer {
   private readonly pacing: Pacing
   private last: HeaderRecord | undefined
   private lastAtMs = Number.NEGATIVE_INFINITY
+  /** Round and time of our highest header that is certified. */
+  private certifiedCreated = { round: 0, createdAt: 0 }
   /** Delivered certificates with batches that are not in the order. */
   private readonly unordered = new Map<Digest, CertificateRecord>()
   /** By author: until when a header that we voted for, with batches, counts as work. */
@@ -72,6 +74,11 @@ export class Proposer {
     const { header, digest } = certificate
     if (header.payload.length > 0) this.unordered.set(digest, certificate)
     if ((this.voted.get(header.author)?.round ?? 0) <= header.round) this.voted.delete(header.author)
+  }
+
+  /** A header of ours is certified: all others hold us to its time. */
+  certified({ round, createdAt }: Header): void {
+    if (round > this.certifiedCreated.round) this.certifiedCreated = { round, createdAt }
   }
 
   /** We voted for a header. */
@@ -118,12 +125,28 @@ export class Proposer {
     const parentRound = this.certificates.quorumRound
     const round = parentRound + 1
     const countMax = this.isStalled(parentRound, decidedRound) ? 0 : HEADER_PAYLOAD_MAX
+    const parents = this.certificates.parentsFor(parentRound)
     return {
       round,
-      createdAt: Math.max(unixMs, this.last?.createdAt ?? 0),
-      parents: this.certificates.parentsFor(parentRound),
+      createdAt: this.createdAt(unixMs, parents),
+      parents,
       payload: this.ownBatches.take(round, countMax),
     }
+  }
+
+  /**
+   * Our clock, and never less than what the parents' clocks say, or our last header. But a last header that nobody has
+   * certified, and that is far ahead of our clock, was a glitch of the clock: whoever went on from it would be refused by
+   * all for ever.
+   */
+  private createdAt(unixMs: number, parents: readonly Digest[]): number {
+    const last = this.last?.createdAt ?? 0
+    return Math.max(
+      unixMs,
+      this.certificates.medianCreatedAt(parents),
+      this.certifiedCreated.createdAt,
+      last <= unixMs + CREATED_AHEAD_MS_MAX ? last : 0,
+    )
   }
 
   private delayMs(nowMs: number, round: Round, decidedRound: Round): number {

@@ -5,7 +5,8 @@
  * ```
  *  event ──▶ primary.handle ──▶ turn    1. sends and worker requests that are `at once`
  *                                       2. all writes of the turn, in one transaction, and its flush
- *                                       3. sends and worker requests that are `after durable`
+ *                                       3. sends and worker requests that are `after durable`: this and all earlier
+ *                                          turns are flushed, also if this one writes nothing
  * ```
  *
  * Turns may share a transaction; their order stays. What bears our own signature goes out only after the flush of what it
@@ -42,7 +43,10 @@ export type PrimaryEvent =
 export interface Send {
   readonly to: AuthorityIndex | 'all'
   readonly bytes: Uint8Array
-  /** Not before the flush of this turn's writes. */
+  /**
+   * Not before the flush of the writes of this and of all earlier turns. A turn without writes can send again what an
+   * earlier one has promised, a vote for example, and its flush may still be on the way.
+   */
   readonly afterDurable: boolean
 }
 

@@ -1,6 +1,7 @@
 /** What the primary votes for, what it refuses, and what it does with votes and certificates. */
 import { describe, expect, test } from 'vitest'
 import { encodeVote } from '../../../src/shared/wire/primary/vote.js'
+import { VERIFICATIONS_WASTED_PER_S } from '../../../src/threads/primary/limits.js'
 import { batchOf, DIGEST, PrimaryUnderTest, refused, sent, votesIn, written } from '../../support/primary-under-test.js'
 
 function started(options = {}): PrimaryUnderTest {
@@ -116,6 +117,69 @@ describe('a header', () => {
     expect(refused(node.receive(2, node.header(2, 1, { createdAt: node.unixMs + 10_001 })))).toEqual(['created-ahead'])
   })
 
+  test('gets its vote when all clocks have been set back since its parents were made, and no liar sets the time', () => {
+    const node = started()
+    const times = [300_000, 300_000, 9_000_000]
+    const parents = [1, 2, 3].map((author, at) =>
+      node.certificate(node.header(author, 1, { createdAt: node.unixMs + times[at]! })),
+    )
+    for (const certificate of parents) node.receive(1, certificate)
+    const ids = parents.map(({ header }) => header.idBytes)
+    const header = node.header(1, 2, { parents: ids, createdAt: node.unixMs + 300_000 })
+    expect(votesIn(node.receive(1, header))).toEqual([header.id])
+    const later = node.header(2, 2, { parents: ids, createdAt: node.unixMs + 309_000 })
+    expect(votesIn(node.receive(2, later))).toEqual([])
+    expect(votesIn(node.wait(8499))).toEqual([])
+    expect(votesIn(node.wait(1))).toEqual([later.id])
+    expect(refused(node.receive(3, node.header(3, 2, { parents: ids, createdAt: node.unixMs + 9_000_000 })))).toEqual([
+      'created-ahead',
+    ])
+  })
+
+  test('is refused unverified when its author has cost too many verifications for nothing, and nobody else’s is', () => {
+    const node = started()
+    for (let at = 0; at < VERIFICATIONS_WASTED_PER_S; at += 1) {
+      const spam = node.header(1, 1, { createdAt: node.unixMs + at, by: new Uint8Array(32) })
+      expect(refused(node.receive(1, spam))).toEqual(['signature-invalid'])
+    }
+    const before = node.keys.verified
+    const header = node.header(1, 1)
+    expect(refused(node.receive(1, header))).toEqual(['verifications-over-share'])
+    expect(refused(node.receive(1, node.certificate(header)))).toEqual(['verifications-over-share'])
+    const own = written(node.turns, 'own-header').map(({ bytes }) => node.records.readHeader(bytes))
+    for (const mine of own) {
+      expect(refused(node.receive(1, encodeVote(node.vote(1, mine))))).toEqual(['verifications-over-share'])
+    }
+    expect(node.keys.verified).toBe(before)
+    expect(votesIn(node.receive(2, node.header(2, 1)))).toHaveLength(1)
+    node.wait(1000)
+    expect(votesIn(node.receive(1, header))).toEqual([header.id])
+  })
+
+  test('of a round with evidence against its author is refused unverified, and so is one of an absurd round', () => {
+    const node = started()
+    for (const createdAt of [1, 2]) node.receive(1, node.header(1, 1, { createdAt }))
+    expect(written(node.turns, 'evidence')).toHaveLength(1)
+    const before = node.keys.verified
+    for (let createdAt = 3; createdAt < 10; createdAt += 1) {
+      expect(refused(node.receive(1, node.header(1, 1, { createdAt })))).toEqual(['header-second'])
+    }
+    expect(refused(node.receive(1, node.header(1, Number.MAX_SAFE_INTEGER)))).toEqual(['round-ahead'])
+    expect(node.keys.verified).toBe(before)
+  })
+
+  test('that others of its author replace costs its author, however well they are signed', () => {
+    const node = started()
+    const reasons: string[] = []
+    for (let at = 0; at < 3 * VERIFICATIONS_WASTED_PER_S; at += 1) {
+      const parents = [1, 2, 3].map((fill) => new Uint8Array(32).fill(fill))
+      reasons.push(...refused(node.receive(1, node.header(1, 2, { parents, createdAt: at }))))
+    }
+    expect(reasons.filter((reason) => reason === 'verifications-over-share').length).toBeGreaterThan(
+      VERIFICATIONS_WASTED_PER_S,
+    )
+  })
+
   test('with a time before that of its author before it is refused', () => {
     const node = started()
     const parents = node.round(1)
@@ -145,12 +209,12 @@ describe('a header', () => {
     expect(refused(node.receive(3, node.header(3, 1, { parents: genesis })))).toEqual(['parent-unknown'])
   })
 
-  test('of an absurd round is not kept, and its author is asked for rounds', () => {
+  test('of an absurd round is not kept, and proves nothing: its author is asked for no rounds', () => {
     const node = started()
     const parents = [1, 2, 3].map((fill) => new Uint8Array(32).fill(fill))
     const turn = node.receive(1, node.header(1, 1_000_000, { parents }))
     expect(refused(turn)).toEqual(['round-ahead'])
-    expect(sent(turn, 'range-request')).toHaveLength(1)
+    expect(sent([turn, node.wait(500), node.wait(500)], 'range-request')).toEqual([])
     expect(node.primary.status).toMatchObject({ headersWaiting: 0, certificatesWanted: 0 })
   })
 
@@ -205,12 +269,12 @@ describe('records that are none', () => {
 })
 
 describe('votes', () => {
-  test('with a quorum make the certificate, once, which goes to all', () => {
+  test('with a quorum make the certificate, once, which goes to all when it and our header are durable', () => {
     const node = new PrimaryUnderTest()
     const header = node.records.readHeader(sent(node.start(), 'header')[0]!.bytes)
     expect(sent(node.receive(1, encodeVote(node.vote(1, header))), 'certificate')).toEqual([])
     const turn = node.receive(2, encodeVote(node.vote(2, header)))
-    expect(sent(turn, 'certificate')).toMatchObject([{ to: 'all', afterDurable: false }])
+    expect(sent(turn, 'certificate')).toMatchObject([{ to: 'all', afterDurable: true }])
     expect(written(turn, 'certificate')).toMatchObject([{ round: 1, author: 0 }])
     expect(refused(node.receive(3, encodeVote(node.vote(3, header))))).toEqual(['vote-late'])
   })

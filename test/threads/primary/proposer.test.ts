@@ -140,6 +140,48 @@ describe('a header of ours', () => {
     expect(second!.createdAt).toBe(first!.createdAt)
   })
 
+  test('forgets the time of one that nobody has certified, when our clock was wrong', () => {
+    const node = new PrimaryUnderTest()
+    node.unixMs += 10 * 365 * 86_400_000
+    node.start()
+    node.unixMs -= 10 * 365 * 86_400_000
+    let parents = node.round(1)
+    for (const certificate of parents) node.receive(certificate.header.author, certificate)
+    node.wait(300)
+    parents = node.round(2, parents)
+    for (const certificate of parents) node.receive(certificate.header.author, certificate)
+    node.wait(1000)
+    const [first, ...later] = headers(node)
+    expect(first!.createdAt).toBeGreaterThan(node.unixMs + 10_000)
+    expect(later.length).toBeGreaterThan(0)
+    for (const { createdAt } of later) expect(createdAt).toBeLessThanOrEqual(node.unixMs)
+  })
+
+  test('keeps the time of one that is certified, after a restart too: its voters hold us to it', () => {
+    const node = new PrimaryUnderTest()
+    node.unixMs += 300_000
+    node.start()
+    const [own] = headers(node)
+    for (const voter of [1, 2]) node.receive(voter, encodeVote(node.vote(voter, own!)))
+    const again = new PrimaryUnderTest({ store: node.store })
+    again.start()
+    for (const certificate of again.round(1)) again.receive(certificate.header.author, certificate)
+    again.wait(1000)
+    expect(headers(again)).toMatchObject([{ round: 2, createdAt: own!.createdAt }])
+  })
+
+  test('has at least the median of its parents’ times, whatever our clock says', () => {
+    const node = new PrimaryUnderTest()
+    node.start()
+    const times = [300_000, 310_000, 9_000_000]
+    for (const [at, author] of [1, 2, 3].entries()) {
+      node.receive(author, node.certificate(node.header(author, 1, { createdAt: node.unixMs + times[at]! })))
+    }
+    node.wait(300)
+    node.wait(1000)
+    expect(headers(node).at(-1)).toMatchObject({ round: 2, createdAt: node.unixMs - 1300 + 310_000 })
+  })
+
   test('is sent again to those who have not voted', () => {
     const node = new PrimaryUnderTest()
     node.start()

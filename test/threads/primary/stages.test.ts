@@ -2,7 +2,12 @@
 import { describe, expect, test } from 'vitest'
 import { digestKey } from '../../../src/shared/wire/digest-key.js'
 import * as requests from '../../../src/shared/wire/primary/requests.js'
-import { CERTIFICATES_SERVED_PER_S } from '../../../src/threads/primary/limits.js'
+import { Helper } from '../../../src/threads/primary/helper.js'
+import {
+  CERTIFICATE_BYTES_SERVED_PER_S,
+  CERTIFICATES_SERVED_PER_S,
+  RANGE_REQUEST_COST,
+} from '../../../src/threads/primary/limits.js'
 import { batchKey, OwnBatches } from '../../../src/threads/primary/own-batches.js'
 import { PayloadReceiver } from '../../../src/threads/primary/payload-receiver.js'
 import { TurnBuilder } from '../../../src/threads/primary/turn.js'
@@ -86,11 +91,65 @@ describe('the Helper', () => {
     const ask = requests.encodeRangeRequest({ from: 1, to: 20 })
     let served = 0
     for (let turn = 0; turn < 100; turn += 1) served += sent(node.receive(2, ask), 'certificate').length
-    expect(served).toBe(CERTIFICATES_SERVED_PER_S)
+    const answers = Math.ceil(CERTIFICATES_SERVED_PER_S / (60 + RANGE_REQUEST_COST))
+    expect(served).toBe(CERTIFICATES_SERVED_PER_S - answers * RANGE_REQUEST_COST)
     expect(refused(node.receive(2, ask))).toEqual(['request-over-share'])
     expect(sent(node.receive(3, ask), 'certificate')).toHaveLength(60)
     node.wait(1000)
     expect(sent(node.receive(2, ask), 'certificate')).toHaveLength(60)
+  })
+})
+
+describe('a peer that asks without end', () => {
+  /** A store that counts what is read. */
+  function counted(): { node: PrimaryUnderTest; reads: number[]; rounds: ReturnType<PrimaryUnderTest['round']>[] } {
+    const node = new PrimaryUnderTest({ gcDepth: 4 })
+    const reads: number[] = []
+    const { store } = node
+    const certificates = store.certificates.bind(store)
+    store.certificates = (from, to, countMax) => {
+      const found = certificates(from, to, countMax)
+      reads.push(found.length)
+      return found
+    }
+    const certificate = store.certificate.bind(store)
+    store.certificate = (digest) => {
+      reads.push(1)
+      return certificate(digest)
+    }
+    node.start()
+    const rounds = [node.round(1)]
+    for (let round = 2; round <= 20; round += 1) rounds.push(node.round(round, rounds.at(-1)!))
+    for (const each of rounds.flat()) node.receive(1, each)
+    return { node, reads, rounds }
+  }
+  const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)
+
+  test('for rounds is read no more than its share', () => {
+    const { node, reads } = counted()
+    for (let turn = 0; turn < 1000; turn += 1) node.receive(2, requests.encodeRangeRequest({ from: 1, to: 5 }))
+    expect(sum(reads)).toBeLessThanOrEqual(CERTIFICATES_SERVED_PER_S)
+    expect(reads.length).toBeLessThanOrEqual(CERTIFICATES_SERVED_PER_S / RANGE_REQUEST_COST)
+  })
+
+  test('for digests that do not exist is read no more than its share', () => {
+    const { node, reads } = counted()
+    const digests = Array.from({ length: 64 }, (_, fill) => new Uint8Array(32).fill(fill))
+    for (let turn = 0; turn < 100; turn += 1) node.receive(2, requests.encodeCertificatesRequest(digests))
+    expect(sum(reads)).toBe(CERTIFICATES_SERVED_PER_S)
+  })
+
+  test('for the highest certificate uses up its share of bytes', () => {
+    const { node } = counted()
+    const size = sent(node.receive(2, requests.encodeHighestRequest(1)), 'highest')[0]!.bytes.length
+    const helper = new Helper(4, {
+      certificates: { highest: { bytes: new Uint8Array(40_000) } } as never,
+      store: node.store,
+    })
+    const turn = new TurnBuilder({ ms: 0, unixMs: 0 })
+    for (let nonce = 0; nonce < 1000; nonce += 1) helper.answerHighest(2, nonce, turn)
+    expect(size).toBeGreaterThan(0)
+    expect(sum(turn.sends.map(({ bytes }) => bytes.length))).toBeLessThan(CERTIFICATE_BYTES_SERVED_PER_S + 50_000)
   })
 })
 
@@ -121,7 +180,8 @@ describe('catching up', () => {
   test('asks the next peer when one does not answer', () => {
     const node = new PrimaryUnderTest()
     node.start()
-    const far = node.header(1, 500, { parents: [1, 2, 3].map((fill) => new Uint8Array(32).fill(fill)) })
+    const parents = [1, 2, 3].map((fill) => new Uint8Array(32).fill(fill))
+    const far = node.certificate(node.header(1, 500, { parents }))
     const asked = [node.receive(1, far), node.wait(500), node.wait(500)].flatMap((turn) => sent(turn, 'range-request'))
     expect(asked.map(({ to }) => to)).toEqual([1, 2, 3])
   })

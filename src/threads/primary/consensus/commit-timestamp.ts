@@ -16,11 +16,21 @@ export function commitTimestamp(dag: Dag, anchor: Vertex, stakes: Stakes, previo
     stake: stakes.of(author),
     createdAt: dag.vertex(anchor.round - 1, author)!.certificate.header.createdAt,
   }))
-  const total = stakes.ofSet(anchor.parents)
+  return Math.max(previous, medianByStake(times) ?? previous)
+}
+
+export interface StakedTime {
+  readonly stake: number
+  readonly createdAt: number
+}
+
+/** The least of these times at or below which half of their stake is; undefined if there are none. */
+export function medianByStake(times: readonly StakedTime[]): number | undefined {
+  const total = times.reduce((sum, { stake }) => sum + stake, 0)
   let stake = 0
-  for (const time of times.sort((a, b) => a.createdAt - b.createdAt)) {
+  for (const time of [...times].sort((a, b) => a.createdAt - b.createdAt)) {
     stake += time.stake
-    if (2 * stake >= total) return Math.max(previous, time.createdAt)
+    if (2 * stake >= total) return time.createdAt
   }
-  return previous
+  return undefined
 }
