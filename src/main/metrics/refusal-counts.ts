@@ -2,7 +2,7 @@
 
 import type { InboundStatus } from '../../shared/memory/dialogue/processor.js'
 import type { AckVerdict } from '../../shared/memory/dialogue/quorum-waiter.js'
-import type { ClientRefusal, PeerRefusal, PrimaryRefusal } from '../../shared/refusals.js'
+import type { AuthorityRefusal, ClientRefusal, PeerRefusal, PrimaryRefusal } from '../../shared/refusals.js'
 import { REFUSAL_REASONS_MAX } from './limits.js'
 
 /** What may be refused, and why. */
@@ -17,6 +17,8 @@ export interface Refusals {
   readonly batch: InboundStatus
   /** Something on the primary link. */
   readonly primary: PrimaryRefusal
+  /** A message of another authority's primary. */
+  readonly authority: AuthorityRefusal
 }
 export type RefusalKind = keyof Refusals
 
@@ -30,6 +32,7 @@ export class RefusalCounts {
     ack: new Map(),
     batch: new Map(),
     primary: new Map(),
+    authority: new Map(),
   }
 
   add<K extends RefusalKind>(kind: K, reason: Refusals[K]): void {

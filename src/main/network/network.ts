@@ -1,5 +1,5 @@
 /**
- * The network of a worker: libp2p connections that have become peers. It listens, keeps every peer dialled, has the
+ * The network of a worker, or of a primary: libp2p connections that have become peers. It listens, keeps every peer dialled, has the
  * hello said on each new connection before anything else (`hellos.ts`), and hands over verified peers and their streams.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -24,7 +24,7 @@ import { Hellos } from './hellos.js'
 import { CONNECTIONS_PER_AUTHORITY_MAX, PROBE_TIMEOUT_MS } from './limits.js'
 import { PeerLog } from './peer-log.js'
 import type { Peer, PeerTable } from './peer-table.js'
-import { HELLO_PROTOCOL, PEER_PROTOCOLS, type PeerProtocol } from './protocols.js'
+import { HELLO_PROTOCOL, type PeerProtocol, PRIMARY_PROTOCOLS, WORKER_PROTOCOLS } from './protocols.js'
 
 /** A protocol that nobody speaks. When a peer answers that it does not speak it, the connection is alive. */
 const PROBE_PROTOCOL = '/narval/probe/1'
@@ -33,6 +33,8 @@ export interface NetworkDependencies {
   /** Takes what our own handlers throw. */
   readonly supervisor?: Supervisor
   readonly node: Libp2p
+  /** What verified peers may speak; what workers do if not given. */
+  readonly protocols?: readonly PeerProtocol[]
   /** Where it listens, for messages. */
   readonly listen: TcpAddress
   readonly peers: PeerTable
@@ -103,7 +105,7 @@ export class Network {
   }
 
   async start(): Promise<void> {
-    const { listen, node, peers } = this.dependencies
+    const { listen, node, peers, protocols = WORKER_PROTOCOLS } = this.dependencies
     const committeeHosts = new Set(peers.peers.flatMap(({ address }) => hostOf(address) ?? []))
     const streamLimits = { maxInboundStreams: 4, maxOutboundStreams: 8 }
     const { guard } = this.supervisor
@@ -111,7 +113,7 @@ export class Network {
       this.hellos.onStream(stream, connection),
     )
     await node.handle(HELLO_PROTOCOL, onHello, streamLimits)
-    for (const protocol of PEER_PROTOCOLS) {
+    for (const protocol of protocols) {
       const admit = guard('a stream', (stream: Stream, connection: Connection) =>
         this.admitStream(protocol, stream, connection),
       )
@@ -137,7 +139,11 @@ export class Network {
       // libp2p puts the system's error in its message, with a stack.
       const code = /EADDRINUSE/.test((error as Error).message) ? 'EADDRINUSE' : undefined
       const [, reason] = /: Error: (.*)/.exec((error as Error).message) ?? []
-      throw listenError(Object.assign(new Error(reason ?? (error as Error).message), { code }), 'other workers', listen)
+      throw listenError(
+        Object.assign(new Error(reason ?? (error as Error).message), { code }),
+        protocols === PRIMARY_PROTOCOLS ? 'other primaries' : 'other workers',
+        listen,
+      )
     }
     this.dialer.start(peers.peers)
   }

@@ -1,11 +1,13 @@
 /**
- * The committee's workers with our id, as we know them: who they are, where to reach them, and by which connections.
+ * The committee's workers with our id, or its primaries, as we know them: who they are, where to reach them, and by which connections.
  * The map between PublicKey and PeerId is learned from hellos and kept here.
  */
 import type { Connection } from '@libp2p/interface'
 import type { Committee } from '../../shared/config/committee.js'
 import { shortName } from '../../shared/config/short-name.js'
 import { ACK_LEVELS, type AckLevelCode } from '../../shared/wire/ack.js'
+import type { PeerRole } from '../../shared/wire/hello.js'
+import { nodeAddress } from './node-address.js'
 
 export interface Peer {
   /** The authority's index in the committee. */
@@ -40,10 +42,10 @@ export class PeerTable {
   private readonly byIndex: ReadonlyMap<number, Peer>
   private readonly byConnection = new Map<string, Peer>()
 
-  constructor(committee: Committee, ownIndex: number, workerId: number) {
+  constructor(committee: Committee, ownIndex: number, role: PeerRole) {
     this.peers = committee.authorities.flatMap((authority, index) => {
       if (index === ownIndex) return []
-      const { multiaddr, peerId } = committee.worker(index, workerId).workerToWorker
+      const { multiaddr, peerId } = nodeAddress(committee, index, role)
       return [
         {
           index,

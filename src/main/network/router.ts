@@ -1,5 +1,5 @@
 /**
- * The event router: every stream between workers passes it, and every frame of every stream goes from it to the one
+ * The event router: every stream between workers, and between primaries, passes it, and every frame of every stream goes from it to the one
  * stage that the frame is for.
  *
  * ```
@@ -9,6 +9,7 @@
  *  /narval/batch/1, by the peer     batch               ─▶ InboundBatches ─▶ processor ─▶ ACK, `OthersBatch`
  *  /narval/sync/1, opened by us     found, missing      ─▶ Synchronizer ─▶ processor
  *  /narval/sync/1, by the peer      request             ─▶ Helper ─▶ reads the store, replies
+ *  /narval/primary/1, by the peer   record              ─▶ PrimaryStreams ─▶ the primary's thread
  * ```
  *
  * The network hands over what peers open (`accept`), a stage what it opened itself (`open`). For each stream the stage
@@ -18,7 +19,7 @@ import type { Stream } from '@libp2p/interface'
 import type { PeerRefusal } from '../../shared/refusals.js'
 import { frameName } from '../../shared/wire/frames.js'
 import { type FrameSink, FrameStream, type Refused } from './frame-stream.js'
-import { BATCH_PROTOCOL, type PeerProtocol, SYNC_PROTOCOL } from './protocols.js'
+import { BATCH_PROTOCOL, type PeerProtocol, PRIMARY_PROTOCOL, SYNC_PROTOCOL } from './protocols.js'
 
 /** Takes one kind of frame of one stream: where the payload goes, or that it has to wait, or why it is refused. */
 export type FrameTaker = (payloadBytes: number) => FrameSink | 'wait' | Refused
@@ -40,6 +41,10 @@ export type Routes =
   | { readonly stream: 'their-request'; readonly request: FrameTaker }
   /** `/narval/sync/1`, opened by us: we lack batches. */
   | { readonly stream: 'our-request'; readonly found: FrameTaker; readonly missing: FrameTaker }
+  /** `/narval/primary/1`, opened by us: what our primary says goes out, and nothing comes back. */
+  | { readonly stream: 'our-records' }
+  /** `/narval/primary/1`, opened by the peer: what its primary says. */
+  | { readonly stream: 'their-records'; readonly record: FrameTaker }
 
 /** A stage's part in one stream. */
 export type Session = Routes & {
@@ -54,10 +59,11 @@ export type Session = Routes & {
 }
 export type SessionOf<S extends Routes['stream']> = Extract<Session, { stream: S }>
 
-/** The stages whose streams peers open. A session may use `frames` once it was returned. */
+/** The stages whose streams peers open: a worker's, or a primary's. A session may use `frames` once it was returned. */
 export interface AcceptingStages {
-  readonly inbound: { accept(peer: number, frames: FrameStream): SessionOf<'their-batches'> }
-  readonly helper: { accept(peer: number, frames: FrameStream): SessionOf<'their-request'> | undefined }
+  readonly inbound?: { accept(peer: number, frames: FrameStream): SessionOf<'their-batches'> }
+  readonly helper?: { accept(peer: number, frames: FrameStream): SessionOf<'their-request'> | undefined }
+  readonly primary?: { accept(peer: number, frames: FrameStream): SessionOf<'their-records'> }
 }
 
 export type OnRefused = (refusal: PeerRefusal, detail: string) => void
@@ -83,13 +89,16 @@ export class Router {
 
   /** A verified peer opened a stream. */
   accept(protocol: PeerProtocol, peer: number, stream: Stream): void {
-    const { helper, inbound } = this.stages()
+    const { helper, inbound, primary } = this.stages()
     switch (protocol) {
       case BATCH_PROTOCOL:
-        this.open(peer, stream, (frames) => inbound.accept(peer, frames))
+        this.open(peer, stream, (frames) => inbound!.accept(peer, frames))
         return
       case SYNC_PROTOCOL:
-        this.open(peer, stream, (frames) => helper.accept(peer, frames))
+        this.open(peer, stream, (frames) => helper!.accept(peer, frames))
+        return
+      case PRIMARY_PROTOCOL:
+        this.open(peer, stream, (frames) => primary!.accept(peer, frames))
     }
   }
 
@@ -141,6 +150,11 @@ export function route(routes: Routes, type: number, payloadBytes: number): Frame
     case 'our-request':
       if (name === 'found') return routes.found(payloadBytes)
       if (name === 'missing') return routes.missing(payloadBytes)
+      break
+    case 'our-records':
+      break
+    case 'their-records':
+      if (name === 'record') return routes.record(payloadBytes)
   }
   return { refused: 'frame-on-wrong-stream', detail: `a frame of type ${name} on a stream of ${routes.stream}` }
 }

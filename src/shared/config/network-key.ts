@@ -15,11 +15,15 @@ const SALT = 'narval/network-key/v1'
 
 const schema = z.strictObject({ network_key: z.string() })
 
-/** HKDF-SHA256: the authority's seed as key, `narval/network-key/v1` as salt, the worker id (u32 LE) as info. */
-export function deriveNetworkKeySeed(authoritySeed: Uint8Array, workerId: number): Uint8Array {
-  const info = Buffer.alloc(4)
-  info.writeUInt32LE(workerId)
-  return new Uint8Array(hkdfSync('sha256', authoritySeed, SALT, info, SEED_BYTES))
+/**
+ * HKDF-SHA256: the authority's seed as key, `narval/network-key/v1` as salt, the worker id (u32 LE), or `primary`, as info.
+ */
+export function deriveNetworkKeySeed(authoritySeed: Uint8Array, role: number | 'primary'): Uint8Array {
+  const info = Buffer.from('primary')
+  if (role !== 'primary') info.writeUInt32LE(role)
+  return new Uint8Array(
+    hkdfSync('sha256', authoritySeed, SALT, role === 'primary' ? info : info.subarray(0, 4), SEED_BYTES),
+  )
 }
 
 /**

@@ -26,6 +26,8 @@ export const FRAME_TYPES = {
   helloOk: 7,
   /** `/narval/hello/1`: yours is not, and why; UTF-8. */
   helloRefused: 8,
+  /** `/narval/primary/1`, from its opener: one record of primaries (primary/record.ts), which says its kind. */
+  record: 9,
 } as const
 export type FrameName = keyof typeof FRAME_TYPES
 

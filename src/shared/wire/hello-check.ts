@@ -3,7 +3,14 @@ import type { Committee } from '../config/committee.js'
 import { HELLO_AHEAD_MS_MAX } from '../constants.js'
 import { encodeBase64 } from '../crypto/public-key.js'
 import { NarvalError } from '../errors.js'
-import { type DecodedHello, decodeHello, type HelloRecord, helloProtocolVersion, verifyHello } from './hello.js'
+import {
+  type DecodedHello,
+  decodeHello,
+  type HelloRecord,
+  helloProtocolVersion,
+  type PeerRole,
+  verifyHello,
+} from './hello.js'
 
 export type HelloRefusal =
   /** Not a hello. */
@@ -31,8 +38,8 @@ export type HelloRefusal =
 export interface HelloExpectations {
   readonly committee: Committee
   readonly committeeDigest: Uint8Array
-  /** Workers speak to those with their own id. */
-  readonly workerId: number
+  /** Workers speak to those with their own id, and primaries to primaries. */
+  readonly workerId: PeerRole
   /** The PeerId that the noise handshake proved. */
   readonly connectionPeerId: string
   /** Our own public key. */
@@ -90,7 +97,10 @@ function checkRecord(record: HelloRecord, index: number, expectations: HelloExpe
   }
   if (Buffer.compare(record.committeeDigest, expectations.committeeDigest) !== 0) {
     const [theirs, ours] = [record.committeeDigest, expectations.committeeDigest].map(encodeBase64)
-    return refuse('wrong-committee', `theirs is ${theirs}, ours ${ours}: compare the committee files`)
+    return refuse(
+      'wrong-committee',
+      `theirs is ${theirs}, ours ${ours}: compare the committee files${record.workerId === 'primary' ? ', the rule and gc_depth' : ''}`,
+    )
   }
   if (record.workerId !== expectations.workerId) {
     return refuse('wrong-worker-id', `theirs is ${record.workerId}, ours ${expectations.workerId}`)

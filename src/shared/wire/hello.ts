@@ -25,12 +25,18 @@ import { NarvalError } from '../errors.js'
 import { type AckLevelCode, isAckLevel } from './ack.js'
 import { MessagePackReader } from './messagepack.js'
 
+/** Whose node it is: the authority's worker with this id, or its primary. Each speaks to those of its own role. */
+export type PeerRole = number | 'primary'
+
+/** A primary on the wire: it stands in the place of a worker id, and is none. */
+const PRIMARY_ROLE = WORKER_ID_MAX + 1
+
 export interface HelloRecord {
-  /** The version of the protocols between workers. */
+  /** The version of the protocols between workers, and between primaries. */
   readonly protocolVersion: number
   /** The authority's public key. */
   readonly authority: Uint8Array
-  readonly workerId: number
+  readonly workerId: PeerRole
   /** The PeerId of the connection it is presented on. */
   readonly peerId: string
   /** Multiaddrs to try. */
@@ -40,7 +46,7 @@ export interface HelloRecord {
   readonly timeMs: number
   /** The program and its version, for logs. */
   readonly nodeVersion: string
-  /** `batch_size`, which must be the same everywhere: bytes of a batch that it sends and takes, at most. */
+  /** `batch_size`, which must be the same everywhere: bytes of a batch that it sends and takes, at most. 0 of a primary. */
   readonly batchBytesMax: number
   /** The level of its ACKs. */
   readonly ackLevel: AckLevelCode
@@ -63,7 +69,8 @@ export function encodeHello(record: HelloRecord, sign: Sign): Uint8Array {
   const recordBytes = packr.pack([
     record.protocolVersion,
     record.authority,
-    record.workerId,
+    // As a bigint, as below.
+    record.workerId === 'primary' ? BigInt(PRIMARY_ROLE) : record.workerId,
     record.peerId,
     record.addresses,
     record.committeeDigest,
@@ -90,7 +97,7 @@ export function decodeHello(bytes: Uint8Array): DecodedHello {
   const record: HelloRecord = {
     protocolVersion: reader.uint('protocol version', Number.MAX_SAFE_INTEGER),
     authority: reader.bin('authority', PUBLIC_KEY_BYTES),
-    workerId: reader.uint('worker id', WORKER_ID_MAX),
+    workerId: readRole(reader),
     peerId: reader.ascii('peer id', HELLO_STRING_CHARS_MAX),
     addresses: readAddresses(reader),
     committeeDigest: reader.bin('committee digest', DIGEST_BYTES),
@@ -157,6 +164,11 @@ function readAddresses(reader: MessagePackReader): string[] {
     throw new NarvalError('ERR_CODEC', `addresses: expected at most ${HELLO_ADDRESSES_MAX}, found ${count}`)
   }
   return Array.from({ length: count }, () => reader.ascii('address', HELLO_STRING_CHARS_MAX))
+}
+
+function readRole(reader: MessagePackReader): PeerRole {
+  const role = reader.uint('worker id', PRIMARY_ROLE)
+  return role === PRIMARY_ROLE ? 'primary' : role
 }
 
 function readAckLevel(reader: MessagePackReader): AckLevelCode {

@@ -8,7 +8,7 @@
 import { assert } from '../../shared/assert.js'
 import { PRIMARY_INBOUND_BYTES_MAX, PRIMARY_INBOUND_MESSAGES_MAX } from '../../shared/constants.js'
 import type { PrimaryInput } from '../../shared/memory/dialogue/primary.js'
-import { CERTIFICATE_BYTES_MAX } from '../../shared/wire/primary/limits.js'
+import { RECORD_BYTES_MAX } from '../../shared/wire/primary/limits.js'
 import type { AuthorityIndex } from './consensus/types.js'
 import type { VerificationBudget } from './verification-budget.js'
 
@@ -40,7 +40,7 @@ export class Inbox {
     if (input.type !== 'message') return
     assert(queue.messages < PRIMARY_INBOUND_MESSAGES_MAX, 'a peer has credits for its messages')
     assert(queue.bytes < PRIMARY_INBOUND_BYTES_MAX, 'a peer has credits for its bytes')
-    assert(input.bytes.length <= CERTIFICATE_BYTES_MAX, 'no record is larger')
+    assert(input.bytes.length <= RECORD_BYTES_MAX, 'no record is larger')
     queue.messages += 1
     queue.bytes += input.bytes.length
   }

@@ -24,6 +24,8 @@ function routesOf(asked: string[]): Record<Routes['stream'], Routes> {
     'their-batches': { stream: 'their-batches', batch: taker('batch') },
     'their-request': { stream: 'their-request', request: taker('request') },
     'our-request': { stream: 'our-request', found: taker('found'), missing: taker('missing') },
+    'our-records': { stream: 'our-records' },
+    'their-records': { stream: 'their-records', record: taker('record') },
   }
 }
 
@@ -33,6 +35,8 @@ const MAY_COME: Record<Routes['stream'], readonly FrameName[]> = {
   'their-batches': ['batch'],
   'their-request': ['request'],
   'our-request': ['found', 'missing'],
+  'our-records': [],
+  'their-records': ['record'],
 }
 
 describe.each(Object.entries(MAY_COME) as [Routes['stream'], readonly FrameName[]][])(

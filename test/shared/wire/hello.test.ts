@@ -14,6 +14,7 @@ import { signer } from '../../../src/shared/crypto/ed25519.js'
 import { ACK_LEVELS } from '../../../src/shared/wire/ack.js'
 import { decodeHello, encodeHello, type HelloRecord, verifyHello } from '../../../src/shared/wire/hello.js'
 import { checkHello, type HelloExpectations, type HelloRefusal } from '../../../src/shared/wire/hello-check.js'
+import { primaryAgreement } from '../../../src/shared/wire/primary/agreement.js'
 
 const packr = new Packr({ useRecords: false })
 const keys = [1, 2, 3, 4, 5].map((byte) => keysOf(new Uint8Array(32).fill(byte)))
@@ -246,6 +247,23 @@ describe('a hello is refused', () => {
 
   test('as wrong-worker-id', () => {
     expect(refusal(hello({ workerId: 1 }))).toBe('wrong-worker-id')
+    expect(refusal(hello({ workerId: 'primary' }))).toBe('wrong-worker-id')
+    expect(refusal(hello(), { workerId: 'primary' })).toBe('wrong-worker-id')
+    expect(refusal(hello({ workerId: 'primary' }), { workerId: 'primary' })).toBe('accepted')
+  })
+
+  test('as wrong-committee, a primary with another rule or gc_depth', () => {
+    const agreement = primaryAgreement(digest, 'shoal', 50)
+    const to = { workerId: 'primary', committeeDigest: agreement } as const
+    expect(refusal(hello(to), to)).toBe('accepted')
+    for (const other of [
+      primaryAgreement(digest, 'tusk', 50),
+      primaryAgreement(digest, 'shoal', 51),
+      primaryAgreement(new Uint8Array(32), 'shoal', 50),
+      digest,
+    ]) {
+      expect(refusal(hello({ ...to, committeeDigest: other }), to)).toBe('wrong-committee')
+    }
   })
 
   test('as wrong-committee', () => {

@@ -21,6 +21,8 @@ export const CERTIFICATE_HEAD_BYTES = 8 + PEER_MASK_BYTES
 export const CERTIFICATE_BYTES_MAX = CERTIFICATE_HEAD_BYTES + COMMITTEE_SIZE_MAX * SIGNATURE_BYTES + HEADER_BYTES_MAX
 /** Bytes in front of the digests of a request, or of the certificate of an answer. */
 export const REQUEST_HEAD_BYTES = 16
+/** Bytes of the largest record: an answer with a certificate in it. */
+export const RECORD_BYTES_MAX = REQUEST_HEAD_BYTES + CERTIFICATE_BYTES_MAX
 /** Certificates that one request may name: a round of a large committee takes a few requests. */
 export const CERTIFICATES_REQUEST_MAX = 64
 /** Rounds that one request may ask for: some 250 certificates in a committee of four, half a megabyte of them. */

@@ -1,4 +1,4 @@
-/** Puts the network of a worker together: the libp2p node, our hello, and what we believe of others'. */
+/** Puts the network of a worker, or of a primary, together: the libp2p node, our hello, and what we believe of others'. */
 import type { PeerId } from '@libp2p/interface'
 import { type Committee, committeeDigest } from '../../shared/config/committee.js'
 import type { Keys } from '../../shared/config/keys.js'
@@ -7,25 +7,30 @@ import { PROTOCOL_VERSION } from '../../shared/constants.js'
 import { signer } from '../../shared/crypto/ed25519.js'
 import { NarvalError } from '../../shared/errors.js'
 import { ACK_LEVELS } from '../../shared/wire/ack.js'
-import { encodeHello } from '../../shared/wire/hello.js'
+import { encodeHello, type PeerRole } from '../../shared/wire/hello.js'
 import { checkHello } from '../../shared/wire/hello-check.js'
 import type { Logger } from '../lib/log.js'
 import type { Supervisor } from '../lib/supervisor.js'
 import { NODE_VERSION } from '../lib/version.js'
 import type { HostNames } from '../names/host-names.js'
-import { ConnectionGuards } from '../network/connection-guards.js'
-import { Gate } from '../network/gate.js'
-import { createLibp2pNode } from '../network/libp2p-node.js'
-import { Network, type NetworkHandlers } from '../network/network.js'
-import type { PeerDiscovery } from '../network/peer-discovery.js'
-import type { PeerTable } from '../network/peer-table.js'
+import { ConnectionGuards } from './connection-guards.js'
+import { Gate } from './gate.js'
+import { createLibp2pNode } from './libp2p-node.js'
+import { Network, type NetworkHandlers } from './network.js'
+import { nodeAddress } from './node-address.js'
+import type { PeerDiscovery } from './peer-discovery.js'
+import type { PeerTable } from './peer-table.js'
+import { PRIMARY_PROTOCOLS, WORKER_PROTOCOLS } from './protocols.js'
 
 export interface OpenNetworkOptions {
   readonly keys: Keys
   readonly committee: Committee
   readonly ownIndex: number
-  readonly workerId: number
-  /** Seed of the worker's libp2p key, 32 bytes. */
+  /** Whose node it is. */
+  readonly workerId: PeerRole
+  /** What both ends of a connection must have alike; the committee's digest if not given. */
+  readonly agreement?: Uint8Array
+  /** Seed of its libp2p key, 32 bytes. */
   readonly networkKeySeed: Uint8Array
   /** The address that it listens on. */
   readonly bind: string
@@ -48,9 +53,9 @@ export async function openNetwork(
   const { bind, committee, keys, networkKeySeed, ownIndex, parameters, peerDiscovery, workerId } = options
   const { batchBytesMax } = parameters
   const ackLevel = ACK_LEVELS[parameters.ackLevel]
-  const own = committee.worker(ownIndex, workerId).workerToWorker
+  const own = nodeAddress(committee, ownIndex, workerId)
   const listen = { host: bind, port: own.port }
-  const digest = committeeDigest(committee)
+  const digest = options.agreement ?? committeeDigest(committee)
   const sign = signer(keys.seed)
   const gate = Gate.of(peers, handlers, names, supervisor)
   const guards = new ConnectionGuards(
@@ -116,6 +121,7 @@ export async function openNetwork(
     {
       supervisor,
       node,
+      protocols: workerId === 'primary' ? PRIMARY_PROTOCOLS : WORKER_PROTOCOLS,
       gate,
       guards,
       listen,

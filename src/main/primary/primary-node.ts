@@ -1,0 +1,227 @@
+/**
+ * A primary: its thread, its streams to the others, and a libp2p node of its own at `primary_to_primary`. What is opened in
+ * which order, and how it is closed. A node of its own, since a worker's hello, places and table of peers are those of
+ * workers with its id; and a worker that is flooded keeps no primary waiting.
+ */
+import { MessageChannel } from 'node:worker_threads'
+import { type Committee, committeeDigest } from '../../shared/config/committee.js'
+import type { Keys } from '../../shared/config/keys.js'
+import { deriveNetworkKeySeed } from '../../shared/config/network-key.js'
+import { NarvalError } from '../../shared/errors.js'
+import { CommitLogHead } from '../../shared/memory/commit-log-head.js'
+import { Counters } from '../../shared/memory/counters.js'
+import type {
+  PrimaryNotice,
+  PrimaryStoreTask,
+  PrimaryTask,
+  PrimaryThreadOptions,
+  PrimaryToMain,
+  PrimaryWorkerRequest,
+} from '../../shared/memory/dialogue/primary.js'
+import { createPrimaryMemory } from '../../shared/memory/primary-memory.js'
+import { primaryAgreement } from '../../shared/wire/primary/agreement.js'
+import { Lifecycle } from '../lib/lifecycle.js'
+import type { Logger } from '../lib/log.js'
+import { Supervisor } from '../lib/supervisor.js'
+import { RefusalCounts } from '../metrics/refusal-counts.js'
+import { HostNames } from '../names/host-names.js'
+import type { NetworkHandlers } from '../network/network.js'
+import { openNetwork } from '../network/open-network.js'
+import { PeerTable } from '../network/peer-table.js'
+import { Router } from '../network/router.js'
+import { Threads } from '../thread-host/threads.js'
+import { RefusalReporter } from '../worker/refusal-reporter.js'
+import { PrimaryClient } from './primary-client.js'
+import { PrimaryStreams } from './primary-streams.js'
+
+export interface PrimaryNodeOptions {
+  readonly keys: Keys
+  readonly committee: Committee
+  readonly store: PrimaryStoreTask
+  readonly rule: PrimaryThreadOptions['rule']
+  readonly gcDepth: number
+  readonly maxHeaderDelayMs: number
+  /** The address that it listens on. */
+  readonly bind: string
+  readonly log: Logger
+}
+
+export interface PrimaryNodeHandlers {
+  /** The primary asks something of our own workers, or tells them. */
+  readonly onRequest: (request: PrimaryWorkerRequest) => void
+  readonly onNotice: (notice: PrimaryNotice) => void
+}
+
+export class PrimaryNode {
+  /** Resolves once all is closed; rejects with the failure that ended it. */
+  readonly stopped: Promise<void>
+  /** Takes the batches of our workers. */
+  readonly client: PrimaryClient
+  readonly counters: Counters<'primary'>
+  /** Readers of the log in this process wait for it. */
+  readonly head: CommitLogHead
+  readonly refusals = new RefusalCounts()
+  readonly peers: PeerTable
+  private readonly options: PrimaryNodeOptions
+  private readonly handlers: PrimaryNodeHandlers
+  private readonly lifecycle = new Lifecycle()
+  private readonly supervisor = new Supervisor((error) => this.lifecycle.fail(error))
+  private readonly log: Logger
+  private readonly ownIndex: number
+  private readonly memory = createPrimaryMemory()
+  private readonly channel = new MessageChannel()
+  private readonly threads: Threads
+  private readonly names: HostNames
+  private readonly router: Router
+  private readonly streams: PrimaryStreams
+  private readonly reporter: RefusalReporter
+
+  /** @throws NarvalError ERR_NOT_IN_COMMITTEE */
+  constructor(options: PrimaryNodeOptions, handlers: PrimaryNodeHandlers) {
+    const { committee, keys } = options
+    const { memory, supervisor } = this
+    this.options = options
+    this.handlers = handlers
+    this.ownIndex = committee.indexOf(keys.publicKey)
+    if (this.ownIndex === -1) {
+      throw new NarvalError(
+        'ERR_NOT_IN_COMMITTEE',
+        `the key ${keys.name} is none of the committee's ${committee.size} authorities: check the key file and the committee file`,
+      )
+    }
+    this.log = supervisor.guardLogger(options.log)
+    this.names = new HostNames({ log: this.log, supervisor })
+    this.threads = new Threads({
+      supervisor,
+      layout: memory,
+      log: this.log,
+      onDied: (error) => this.lifecycle.fail(error),
+    })
+    this.counters = new Counters(memory.counters.primary, 'primary')
+    this.head = new CommitLogHead(memory.commitLogHead.buffer, memory.commitLogHead.byteOffset)
+    this.peers = new PeerTable(committee, this.ownIndex, 'primary')
+    this.reporter = new RefusalReporter({
+      log: this.log,
+      count: (kind, reason) => this.refusals.add(kind, reason),
+      nameOf: (index) => committee.authority(index).name,
+      isAuthority: (name) => committee.authorities.some((authority) => authority.name === name),
+    })
+    this.client = new PrimaryClient(
+      this.channel.port1,
+      committee.size,
+      {
+        onOutput: (output) => this.take(output),
+        onCredit: (peer) => this.streams.onCredit(peer),
+      },
+      supervisor,
+    )
+    this.router = new Router(
+      () => ({ primary: this.streams }),
+      this.reporter.ofPeer,
+      (error) => supervisor.fail('a stream between primaries', error),
+    )
+    this.streams = new PrimaryStreams({ peers: this.peers, router: this.router, client: this.client, supervisor })
+    this.stopped = this.lifecycle.stopped
+  }
+
+  /** Records that were dropped because a peer did not take them, since the start. */
+  get dropped(): number {
+    return this.streams.dropped
+  }
+
+  /** Starts everything, or nothing: rejects with why, after undoing what was done. */
+  async start(): Promise<void> {
+    const { lifecycle, names, streams, threads } = this
+    try {
+      await lifecycle.open(
+        'names',
+        () => {},
+        () => names.close(),
+      )
+      await lifecycle.open(
+        'primary',
+        () => threads.start('primary', this.task(), [this.channel.port2]),
+        (_, ending) => {
+          this.client.close()
+          return threads.end('primary', ending)
+        },
+      )
+      await lifecycle.open(
+        'streams',
+        () => {},
+        () => streams.close(),
+      )
+      await lifecycle.open(
+        'network',
+        () => this.openNetwork(),
+        ({ network }) => network.close(),
+      )
+    } catch (error) {
+      await lifecycle.close().catch(() => {})
+      await threads.end('primary', 'failed')
+      this.client.close()
+      throw lifecycle.error ?? error
+    }
+  }
+
+  close(): Promise<void> {
+    return this.lifecycle.close()
+  }
+
+  private openNetwork(): ReturnType<typeof openNetwork> {
+    const { bind, committee, gcDepth, keys, rule } = this.options
+    const { log, names, ownIndex, peers, supervisor } = this
+    const handlers: NetworkHandlers = supervisor.guardAll('the network of the primary', {
+      onPeerConnected: (peer) => this.streams.onPeerConnected(peer),
+      onPeerLost: () => {},
+      onStream: (protocol, peer, stream) => this.router.accept(protocol, peer.index, stream),
+      onRefused: (reason, from, detail) => this.reporter.refused('peer', reason, from, detail),
+    } satisfies NetworkHandlers)
+    return openNetwork(
+      {
+        keys,
+        committee,
+        ownIndex,
+        workerId: 'primary',
+        agreement: primaryAgreement(committeeDigest(committee), rule, gcDepth),
+        networkKeySeed: deriveNetworkKeySeed(keys.seed, 'primary'),
+        bind,
+        // A primary sends no batches, and what it promises is on the disk.
+        parameters: { batchBytesMax: 0, ackLevel: 'durable' },
+      },
+      { log, names, peers, supervisor },
+      handlers,
+    )
+  }
+
+  private task(): Omit<PrimaryTask, 'port'> {
+    const { committee, gcDepth, keys, maxHeaderDelayMs, rule, store } = this.options
+    const { authorities } = committee
+    return {
+      memory: this.memory,
+      events: this.channel.port2,
+      primary: {
+        authority: this.ownIndex,
+        committeeDigest: committeeDigest(committee),
+        stakes: authorities.map(({ stake }) => stake),
+        publicKeys: authorities.map(({ publicKey }) => publicKey),
+        workers: authorities.map(({ workers }) => [...workers.keys()]),
+        rule,
+        gcDepth,
+        maxHeaderDelayMs,
+      },
+      seed: keys.seed,
+      store,
+    }
+  }
+
+  private take({ notices, refusals, requests, sends }: PrimaryToMain): void {
+    this.streams.send(sends)
+    for (const request of requests) this.handlers.onRequest(request)
+    for (const notice of notices) this.handlers.onNotice(notice)
+    for (const { count, detail, from, reason } of refusals) {
+      for (let more = count - 1; more > 0; more -= 1) this.refusals.add('authority', reason)
+      this.reporter.refused('authority', reason, this.options.committee.authority(from).name, detail)
+    }
+  }
+}
