@@ -238,6 +238,7 @@ export class Wiring {
         healsFirst: () => this.commits.isStill,
         supervisor: this.handlers.supervisor,
         toQuorumWaiter: this.rings.toQuorumWaiter,
+        wakeQuorumWaiter: () => this.rings.ringLate(),
         toProcessor: this.rings.toProcessorOwn,
       },
       {

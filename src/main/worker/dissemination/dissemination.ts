@@ -56,6 +56,8 @@ export interface DisseminationDependencies {
   readonly arena: Arena
   /** What is not urgent waits for what is, at most until the next tick: each wake-up costs both threads. */
   readonly toQuorumWaiter: (message: MainToQuorumWaiter, isUrgent: boolean) => void
+  /** Has it read at once what was not urgent. */
+  readonly wakeQuorumWaiter: () => void
   readonly toProcessor: (work: OwnWork) => void
   readonly nowMs: () => number
   /** By which ACKs grow old. */
@@ -202,7 +204,10 @@ export class Dissemination {
   heal(digest: Uint8Array, only?: number): number | 'leaving' | 'not-held' {
     const batch = this.batches.find(digest)
     if (batch === undefined) return 'not-held'
-    if (batch.releasing) return 'leaving'
+    if (batch.releasing) {
+      this.dependencies.wakeQuorumWaiter()
+      return 'leaving'
+    }
     batch.wanted = true
     // A batch without a quorum is on its way to every peer already.
     if (!batch.certified) return 0
@@ -236,6 +241,8 @@ export class Dissemination {
     batch.letGo = true
     for (const [peer, sender] of this.senders) if (sender.remove(batch)) this.room.oweIfWanted(peer, batch)
     this.batches.releaseIfDone(batch)
+    // Who asked waits for the slot, and there may be many of them.
+    if (batch.releasing) this.dependencies.wakeQuorumWaiter()
     return 'leaving'
   }
 
@@ -290,6 +297,7 @@ export class Dissemination {
     for (const [peer, sender] of this.senders) {
       const why = this.answersOwed.find(sender)
       if (why !== undefined) this.onStuck(peer, why)
+      sender.mend()
     }
     this.room.make()
   }
@@ -355,7 +363,7 @@ export class Dissemination {
   }
 
   private onStuck(peer: number, why: string): void {
-    this.senders.get(peer)!.wasStuck = true
+    this.senders.get(peer)!.foundStuck()
     this.handlers.onStuck(peer, why)
   }
 }

@@ -32,6 +32,11 @@ export const HELD_ACK_TIMEOUTS_MAX = 2
  * are not kept for it when their slots run short: it would set the pace for all who lack some.
  */
 export const HEAL_PATIENCE_MS = 5_000
+/**
+ * A peer that was found stuck has what is sent again one at a time, until it has answered all within HEAL_PATIENCE_MS for this
+ * long, in ms: one that was slow for once is not slow for ever, and one that withholds answers has them found meanwhile.
+ */
+export const STUCK_MENDED_MS = 60_000
 /** A stream of a peer's that was refused is opened again after this long. */
 export const STREAM_BACKOFF_MS = 1_000
 /** How long a `drain` may be missing before the stream is asked: one has been seen to get lost (peerbit#770). */

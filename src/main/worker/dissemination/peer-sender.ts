@@ -33,7 +33,7 @@ import { type Supervisor, unsupervised } from '../../lib/supervisor.js'
 import { sendOn } from '../../network/hand-over.js'
 import { HealShare } from './heal-share.js'
 import { InFlightWindow } from './in-flight-window.js'
-import { DRAIN_WATCHDOG_MS } from './limits.js'
+import { DRAIN_WATCHDOG_MS, HEAL_PATIENCE_MS, STUCK_MENDED_MS } from './limits.js'
 import { type OwnBatch, PEER_STATE } from './own-batch.js'
 import { RefusalBackoff } from './refusal-backoff.js'
 
@@ -89,8 +89,8 @@ export class PeerSender {
   private lastAnswerMs: number
   /** The same of fresh batches alone. */
   private lastFreshAnswerMs: number
-  /** It was found stuck in this run: what is sent again goes to it one at a time. */
-  wasStuck = false
+  /** Since when it has answered all in time after it was found stuck; undefined if it was not, or is like the others again. */
+  private mendingSinceMs: number | undefined
 
   constructor(dependencies: PeerSenderDependencies, handlers: PeerSenderHandlers) {
     this.dependencies = dependencies
@@ -102,6 +102,23 @@ export class PeerSender {
 
   get isOpen(): boolean {
     return this.stream !== undefined
+  }
+
+  /** It was found stuck not long ago: what is sent again goes to it one at a time. */
+  get wasStuck(): boolean {
+    return this.mendingSinceMs !== undefined
+  }
+
+  foundStuck(): void {
+    this.mendingSinceMs = this.dependencies.nowMs()
+  }
+
+  /** Once in a while. After STUCK_MENDED_MS in which it has answered all within HEAL_PATIENCE_MS, it is like the others. */
+  mend(): void {
+    if (this.mendingSinceMs === undefined) return
+    const now = this.dependencies.nowMs()
+    if (!this.isOpen || this.inFlightFor(HEAL_PATIENCE_MS).length > 0) this.mendingSinceMs = now
+    else if (now - this.mendingSinceMs >= STUCK_MENDED_MS) this.mendingSinceMs = undefined
   }
 
   get queued(): number {

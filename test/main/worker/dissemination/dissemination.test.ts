@@ -13,6 +13,7 @@ import {
   REFUSAL_DROP_MS,
   SLOTS_STARVED_MS,
   STRAY_ACKS_PER_SECOND,
+  STUCK_MENDED_MS,
 } from '../../../../src/main/worker/dissemination/limits.js'
 import type { Moment } from '../../../../src/shared/freshness.js'
 import type { AckVerdict, MainToQuorumWaiter } from '../../../../src/shared/memory/dialogue/quorum-waiter.js'
@@ -45,6 +46,8 @@ let log: string[]
 let toQuorumWaiter: MainToQuorumWaiter[]
 /** The messages among them that the quorum-waiter is woken for. */
 let urgent: string[]
+/** How often it was woken for what was not urgent. */
+let woken: number
 let freed: number[]
 let stuck: number[]
 let dropped: string[]
@@ -58,6 +61,7 @@ function make(stakes: readonly number[] = [1, 1, 1, 1]): void {
   log = []
   toQuorumWaiter = []
   urgent = []
+  woken = 0
   freed = []
   stuck = []
   dropped = []
@@ -80,6 +84,9 @@ function make(stakes: readonly number[] = [1, 1, 1, 1]): void {
       arena,
       nowMs: () => nowMs,
       moment: () => moment,
+      wakeQuorumWaiter: () => {
+        woken += 1
+      },
       toProcessor: ({ sequence }) => log.push(`processor ${sequence}`),
       toQuorumWaiter: (message, isUrgent) => {
         toQuorumWaiter.push(message)
@@ -295,6 +302,56 @@ describe('the quorum-waiter is woken', () => {
     dissemination.resend({ slot: OWN_SLOTS, sequence: 50n, digest: digestOf(50), ...fields })
     letGo(50)
     expect(urgent).toEqual(['release'])
+  })
+})
+
+describe('for a slot that is on its way back without haste the quorum-waiter is woken', () => {
+  const answeredByAll = async (): Promise<() => void> => {
+    const streams = await Promise.all(PEERS.map((peer) => connect(peer)))
+    seal(1)
+    stored(1)
+    for (const peer of PEERS) ack(peer, 1)
+    certified(1)
+    expect([said('release').length, urgent, woken]).toEqual([1, ['ack of 2', 'ack of 3'], 0])
+    return () => {
+      for (const { near } of streams) near.abort(new Error('done'))
+    }
+  }
+
+  test('when somebody lacks its batch', async () => {
+    const end = await answeredByAll()
+    expect(dissemination.heal(DIGEST)).toBe('leaving')
+    expect(woken).toBe(1)
+    end()
+  })
+
+  test('when its batch is to be certified anew', async () => {
+    const end = await answeredByAll()
+    expect(dissemination.letGo(DIGEST)).toBe('leaving')
+    expect(woken).toBe(1)
+    end()
+  })
+
+  test('when it is let go of for that, once no peer is being sent the batch', async () => {
+    const { near } = await connect(2)
+    seal(1)
+    stored(1)
+    certified(1)
+    expect(dissemination.letGo(DIGEST)).toBe('leaving')
+    expect([said('release').length, woken]).toEqual([0, 0])
+    ack(2, 1)
+    expect([said('release').length, woken]).toEqual([1, 0])
+    expect(dissemination.letGo(DIGEST)).toBe('leaving')
+    expect(woken).toBe(1)
+    near.abort(new Error('done'))
+  })
+
+  test('at once if nothing but peers that are away held it', () => {
+    seal(1)
+    stored(1)
+    certified(1)
+    expect(dissemination.letGo(DIGEST)).toBe('leaving')
+    expect([said('release').length, woken]).toEqual([1, 1])
   })
 })
 
@@ -1033,6 +1090,25 @@ describe('a peer that withholds ACKs', () => {
     const before = isSentTo(2)
     for (const sequence of [6, 7]) send(sequence, false)
     expect(isSentTo(2)).toBe(before + 1)
+
+    // Until it has answered all in time for long. What it owes for too long meanwhile sets that back.
+    const pass = (ms: number): void => {
+      nowMs += ms
+      dissemination.tick()
+    }
+    const answer = (sequence: number): void => {
+      ack(2, sequence)
+      released(sequence)
+    }
+    pass(HEAL_PATIENCE_MS + 1)
+    for (const sequence of [5, 6, 7]) answer(sequence)
+    pass(STUCK_MENDED_MS - 1)
+    for (const sequence of [8, 9]) send(sequence, false)
+    expect(isSentTo(2)).toBe(before + 3)
+    for (const sequence of [8, 9]) answer(sequence)
+    pass(1)
+    for (const sequence of [10, 11]) send(sequence, false)
+    expect(isSentTo(2)).toBe(before + 6)
     for (const { near: each } of [next, ...others]) each.abort(new Error('done'))
   })
 
