@@ -66,6 +66,7 @@ const PRIMARY = [
   'certificatesWaiting',
   'certificatesKept',
   'certificatesWanted',
+  'payloadWanted',
   'ownBatchesWaiting',
   'ownBatchesListed',
   'headerDelayMs',

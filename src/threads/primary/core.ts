@@ -26,6 +26,7 @@ import type { HeaderWaiter } from './header-waiter.js'
 import { CREATED_AHEAD_MS_MAX, CREATED_TOLERANCE_MS, EPOCH, EVIDENCE_PER_AUTHORITY } from './limits.js'
 import type { OwnBatches } from './own-batches.js'
 import type { Pacing } from './pacing.js'
+import type { PayloadFetcher } from './payload-fetcher.js'
 import type { Peers } from './peers.js'
 import type { Proposal, Proposer } from './proposer.js'
 import { type CertificateRecord, digestBytes, type HeaderRecord, type Records } from './records.js'
@@ -54,6 +55,7 @@ export interface CoreStages {
   readonly requests: CertificateRequests
   readonly catchUp: CatchUp
   readonly ownBatches: OwnBatches
+  readonly payloadFetcher: PayloadFetcher
   readonly proposer: Proposer
   readonly pacing: Pacing
   readonly peers: Peers
@@ -189,7 +191,14 @@ export class Core {
     const commits = header.round > consensus.gcRound ? this.order(certificate, turn) : []
     certificates.add(certificate, turn.now.ms)
     this.noteCreated(header)
+    this.wantPayload(header, turn.now.ms)
     this.ordered(commits, turn)
+  }
+
+  /** What is certified may be ordered, and what is ordered has to be here, whether or not we vote for it. */
+  wantPayload(header: Header, nowMs: number): void {
+    if (header.author === this.options.authority || header.payload.length === 0) return
+    this.stages.payloadFetcher.want(header, this.stages.synchronizer.missingPayload(header), nowMs)
   }
 
   /** Our header of a store is ours to be certified still. */
@@ -336,9 +345,10 @@ export class Core {
     this.stages.catchUp.delivered(turn.now.ms)
     this.stages.requests.settle(digest)
     this.noteCreated(header)
+    this.wantPayload(header, turn.now.ms)
     if (this.votes?.header.id === digest) this.votes = undefined
     this.readyCertificates.push(...this.stages.certificateWaiter.delivered(digest))
-    this.readyHeaders.push(...this.stages.headerWaiter.delivered(digest, turn.now.ms))
+    this.readyHeaders.push(...this.stages.headerWaiter.delivered(digest))
     this.ordered(commits, turn)
   }
 

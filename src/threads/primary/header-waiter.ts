@@ -7,7 +7,8 @@
  */
 import type { AuthorityIndex, Digest, PayloadEntry, Round } from './consensus/types.js'
 import { PAYLOAD_RETRY_MS } from './limits.js'
-import { digestBytes, type HeaderRecord } from './records.js'
+import type { HeaderRecord } from './records.js'
+import { synchronizeRequests } from './synchronize-requests.js'
 import type { TurnBuilder } from './turn.js'
 
 export interface Missing {
@@ -63,9 +64,15 @@ export class HeaderWaiter {
     return false
   }
 
-  /** A certificate is delivered: the headers that are to be looked at again. */
-  delivered(parent: Digest, nowMs: number): HeaderRecord[] {
-    return this.release(nowMs, ({ parents }) => parents.delete(parent))
+  /** A certificate is delivered: the headers that have all parents now. Whether these are a quorum is to be looked at. */
+  delivered(parent: Digest): HeaderRecord[] {
+    const ready: HeaderRecord[] = []
+    for (const [author, { header, parents }] of this.waiting) {
+      if (!parents.delete(parent) || parents.size > 0) continue
+      this.waiting.delete(author)
+      ready.push(header)
+    }
+    return ready
   }
 
   /** A batch is stored. */
@@ -87,8 +94,9 @@ export class HeaderWaiter {
   get wakeAtMs(): number {
     let at = Number.POSITIVE_INFINITY
     for (const { parents, payload, dueAtMs, payloadAskedAtMs } of this.waiting.values()) {
+      if (parents.size > 0) continue
       if (payload.size > 0) at = Math.min(at, payloadAskedAtMs + PAYLOAD_RETRY_MS)
-      else if (parents.size === 0) at = Math.min(at, dueAtMs)
+      else at = Math.min(at, dueAtMs)
     }
     return at
   }
@@ -105,17 +113,10 @@ export class HeaderWaiter {
 
   /** Our own worker with the batch's worker id gets it, from whoever has it. */
   private askForPayload(entry: Waiting, turn: TurnBuilder): void {
-    if (entry.payload.size === 0 || turn.now.ms < entry.payloadAskedAtMs + PAYLOAD_RETRY_MS) return
+    // Until its parents are here and a quorum, a header can be made up, and so can what it lists.
+    if (entry.parents.size > 0 || entry.payload.size === 0 || turn.now.ms < entry.payloadAskedAtMs + PAYLOAD_RETRY_MS)
+      return
     entry.payloadAskedAtMs = turn.now.ms
-    const groups = new Map<string, PayloadEntry[]>()
-    for (const batch of entry.payload.values()) {
-      const key = `${batch.worker} ${batch.author}`
-      groups.set(key, [...(groups.get(key) ?? []), batch])
-    }
-    for (const batches of groups.values()) {
-      const { worker, author } = batches[0]!
-      const digests = batches.map(({ digest }) => digestBytes(digest))
-      turn.request({ type: 'synchronize', worker, author, digests })
-    }
+    for (const request of synchronizeRequests(entry.payload.values())) turn.request(request)
   }
 }

@@ -46,6 +46,14 @@ export const VOTED_WORK_MS = 1000
 export const CERTIFICATE_RETRY_MS = 500
 /** How long our own worker has for a batch before it is told again, in ms. */
 export const PAYLOAD_RETRY_MS = 5000
+/** How long a batch of a delivered certificate may be on its way by itself before our own worker is told to get it, in ms. */
+export const PAYLOAD_GRACE_MS = 500
+/** Batches of each author's certificates that our own workers are asked for at a time: half of the largest header. */
+export const PAYLOAD_FETCHES_PER_AUTHORITY = 256
+/** Batches of each author's certificates that are to be asked for. Beyond it they are asked for after a restart only. */
+export const PAYLOAD_WANTED_PER_AUTHORITY = 65_536
+/** Rounds below garbage collection after which a batch is not asked for any more: certificates are kept as long. */
+export const PAYLOAD_ROUNDS_KEPT = 10_000
 /** Certificates that are missing and asked for, for each authority: parents of its one waiting header are among them. */
 export const CERTIFICATES_WANTED_PER_AUTHORITY = 512
 /** A peer that is so many rounds above us is asked for whole rounds. */

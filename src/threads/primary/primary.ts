@@ -40,6 +40,7 @@ import { Helper } from './helper.js'
 import { CERTIFICATES_WANTED_PER_AUTHORITY, EPOCH, RESEND_MS } from './limits.js'
 import { batchKey, OwnBatches } from './own-batches.js'
 import { Pacing } from './pacing.js'
+import { PayloadFetcher } from './payload-fetcher.js'
 import { PayloadReceiver } from './payload-receiver.js'
 import { Peers } from './peers.js'
 import { Proposer } from './proposer.js'
@@ -74,10 +75,12 @@ export interface PrimaryDependencies {
 
 export class Primary {
   private readonly options: PrimaryOptions
+  private readonly dependencies: PrimaryDependencies
   private readonly records: Records
   private readonly consensus: Consensus
   private readonly certificates: CertificatesAggregator
   private readonly payload: PayloadReceiver
+  private readonly payloadFetcher: PayloadFetcher
   private readonly ownBatches: OwnBatches
   private readonly headerWaiter = new HeaderWaiter()
   private readonly certificateWaiter = new CertificateWaiter()
@@ -100,6 +103,7 @@ export class Primary {
   constructor(options: PrimaryOptions, dependencies: PrimaryDependencies, stored: StoredState) {
     const { authority, committeeDigest, gcDepth } = options
     this.options = options
+    this.dependencies = dependencies
     this.stored = stored
     const stakes = new Stakes(options.stakes)
     const authorities = stakes.size
@@ -113,6 +117,7 @@ export class Primary {
     this.certificates = new CertificatesAggregator(stakes, genesis)
     this.certificates.collect(this.consensus.gcRound)
     this.payload = new PayloadReceiver(authorities, stored.payload)
+    this.payloadFetcher = new PayloadFetcher(authorities)
     this.ownBatches = new OwnBatches()
     this.peers = new Peers(authority, authorities)
     this.pacing = new Pacing(authority, authorities)
@@ -138,6 +143,7 @@ export class Primary {
         signatures: new Signatures(dependencies.keys, committeeDigest, authority, authorities),
         synchronizer: new Synchronizer({ stakes, workers: options.workers }, { certificates, payload }),
         garbageCollector: new GarbageCollector(authority, stages),
+        payloadFetcher: this.payloadFetcher,
         requests: this.requests,
         catchUp: this.catchUp,
         pacing,
@@ -163,6 +169,7 @@ export class Primary {
       certificatesWaiting: this.certificateWaiter.size,
       certificatesKept: this.certificates.size,
       certificatesWanted: this.requests.size,
+      payloadWanted: this.payloadFetcher.size,
       ownBatchesWaiting: this.ownBatches.waiting,
       ownBatchesListed: this.ownBatches.listed,
       headerDelayMs: this.pacing.headerDelayMs,
@@ -179,6 +186,7 @@ export class Primary {
     return this.turn(now, (turn) => {
       const { stored, core, ownBatches, options } = this
       for (const batch of stored.ownBatches) ownBatches.add(batch)
+      this.wantPayloadBelowGc(now.ms)
       for (const bytes of stored.certificates) {
         const certificate = this.records.readCertificate(bytes)
         const { round, author, payload } = certificate.header
@@ -193,6 +201,17 @@ export class Primary {
       this.listed(last.round, last.payload)
       this.proposeHeader(last, turn)
     })
+  }
+
+  /** Batches of what was ordered last, and that may not have come before we stopped. */
+  private wantPayloadBelowGc(nowMs: number): void {
+    const { gcDepth, stakes } = this.options
+    const to = this.consensus.gcRound - 1
+    const from = Math.max(1, to - gcDepth + 1)
+    if (from > to) return
+    for (const bytes of this.dependencies.store.certificates(from, to, gcDepth * stakes.length)) {
+      this.core.wantPayload(this.records.readCertificate(bytes).header, nowMs)
+    }
   }
 
   handle(event: PrimaryEvent, now: Now): Turn {
@@ -215,6 +234,7 @@ export class Primary {
         if (this.ownBatches.add(event.batch)) turn.write({ type: 'own-batch', batch: event.batch })
         break
       case 'others-batch':
+        this.payloadFetcher.stored(event.batch.author, digestKey(event.batch.digest), turn.now.ms)
         if (!this.payload.store(event.batch, turn)) break
         this.core.lookAgain(this.headerWaiter.stored(digestKey(event.batch.digest), turn.now.ms))
         break
@@ -318,6 +338,7 @@ export class Primary {
       this.resendAtMs = turn.now.ms + RESEND_MS
     }
     this.requests.flush(turn)
+    this.payloadFetcher.tick(this.consensus.gcRound, turn)
     this.catchUp.consider(certificates.quorumRound, turn)
   }
 
@@ -345,6 +366,7 @@ export class Primary {
       mayPropose ? proposer.dueAtMs(nowMs, consensus.decidedRound) : Number.POSITIVE_INFINITY,
       this.resendAtMs,
       this.headerWaiter.wakeAtMs,
+      this.payloadFetcher.wakeAtMs,
       this.requests.wakeAtMs,
       this.catchUp.wakeAtMs(certificates.quorumRound),
       core.isRecovering ? this.recovery.wakeAtMs : Number.POSITIVE_INFINITY,
@@ -372,6 +394,8 @@ export interface PrimaryStatus {
   readonly certificatesWaiting: number
   readonly certificatesKept: number
   readonly certificatesWanted: number
+  /** Batches of certificates that our own workers do not have. */
+  readonly payloadWanted: number
   readonly ownBatchesWaiting: number
   readonly ownBatchesListed: number
   readonly headerDelayMs: number

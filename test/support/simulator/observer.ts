@@ -13,6 +13,8 @@ export class Observer {
   private readonly order: string[] = []
   /** By batch: the index of its commit. */
   private readonly batches = new Map<string, number>()
+  /** Of all that is ordered, in order. */
+  readonly ordered: PayloadEntry[] = []
   private readonly headers = new Map<string, string>()
   private readonly votes = new Map<string, string>()
   private readonly records: Records
@@ -44,7 +46,8 @@ export class Observer {
       this.order.push(digest)
       for (const batch of commit.batches) {
         if (!this.isHeld(batch)) throw new SimulationFailure(`batch ${batchName(batch)} is ordered, and nobody has it`)
-        this.ordered(batchName(batch), index)
+        this.orderedOnce(batchName(batch), index)
+        this.ordered.push(batch)
       }
     } else if (known !== digest) {
       throw new SimulationFailure(`authority ${authority} has another commit ${index}: the order has forked`)
@@ -66,7 +69,7 @@ export class Observer {
     }
   }
 
-  private ordered(batch: string, index: number): void {
+  private orderedOnce(batch: string, index: number): void {
     if (this.batches.has(batch)) throw new SimulationFailure(`batch ${batch} is in the order twice`)
     this.batches.set(batch, index)
   }

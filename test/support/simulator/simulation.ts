@@ -49,12 +49,15 @@ export class Simulation {
   private readonly seconds: ReadonlyMap<number, SecondCertificates>
   private readonly linked = new Set<string>()
   private groups: readonly number[]
+  /** By authority: how many of what is ordered its worker is known to have. Nothing is ever deleted. */
+  private readonly heldOfOrder: number[]
   private messages = 0
 
   constructor(schedule: Schedule) {
     this.schedule = schedule
     const { stakes, byzantine } = schedule
     this.groups = stakes.map(() => 0)
+    this.heldOfOrder = stakes.map(() => 0)
     const records = new Records(COMMITTEE_DIGEST, stakes.length)
     this.workers = new SimulatedWorkers(this)
     this.observer = new Observer(records, stakes.length, (batch) => this.workers.isHeld(batch))
@@ -207,7 +210,16 @@ export class Simulation {
       if (at === undefined) return false
       index = Math.max(index, at)
     }
-    return this.nodes.every(({ isHonest, store }) => !isHonest || store.commits.length >= index)
+    return this.nodes.every((node) => !node.isHonest || (node.store.commits.length >= index && this.hasOrdered(node)))
+  }
+
+  /** Whether an authority's worker has each batch that is ordered. */
+  private hasOrdered({ index }: SimulatedNode): boolean {
+    const { ordered } = this.observer
+    let held = this.heldOfOrder[index]!
+    while (held < ordered.length && this.workers.has(index, ordered[held]!)) held += 1
+    this.heldOfOrder[index] = held
+    return held === ordered.length
   }
 
   private whatIsMissing(): string {
@@ -215,7 +227,14 @@ export class Simulation {
       ([name, { author }]) => this.nodes[author]!.isHonest && this.observer.indexOf(name) === undefined,
     )
     const nodes = this.nodes.map(({ index, isUp, isHonest, store, status }) =>
-      JSON.stringify({ index, isUp, isHonest, commits: store.commits.length, ...status }),
+      JSON.stringify({
+        index,
+        isUp,
+        isHonest,
+        commits: store.commits.length,
+        without: this.observer.ordered.filter((batch) => !this.workers.has(index, batch)).length,
+        ...status,
+      }),
     )
     return [
       `not ordered ${HEALING_MS_MAX} ms after healing: ${missing.length} batches, ${missing.slice(0, 5).map(([name]) => name)}`,

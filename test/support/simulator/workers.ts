@@ -68,6 +68,11 @@ export class SimulatedWorkers {
     return held >= Math.floor((total + 2) / 3)
   }
 
+  /** Whether this authority's own worker has it. */
+  has(authority: number, { digest }: PayloadEntry): boolean {
+    return this.stored[authority]!.has(Buffer.from(digest, 'latin1').toString('hex'))
+  }
+
   /** The primary has started: it is told again what it may not know. */
   primaryStarted(authority: number): void {
     if (this.simulation.schedule.sabotage === 'forgets-own-batches') return

@@ -1,7 +1,9 @@
 /** What the primary votes for, what it refuses, and what it does with votes and certificates. */
 import { describe, expect, test } from 'vitest'
+import type { BatchEntry } from '../../../src/shared/wire/primary/header.js'
 import { encodeVote } from '../../../src/shared/wire/primary/vote.js'
-import { VERIFICATIONS_WASTED_PER_S } from '../../../src/threads/primary/limits.js'
+import { PAYLOAD_GRACE_MS, VERIFICATIONS_WASTED_PER_S } from '../../../src/threads/primary/limits.js'
+import type { Turn } from '../../../src/threads/primary/turn.js'
 import { batchOf, DIGEST, PrimaryUnderTest, refused, sent, votesIn, written } from '../../support/primary-under-test.js'
 
 function started(options = {}): PrimaryUnderTest {
@@ -77,6 +79,21 @@ describe('a header', () => {
     const stored = node.handle({ type: 'others-batch', batch })
     expect(votesIn(stored)).toEqual([header.id])
     expect(written(stored, 'payload')).toEqual([{ type: 'payload', batch }])
+  })
+
+  test('has its batches asked for only when its parents are here and a quorum', () => {
+    const node = started()
+    const parents = node.round(1)
+    const payload = Array.from({ length: 512 }, (_, sequence) => batchOf(1, sequence + 1))
+    const made = [1, 2, 3].map((fill) => new Uint8Array(32).fill(fill))
+    expect(node.receive(1, node.header(1, 2, { parents: made, payload })).workerRequests).toEqual([])
+    const few = parents.slice(0, 2).map(({ header }) => header.idBytes)
+    node.receive(1, node.header(1, 3, { parents: few, payload }))
+    const header = node.header(2, 2, { parents: parents.map(({ header }) => header.idBytes), payload: [batchOf(2, 1)] })
+    expect(node.receive(2, header).workerRequests).toEqual([])
+    const asked = parents.flatMap((certificate) => node.receive(2, certificate).workerRequests)
+    expect(asked).toEqual([{ type: 'synchronize', worker: 0, author: 2, digests: [batchOf(2, 1).digest] }])
+    expect(votesIn(node.handle({ type: 'others-batch', batch: batchOf(2, 1) }))).toEqual([header.id])
   })
 
   test('that lists a batch by another sequence than its bytes say gets no vote', () => {
@@ -311,6 +328,29 @@ describe('a certificate', () => {
     const turns = ones.map((certificate) => node.receive(3, certificate))
     expect(written(turns, 'certificate').map(({ round }) => round)).toEqual([1, 1, 1, 2])
     expect(node.primary.status.certificatesWaiting).toBe(0)
+  })
+
+  test('without its header has its batches fetched, the first of each author, again until they come, and after a restart', () => {
+    const node = started()
+    const payload = (author: number): BatchEntry[] =>
+      Array.from({ length: 300 }, (_, sequence) => batchOf(author, sequence + 1))
+    for (const author of [1, 2]) node.receive(3, node.certificate(node.header(author, 1, { payload: payload(author) })))
+    node.handle({ type: 'others-batch', batch: batchOf(1, 1) })
+    const asked = (turn: Turn): number[] =>
+      turn.workerRequests.map((request) => (request.type === 'synchronize' ? request.digests.length : 0))
+    expect(node.turns.flatMap(({ workerRequests }) => workerRequests)).toEqual([])
+    expect(asked(node.wait(PAYLOAD_GRACE_MS))).toEqual([256, 256])
+    const turn = node.handle({ type: 'others-batch', batch: batchOf(1, 2) })
+    expect(turn.workerRequests).toMatchObject([{ author: 1, digests: [batchOf(1, 258).digest] }])
+    expect(asked(node.wait(5000))).toEqual([256, 256])
+    expect(node.primary.status.payloadWanted).toBe(598)
+    const again = new PrimaryUnderTest({ store: node.store })
+    again.start()
+    expect(asked(again.wait(PAYLOAD_GRACE_MS))).toEqual([256, 256])
+    for (const author of [1, 2]) {
+      for (const batch of payload(author)) again.handle({ type: 'others-batch', batch })
+    }
+    expect(again.primary.status.payloadWanted).toBe(0)
   })
 
   test('comes twice, and nothing happens', () => {
