@@ -227,9 +227,10 @@ export class Core {
   /** Our last header has no certificate and will have none: its batches are proposed again. */
   giveUp(turn: TurnBuilder): void {
     if (this.votes === undefined) return
-    const { round } = this.votes.header
+    const { round, payload } = this.votes.header
     this.votes = undefined
     const batches = this.stages.ownBatches.giveUp(round)
+    this.stages.proposer.givenUp(payload)
     turn.notice({ type: 'header-given-up', round, batches })
   }
 
@@ -346,10 +347,16 @@ export class Core {
     this.stages.requests.settle(digest)
     this.noteCreated(header)
     this.wantPayload(header, turn.now.ms)
-    if (this.votes?.header.id === digest) this.votes = undefined
+    if (this.votes?.header.id === digest) this.lastCertified(header, turn)
     this.readyCertificates.push(...this.stages.certificateWaiter.delivered(digest))
     this.readyHeaders.push(...this.stages.headerWaiter.delivered(digest))
     this.ordered(commits, turn)
+  }
+
+  private lastCertified({ payload }: Header, turn: TurnBuilder): void {
+    this.votes = undefined
+    const batch = this.stages.proposer.lastCertified(payload.length)
+    if (batch !== undefined) turn.notice({ type: 'batch-unobtainable', batch })
   }
 
   /** Hands a certificate to consensus, with its header, which may decide earlier. */

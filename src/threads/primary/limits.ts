@@ -37,6 +37,11 @@ export const PATIENT_WAIT_FACTOR = 5
 /** How long our own certificate is waited for when the others have a quorum without it, in ms. */
 export const OWN_WAIT_MS = 250
 
+/** Headers of ours that are given up in a row until an empty one shows whether their batches are the reason. */
+export const GIVEN_UP_BEFORE_PROBE = 3
+/** In every so manieth round one batch is proposed, alone, of those that a quorum could not obtain. */
+export const UNOBTAINABLE_RETRY_ROUNDS = 64
+
 /** An own header without a certificate, or a certificate that nobody builds on, is sent again after so long, in ms. */
 export const RESEND_MS = 1000
 /** How long a header that we voted for, with batches in it, counts as work to be done, in ms. */

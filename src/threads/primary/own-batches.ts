@@ -6,6 +6,7 @@
 import type { BatchEntry } from '../../shared/wire/primary/header.js'
 import { compareEntries } from '../../shared/wire/primary/header.js'
 import type { Round } from './consensus/types.js'
+import { UNOBTAINABLE_RETRY_ROUNDS } from './limits.js'
 
 /** Its name: there is one author, ourselves. */
 export function batchKey({ worker, sequence }: { worker: number; sequence: bigint }): string {
@@ -15,6 +16,8 @@ export function batchKey({ worker, sequence }: { worker: number; sequence: bigin
 export class OwnBatches {
   private queue = new Map<string, BatchEntry>()
   private readonly proposed = new Map<Round, Map<string, BatchEntry>>()
+  /** Batches that a quorum could not obtain: proposed alone, now and then. */
+  private readonly unobtainable = new Map<string, BatchEntry>()
 
   /** Batches that no header lists. */
   get waiting(): number {
@@ -31,7 +34,7 @@ export class OwnBatches {
   /** Returns whether it is new. */
   add(batch: BatchEntry): boolean {
     const key = batchKey(batch)
-    if (this.queue.has(key) || this.isProposed(key)) return false
+    if (this.queue.has(key) || this.unobtainable.has(key) || this.isProposed(key)) return false
     this.queue.set(key, batch)
     return true
   }
@@ -39,8 +42,9 @@ export class OwnBatches {
   /** Those to list in the header of this round, the oldest, in the order of a header. */
   take(round: Round, countMax: number): BatchEntry[] {
     const batches = new Map<string, BatchEntry>()
-    for (const [key, batch] of this.queue) {
-      if (batches.size >= countMax) break
+    const isRetry = countMax > 0 && this.unobtainable.size > 0 && round % UNOBTAINABLE_RETRY_ROUNDS === 0
+    for (const [key, batch] of isRetry ? this.unobtainable : this.queue) {
+      if (batches.size >= (isRetry ? 1 : countMax)) break
       batches.set(key, batch)
       this.queue.delete(key)
     }
@@ -65,8 +69,24 @@ export class OwnBatches {
     const batches = this.proposed.get(round)
     if (batches === undefined) return 0
     this.proposed.delete(round)
-    this.queue = new Map([...batches, ...this.queue])
+    const again = [...batches].filter(([key]) => !this.unobtainable.has(key))
+    this.queue = new Map([...again, ...this.queue])
+    // The next one has its turn first.
+    for (const [key, batch] of batches) if (this.unobtainable.delete(key)) this.unobtainable.set(key, batch)
     return batches.size
+  }
+
+  /** A quorum cannot obtain this batch. Returns it, if it waits to be proposed. */
+  setAside(key: string): BatchEntry | undefined {
+    const batch = this.queue.get(key)
+    if (batch === undefined) return undefined
+    this.queue.delete(key)
+    this.unobtainable.set(key, batch)
+    return batch
+  }
+
+  isSetAside(key: string): boolean {
+    return this.unobtainable.has(key)
   }
 
   /** Gives up each header that `isOver`. */
@@ -77,9 +97,9 @@ export class OwnBatches {
 
   /** It is in the order. Returns the batch, if it was not before. */
   done(key: string): BatchEntry | undefined {
-    const waiting = this.queue.get(key)
+    const waiting = this.queue.get(key) ?? this.unobtainable.get(key)
     this.queue.delete(key)
-    if (waiting !== undefined) return waiting
+    this.unobtainable.delete(key)
     for (const [round, batches] of this.proposed) {
       const batch = batches.get(key)
       if (batch === undefined) continue
@@ -87,7 +107,7 @@ export class OwnBatches {
       if (batches.size === 0) this.proposed.delete(round)
       return batch
     }
-    return undefined
+    return waiting
   }
 
   private isProposed(key: string): boolean {

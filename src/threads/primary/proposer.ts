@@ -14,12 +14,12 @@
  */
 
 import type { BatchEntry } from '../../shared/wire/primary/header.js'
-import { HEADER_PAYLOAD_MAX } from '../../shared/wire/primary/limits.js'
 import type { CertificatesAggregator } from './certificates-aggregator.js'
-import type { AuthorityIndex, Digest, Header, Round } from './consensus/types.js'
+import type { AuthorityIndex, Digest, Header, PayloadEntry, Round } from './consensus/types.js'
 import { CREATED_AHEAD_MS_MAX, HEARTBEAT_MS, OWN_WAIT_MS, VOTED_WORK_MS } from './limits.js'
-import type { OwnBatches } from './own-batches.js'
+import { batchKey, type OwnBatches } from './own-batches.js'
 import type { Pacing } from './pacing.js'
+import { PayloadLimit } from './payload-limit.js'
 import type { CertificateRecord, HeaderRecord } from './records.js'
 
 export interface ProposerOptions {
@@ -49,6 +49,9 @@ export class Proposer {
   private readonly pacing: Pacing
   private last: HeaderRecord | undefined
   private lastAtMs = Number.NEGATIVE_INFINITY
+  private readonly payloadLimit = new PayloadLimit()
+  /** The first batch of our last header that was given up with batches. */
+  private givenUpFirst: string | undefined
   /** Round and time of our highest header that is certified. */
   private certifiedCreated = { round: 0, createdAt: 0 }
   /** Delivered certificates with batches that are not in the order. */
@@ -79,6 +82,21 @@ export class Proposer {
   /** A header of ours is certified: all others hold us to its time. */
   certified({ round, createdAt }: Header): void {
     if (round > this.certifiedCreated.round) this.certifiedCreated = { round, createdAt }
+  }
+
+  /** Our last header, with these batches, is given up. */
+  givenUp(payload: readonly PayloadEntry[]): void {
+    const [key] = payload.map(ownKey)
+    // One that was tried again alone shows nothing about the others.
+    if (key !== undefined && this.ownBatches.isSetAside(key)) return
+    this.payloadLimit.givenUp(payload.length)
+    if (key !== undefined) this.givenUpFirst = key
+  }
+
+  /** Our last header is certified. Returns the batch that kept the one before from it, when that is known. */
+  lastCertified(batches: number): BatchEntry | undefined {
+    if (!this.payloadLimit.certified(batches) || this.givenUpFirst === undefined) return undefined
+    return this.ownBatches.setAside(this.givenUpFirst)
   }
 
   /** We voted for a header. */
@@ -124,7 +142,7 @@ export class Proposer {
   propose(unixMs: number, decidedRound: Round): Proposal {
     const parentRound = this.certificates.quorumRound
     const round = parentRound + 1
-    const countMax = this.isStalled(parentRound, decidedRound) ? 0 : HEADER_PAYLOAD_MAX
+    const countMax = this.isStalled(parentRound, decidedRound) ? 0 : this.payloadLimit.count
     const parents = this.certificates.parentsFor(parentRound)
     return {
       round,
@@ -167,4 +185,8 @@ export class Proposer {
     for (const { untilMs } of this.voted.values()) if (untilMs > nowMs) return true
     return false
   }
+}
+
+function ownKey({ worker, sequence }: PayloadEntry): string {
+  return batchKey({ worker, sequence: sequence! })
 }

@@ -75,6 +75,8 @@ export type Notice =
   | { readonly type: 'header-given-up'; readonly round: Round; readonly batches: number }
   | { readonly type: 'voted'; readonly author: AuthorityIndex; readonly round: Round }
   | { readonly type: 'certified'; readonly author: AuthorityIndex; readonly round: Round }
+  /** Headers of ours with it get no quorum of votes, those without it do: it is proposed alone, now and then. */
+  | { readonly type: 'batch-unobtainable'; readonly batch: BatchEntry }
   | { readonly type: 'proposed-again'; readonly batches: number }
   | { readonly type: 'recovered'; readonly round: Round }
 

@@ -108,7 +108,11 @@ export class SimulatedNode {
       schedule.byzantine.get(this.index) === 'lies-about-time'
         ? [0, 4000, 20_000, -3_600_000][Math.floor(random() * 4)]!
         : 0
-    return { ms: clock.ms, unixMs: Math.floor(UNIX_MS + clock.ms + this.skewMs + lieMs) }
+    const steps = schedule.clockSteps?.filter(
+      ({ authorities, fromMs, toMs }) => authorities.includes(this.index) && clock.ms >= fromMs && clock.ms < toMs,
+    )
+    const stepMs = steps?.reduce((sum, { byMs }) => sum + byMs, 0) ?? 0
+    return { ms: clock.ms, unixMs: Math.floor(UNIX_MS + clock.ms + this.skewMs + lieMs + stepMs) }
   }
 
   private process(turn: Turn): void {

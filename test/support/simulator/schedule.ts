@@ -46,6 +46,15 @@ export interface Schedule {
   readonly flushMs: number
   readonly batchEveryMs: number
   readonly sabotage?: Sabotage
+  /** Clocks that are wrong for a while. */
+  readonly clockSteps?: readonly ClockStep[]
+}
+
+export interface ClockStep {
+  readonly authorities: readonly number[]
+  readonly fromMs: number
+  readonly toMs: number
+  readonly byMs: number
 }
 
 export interface Partition {

@@ -4,6 +4,7 @@ import { CertificatesAggregator } from '../../../src/threads/primary/certificate
 import { Stakes } from '../../../src/threads/primary/consensus/stakes.js'
 import { OwnBatches } from '../../../src/threads/primary/own-batches.js'
 import { Pacing } from '../../../src/threads/primary/pacing.js'
+import { PayloadLimit } from '../../../src/threads/primary/payload-limit.js'
 import { Proposer } from '../../../src/threads/primary/proposer.js'
 import type { CertificateRecord, HeaderRecord } from '../../../src/threads/primary/records.js'
 import type { Turn } from '../../../src/threads/primary/turn.js'
@@ -200,6 +201,52 @@ describe('a header of ours', () => {
     node.start()
     node.handle({ type: 'peer-disconnected', peer: 2 })
     expect(sent(node.handle({ type: 'peer-connected', peer: 2 }), 'header')).toMatchObject([{ to: 2 }])
+  })
+})
+
+describe('a batch of ours that no quorum can get', () => {
+  /** Runs rounds in which the others vote for our header unless it lists `culprit`; returns what was certified. */
+  function run(node: PrimaryUnderTest, culprit: bigint | undefined, from: number, rounds: number): bigint[] {
+    const certified: bigint[] = []
+    let parents = from === 1 ? undefined : last
+    for (let round = from; round < from + rounds; round += 1) {
+      const others = node.round(round, parents)
+      for (const certificate of others) node.receive(certificate.header.author, certificate)
+      const own = headers(node).find((header) => header.round === round)
+      if (own !== undefined && !sequences(own).includes(culprit ?? -1n)) {
+        for (const voter of [1, 2]) node.receive(voter, encodeVote(node.vote(voter, own)))
+        certified.push(...sequences(own))
+      }
+      node.wait(300)
+      node.wait(1000)
+      parents = others
+      last = others
+    }
+    return certified
+  }
+  let last: CertificateRecord[] = []
+
+  test('is found by halves and set aside, so that all others are certified', () => {
+    const node = new PrimaryUnderTest({ gcDepth: 50 })
+    for (let sequence = 1; sequence <= 40; sequence += 1)
+      node.handle({ type: 'own-batch', batch: batchOf(0, sequence) })
+    node.start()
+    const certified = run(node, 7n, 1, 40)
+    expect(new Set(certified).size).toBe(39)
+    const notices = node.turns.flatMap(({ notices }) => notices)
+    expect(notices.filter(({ type }) => type === 'batch-unobtainable')).toEqual([
+      { type: 'batch-unobtainable', batch: batchOf(0, 7) },
+    ])
+    // It is not forgotten: proposed alone in round 64, it is certified when the others can get it.
+    expect(run(node, undefined, 41, 30)).toContain(7n)
+  })
+
+  test('is nobody’s fault while headers without batches are given up as well', () => {
+    const limit = new PayloadLimit()
+    for (let at = 0; at < 3; at += 1) limit.givenUp(512)
+    expect(limit.count).toBe(0)
+    limit.givenUp(0)
+    expect(limit.count).toBe(512)
   })
 })
 

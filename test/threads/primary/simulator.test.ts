@@ -31,6 +31,18 @@ describe('a simulated committee', () => {
     },
   )
 
+  test.each([
+    ['all are five minutes ahead for a while', [0, 1, 2, 3], 500, 300_000],
+    ['all are set back by an hour', [0, 1, 2, 3], 500, -3_600_000],
+    ['one starts ten years ahead', [2], 0, 3.2e11],
+  ] as const)('goes on when of the clocks %s', { timeout: 60_000 * FACTOR }, (_, authorities, fromMs, byMs) => {
+    const clockSteps = [{ authorities, fromMs, toMs: 1500, byMs }]
+    const calm = { byzantine: new Map(), losesStore: undefined, crashShare: 0, dropShare: 0, partitions: [] }
+    for (const seed of seeds(30_000, 3)) {
+      simulate(seed, { ...calm, stakes: [1, 1, 1, 1], delayMs: 3, allCrashAtMs: undefined, chaosMs: 2500, clockSteps })
+    }
+  })
+
   test('runs the same again from the same seed', () => {
     expect(simulate(7)).toEqual(simulate(7))
   })

@@ -107,5 +107,6 @@ export type PrimaryNotice =
   | { readonly type: 'header-given-up'; readonly round: number; readonly batches: number }
   | { readonly type: 'voted'; readonly author: number; readonly round: number }
   | { readonly type: 'certified'; readonly author: number; readonly round: number }
+  | { readonly type: 'batch-unobtainable'; readonly batch: BatchEntry }
   | { readonly type: 'proposed-again'; readonly batches: number }
   | { readonly type: 'recovered'; readonly round: number }
