@@ -23,7 +23,7 @@ import type { Stakes } from './consensus/stakes.js'
 import type { AuthorityIndex, Commit, Digest, Header, Round } from './consensus/types.js'
 import type { GarbageCollector } from './garbage-collector.js'
 import type { HeaderWaiter } from './header-waiter.js'
-import { CREATED_AHEAD_MS_MAX, CREATED_TOLERANCE_MS, EPOCH, EVIDENCE_PER_AUTHORITY } from './limits.js'
+import { CREATED_AHEAD_MS_MAX, CREATED_TOLERANCE_MS, EPOCH, EVIDENCE_PER_AUTHORITY, GIVEN_UP_KEPT } from './limits.js'
 import type { OwnBatches } from './own-batches.js'
 import type { Pacing } from './pacing.js'
 import type { PayloadFetcher } from './payload-fetcher.js'
@@ -84,6 +84,8 @@ export class Core {
   private readonly evidence: Set<Round>[]
   /** The votes for our last header, until it has its certificate. */
   private votes: VotesAggregator | undefined
+  /** The votes for the last headers that were given up, oldest first: late ones still make a certificate. */
+  private readonly givenUp: VotesAggregator[] = []
   private readonly wasted: WastedVerifications
   /** Certificates whose parents are all delivered, and headers that are to be looked at again. */
   private readonly readyCertificates: CertificateRecord[] = []
@@ -136,7 +138,7 @@ export class Core {
 
   /** A vote for our header. */
   vote(from: AuthorityIndex, vote: Vote, turn: TurnBuilder): void {
-    const { votes } = this
+    const votes = [this.votes, ...this.givenUp].find((each) => each !== undefined && isFor(vote, each.header))
     const problem = this.problemOfVote(from, vote, votes, turn.now)
     if (problem !== undefined) turn.refuse(from, problem.reason, problem.detail)
     else this.addVote(votes!, from, vote.signature, turn)
@@ -228,6 +230,8 @@ export class Core {
   giveUp(turn: TurnBuilder): void {
     if (this.votes === undefined) return
     const { round, payload } = this.votes.header
+    this.givenUp.push(this.votes)
+    if (this.givenUp.length > GIVEN_UP_KEPT) this.givenUp.shift()
     this.votes = undefined
     const batches = this.stages.ownBatches.giveUp(round)
     this.stages.proposer.givenUp(payload)
@@ -348,6 +352,8 @@ export class Core {
     this.noteCreated(header)
     this.wantPayload(header, turn.now.ms)
     if (this.votes?.header.id === digest) this.lastCertified(header, turn)
+    const late = this.givenUp.findIndex((votes) => votes.header.id === digest)
+    if (late >= 0) this.givenUp.splice(late, 1)
     this.readyCertificates.push(...this.stages.certificateWaiter.delivered(digest))
     this.readyHeaders.push(...this.stages.headerWaiter.delivered(digest))
     this.ordered(commits, turn)

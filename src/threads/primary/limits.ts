@@ -39,6 +39,8 @@ export const OWN_WAIT_MS = 250
 
 /** Headers of ours that are given up in a row until an empty one shows whether their batches are the reason. */
 export const GIVEN_UP_BEFORE_PROBE = 3
+/** Headers of ours that are given up and still take votes: those of an authority that is far come late. */
+export const GIVEN_UP_KEPT = 8
 /** In every so manieth round one batch is proposed, alone, of those that a quorum could not obtain. */
 export const UNOBTAINABLE_RETRY_ROUNDS = 64
 

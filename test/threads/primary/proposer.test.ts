@@ -8,7 +8,7 @@ import { PayloadLimit } from '../../../src/threads/primary/payload-limit.js'
 import { Proposer } from '../../../src/threads/primary/proposer.js'
 import type { CertificateRecord, HeaderRecord } from '../../../src/threads/primary/records.js'
 import type { Turn } from '../../../src/threads/primary/turn.js'
-import { batchOf, encodeVote, PrimaryUnderTest, sent, written } from '../../support/primary-under-test.js'
+import { batchOf, encodeVote, PrimaryUnderTest, refused, sent, written } from '../../support/primary-under-test.js'
 
 /** Headers that went out, each once. */
 function headers(node: PrimaryUnderTest, turns: readonly Turn[] = node.turns): HeaderRecord[] {
@@ -102,6 +102,25 @@ describe('a header of ours', () => {
     node.wait(1)
     expect(headers(node)).toHaveLength(3)
     expect(sequences(headers(node)[2])).toEqual([1n])
+  })
+
+  test('that was given up is certified by votes that come late', () => {
+    const node = new PrimaryUnderTest()
+    node.start()
+    const ones = finishRound(node, undefined, 1)
+    node.handle({ type: 'own-batch', batch: batchOf(0, 1) })
+    node.wait(20)
+    for (const certificate of node.round(2, ones)) node.receive(1, certificate)
+    node.wait(250)
+    const [, second, third] = headers(node)
+    expect(third!.round).toBe(3)
+    node.drain()
+    for (const voter of [1, 2]) node.receive(voter, encodeVote(node.vote(voter, second!)))
+    expect(written(node.turns, 'certificate')).toMatchObject([{ round: 2, author: 0 }])
+    expect(refused(node.receive(3, encodeVote(node.vote(3, second!))))).toEqual(['vote-late'])
+    for (const voter of [1, 2]) node.receive(voter, encodeVote(node.vote(voter, third!)))
+    expect(written(node.turns, 'certificate').at(-1)).toMatchObject({ round: 3, author: 0 })
+    expect(node.turns.some(({ stopped }) => stopped !== undefined)).toBe(false)
   })
 
   test('jumps to the round above the highest quorum when it was left behind', () => {
