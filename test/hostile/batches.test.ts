@@ -59,11 +59,11 @@ describe('a frame ends its stream, and nothing else', () => {
 
   test('when it is empty', () => closesStream('batch-too-short', frame(FRAME_TYPES.batch, new Uint8Array(0))))
 
-  test.each([0, 9, 255])('when its type is %i, which there is not', (type) =>
+  test.each([0, Math.max(...Object.values(FRAME_TYPES)) + 1, 255])('when its type is %i, which there is not', (type) =>
     closesStream('unknown-frame-type', frame(type, new Uint8Array(100))),
   )
 
-  test.each(['ack', 'request', 'found', 'missing', 'hello', 'helloOk', 'helloRefused'] as const)(
+  test.each(['ack', 'request', 'found', 'missing', 'hello', 'helloOk', 'helloRefused', 'record'] as const)(
     'when it is a frame of type %s, which is of another stream',
     (name) => closesStream('frame-on-wrong-stream', frame(FRAME_TYPES[name], new Uint8Array(48))),
   )
