@@ -1,7 +1,7 @@
 /** The guards of a node's connections, found by any layer of a connection, and what each authority may cost. */
 import type { Connection, MultiaddrConnection } from '@libp2p/interface'
+import type { TokenBucket } from '../../shared/token-bucket.js'
 import { type Supervisor, unsupervised } from '../lib/supervisor.js'
-import type { TokenBucket } from '../lib/token-bucket.js'
 import { ConnectionGuard, type ConnectionGuardHandlers, type SecuredStream } from './connection-guard.js'
 import type { Peer } from './peer-table.js'
 import { peerBucket } from './work-budget.js'

@@ -2,9 +2,10 @@
  * Lines about peers that come and go, or refuse us. What happens once is said at once; a peer that does it over and over
  * cannot fill the log: from some time on its changes are counted, and said in one line with how it ended.
  */
+
+import { TokenBucket } from '../../shared/token-bucket.js'
 import type { Logger } from '../lib/log.js'
 import { type Supervisor, unsupervised } from '../lib/supervisor.js'
-import { TokenBucket } from '../lib/token-bucket.js'
 import { PEER_LINES_BURST, PEER_LINES_INTERVAL_MS } from './limits.js'
 import type { Peer } from './peer-table.js'
 

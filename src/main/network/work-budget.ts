@@ -6,7 +6,7 @@
  *
  * All of it is a pure function of what is handed in.
  */
-import { TokenBucket } from '../lib/token-bucket.js'
+import { TokenBucket } from '../../shared/token-bucket.js'
 import {
   PEER_WORK_BURST,
   PEER_WORK_PER_SECOND,

@@ -178,7 +178,7 @@ export class Core {
     if (overShare !== undefined) return overShare
     const own = this.lastVotes[header.author]
     if (!this.stages.signatures.verifyCertificate(certificate, isFor(own, header) ? own : undefined)) {
-      this.wasted.charge(from, votes.length + 1)
+      this.wasted.charge(from, votes.length + 1, nowMs)
       return { reason: 'signature-invalid', detail: `certificate of round ${header.round}` }
     }
     this.refuseForeignUseOfOurKey(certificate)
@@ -283,7 +283,7 @@ export class Core {
     const problem = this.ahead(round) ?? this.wasted.problemOf(from, now.ms)
     if (problem !== undefined) return problem
     if (signatures.verifyHeader(header)) return undefined
-    this.wasted.charge(from, 1)
+    this.wasted.charge(from, 1, now.ms)
     return { reason: 'signature-invalid', detail: `header of round ${round}` }
   }
 
@@ -312,7 +312,7 @@ export class Core {
     const overShare = this.wasted.problemOf(from, now.ms)
     if (overShare !== undefined) return overShare
     if (this.stages.signatures.verifyVote(vote)) return undefined
-    this.wasted.charge(from, 1)
+    this.wasted.charge(from, 1, now.ms)
     return { reason: 'signature-invalid', detail: `vote of round ${round}` }
   }
 
@@ -404,7 +404,7 @@ export class Core {
 
   /** Its signature was verified for nothing. */
   private refuseVerified({ author }: Header, { reason, detail }: Problem, turn: TurnBuilder): void {
-    this.wasted.charge(author, 1)
+    this.wasted.charge(author, 1, turn.now.ms)
     turn.refuse(author, reason, detail)
   }
 

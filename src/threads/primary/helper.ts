@@ -3,6 +3,7 @@
  * Each peer has a share in certificates and in bytes a second; beyond it nothing is sent, and the peer asks again.
  */
 
+import { TokenBucket } from '../../shared/token-bucket.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import { encodeHighest, type RoundRange } from '../../shared/wire/primary/requests.js'
 import type { CertificatesAggregator } from './certificates-aggregator.js'
@@ -17,9 +18,8 @@ import type { CertificateReader } from './stored-state.js'
 import type { TurnBuilder } from './turn.js'
 
 interface Share {
-  certificates: number
-  bytes: number
-  atMs: number
+  readonly certificates: TokenBucket
+  readonly bytes: TokenBucket
 }
 
 export class Helper {
@@ -31,9 +31,8 @@ export class Helper {
     this.certificates = dependencies.certificates
     this.store = dependencies.store
     this.shares = Array.from({ length: authorities }, () => ({
-      certificates: CERTIFICATES_SERVED_PER_S,
-      bytes: CERTIFICATE_BYTES_SERVED_PER_S,
-      atMs: Number.NEGATIVE_INFINITY,
+      certificates: new TokenBucket(CERTIFICATES_SERVED_PER_S, CERTIFICATES_SERVED_PER_S),
+      bytes: new TokenBucket(CERTIFICATE_BYTES_SERVED_PER_S, CERTIFICATE_BYTES_SERVED_PER_S),
     }))
   }
 
@@ -50,7 +49,7 @@ export class Helper {
   answerRange(from: AuthorityIndex, range: RoundRange, gcRound: Round, turn: TurnBuilder): void {
     if (!this.take(from, RANGE_REQUEST_COST, turn)) return
     let left = RANGE_CERTIFICATES_MAX
-    const countMax = Math.min(left, Math.floor(this.shares[from]!.certificates))
+    const countMax = Math.min(left, Math.floor(this.shares[from]!.certificates.left(turn.now.ms)))
     const stored =
       range.from < gcRound && countMax > 0
         ? this.store.certificates(range.from, Math.min(range.to, gcRound - 1), countMax)
@@ -78,14 +77,8 @@ export class Helper {
   /** Takes so many certificates of the peer's share, before anything is done for it. */
   private take(peer: AuthorityIndex, certificates: number, turn: TurnBuilder): boolean {
     const share = this.shares[peer]!
-    const seconds = Math.min(1, (turn.now.ms - share.atMs) / 1000)
-    share.atMs = turn.now.ms
-    share.certificates = Math.min(CERTIFICATES_SERVED_PER_S, share.certificates + seconds * CERTIFICATES_SERVED_PER_S)
-    share.bytes = Math.min(CERTIFICATE_BYTES_SERVED_PER_S, share.bytes + seconds * CERTIFICATE_BYTES_SERVED_PER_S)
-    if (share.certificates >= certificates && share.bytes > 0) {
-      share.certificates -= certificates
-      return true
-    }
+    const nowMs = turn.now.ms
+    if (share.bytes.left(nowMs) > 0 && share.certificates.tryTake(certificates, nowMs)) return true
     turn.refuse(
       peer,
       'request-over-share',
@@ -95,7 +88,7 @@ export class Helper {
   }
 
   private send(peer: AuthorityIndex, bytes: Uint8Array, turn: TurnBuilder): void {
-    this.shares[peer]!.bytes -= bytes.length
+    this.shares[peer]!.bytes.take(bytes.length, turn.now.ms)
     turn.sendAtOnce(peer, bytes)
   }
 }

@@ -2,13 +2,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { TokenBucket } from '../../../src/main/lib/token-bucket.js'
 import type { ConnectionGuard } from '../../../src/main/network/connection-guard.js'
 import { ConnectionGuards } from '../../../src/main/network/connection-guards.js'
 import { createLibp2pNode } from '../../../src/main/network/libp2p-node.js'
 import { SOCKET_BUFFER_BYTES, SOCKET_QUEUE_BYTES_MAX } from '../../../src/main/network/limits.js'
 import { guardMuxer } from '../../../src/main/network/muxer-guard.js'
 import { SLICE_BYTES, STREAM_WINDOW_INITIAL_BYTES } from '../../../src/shared/constants.js'
+import { TokenBucket } from '../../../src/shared/token-bucket.js'
 import {
   FLAGS,
   frames,

@@ -14,8 +14,8 @@
  */
 import type { Moment } from '../../../shared/freshness.js'
 import type { AckVerdict, MainToQuorumWaiter } from '../../../shared/memory/dialogue/quorum-waiter.js'
+import { TokenBucket } from '../../../shared/token-bucket.js'
 import { ACK_STATUSES, type Ack, isInMask } from '../../../shared/wire/ack.js'
-import { TokenBucket } from '../../lib/token-bucket.js'
 import type { Refused } from '../../network/frame-stream.js'
 import { STRAY_ACKS_PER_SECOND } from './limits.js'
 import { type OwnBatch, PEER_STATE } from './own-batch.js'

@@ -11,8 +11,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PrimaryRefusal } from '../../../shared/refusals.js'
+import { TokenBucket } from '../../../shared/token-bucket.js'
 import type { Supervisor } from '../../lib/supervisor.js'
-import { TokenBucket } from '../../lib/token-bucket.js'
 import type { Dissemination } from './dissemination.js'
 import { HealDebts } from './heal-debts.js'
 import { type Heal, HealQueue } from './heal-queue.js'

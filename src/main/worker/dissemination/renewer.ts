@@ -20,10 +20,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LogLimiter } from '../../../shared/runtime/thread-control.js'
+import { TokenBucket } from '../../../shared/token-bucket.js'
 import { digestKey } from '../../../shared/wire/digest-key.js'
 import type { Logger } from '../../lib/log.js'
 import type { Supervisor } from '../../lib/supervisor.js'
-import { TokenBucket } from '../../lib/token-bucket.js'
 import type { Dissemination } from './dissemination.js'
 import {
   RENEWAL_BYTES_PER_SECOND,

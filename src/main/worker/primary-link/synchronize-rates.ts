@@ -6,7 +6,7 @@
  */
 
 import { PUSH_AGAIN_QUEUE_MAX } from '../../../shared/constants.js'
-import { TokenBucket } from '../../lib/token-bucket.js'
+import { TokenBucket } from '../../../shared/token-bucket.js'
 import { FOREIGN_SYNCHRONIZE_PER_SECOND, SOURCES_REMEMBERED_MAX, STRANGER_SYNCHRONIZE_PER_SECOND } from './limits.js'
 
 export class SynchronizeRates {

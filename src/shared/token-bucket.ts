@@ -26,6 +26,12 @@ export class TokenBucket {
     return true
   }
 
+  /** What could be taken now; below 0 while it is on credit. */
+  left(nowMs: number): number {
+    this.refill(nowMs)
+    return this.tokens
+  }
+
   private refill(nowMs: number): void {
     const elapsedMs = nowMs - (this.lastMs ?? nowMs)
     this.lastMs = nowMs

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { TokenBucket } from '../../../src/main/lib/token-bucket.js'
+import { TokenBucket } from '../../src/shared/token-bucket.js'
 
 describe('a token bucket', () => {
   test('gives a burst at once, and then so much a second', () => {
@@ -31,6 +31,15 @@ describe('a token bucket', () => {
     expect(bucket.tryTake(5, 0)).toBe(true)
     expect(bucket.tryTake(1, 999)).toBe(false)
     expect(bucket.tryTake(1, 1_000)).toBe(true)
+  })
+
+  test('says what is left, also while it is on credit', () => {
+    const bucket = new TokenBucket(10, 5)
+    expect(bucket.left(0)).toBe(5)
+    bucket.take(8, 0)
+    expect(bucket.left(0)).toBe(-3)
+    expect(bucket.left(400)).toBe(1)
+    expect(bucket.left(1e9)).toBe(5)
   })
 
   test('never gives more than the burst and the rate since its start', () => {
