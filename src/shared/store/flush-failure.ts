@@ -11,6 +11,7 @@ import { closeSync, existsSync, fstatSync, fsyncSync, openSync, readSync, rename
 import { join } from 'node:path'
 import { NarvalError } from '../errors.js'
 import { checkStore } from './check-store.js'
+import { flushDirectory, writeFlushed } from './flushed-file.js'
 import { DATA_FILE, freeBytes } from './store-error.js'
 
 /** The file that says that a flush failed. */
@@ -23,13 +24,7 @@ const DAMAGED_NAMED_MAX = 10
 /** Writes down that a flush of the store failed. As much of it as the disk takes: nothing here throws. */
 export function recordFlushFailure(directory: string, reason: string): void {
   try {
-    const fd = openSync(join(directory, FLUSH_FAILURE_FILE), 'w')
-    try {
-      writeSync(fd, `${reason}\n`)
-      fsyncSync(fd)
-    } finally {
-      closeSync(fd)
-    }
+    writeFlushed(join(directory, FLUSH_FAILURE_FILE), `${reason}\n`)
     flushDirectory(directory)
   } catch {
     // What was written is in memory, which is where the next start looks.
@@ -102,13 +97,4 @@ function reportDamage(directory: string, log: (text: string) => void): void {
     onProgress: () => {},
   })
   log(`Read ${count} ${what}: ${damaged} are damaged${damaged > 0 ? '; `narval check` names them all' : ''}`)
-}
-
-function flushDirectory(directory: string): void {
-  const fd = openSync(directory, 'r')
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
 }

@@ -3,23 +3,23 @@
  * directory; the first start takes it. A start that finds neither a store nor this file cannot know what the key has
  * signed elsewhere, and must sign nothing until the others have said so.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { linkSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { NarvalError } from '../../errors.js'
+import { flushDirectory, writeFlushed } from '../flushed-file.js'
 import { storeError } from '../store-error.js'
 
 export const FRESH_FILE = 'fresh'
+const UNFINISHED_FILE = `${FRESH_FILE}.new`
 
 /** @param authority its public key, in base64. The directory is there. @throws NarvalError ERR_STORE_WRITE */
 export function writeFreshMarker(directory: string, authority: string): void {
   try {
-    const fd = openSync(join(directory, FRESH_FILE), 'wx')
-    try {
-      writeSync(fd, `${authority}\n`)
-      fsyncSync(fd)
-    } finally {
-      closeSync(fd)
-    }
+    // Under its own name it is whole: a marker that a kill left empty would be nobody's, and in the way of the next.
+    const whole = join(directory, UNFINISHED_FILE)
+    writeFlushed(whole, `${authority}\n`)
+    linkSync(whole, join(directory, FRESH_FILE))
+    rmSync(whole)
     flushDirectory(directory)
   } catch (error) {
     throw storeError(directory, error)
@@ -44,15 +44,6 @@ export function isFresh(directory: string, authority: string): boolean {
 
 /** It counts once: what it said is in the store, on the disk. */
 export function removeFreshMarker(directory: string): void {
-  rmSync(join(directory, FRESH_FILE), { force: true })
+  for (const name of [FRESH_FILE, UNFINISHED_FILE]) rmSync(join(directory, name), { force: true })
   flushDirectory(directory)
-}
-
-function flushDirectory(directory: string): void {
-  const fd = openSync(directory, 'r')
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
 }

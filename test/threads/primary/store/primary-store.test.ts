@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { checkStore } from '../../../../src/shared/store/check-store.js'
@@ -317,6 +317,17 @@ describe('what may be signed', () => {
     await store.close()
     expect(await signing(directory, { isRecovered: true })).toEqual({ state: 'recovering' })
     expect(await signing(directory)).toEqual({ state: 'recovering' })
+  })
+
+  test('is not said by a marker that a kill left unfinished, which is in the way of no other', async () => {
+    const directory = temporaryDirectory()
+    writeFileSync(join(directory, `${FRESH_FILE}.new`), '')
+    expect(isFresh(directory, SETTINGS.authority)).toBe(false)
+    writeFreshMarker(directory, SETTINGS.authority)
+    expect(isFresh(directory, SETTINGS.authority)).toBe(true)
+    expect(() => writeFreshMarker(directory, SETTINGS.authority)).toThrow('EEXIST')
+    expect(await signing(directory)).toEqual({ state: 'above', round: 0 })
+    expect(readdirSync(directory).filter((name) => name.startsWith(FRESH_FILE))).toEqual([])
   })
 
   test('is not said by a marker of another authority', async () => {
