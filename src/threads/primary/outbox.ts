@@ -8,7 +8,7 @@ import type {
 } from '../../shared/memory/dialogue/primary.js'
 import type { AuthorityIndex, Commit } from './consensus/types.js'
 import { digestBytes } from './records.js'
-import type { Notice, Refused, Send, WorkerRequest } from './turn.js'
+import type { Refused, Send, WorkerRequest } from './turn.js'
 
 interface Taken {
   readonly from: AuthorityIndex
@@ -64,7 +64,7 @@ export class Outbox {
     }
   }
 
-  notice(notices: readonly Notice[]): void {
+  notice(notices: readonly PrimaryNotice[]): void {
     this.notices.push(...notices)
     if (notices.length > 0) this.schedule()
   }

@@ -13,10 +13,11 @@
  * promises, at every `ack_level`. A crash between any two steps loses nothing that anybody was told.
  */
 import type { NarvalError } from '../../shared/errors.js'
+import type { PrimaryNotice } from '../../shared/memory/dialogue/primary.js'
 import type { AuthorityRefusal } from '../../shared/refusals.js'
 import type { BatchEntry } from '../../shared/wire/primary/header.js'
 import type { ConsensusPosition } from './consensus/consensus-state.js'
-import type { AuthorityIndex, Commit, Round } from './consensus/types.js'
+import type { AuthorityIndex, Commit } from './consensus/types.js'
 import type { Write } from './store/writes.js'
 
 /** A point in time, by two clocks. */
@@ -69,23 +70,12 @@ export interface Refused {
   readonly detail: string
 }
 
-/** What happened, for metrics and for the log lines of a benchmark. */
-export type Notice =
-  | { readonly type: 'header-created'; readonly round: Round; readonly batches: readonly BatchEntry[] }
-  | { readonly type: 'header-given-up'; readonly round: Round; readonly batches: number }
-  | { readonly type: 'voted'; readonly author: AuthorityIndex; readonly round: Round }
-  | { readonly type: 'certified'; readonly author: AuthorityIndex; readonly round: Round }
-  /** Headers of ours with it get no quorum of votes, those without it do: it is proposed alone, now and then. */
-  | { readonly type: 'batch-unobtainable'; readonly batch: BatchEntry }
-  | { readonly type: 'proposed-again'; readonly batches: number }
-  | { readonly type: 'recovered'; readonly round: Round }
-
 export interface Turn {
   readonly writes: readonly Write[]
   readonly sends: readonly Send[]
   readonly workerRequests: readonly WorkerRequest[]
   readonly refusals: readonly Refused[]
-  readonly notices: readonly Notice[]
+  readonly notices: readonly PrimaryNotice[]
   /** When `timer` is to come, by the clock of `Now.ms`. */
   readonly wakeAtMs: number
   /** The primary does nothing any more, and must not be run again without an operator. Its writes still count. */
@@ -99,7 +89,7 @@ export class TurnBuilder {
   readonly sends: Send[] = []
   readonly workerRequests: WorkerRequest[] = []
   readonly refusals: Refused[] = []
-  readonly notices: Notice[] = []
+  readonly notices: PrimaryNotice[] = []
   private readonly commits: Commit[] = []
 
   constructor(now: Now) {
@@ -128,7 +118,7 @@ export class TurnBuilder {
     this.refusals.push({ from, reason, detail })
   }
 
-  notice(notice: Notice): void {
+  notice(notice: PrimaryNotice): void {
     this.notices.push(notice)
   }
 

@@ -107,6 +107,7 @@ export type PrimaryNotice =
   | { readonly type: 'header-given-up'; readonly round: number; readonly batches: number }
   | { readonly type: 'voted'; readonly author: number; readonly round: number }
   | { readonly type: 'certified'; readonly author: number; readonly round: number }
+  /** Headers of ours with it get no quorum of votes, those without it do: it is proposed alone, now and then. */
   | { readonly type: 'batch-unobtainable'; readonly batch: BatchEntry }
   | { readonly type: 'proposed-again'; readonly batches: number }
   | { readonly type: 'recovered'; readonly round: number }
