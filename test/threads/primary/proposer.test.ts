@@ -17,6 +17,17 @@ function headers(node: PrimaryUnderTest, turns: readonly Turn[] = node.turns): H
 }
 
 /** The others certify a round, all of them with us, and their certificates come. Ours is certified if it is made. */
+/** It has a header of round 2 with its first batch, and the others have certified round 2 without it. */
+function leftBehind(): PrimaryUnderTest {
+  const node = new PrimaryUnderTest()
+  node.start()
+  const ones = finishRound(node, undefined, 1)
+  node.handle({ type: 'own-batch', batch: batchOf(0, 1) })
+  node.wait(20)
+  for (const certificate of node.round(2, ones)) node.receive(1, certificate)
+  return node
+}
+
 function finishRound(
   node: PrimaryUnderTest,
   parents: readonly CertificateRecord[] | undefined,
@@ -90,12 +101,7 @@ describe('a header of ours', () => {
   })
 
   test('waits for our own certificate for a while, and then gives it up and proposes its batches again', () => {
-    const node = new PrimaryUnderTest()
-    node.start()
-    const ones = finishRound(node, undefined, 1)
-    node.handle({ type: 'own-batch', batch: batchOf(0, 1) })
-    node.wait(20)
-    for (const certificate of node.round(2, ones)) node.receive(1, certificate)
+    const node = leftBehind()
     expect(headers(node)).toHaveLength(2)
     node.wait(249)
     expect(headers(node)).toHaveLength(2)
@@ -105,12 +111,7 @@ describe('a header of ours', () => {
   })
 
   test('that was given up is certified by votes that come late', () => {
-    const node = new PrimaryUnderTest()
-    node.start()
-    const ones = finishRound(node, undefined, 1)
-    node.handle({ type: 'own-batch', batch: batchOf(0, 1) })
-    node.wait(20)
-    for (const certificate of node.round(2, ones)) node.receive(1, certificate)
+    const node = leftBehind()
     node.wait(250)
     const [, second, third] = headers(node)
     expect(third!.round).toBe(3)

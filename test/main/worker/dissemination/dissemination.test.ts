@@ -113,6 +113,8 @@ function make(stakes: readonly number[] = [1, 1, 1, 1]): void {
 beforeEach(() => make())
 
 const DIGEST = new Uint8Array(32).fill(5)
+/** Of a test that tells batches apart. */
+const digestOf = (sequence: number): Uint8Array<ArrayBuffer> => new Uint8Array(32).fill(sequence)
 
 /** A batch of ours in the slot of its number. */
 function seal(sequence: number): void {
@@ -128,7 +130,14 @@ function seal(sequence: number): void {
   })
 }
 
-const stored = (sequence: number): void => dissemination.onOwnStored(BigInt(sequence), DIGEST)
+const stored = (sequence: number, digest = DIGEST): void => dissemination.onOwnStored(BigInt(sequence), digest)
+/** A batch in each of our slots. */
+function fillSlots(digest = (_: number) => DIGEST): void {
+  for (let sequence = 0; sequence < OWN_SLOTS; sequence += 1) {
+    seal(sequence)
+    stored(sequence, digest(sequence))
+  }
+}
 const certified = (sequence: number): void =>
   dissemination.onVerdict({ kind: 'certified', sequence: BigInt(sequence), since: moment })
 const ack = (peer: number, sequence: number, status: 0 | 1 | 2 | 3 = 0) =>
@@ -282,7 +291,6 @@ describe('the quorum-waiter is woken', () => {
   })
 
   test('for a slot that is wanted back: when few are left, and when it is one for sending again', () => {
-    const digestOf = (sequence: number): Uint8Array => new Uint8Array(32).fill(sequence)
     const letGo = (sequence: number): void => {
       urgent = []
       certified(sequence)
@@ -441,10 +449,7 @@ describe('when slots run short', () => {
   })
 
   test('what is not certified is never dropped, though nothing is free', () => {
-    for (let sequence = 0; sequence < OWN_SLOTS; sequence += 1) {
-      seal(sequence)
-      stored(sequence)
-    }
+    fillSlots()
     dissemination.tick()
     expect(dissemination.slotsFree).toBe(0)
     expect(dropped).toEqual([])
@@ -457,10 +462,7 @@ describe('when slots run short', () => {
 
   test('a peer that holds a started batch is stuck once nothing has been free for a while', async () => {
     const { near } = await connect(2)
-    for (let sequence = 0; sequence < OWN_SLOTS; sequence += 1) {
-      seal(sequence)
-      stored(sequence)
-    }
+    fillSlots()
     // The batches that were handed to 2 are certified by the others; the rest is not, and is not dropped.
     for (let sequence = 0; sequence < IN_FLIGHT_MIN - 1; sequence += 1) certified(sequence)
     expect(dissemination.slotsFree).toBe(0)
@@ -489,10 +491,7 @@ describe('when slots run short', () => {
     resend(100, { report: true, again: false })
     certified(100)
     ack(2, 100)
-    for (let sequence = 0; sequence < OWN_SLOTS; sequence += 1) {
-      seal(sequence)
-      stored(sequence)
-    }
+    fillSlots()
     for (const sequence of [0, 1]) {
       certified(sequence)
       ack(3, sequence)
@@ -588,13 +587,13 @@ describe('a batch that somebody lacks', () => {
     // 2 reads, and answers nothing: its window is full, and the rest waits for it.
     for (let sequence = 0; sequence < OWN_SLOTS - WANTED; sequence += 1) {
       seal(sequence)
-      dissemination.onOwnStored(BigInt(sequence), new Uint8Array(32).fill(sequence))
+      stored(sequence, digestOf(sequence))
       ack(0, sequence)
       certified(sequence)
     }
     const wanted = IN_FLIGHT_MIN
     // It goes to 0 again, and waits for 2, and for 3, which is away.
-    expect(dissemination.heal(new Uint8Array(32).fill(wanted))).toBe(bytes)
+    expect(dissemination.heal(digestOf(wanted))).toBe(bytes)
     expect([owed, dropped]).toEqual([[], []])
     seal(OWN_SLOTS - WANTED)
     expect(dropped).toEqual(expect.arrayContaining([`${wanted} for 2`, `${wanted} for 3`, '4 for 2', '4 for 3']))
@@ -605,15 +604,12 @@ describe('a batch that somebody lacks', () => {
 
   test('while the batch-maker needs its slot, nothing more is sent from it: it is owed to all that are not being sent it', async () => {
     const [quick, lags] = [await connect(0), await connect(2)]
-    for (let sequence = 0; sequence < OWN_SLOTS; sequence += 1) {
-      seal(sequence)
-      dissemination.onOwnStored(BigInt(sequence), new Uint8Array(32).fill(sequence))
-    }
+    fillSlots(digestOf)
     // In flight to 2, which answers nothing; 3 is away.
     ack(0, 0)
     certified(0)
     expect(dropped).toEqual(['0 for 3'])
-    expect(dissemination.heal(new Uint8Array(32).fill(0))).toBe(0)
+    expect(dissemination.heal(digestOf(0))).toBe(0)
     expect(owed).toEqual([0, 3])
     for (const { near } of [quick, lags]) near.abort(new Error('done'))
   })
@@ -691,13 +687,10 @@ describe('a batch that somebody lacks', () => {
 
   test('is owed again to that peer alone while the batch-maker needs its slot, or the peer is away', async () => {
     const [quick, lags] = [await connect(0), await connect(2)]
-    for (let sequence = 0; sequence < OWN_SLOTS; sequence += 1) {
-      seal(sequence)
-      dissemination.onOwnStored(BigInt(sequence), new Uint8Array(32).fill(sequence))
-    }
+    fillSlots(digestOf)
     ack(0, 0)
     certified(0)
-    for (const peer of [0, 3]) expect(dissemination.heal(new Uint8Array(32).fill(0), peer)).toBe(0)
+    for (const peer of [0, 3]) expect(dissemination.heal(digestOf(0), peer)).toBe(0)
     expect(owed).toEqual([0, 3])
     for (const { near } of [quick, lags]) near.abort(new Error('done'))
   })
@@ -1186,7 +1179,7 @@ describe('ACKs that have become too old', () => {
   test('a certified batch is let go of: its slot is free as soon as no peer is being sent it', async () => {
     const opened = await Promise.all([0, 2].map((peer) => connect(peer)))
     seal(1)
-    expect(dissemination.letGo(new Uint8Array(32).fill(9))).toBe('not-held')
+    expect(dissemination.letGo(digestOf(9))).toBe('not-held')
     stored(1)
     ack(0, 1)
     certified(1)

@@ -1,14 +1,9 @@
 import { expect, test } from 'vitest'
 import { HealDebts } from '../../../../src/main/worker/dissemination/heal-debts.js'
 import { HEALS_OWED_MAX } from '../../../../src/main/worker/dissemination/limits.js'
+import { digestOf, numberOf } from '../../../support/numbered-digests.js'
 
-function digestOf(number: number): Uint8Array {
-  const digest = Buffer.alloc(32)
-  digest.writeUInt32BE(number)
-  return digest
-}
-const numbersOf = (digests: readonly Uint8Array[]): number[] =>
-  digests.map((digest) => Buffer.from(digest).readUInt32BE())
+const numbersOf = (digests: readonly Uint8Array[]): number[] => digests.map(numberOf)
 const all = (): boolean => true
 
 test('each peer is owed what it was not sent, once, until it is taken, the newest first', () => {

@@ -11,12 +11,8 @@ import {
   PUSH_AGAIN_INTERVAL_MS,
 } from '../../../../src/main/worker/dissemination/limits.js'
 import { PUSH_AGAIN_QUEUE_MAX } from '../../../../src/shared/constants.js'
+import { digestOf } from '../../../support/numbered-digests.js'
 
-function digestOf(number: number): Uint8Array {
-  const digest = Buffer.alloc(32)
-  digest.writeUInt32BE(number)
-  return digest
-}
 const numberOf = (heal: Heal | undefined): number | undefined =>
   heal === undefined ? undefined : Buffer.from(heal.digest).readUInt32BE()
 const toAll = (number: number): Heal => ({ digest: digestOf(number), peer: undefined })

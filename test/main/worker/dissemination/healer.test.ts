@@ -7,14 +7,8 @@ import {
   HEAL_STILL_BYTES_PER_SECOND,
   PUSH_AGAIN_INTERVAL_MS,
 } from '../../../../src/main/worker/dissemination/limits.js'
+import { digestOf, numberOf } from '../../../support/numbered-digests.js'
 import { until } from '../../../support/until.js'
-
-function digestOf(number: number): Uint8Array {
-  const digest = Buffer.alloc(32)
-  digest.writeUInt32BE(number)
-  return digest
-}
-const numberOf = (digest: Uint8Array): number => Buffer.from(digest).readUInt32BE()
 
 const PEERS = 3
 

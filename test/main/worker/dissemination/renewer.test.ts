@@ -7,14 +7,9 @@ import {
   REPEATED_RENEWALS_MAX,
 } from '../../../../src/main/worker/dissemination/limits.js'
 import { Renewer } from '../../../../src/main/worker/dissemination/renewer.js'
+import { digestOf, numberOf } from '../../../support/numbered-digests.js'
 import { until } from '../../../support/until.js'
 
-function digestOf(number: number): Uint8Array {
-  const digest = Buffer.alloc(32)
-  digest.writeUInt32BE(number)
-  return digest
-}
-const numberOf = (digest: Uint8Array): number => Buffer.from(digest).readUInt32BE()
 const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index)
 
 function make(init: { there?: boolean; isHeld?: (number: number) => boolean } = {}) {

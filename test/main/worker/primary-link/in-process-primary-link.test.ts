@@ -20,7 +20,8 @@ const committee = parseCommittee(
 )
 const WORKER = { committee, ownIndex: 1, workerId: 3 }
 
-import { digestOf, numberOf, others, our } from '../../../support/numbered-reports.js'
+import { digestOf, numberOf } from '../../../support/numbered-digests.js'
+import { others, our } from '../../../support/numbered-reports.js'
 
 const until = (condition: () => boolean): Promise<void> =>
   vi.waitFor(() => expect(condition()).toBe(true), { timeout: 30_000, interval: 5 })

@@ -18,7 +18,8 @@ import { ReportQueue } from '../../../../src/main/worker/primary-link/report-que
 import type { UnreadProbe } from '../../../../src/main/worker/primary-link/unread-bytes.js'
 import { decodeWorkerPrimaryMessage, type WorkerPrimaryMessage } from '../../../../src/shared/wire/primary-messages.js'
 import { FrameReader } from '../../../../src/shared/wire/reference-frame.js'
-import { digestOf, numberOf, others, our } from '../../../support/numbered-reports.js'
+import { digestOf, numberOf } from '../../../support/numbered-digests.js'
+import { others, our } from '../../../support/numbered-reports.js'
 import { fromHex, toHex, vectors } from '../../../support/reference-vectors.js'
 
 const until = (condition: () => boolean): Promise<void> =>

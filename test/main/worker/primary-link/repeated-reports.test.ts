@@ -1,12 +1,7 @@
 import { expect, test } from 'vitest'
 import { REPEAT_INTERVAL_MS, REPEATS_PER_PEER_MAX } from '../../../../src/main/worker/primary-link/limits.js'
 import { RepeatedReports } from '../../../../src/main/worker/primary-link/repeated-reports.js'
-
-function digestOf(number: number): Uint8Array {
-  const digest = Buffer.alloc(32)
-  digest.writeUInt32BE(number)
-  return digest
-}
+import { digestOf } from '../../../support/numbered-digests.js'
 
 test('a batch that one peer sends again and again is reported again once in the interval', () => {
   const repeated = new RepeatedReports()
