@@ -22,8 +22,15 @@
  */
 import './shared/runtime/refuse-platform.js'
 
+export { type Authority, startAuthority } from './main/authority/authority.js'
+export type { AuthorityHealth } from './main/authority/authority-health.js'
+export type { AuthorityOptions } from './main/authority/authority-options.js'
+export type { CommitCursor, CommitsOptions, OrderedBatch, OrderedCommit } from './main/authority/commits.js'
+export { markFresh } from './main/authority/mark-fresh.js'
+export type { Rule } from './main/authority/rules.js'
 export { createLogger, type Logger, type LogLevel } from './main/lib/log.js'
 export type { Health } from './main/metrics/health.js'
+export type { PrimaryHealth } from './main/primary/primary-health.js'
 export type { CertifiedBatch, CertifiedOptions } from './main/worker/certified-stream.js'
 export {
   type CertifiedBatches,
@@ -35,7 +42,7 @@ export {
 export { type Committee, parseCommittee, readCommittee } from './shared/config/committee.js'
 export { generateKeys, type Keys, parseKeys, readKeys, writeKeys } from './shared/config/keys.js'
 export { defaultParameters, type Parameters, parseParameters, readParameters } from './shared/config/parameters.js'
-export { BatchesDeletedError, type ErrorCode, NarvalError } from './shared/errors.js'
+export { BatchesDeletedError, CommitsPrunedError, type ErrorCode, NarvalError } from './shared/errors.js'
 export { v8FlagsFor } from './shared/runtime/v8-flags.js'
 export type { AckLevel } from './shared/wire/ack.js'
 export { readBatchHeader, transactions } from './shared/wire/batch.js'

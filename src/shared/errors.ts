@@ -25,6 +25,7 @@ export type ErrorCode =
   // store
   | 'ERR_STORE_LOCKED'
   | 'ERR_STORE_FOREIGN'
+  | 'ERR_STORE_USED'
   | 'ERR_STORE_FORMAT'
   | 'ERR_STORE_DAMAGED'
   | 'ERR_STORE_SETTINGS'

@@ -12,6 +12,7 @@ import { BATCH_SIZE_MAX, COMMITTEE_SIZE_MAX, WORKER_ID_MAX } from '../../shared/
 import { NarvalError } from '../../shared/errors.js'
 import { platformProblem } from '../../shared/runtime/platform.js'
 import { CLIENT_TRANSACTION_BYTES_MIN } from '../../shared/wire/client-transaction.js'
+import { RULES, type Rule } from '../authority/rules.js'
 import { levelOfVerbosity } from '../lib/log.js'
 import type { Interrupt } from '../lib/signals.js'
 import { VERSION } from '../lib/version.js'
@@ -70,8 +71,8 @@ function oneLine(text: string): string {
   return text.replaceAll(/\s*\n\s*/g, ' ')
 }
 
-/** What commander makes of the flags of `run` and `worker`: a flag that was not given is missing. */
-type RunFlags = Omit<RunOptions, 'logLevel' | 'benchmark' | 'mdns'> & {
+/** What commander makes of the flags of `run`: a flag that was not given is missing. */
+type RunFlags = Omit<RunOptions, 'logLevel' | 'benchmark' | 'mdns' | 'part'> & {
   verbose: number
   benchmark?: boolean
   mdns?: boolean
@@ -101,6 +102,7 @@ function createProgram(onDone: (code: number) => void, early: Interrupt | undefi
       },
     })
   addGenerateKeys(program)
+  addFresh(program)
   addRun(program, onDone, early)
   addClient(program, onDone)
   addLocal(program, onDone)
@@ -115,9 +117,25 @@ function addGenerateKeys(program: Command): void {
     .command('generate_keys')
     .description("make an authority's key pair in a new file")
     .requiredOption('--filename <file>', 'the file to write, which must not exist')
-    .action(async (options: { filename: string }) => {
+    .option(
+      '--store <dir>',
+      "the store of `run … authority` to be: is marked as that of a new authority's, as `fresh` does",
+    )
+    .action(async (options: { filename: string; store?: string }) => {
       const { generateKeyFile } = await import('./generate-keys.js')
-      generateKeyFile(options.filename)
+      await generateKeyFile(options.filename, options.store)
+    })
+}
+
+function addFresh(program: Command): void {
+  program
+    .command('fresh')
+    .description('say that keys have never been used, so that an authority with a new store may sign at once')
+    .requiredOption('--keys <file>', "the authority's key file")
+    .requiredOption('--store <dir>', 'the store of `run … authority`, made if it is missing')
+    .action(async (options: { keys: string; store: string }) => {
+      const { markFreshAuthority } = await import('./fresh.js')
+      markFreshAuthority(options.keys, options.store)
     })
 }
 
@@ -147,17 +165,29 @@ function addRun(program: Command, onDone: (code: number) => void, early: Interru
         first === undefined
           ? 'what to run is missing'
           : `unknown ${first.startsWith('-') ? 'option' : 'command'} '${first}'`
-      throw new NarvalError('ERR_USAGE', `run: ${problem}: end the line with \`worker --id N\` (see --help)`)
+      throw new NarvalError(
+        'ERR_USAGE',
+        `run: ${problem}: end the line with \`authority\`, or with \`worker --id N\` (see --help)`,
+      )
     })
+  const runPart = async (command: Command, part: RunOptions['part']): Promise<void> => {
+    const { verbose, ...options } = command.optsWithGlobals<RunFlags>()
+    const { run } = await import('./run.js')
+    onDone(await run({ benchmark: false, mdns: false, ...options, part, logLevel: levelOfVerbosity(verbose) }, early))
+  }
+  run
+    .command('authority')
+    .description('run an authority: its primary and all of its workers, in one process')
+    .addOption(new Option('--rule <rule>', 'how certificates are put in order').choices(RULES).default(RULES[0]))
+    .option('--recovered', 'the store may be older than what the key has signed: ask the others before signing')
+    .action(({ recovered = false, rule }: { recovered?: boolean; rule: Rule }, command: Command) =>
+      runPart(command, { kind: 'authority', rule, recovered }),
+    )
   run
     .command('worker')
     .description('run a single worker')
     .requiredOption('--id <n>', "the worker's id", integer(0, WORKER_ID_MAX))
-    .action(async (_, command: Command) => {
-      const { verbose, ...options } = command.optsWithGlobals<RunFlags>()
-      const { run } = await import('./run.js')
-      onDone(await run({ benchmark: false, mdns: false, ...options, logLevel: levelOfVerbosity(verbose) }, early))
-    })
+    .action(({ id }: { id: number }, command: Command) => runPart(command, { kind: 'worker', id }))
   run
     .command('primary')
     .description('run a single primary (not in this version)')
@@ -166,7 +196,7 @@ function addRun(program: Command, onDone: (code: number) => void, early: Interru
     .action(() => {
       throw new NarvalError(
         'ERR_USAGE',
-        "run primary: not in this version; the reference's primary (asonnino/narwhal) works with these workers",
+        "run primary: not in this version: `run … authority` runs a primary with all of its workers in one process; a worker alone works with the reference's primary (asonnino/narwhal)",
       )
     })
 }

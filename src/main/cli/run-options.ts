@@ -1,6 +1,7 @@
+import type { Rule } from '../authority/rules.js'
 import type { LogLevel } from '../lib/log.js'
 
-/** What `run … worker` is asked to do: flags as they were given, files not yet read. */
+/** What `run` is asked to do: flags as they were given, files not yet read. */
 export interface RunOptions {
   /** Path of the authority's key file. */
   readonly keys: string
@@ -20,7 +21,19 @@ export interface RunOptions {
   readonly bind?: string
   /** Looks for peers' addresses by mDNS too. */
   readonly mdns: boolean
-  /** The worker's id. */
-  readonly id: number
   readonly logLevel: LogLevel
+  /** What is run. */
+  readonly part: WorkerPart | AuthorityPart
+}
+
+export interface WorkerPart {
+  readonly kind: 'worker'
+  readonly id: number
+}
+
+export interface AuthorityPart {
+  readonly kind: 'authority'
+  readonly rule: Rule
+  /** The primary's store may be older than what its key has signed. */
+  readonly recovered: boolean
 }

@@ -1,27 +1,34 @@
 /**
- * `run … worker`: reads the files, starts the worker, and ends it in order at SIGINT, SIGTERM or SIGHUP, also while it
- * starts or is loaded; a second signal ends it at once.
+ * `run … worker` and `run … authority`: reads the files, starts the node, and ends it in order at SIGINT, SIGTERM or
+ * SIGHUP, also while it starts or is loaded; a second signal ends it at once.
  */
 import { type Committee, readCommittee } from '../../shared/config/committee.js'
 import { type Keys, readKeys } from '../../shared/config/keys.js'
 import { defaultParameters, readParameters } from '../../shared/config/parameters.js'
 import { NarvalError } from '../../shared/errors.js'
 import { MAIN_FULL_COLLECTION_MS, startFullCollections } from '../../shared/runtime/garbage-collector.js'
+import { startAuthority } from '../authority/authority.js'
+import type { AuthorityOptions } from '../authority/authority-options.js'
 import { createLogger, type Logger } from '../lib/log.js'
 import { watchParent } from '../lib/parent.js'
 import { type Interrupt, watchSignals } from '../lib/signals.js'
 import { everyAddressFor } from '../names/own-address.js'
-import { startWorker, type Worker } from '../worker/worker.js'
+import { startWorker } from '../worker/worker.js'
 import { EXIT_FAILURE } from './exit-codes.js'
 import { leave } from './leave.js'
 import type { RunOptions } from './run-options.js'
+
+/** A worker or an authority, as far as its process goes. */
+interface RunningNode {
+  readonly stopped: Promise<void>
+}
 
 /** @param early watches for signals since before this file was loaded */
 export async function run(options: RunOptions, early?: Interrupt): Promise<number> {
   const interrupt = early ?? watchSignals(() => leave(EXIT_FAILURE))
   watchParent(() => interrupt.stop('the parent process is gone'))
   const { signal } = interrupt
-  const log = createLogger('narval::worker', options.logLevel)
+  const log = createLogger(`narval::${options.part.kind}`, options.logLevel)
   const sayWhy = (): void => log.info(`${signal.reason}: closing; once more ends at once`)
   if (signal.aborted) {
     sayWhy()
@@ -29,29 +36,12 @@ export async function run(options: RunOptions, early?: Interrupt): Promise<numbe
     return 0
   }
   signal.addEventListener('abort', sayWhy)
-  const keys = readKeys(options.keys)
-  const committee = readCommittee(options.committee)
-  const fromFile = options.parameters === undefined ? defaultParameters() : readParameters(options.parameters)
-  const parameters = { ...fromFile, ...(options.ackLevel !== undefined && { ackLevel: options.ackLevel }) }
-  const starting = startWorker({
-    keys,
-    committee,
-    parameters,
-    log,
-    signal,
-    workerId: options.id,
-    store: options.store,
-    benchmark: options.benchmark,
-    bind: options.bind ?? (await everyAddressOf(committee, keys, options.id)),
-    clients: true,
-    ...(options.metrics && { metrics: options.metrics }),
-    ...(options.mdns && { peerDiscovery: [(await import('@libp2p/mdns')).mdns()] }),
-  })
+  const starting = start(options, log, signal)
   try {
-    const worker = await starting
-    // The process is the worker's own: in somebody else's, as a library, nobody knows how large the heap is.
+    const node = await starting
+    // The process is the node's own: in somebody else's, as a library, nobody knows how large the heap is.
     startFullCollections(MAIN_FULL_COLLECTION_MS)
-    return await ended(worker, log)
+    return await ended(node, log)
   } catch (error) {
     // A signal came while it started.
     const isInOrder = signal.aborted && error instanceof NarvalError && error.code === 'ERR_CLOSED'
@@ -61,16 +51,39 @@ export async function run(options: RunOptions, early?: Interrupt): Promise<numbe
   }
 }
 
-/** Every interface, in the family of the address at which the committee knows this worker. */
-async function everyAddressOf(committee: Committee, keys: Keys, workerId: number): Promise<string> {
-  const index = committee.indexOf(keys.publicKey)
-  return everyAddressFor(index === -1 ? '0.0.0.0' : committee.worker(index, workerId).workerToWorker.host)
+async function start(options: RunOptions, log: Logger, signal: AbortSignal): Promise<RunningNode> {
+  const { metrics, part } = options
+  const keys = readKeys(options.keys)
+  const committee = readCommittee(options.committee)
+  const fromFile = options.parameters === undefined ? defaultParameters() : readParameters(options.parameters)
+  const shared = {
+    keys,
+    committee,
+    parameters: { ...fromFile, ...(options.ackLevel !== undefined && { ackLevel: options.ackLevel }) },
+    log,
+    signal,
+    store: options.store,
+    benchmark: options.benchmark,
+    bind: options.bind ?? (await everyAddressFor(knownHost(committee, keys, part))),
+    clients: true,
+    ...(metrics && { metrics }),
+    ...(options.mdns && { peerDiscovery: [(await import('@libp2p/mdns')).mdns()] }),
+  } satisfies AuthorityOptions
+  if (part.kind === 'worker') return startWorker({ ...shared, workerId: part.id })
+  return startAuthority({ ...shared, rule: part.rule, recovered: part.recovered })
 }
 
-/** Waits for the end of the worker. The exit code. */
-async function ended(worker: Worker, log: Logger): Promise<number> {
+/** A host at which the committee knows the node: every interface is bound in its family. */
+function knownHost(committee: Committee, keys: Keys, part: RunOptions['part']): string {
+  const index = committee.ownIndexOf(keys)
+  if (part.kind === 'worker') return committee.worker(index, part.id).workerToWorker.host
+  return committee.primary(index).primaryToPrimary.host
+}
+
+/** Waits for the end of the node. The exit code. */
+async function ended(node: RunningNode, log: Logger): Promise<number> {
   try {
-    await worker.stopped
+    await node.stopped
     log.info('Closed')
     return 0
   } catch (error) {

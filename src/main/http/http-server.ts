@@ -1,7 +1,7 @@
 /**
  * Serves `GET /metrics` (Prometheus' text format), `/livez`, `/readyz` and `/health`, and nothing else.
  *
- * - `/livez` answers 200 while the worker runs, and 503 once it has failed and is to be started again.
+ * - `/livez` answers 200 while the node runs, and 503 once it has failed and is to be started again.
  * - `/readyz` answers 200 while it does what it is there for. A 503 says that it cannot now, for want of a quorum or of room:
  *   to start it again would not help.
  * - `/health` is `/readyz` under its former name.
@@ -14,7 +14,7 @@ import type { AddressInfo } from 'node:net'
 import type { TcpAddress } from '../../shared/config/address.js'
 import { listenError } from '../../shared/errors.js'
 import { type Supervisor, unsupervised } from '../lib/supervisor.js'
-import { type Health, healthJson } from '../metrics/health.js'
+import type { HealthAnswer } from '../metrics/health.js'
 import { METRICS_CONNECTIONS_MAX, METRICS_HEADER_BYTES_MAX, METRICS_REQUEST_TIMEOUT_MS } from './limits.js'
 
 export interface MetricsServerOptions {
@@ -26,7 +26,7 @@ export interface MetricsServerOptions {
 
 export interface MetricsServerDependencies {
   readonly metrics: { readonly contentType: string; text(): Promise<string> }
-  readonly health: () => Health
+  readonly health: () => HealthAnswer
   readonly isAlive: () => boolean
   /** Takes what the handlers of requests throw. */
   readonly supervisor?: Supervisor
@@ -132,12 +132,12 @@ export class MetricsServer {
   }
 
   private liveness(): Answer {
-    return this.dependencies.isAlive() ? plain(200, 'ok') : plain(503, 'The worker has failed: its log says why.')
+    return this.dependencies.isAlive() ? plain(200, 'ok') : plain(503, 'It has failed: its log says why.')
   }
 
   private health(): Answer {
-    const health = this.dependencies.health()
-    return { status: health.ok ? 200 : 503, contentType: 'application/json', body: healthJson(health) }
+    const { json, ok } = this.dependencies.health()
+    return { status: ok ? 200 : 503, contentType: 'application/json', body: json }
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { NarvalError } from '../../shared/errors.js'
 
-/** `failed`: something of the worker is dead; nothing may be waited for that may depend on it. */
+/** `failed`: something of the node is dead; nothing may be waited for that may depend on it. */
 export type Ending = 'in-order' | 'failed'
 
 interface Opened {
@@ -73,7 +73,7 @@ export class Lifecycle {
 
   private check(): void {
     if (this.isOpen) return
-    throw this.failure ?? new NarvalError('ERR_CLOSED', 'the worker was closed while it started')
+    throw this.failure ?? new NarvalError('ERR_CLOSED', 'it was closed while it started')
   }
 
   private async openOne<T>(

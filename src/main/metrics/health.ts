@@ -78,9 +78,25 @@ export function healthOf(state: HealthState): Health {
   }
 }
 
+/** What `/readyz` answers. */
+export interface HealthAnswer {
+  readonly ok: boolean
+  /** One line. */
+  readonly json: string
+}
+
+export function answerOf(health: Health): HealthAnswer {
+  return { ok: health.ok, json: healthJson(health) }
+}
+
 /** As `/health` answers it: one line of JSON, keys in snake_case. */
 export function healthJson(health: Health): string {
-  const json = {
+  return `${JSON.stringify(healthFields(health))}\n`
+}
+
+/** The same as an object. */
+export function healthFields(health: Health): object {
+  return {
     ok: health.ok,
     quorum_connected: health.quorumConnected,
     certifying: health.certifying,
@@ -90,5 +106,4 @@ export function healthJson(health: Health): string {
     primary_committing: health.primaryCommitting,
     problems: health.problems,
   }
-  return `${JSON.stringify(json)}\n`
 }

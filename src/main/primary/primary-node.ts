@@ -7,7 +7,6 @@ import { MessageChannel } from 'node:worker_threads'
 import { type Committee, committeeDigest } from '../../shared/config/committee.js'
 import type { Keys } from '../../shared/config/keys.js'
 import { deriveNetworkKeySeed } from '../../shared/config/network-key.js'
-import { NarvalError } from '../../shared/errors.js'
 import { CommitLogHead } from '../../shared/memory/commit-log-head.js'
 import { Counters } from '../../shared/memory/counters.js'
 import type {
@@ -19,6 +18,7 @@ import type {
   PrimaryWorkerRequest,
 } from '../../shared/memory/dialogue/primary.js'
 import { createPrimaryMemory } from '../../shared/memory/primary-memory.js'
+import { ACK_LEVELS } from '../../shared/wire/ack.js'
 import { primaryAgreement } from '../../shared/wire/primary/agreement.js'
 import { Lifecycle } from '../lib/lifecycle.js'
 import type { Logger } from '../lib/log.js'
@@ -32,6 +32,7 @@ import { Router } from '../network/router.js'
 import { Threads } from '../thread-host/threads.js'
 import { RefusalReporter } from '../worker/refusal-reporter.js'
 import { PrimaryClient } from './primary-client.js'
+import { type PrimaryHealth, primaryHealthOf } from './primary-health.js'
 import { PrimaryStreams } from './primary-streams.js'
 
 export interface PrimaryNodeOptions {
@@ -82,13 +83,7 @@ export class PrimaryNode {
     const { memory, supervisor } = this
     this.options = options
     this.handlers = handlers
-    this.ownIndex = committee.indexOf(keys.publicKey)
-    if (this.ownIndex === -1) {
-      throw new NarvalError(
-        'ERR_NOT_IN_COMMITTEE',
-        `the key ${keys.name} is none of the committee's ${committee.size} authorities: check the key file and the committee file`,
-      )
-    }
+    this.ownIndex = committee.ownIndexOf(keys)
     this.log = supervisor.guardLogger(options.log)
     this.names = new HostNames({ log: this.log, supervisor })
     this.threads = new Threads({
@@ -122,6 +117,11 @@ export class PrimaryNode {
     )
     this.streams = new PrimaryStreams({ peers: this.peers, router: this.router, client: this.client, supervisor })
     this.stopped = this.lifecycle.stopped
+  }
+
+  /** Why it ended, if it failed: from the first moment on. */
+  get failure(): Error | undefined {
+    return this.lifecycle.error
   }
 
   /** Records that were dropped because a peer did not take them, since the start. */
@@ -166,6 +166,17 @@ export class PrimaryNode {
 
   close(): Promise<void> {
     return this.lifecycle.close()
+  }
+
+  health(): PrimaryHealth {
+    const { committee } = this.options
+    return primaryHealthOf({
+      ownStake: committee.stakeOf(this.ownIndex),
+      connectedStake: this.peers.connectedStake(ACK_LEVELS.durable),
+      quorumThreshold: committee.quorumThreshold,
+      isOpen: this.lifecycle.isOpen,
+      isRecovering: this.counters.get('isRecovering') === 1,
+    })
   }
 
   private openNetwork(): ReturnType<typeof openNetwork> {

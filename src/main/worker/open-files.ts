@@ -24,19 +24,24 @@ export interface OpenFilesOptions {
 export function openFilesNeeded(options: OpenFilesOptions): number {
   const { authorities, clientConnectionsMax, hasMetrics, hasPrimaryPort } = options
   const peers = authorities - 1
-  // A connection of each peer may be dialled, beside those that there are.
-  const ofPeers = peers * (CONNECTIONS_PER_AUTHORITY_MAX + 1)
-  const withoutHello = STAGES.length * STRANGER_PLACES_MAX + (STAGES.length + 1) * peers * MEMBER_PLACES
   const ofPrimaries = OWN_PRIMARY_CONNECTIONS_MAX + STRANGER_CONNECTIONS_MAX + peers * SOURCE_CONNECTIONS_MAX + 1
   const ofClients = clientConnectionsMax === 0 ? 0 : clientConnectionsMax + CLIENT_SOCKETS_CLOSING_MAX
   return (
     OPEN_FILES_BASE +
-    ofPeers +
-    withoutHello +
+    openFilesOfPeers(authorities) +
     (hasPrimaryPort ? ofPrimaries : 0) +
     ofClients +
     (hasMetrics ? METRICS_CONNECTIONS_MAX : 0)
   )
+}
+
+/** The connections of one libp2p node: of peers, and of those without a hello yet. */
+export function openFilesOfPeers(authorities: number): number {
+  const peers = authorities - 1
+  // A connection of each peer may be dialled, beside those that there are.
+  const ofPeers = peers * (CONNECTIONS_PER_AUTHORITY_MAX + 1)
+  const withoutHello = STAGES.length * STRANGER_PLACES_MAX + (STAGES.length + 1) * peers * MEMBER_PLACES
+  return ofPeers + withoutHello
 }
 
 /** How many files this process may have open; undefined where the system does not say. Node has raised it as far as it may. */

@@ -25,6 +25,10 @@ export class SubmitQueue {
     this.push = push
   }
 
+  get waitingCount(): number {
+    return this.waiting.length
+  }
+
   submit(transaction: Uint8Array): Promise<void> {
     if (!isBytes(transaction)) return Promise.reject(wrongType('transaction', 'a Uint8Array', transaction))
     const { length } = transaction

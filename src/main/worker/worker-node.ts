@@ -9,7 +9,6 @@ import type { Committee } from '../../shared/config/committee.js'
 import type { Keys } from '../../shared/config/keys.js'
 import type { Parameters } from '../../shared/config/parameters.js'
 import { shortName } from '../../shared/config/short-name.js'
-import { NarvalError } from '../../shared/errors.js'
 import { Counters } from '../../shared/memory/counters.js'
 import { createLayout, type Layout, ownSlotsTotal } from '../../shared/memory/layout.js'
 import { startThreadStats } from '../../shared/runtime/thread-stats.js'
@@ -88,13 +87,7 @@ export class WorkerNode {
     this.log = this.supervisor.guardLogger(options.log)
     this.options = { ...options, log: this.log }
     this.names = new HostNames({ log: this.log, supervisor: this.supervisor })
-    this.ownIndex = committee.indexOf(keys.publicKey)
-    if (this.ownIndex === -1) {
-      throw new NarvalError(
-        'ERR_NOT_IN_COMMITTEE',
-        `the key ${keys.name} is none of the committee's ${committee.size} authorities: check the key file and the committee file`,
-      )
-    }
+    this.ownIndex = committee.ownIndexOf(keys)
     // Throws if the committee file has no such worker of ours: before the store is touched.
     committee.worker(this.ownIndex, workerId)
     this.layout = createLayout({
@@ -141,6 +134,11 @@ export class WorkerNode {
       throw this.lifecycle.error ?? error
     }
     this.supervisor.watch('recovery', this.recover())
+  }
+
+  /** Transactions of `submit` that wait for room. */
+  get submitsWaiting(): number {
+    return this.wiring.submits.waitingCount
   }
 
   submit(transaction: Uint8Array): Promise<void> {

@@ -1,27 +1,30 @@
 /** The door of `startWorker`: its options, checked one by one, with their defaults. */
 import {
-  arrayArgument,
   booleanArgument,
-  bytesArgument,
   functionArgument,
   integerArgument,
   objectArgument,
   pathArgument,
-  refuseUnknownKeys,
-  textArgument,
-  wrongType,
 } from '../../shared/arguments.js'
-import { HOST_FORM, parseHostText, type TcpAddress } from '../../shared/config/address.js'
-import { type Committee, parseCommittee } from '../../shared/config/committee.js'
-import { committeeFileOf } from '../../shared/config/committee-file.js'
+import type { TcpAddress } from '../../shared/config/address.js'
+import type { Committee } from '../../shared/config/committee.js'
 import { type Keys, keysArgument } from '../../shared/config/keys.js'
 import { checkParameters, type Parameters } from '../../shared/config/parameters.js'
-import { SEED_BYTES, WORKER_ID_MAX } from '../../shared/constants.js'
-import { NarvalError } from '../../shared/errors.js'
+import { WORKER_ID_MAX } from '../../shared/constants.js'
 import type { WorkerPrimaryMessage } from '../../shared/wire/primary-messages.js'
-import { createLogger, LOG_LEVELS, type Logger } from '../lib/log.js'
+import { createLogger, type Logger } from '../lib/log.js'
 import type { PeerDiscovery } from '../network/peer-discovery.js'
-import { PEER_DISCOVERY_MAX } from './limits.js'
+import {
+  addressArgument,
+  committeeArgument,
+  copiedSeed,
+  discoveryArgument,
+  hostArgument,
+  loggerArgument,
+  only,
+  optionsArgument,
+  signalArgument,
+} from './option-arguments.js'
 
 export interface WorkerOptions {
   /** The authority's keys (`readKeys`, `generateKeys`). */
@@ -94,14 +97,8 @@ const NAMES = [
 
 /** Errors: `TypeError` and `RangeError`, which name the option; `ERR_PARAMETERS_MALFORMED` for what is in `parameters`. */
 export function checkWorkerOptions(options: unknown): CheckedOptions {
-  const given = objectArgument('options', options, 'the options of startWorker')
-  refuseUnknownKeys('options', given, NAMES)
+  const { given, optional } = optionsArgument(options, NAMES, 'startWorker')
   const { keys, committee, store } = given
-  /** An option that may be left out; `undefined` leaves it out too. */
-  const optional = <T>(name: (typeof NAMES)[number], check: (name: string, value: unknown) => T): T | undefined =>
-    given[name] === undefined ? undefined : check(name, given[name])
-  const only = <K extends OptionalName>(name: K, value: WorkerOptions[K] | undefined) =>
-    (value === undefined ? {} : { [name]: value }) as Pick<WorkerOptions, K>
   return {
     keys: keysArgument('keys', keys),
     committee: committeeArgument('committee', committee),
@@ -119,61 +116,4 @@ export function checkWorkerOptions(options: unknown): CheckedOptions {
     ...only('signal', optional('signal', signalArgument)),
     ...only('primary', optional('primary', functionArgument<NonNullable<WorkerOptions['primary']>>)),
   }
-}
-
-/** Whether an address of the committee file is one that only this machine has. */
-export function isLoopback(host: string): boolean {
-  return host.startsWith('127.') || host === '::1' || host === 'localhost'
-}
-
-/**
- * A committee is taken to pieces and made anew: one that came over `postMessage` or JSON has lost its methods, and one
- * that was put together by hand may lack anything.
- */
-function committeeArgument(name: string, value: unknown): Committee {
-  const expected = 'a committee, as readCommittee and parseCommittee give it'
-  const { authorities, indexOf } = objectArgument(name, value, expected)
-  if (!Array.isArray(authorities) || typeof indexOf !== 'function') throw wrongType(name, expected, value)
-  try {
-    return parseCommittee(committeeFileOf(value as Committee), name)
-  } catch (error) {
-    if (error instanceof NarvalError) throw error
-    throw new TypeError(`${name}: expected ${expected}: ${(error as Error).message}`, { cause: error })
-  }
-}
-
-function copiedSeed(name: string, value: unknown): Uint8Array {
-  return new Uint8Array(bytesArgument(name, value, SEED_BYTES))
-}
-
-function hostArgument(name: string, value: unknown): string {
-  const host = parseHostText(textArgument(name, value))
-  if (host === undefined) throw new RangeError(`${name}: expected ${HOST_FORM}, without brackets and port`)
-  return host
-}
-
-function addressArgument(name: string, value: unknown): TcpAddress {
-  const address = objectArgument(name, value, '{ host, port }')
-  refuseUnknownKeys(name, address, ['host', 'port'])
-  return {
-    host: hostArgument(`${name}.host`, address.host),
-    port: integerArgument(`${name}.port`, address.port, 1, 65_535),
-  }
-}
-
-function discoveryArgument(name: string, value: unknown): PeerDiscovery {
-  const modules = arrayArgument(name, value, PEER_DISCOVERY_MAX)
-  return modules.map((module, index) => functionArgument(`${name}[${index}]`, module)) as PeerDiscovery
-}
-
-export function signalArgument(name: string, value: unknown): AbortSignal {
-  if (value instanceof AbortSignal) return value
-  throw wrongType(name, 'an AbortSignal', value)
-}
-
-function loggerArgument(name: string, value: unknown): Logger {
-  if (typeof value !== 'object' || value === null)
-    throw wrongType(name, `an object with ${LOG_LEVELS.join(', ')}`, value)
-  for (const level of LOG_LEVELS) functionArgument(`${name}.${level}`, (value as Record<string, unknown>)[level])
-  return value as Logger
 }

@@ -9,27 +9,17 @@ import {
   refuseUnknownKeys,
   u64Argument,
 } from '../../shared/arguments.js'
-import { deriveNetworkKeySeed, readNetworkKeySeed } from '../../shared/config/network-key.js'
 import { DIGEST_BYTES } from '../../shared/constants.js'
-import { NarvalError } from '../../shared/errors.js'
-import { missingV8Flags } from '../../shared/runtime/v8-flags.js'
 import { type PrimaryWorkerMessage, primaryWorkerMessageArgument } from '../../shared/wire/primary-messages.js'
 import { MetricsServer } from '../http/http-server.js'
-import type { Logger } from '../lib/log.js'
-import type { Health } from '../metrics/health.js'
+import { answerOf, type Health } from '../metrics/health.js'
 import { addressToBind, loopbackFor } from '../names/own-address.js'
+import { warnOfFlags, warnOfLoopback, warnOfOpenFiles } from './boot-warnings.js'
 import type { CertifiedBatch, CertifiedOptions } from './certified-stream.js'
-import { openFilesLimit, openFilesNeeded, openFilesProblem } from './open-files.js'
-import { InProcessPrimaryLink } from './primary-link/in-process-primary-link.js'
-import { openTcpPrimary } from './primary-link/open-tcp-primary.js'
-import { WorkerNode } from './worker-node.js'
-import {
-  type CheckedOptions,
-  checkWorkerOptions,
-  isLoopback,
-  signalArgument,
-  type WorkerOptions,
-} from './worker-options.js'
+import { makeWorker } from './make-worker.js'
+import { openFilesNeeded } from './open-files.js'
+import { signalArgument } from './option-arguments.js'
+import { type CheckedOptions, checkWorkerOptions, type WorkerOptions } from './worker-options.js'
 
 export type { WorkerOptions } from './worker-options.js'
 
@@ -101,36 +91,11 @@ export interface Worker {
  */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const checked = checkWorkerOptions(options)
-  const { committee, keys, log, parameters, primary, store, workerId } = checked
   const bind = await bindOf(checked)
   const metricsHost = checked.metrics && (await addressToBind('metrics', checked.metrics.host))
-  warnOfFlags(log)
-  warnOfOpenFiles(checked)
-  let inProcess: InProcessPrimaryLink | undefined
-  const node: WorkerNode = new WorkerNode({
-    keys,
-    committee,
-    workerId,
-    parameters,
-    log,
-    store,
-    bind,
-    networkKeySeed: networkKeySeedOf(checked),
-    clients: checked.clients,
-    benchmark: checked.benchmark,
-    poisonFreedSlots: checked.poisonFreedSlots,
-    ...(checked.peerDiscovery && { peerDiscovery: checked.peerDiscovery }),
-    openPrimary: async (ownIndex, handlers) => {
-      if (primary === undefined)
-        return openTcpPrimary(
-          { bind, committee, keys, workerId },
-          { log: node.log, names: node.names, supervisor: node.supervisor },
-          handlers,
-        )
-      inProcess = new InProcessPrimaryLink({ onMessage: primary, supervisor: node.supervisor })
-      return inProcess.open({ committee, ownIndex, workerId }, handlers)
-    },
-  })
+  warnOfFlags(checked.log)
+  warnOfOpenFiles(checked.log, openFilesOf(checked))
+  const { node, send } = makeWorker(checked, bind)
   // Why it could not be closed is what `stopped` rejects with.
   const close = node.supervisor.guard('the signal', () => {
     node.close().catch(() => {})
@@ -143,7 +108,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       { ...checked.metrics, host: metricsHost! },
       {
         metrics: node.metrics,
-        health: () => node.health(),
+        health: () => answerOf(node.health()),
         isAlive: () => node.isAlive(),
         supervisor: node.supervisor,
       },
@@ -161,7 +126,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     await http?.close()
     throw error
   }
-  if (checked.bind === undefined) warnOfLoopback(checked, bind, node.log)
+  if (checked.bind === undefined) warnOfLoopback(node.log, checked.committee, bind, ownHost(checked))
   return {
     certified: Object.assign((options: CertifiedOptions) => node.certified.readAfter(certifiedArgument(options)), {
       [Symbol.asyncIterator]: () => node.certified[Symbol.asyncIterator](),
@@ -173,9 +138,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       return node.read(new Uint8Array(bytesArgument('digest', digest, DIGEST_BYTES)))
     },
     toWorker(message) {
-      const checkedMessage = primaryWorkerMessageArgument('message', message)
-      if (inProcess === undefined) throw new NarvalError('ERR_USAGE', 'toWorker: the primary is not in this process')
-      inProcess.send(checkedMessage)
+      send(primaryWorkerMessageArgument('message', message))
     },
     health: () => node.health(),
     metrics: () => node.metrics.text(),
@@ -197,12 +160,6 @@ function certifiedArgument(value: unknown): CertifiedOptions {
   }
 }
 
-function networkKeySeedOf({ keys, networkKeySeed, parameters, workerId }: CheckedOptions): Uint8Array {
-  if (networkKeySeed !== undefined) return networkKeySeed
-  if (parameters.networkKeyPath === undefined) return deriveNetworkKeySeed(keys.seed, workerId)
-  return readNetworkKeySeed(parameters.networkKeyPath)
-}
-
 async function bindOf(options: CheckedOptions): Promise<string> {
   const known = ownHost(options)
   return options.bind === undefined ? loopbackFor(known) : addressToBind('bind', options.bind, known)
@@ -210,37 +167,14 @@ async function bindOf(options: CheckedOptions): Promise<string> {
 
 /** The host at which the committee knows this worker. Errors: `ERR_NOT_IN_COMMITTEE`. */
 function ownHost({ committee, keys, workerId }: CheckedOptions): string {
-  const index = committee.indexOf(keys.publicKey)
-  if (index !== -1) return committee.worker(index, workerId).workerToWorker.host
-  throw new NarvalError(
-    'ERR_NOT_IN_COMMITTEE',
-    `the key ${keys.name} is none of the committee's ${committee.size} authorities: check the key file and the committee file`,
-  )
+  return committee.worker(committee.ownIndexOf(keys), workerId).workerToWorker.host
 }
 
-function warnOfFlags(log: Logger): void {
-  const missing = missingV8Flags(process.versions.node, process.execArgv)
-  if (missing.length === 0) return
-  log.warn(
-    `Node was started without ${missing.join(' ')}: garbage collection will take up to a third of its CPU under load`,
-  )
-}
-
-function warnOfOpenFiles({ clients, committee, log, metrics, parameters, primary }: CheckedOptions): void {
-  const needed = openFilesNeeded({
+function openFilesOf({ clients, committee, metrics, parameters, primary }: CheckedOptions): number {
+  return openFilesNeeded({
     authorities: committee.size,
     clientConnectionsMax: clients ? parameters.clientConnectionsMax : 0,
     hasMetrics: metrics !== undefined,
     hasPrimaryPort: primary === undefined,
   })
-  const problem = openFilesProblem(needed, openFilesLimit())
-  if (problem !== undefined) log.warn(problem)
-}
-
-function warnOfLoopback(options: CheckedOptions, bind: string, log: Logger): void {
-  const host = ownHost(options)
-  if (options.committee.size === 1 || isLoopback(host)) return
-  log.warn(
-    `Listening on ${bind} alone, since no \`bind\` was given: other machines do not reach this worker at ${host}`,
-  )
 }

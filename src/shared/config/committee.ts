@@ -61,6 +61,16 @@ export class Committee {
     return this.indices.get(encodeBase64(publicKey)) ?? -1
   }
 
+  /** The index of the authority that has these keys. Errors: `ERR_NOT_IN_COMMITTEE`. */
+  ownIndexOf({ name, publicKey }: { readonly name: string; readonly publicKey: Uint8Array }): number {
+    const index = this.indexOf(publicKey)
+    if (index !== -1) return index
+    throw new NarvalError(
+      'ERR_NOT_IN_COMMITTEE',
+      `the key ${name} is none of the committee's ${this.size} authorities: check the key file and the committee file`,
+    )
+  }
+
   authority(index: number): Authority {
     const authority = this.authorities[index]
     assert(authority !== undefined, `authority ${index} of ${this.size}`)

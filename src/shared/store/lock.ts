@@ -16,15 +16,11 @@ export interface StoreLock {
 export function lockStore(directory: string): StoreLock {
   let fd: number
   const path = join(directory, 'narval.lock')
+  makeDirectory(directory)
   try {
-    makeDirectory(directory)
     fd = openSync(path, 'a+')
   } catch (error) {
-    throw new NarvalError(
-      'ERR_STORE_WRITE',
-      `cannot write to the store's directory ${directory}: ${(error as Error).message}: give --store a directory that this user can make and write to`,
-      { cause: error },
-    )
+    throw notWritable(directory, error)
   }
   if (!lockFile(fd, directory)) {
     const holder = readFileSync(path, 'utf8').trim()
@@ -60,11 +56,21 @@ function lockFile(fd: number, directory: string): boolean {
 /**
  * Makes the last directory of a path. Not those above it: a slip in the path is seen then, and Node's `recursive` never
  * ends where nothing can be made, as in /proc.
+ *
+ * @throws NarvalError ERR_STORE_WRITE
  */
-function makeDirectory(directory: string): void {
+export function makeDirectory(directory: string): void {
   try {
     mkdirSync(directory)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw notWritable(directory, error)
   }
+}
+
+function notWritable(directory: string, error: unknown): NarvalError {
+  return new NarvalError(
+    'ERR_STORE_WRITE',
+    `cannot write to the store's directory ${directory}: ${(error as Error).message}: give --store a directory that this user can make and write to`,
+    { cause: error },
+  )
 }

@@ -63,10 +63,12 @@ async function run(task: PrimaryTask): Promise<void> {
   const early = await Promise.race([store.open(), ended])
   if (early !== undefined) throw early.error
   const { primary: options } = task
+  const state = store.state()
+  if (state.signing.state === 'recovering') report(port, { type: 'log', level: 'warn', text: recoveringText(options) })
   const keys = new Ed25519Keys(task.seed, options.publicKeys)
   const budget = new VerificationBudget(options.stakes.length)
   const runner = new Runner({
-    primary: new Primary(optionsOf(task), { keys, store, nonce: randomInt(NONCE_MAX) }, store.state()),
+    primary: new Primary(optionsOf(task), { keys, store, nonce: randomInt(NONCE_MAX) }, state),
     store,
     keys,
     budget,
@@ -115,6 +117,18 @@ function openStore(
       onFileBytes: (bytes) => counters.set('storeFileBytes', bytes),
     },
   )
+}
+
+/** What it means that nothing may be signed yet, and what to do. */
+function recoveringText({ authority, stakes }: PrimaryTask['primary']): string {
+  const total = stakes.reduce((sum, stake) => sum + stake, 0)
+  const others = total - stakes[authority]!
+  const canAnswer = others >= Math.floor((2 * total) / 3) + 1
+  return `Nothing is signed yet: the store is new, or was said to be a backup, and this key may have signed what it does not know of. ${
+    canAnswer
+      ? 'It goes on when authorities with a quorum of the stake have answered'
+      : 'The others have no quorum without this authority, so they cannot say it'
+  }. If the key has never been used, end this, say so (narval fresh, with the same --keys and --store; markFresh in a program), and start again`
 }
 
 function optionsOf({ primary }: PrimaryTask): PrimaryOptions {

@@ -9,7 +9,7 @@ import { peerNumber } from '../../../src/main/local/live-view.js'
 import { byLabel, type Metrics, parseMetrics, sumOf } from '../../../src/main/local/metrics-text.js'
 import { nodeStats, processUse } from '../../../src/main/local/node-stats.js'
 import { health, scrape } from '../../../src/main/local/scrape.js'
-import { healthOf } from '../../../src/main/metrics/health.js'
+import { answerOf, healthOf } from '../../../src/main/metrics/health.js'
 import { REFUSAL_REASONS_MAX } from '../../../src/main/metrics/limits.js'
 import { WorkerMetrics } from '../../../src/main/metrics/metrics.js'
 import type { MetricsSources } from '../../../src/main/metrics/sources.js'
@@ -38,7 +38,7 @@ async function serve(
 ): Promise<TcpAddress> {
   const server = new MetricsServer(
     { host: '127.0.0.1', port: 0, ...options },
-    { metrics, isAlive, health: () => healthOf(state) },
+    { metrics, isAlive, health: () => answerOf(healthOf(state)) },
   )
   servers.push(server)
   await server.listen()

@@ -340,7 +340,7 @@ it('a worker whose committee is on other machines, and that was told no address,
   })
   await alone.close()
   expect(warnings.filter((line) => line.includes('10.0.0.7'))).toEqual([
-    'Listening on 127.0.0.1 alone, since no `bind` was given: other machines do not reach this worker at 10.0.0.7',
+    'Listening on 127.0.0.1 alone, since no `bind` was given: other machines do not reach this node at 10.0.0.7',
   ])
 })
 

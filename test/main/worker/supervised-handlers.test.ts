@@ -5,6 +5,7 @@
 import { createConnection, createServer, type Socket } from 'node:net'
 import { multiaddr } from '@multiformats/multiaddr'
 import { describe, onTestFinished, test, vi } from 'vitest'
+import { answerOf } from '../../../src/main/metrics/health.js'
 import { HELLO_PROTOCOL } from '../../../src/main/network/protocols.js'
 import { FRAME_TYPES } from '../../../src/shared/wire/frames.js'
 import { frame } from '../../support/raw-stream.js'
@@ -151,7 +152,7 @@ describe('a bug of ours ends the worker with a reason, and not the process, in a
       { host: '127.0.0.1', port: 0 },
       {
         metrics: { contentType: 'no header\nat all', text: async () => '' },
-        health: () => node.health(),
+        health: () => answerOf(node.health()),
         isAlive: () => true,
         supervisor: node.supervisor,
       },

@@ -7,7 +7,13 @@ import { linkSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { NarvalError } from '../../errors.js'
 import { flushDirectory, writeFlushed } from '../flushed-file.js'
+import { META_FORMAT } from '../format.js'
+import { lockStore, makeDirectory } from '../lock.js'
+import { readMeta } from '../read-meta.js'
 import { storeError } from '../store-error.js'
+import { StoreFile } from '../store-snapshot.js'
+import { checkPrimaryFormat, META_SETTINGS, PrimaryKeys } from './format.js'
+import { decodeSettings } from './settings.js'
 
 export const FRESH_FILE = 'fresh'
 const UNFINISHED_FILE = `${FRESH_FILE}.new`
@@ -46,4 +52,50 @@ export function isFresh(directory: string, authority: string): boolean {
 export function removeFreshMarker(directory: string): void {
   for (const name of [FRESH_FILE, UNFINISHED_FILE]) rmSync(join(directory, name), { force: true })
   flushDirectory(directory)
+}
+
+/**
+ * Whether the store can have signed nothing: there is none yet, or it was made without the marker and has waited for the
+ * others ever since.
+ *
+ * @throws NarvalError ERR_STORE_FORMAT, ERR_STORE_DAMAGED
+ */
+export function hasSignedNothing(directory: string): boolean {
+  const format = readMeta(directory, META_FORMAT)
+  if (format === undefined) return true
+  checkPrimaryFormat(format, directory)
+  const keys = new PrimaryKeys(decodeSettings(readMeta(directory, META_SETTINGS)).epoch)
+  const file = new StoreFile(directory)
+  try {
+    return file.read((snapshot) => {
+      const signing = snapshot.get('state', keys.state('signing'))
+      const isRecovering = signing?.length === 1
+      const hasVoted = [...snapshot.entries('votes', 1)].length > 0
+      return isRecovering && !hasVoted && snapshot.get('state', keys.state('own-header')) === undefined
+    })
+  } finally {
+    file.close()
+  }
+}
+
+/**
+ * Says of keys that they have never been used, so that an authority with a new store may sign at once.
+ *
+ * @param directory of the primary's store; it and the one above it are made
+ * @throws NarvalError ERR_STORE_USED if the store has been used; ERR_STORE_LOCKED, ERR_STORE_FOREIGN, ERR_STORE_WRITE
+ */
+export function markFreshStore(directory: string, authority: string): void {
+  makeDirectory(directory)
+  const lock = lockStore(directory)
+  try {
+    if (!hasSignedNothing(directory)) {
+      throw new NarvalError(
+        'ERR_STORE_USED',
+        `the store ${directory} has been used already: its authority goes on from it, and needs no mark`,
+      )
+    }
+    if (!isFresh(directory, authority)) writeFreshMarker(directory, authority)
+  } finally {
+    lock.release()
+  }
 }

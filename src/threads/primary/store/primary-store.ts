@@ -20,7 +20,7 @@ import {
   type PrimaryDatabases,
   PrimaryKeys,
 } from '../../../shared/store/primary/format.js'
-import { isFresh, removeFreshMarker } from '../../../shared/store/primary/fresh-marker.js'
+import { hasSignedNothing, isFresh, removeFreshMarker } from '../../../shared/store/primary/fresh-marker.js'
 import {
   checkSettings,
   decodeSettings,
@@ -48,6 +48,8 @@ import { TurnWrites } from './turn-writes.js'
 import type { Signing, StoredState, Write } from './writes.js'
 
 const STORE_ID_BYTES = 16
+/** Of an authority that has never signed anything. */
+const FROM_THE_START: Signing = { state: 'above', round: 0 }
 
 export interface PrimaryStoreOptions {
   readonly directory: string
@@ -190,11 +192,10 @@ export class PrimaryStore implements CertificateReader {
     if (format !== undefined) {
       checkPrimaryFormat(format, directory)
       checkSettings(decodeSettings(readMeta(directory, META_SETTINGS)), settings, directory)
-      return isRecovered ? { state: 'recovering' } : undefined
+      if (isRecovered) return { state: 'recovering' }
+      return isFresh(directory, settings.authority) && hasSignedNothing(directory) ? FROM_THE_START : undefined
     }
-    return isFresh(directory, settings.authority) && !isRecovered
-      ? { state: 'above', round: 0 }
-      : { state: 'recovering' }
+    return isFresh(directory, settings.authority) && !isRecovered ? FROM_THE_START : { state: 'recovering' }
   }
 
   /** Makes a store in a new file, in one transaction. Returns its id. */

@@ -1,0 +1,39 @@
+/** The health of an authority: of its primary and of each of its workers. Pure. */
+import { type Health, type HealthAnswer, healthFields } from '../metrics/health.js'
+import type { PrimaryHealth } from '../primary/primary-health.js'
+
+export interface AuthorityHealth {
+  /** The primary and all workers do what they are there for. */
+  readonly ok: boolean
+  readonly primary: PrimaryHealth
+  /** By worker id. */
+  readonly workers: ReadonlyMap<number, Health>
+  /** For people: of which part, what is wrong and what to do. */
+  readonly problems: readonly string[]
+}
+
+export function authorityHealth(primary: PrimaryHealth, workers: ReadonlyMap<number, Health>): AuthorityHealth {
+  const ofWorkers = [...workers].flatMap(([id, { problems }]) => problems.map((problem) => `worker ${id}: ${problem}`))
+  return {
+    ok: primary.ok && [...workers.values()].every(({ ok }) => ok),
+    primary,
+    workers,
+    problems: [...primary.problems.map((problem) => `primary: ${problem}`), ...ofWorkers],
+  }
+}
+
+/** What `/readyz` answers: one line of JSON, keys in snake_case. */
+export function answerOfAuthority({ ok, primary, problems, workers }: AuthorityHealth): HealthAnswer {
+  const json = {
+    ok,
+    primary: {
+      ok: primary.ok,
+      quorum_connected: primary.quorumConnected,
+      recovering: primary.recovering,
+      problems: primary.problems,
+    },
+    workers: Object.fromEntries(Array.from(workers, ([id, health]) => [id, healthFields(health)])),
+    problems,
+  }
+  return { ok, json: `${JSON.stringify(json)}\n` }
+}

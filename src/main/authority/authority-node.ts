@@ -1,0 +1,241 @@
+/**
+ * An authority's life: its primary, its workers, and the readers of its commits, in one ordered list.
+ *
+ * ```
+ *  submit ──▶ worker ──OurBatch, OthersBatch──▶ WorkerLink ──▶ primary ──▶ commit log ──▶ commits()
+ *               ▲                                                 │                          │
+ *               └── Synchronize, committed ◀── WorkerLink ◀───────┘        bytes ◀── worker ─┘
+ * ```
+ *
+ * The primary is opened first, since workers report to it, and closed last, since it takes what they report until their
+ * end. Each part closes what it has in its own order. A part that fails ends all others.
+ */
+
+import { CommitLogReader } from '../../shared/store/primary/commit-log-reader.js'
+import type { WorkerPrimaryMessage } from '../../shared/wire/primary-messages.js'
+import { MetricsServer } from '../http/http-server.js'
+import { Lifecycle } from '../lib/lifecycle.js'
+import type { Logger } from '../lib/log.js'
+import { Supervisor } from '../lib/supervisor.js'
+import type { PrimaryNode } from '../primary/primary-node.js'
+import { WorkerLink } from '../primary/worker-link.js'
+import type { MadeWorker } from '../worker/make-worker.js'
+import { type AuthorityHealth, answerOfAuthority, authorityHealth } from './authority-health.js'
+import type { CheckedAuthorityOptions } from './authority-options.js'
+import { Commits } from './commits.js'
+import { makeOwnWorker, makePrimary } from './make-parts.js'
+import { type MetricsText, mergeMetrics } from './merge-metrics.js'
+import { OrderedBatches } from './ordered-batches.js'
+import { primaryDirectory } from './store-directories.js'
+import { Submits } from './submits.js'
+
+/** The addresses that listeners bind. */
+export interface Binds {
+  readonly primary: string
+  /** By worker id. */
+  readonly workers: ReadonlyMap<number, string>
+  readonly metrics: string | undefined
+}
+
+/** The primary or a worker. */
+interface Part {
+  readonly stopped: Promise<void>
+  start(): Promise<void>
+  close(): Promise<void>
+}
+
+export class AuthorityNode {
+  /** Resolves once all is closed; rejects with the failure that ended it. */
+  readonly stopped: Promise<void>
+  readonly submits: Submits
+  /** The logger, which does not throw. */
+  readonly log: Logger
+  private readonly options: CheckedAuthorityOptions
+  private readonly lifecycle = new Lifecycle()
+  readonly supervisor = new Supervisor((error) => this.fail(error))
+  private readonly primary: PrimaryNode
+  private readonly workers: ReadonlyMap<number, MadeWorker>
+  private readonly links: ReadonlyMap<number, WorkerLink>
+  private readonly ordered: OrderedBatches
+  private readonly http: MetricsServer | undefined
+  private opened: Commits | undefined
+  /** The part that is being opened. */
+  private opening: Part | undefined
+
+  constructor(options: CheckedAuthorityOptions, binds: Binds) {
+    const { committee, metrics, ownIndex } = options
+    this.options = options
+    this.log = this.supervisor.guardLogger(options.log)
+    this.primary = makePrimary(options, binds.primary, this.log, {
+      onRequest: (request) => {
+        for (const link of this.links.values()) link.onRequest(request)
+      },
+      onNotice: (notice) => {
+        if (notice.type === 'recovered')
+          this.log.info(`primary: A quorum has answered: signing from round ${notice.round + 1} on`)
+      },
+    })
+    this.workers = new Map(
+      Array.from(binds.workers, ([id, bind]) => {
+        const report = (message: WorkerPrimaryMessage): Promise<void> => this.takeReport(id, message)
+        return [id, makeOwnWorker(options, id, bind, this.log, report)]
+      }),
+    )
+    this.links = new Map(Array.from(this.workers, ([id, worker]) => [id, this.linkOf(id, worker)]))
+    this.submits = new Submits(Array.from(this.workers.values(), ({ node }) => node))
+    this.ordered = new OrderedBatches({
+      committee,
+      ownIndex,
+      log: this.log,
+      workers: new Map(
+        Array.from(this.workers, ([id, { node, send }]) => [id, { read: (digest) => node.read(digest), send }]),
+      ),
+    })
+    this.http =
+      metrics &&
+      new MetricsServer(
+        { ...metrics, host: binds.metrics! },
+        {
+          metrics: { contentType: METRICS_CONTENT_TYPE, text: () => this.metrics() },
+          health: () => answerOfAuthority(this.health()),
+          isAlive: () => this.isAlive(),
+          supervisor: this.supervisor,
+        },
+      )
+    this.stopped = this.lifecycle.stopped
+  }
+
+  /** Starts everything, or nothing: rejects with why, after undoing what was done. */
+  async start(): Promise<void> {
+    const { http, lifecycle } = this
+    try {
+      await this.openHttp()
+      await this.openPart('primary', this.primary)
+      await this.openLog()
+      for (const [id, { node }] of this.workers) await this.openPart(`worker ${id}`, node)
+    } catch (error) {
+      await lifecycle.close().catch(() => {})
+      await http?.close()
+      throw lifecycle.error ?? error
+    }
+  }
+
+  /** What is ordered, for readers. After the start. */
+  get commits(): Commits {
+    return this.opened!
+  }
+
+  /** Closes in order, also while it starts. */
+  close(): Promise<void> {
+    const closed = this.lifecycle.close()
+    this.endOpening()
+    return closed
+  }
+
+  /** Whether it runs, or is on its way to: an authority that failed does not come back by itself. */
+  isAlive(): boolean {
+    return this.lifecycle.error === undefined
+  }
+
+  /** A stored batch, ours or another's, of whichever worker has it. */
+  async read(digest: Uint8Array): Promise<{ author: Uint8Array; bytes: Uint8Array } | undefined> {
+    const found = await Promise.all(Array.from(this.workers.values(), ({ node }) => node.read(digest)))
+    return found.find((batch) => batch !== undefined)
+  }
+
+  health(): AuthorityHealth {
+    const workers = new Map(Array.from(this.workers, ([id, { node }]) => [id, node.health()]))
+    return authorityHealth(this.primary.health(), workers)
+  }
+
+  /** Those of each worker have the label `worker`. */
+  async metrics(): Promise<string> {
+    const ofWorkers = Array.from(
+      this.workers,
+      async ([id, { node }]): Promise<MetricsText> => ({
+        text: await node.metrics.text(),
+        labels: { worker: String(id) },
+      }),
+    )
+    return mergeMetrics(await Promise.all(ofWorkers))
+  }
+
+  private async openHttp(): Promise<void> {
+    const { http } = this
+    if (http === undefined) return
+    await this.lifecycle.open(
+      'metrics',
+      () => http.listen(),
+      // After a failure it goes on, to say so.
+      (_, ending) => (ending === 'in-order' ? http.close() : undefined),
+    )
+  }
+
+  private async openLog(): Promise<void> {
+    const { committee, parameters, store } = this.options
+    const reader = await this.lifecycle.open(
+      'commit log',
+      () => new CommitLogReader(primaryDirectory(store)),
+      (opened) => opened.close(),
+    )
+    this.opened = await this.lifecycle.open(
+      'readers of commits',
+      () =>
+        new Commits({
+          committee,
+          batchBytesMax: parameters.batchBytesMax,
+          reader,
+          head: this.primary.head,
+          batches: this.ordered,
+        }),
+      (opened) => opened.close(),
+    )
+  }
+
+  private async openPart(name: string, part: Part): Promise<void> {
+    this.opening = part
+    try {
+      await this.lifecycle.open(
+        name,
+        () => part.start(),
+        () => part.close(),
+      )
+    } finally {
+      this.opening = undefined
+    }
+    // Workers that cannot tell a primary that failed fail too: what it failed with is the reason.
+    const ended = part.stopped.catch((error: Error) => this.fail(this.primary.failure ?? error))
+    this.supervisor.watch('the end of a part', ended)
+  }
+
+  private fail(error: Error): void {
+    this.lifecycle.fail(error)
+    this.endOpening()
+  }
+
+  /** What a part finds that is closed while it starts is what `start` rejects with. */
+  private endOpening(): void {
+    this.opening?.close().catch(() => {})
+  }
+
+  private async takeReport(workerId: number, message: WorkerPrimaryMessage): Promise<void> {
+    this.ordered.stored(message.digest)
+    await this.links.get(workerId)!.onMessage(message)
+  }
+
+  private linkOf(workerId: number, { node, send }: MadeWorker): WorkerLink {
+    const { committee, ownIndex } = this.options
+    return new WorkerLink(
+      { committee, ownIndex, workerId },
+      {
+        client: this.primary.client,
+        read: (digest) => node.read(digest),
+        send,
+        onCommitted: () => {},
+      },
+    )
+  }
+}
+
+/** Prometheus' text format, as prom-client writes it. */
+const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'

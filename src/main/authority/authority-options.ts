@@ -1,0 +1,139 @@
+/** The door of `startAuthority`: its options, checked one by one, with their defaults. */
+import { booleanArgument, choiceArgument, objectArgument, pathArgument } from '../../shared/arguments.js'
+import type { TcpAddress } from '../../shared/config/address.js'
+import type { Committee } from '../../shared/config/committee.js'
+import { type Keys, keysArgument } from '../../shared/config/keys.js'
+import { checkParameters, type Parameters } from '../../shared/config/parameters.js'
+import { NarvalError } from '../../shared/errors.js'
+import { createLogger, type Logger } from '../lib/log.js'
+import type { PeerDiscovery } from '../network/peer-discovery.js'
+import {
+  addressArgument,
+  committeeArgument,
+  discoveryArgument,
+  hostArgument,
+  loggerArgument,
+  only,
+  optionsArgument,
+  signalArgument,
+} from '../worker/option-arguments.js'
+import { RULES, type Rule } from './rules.js'
+
+export interface AuthorityOptions {
+  /** The authority's keys (`readKeys`, `generateKeys`). */
+  readonly keys: Keys
+  /** The committee (`readCommittee`, `parseCommittee`). All of our workers in it run here. */
+  readonly committee: Committee
+  /**
+   * Directory of the stores, made if it is missing: `primary`, and `worker-N` for each worker. One process at a time. Keys
+   * that have never been used want `markFresh` first, or a quorum of the others has to answer before anything is signed.
+   */
+  readonly store: string
+  /** Those that are not given have their defaults. `gcDepthRounds` and the rule must be the same in the committee. */
+  readonly parameters?: Partial<Parameters>
+  /** Default: `shoal`. The same in the whole committee, for as long as its log lasts. */
+  readonly rule?: Rule
+  /**
+   * The primary's store may be older than what this authority has signed since, as one from a backup is. Nothing is signed
+   * until a quorum of the others has answered. Default: false. A store that is new and not marked fresh counts as such.
+   */
+  readonly recovered?: boolean
+  /**
+   * The address that listeners bind, or a name of it, for other primaries, other workers and clients. Default: loopback.
+   * Authorities on other machines need another one: `0.0.0.0` is every interface.
+   */
+  readonly bind?: string
+  /**
+   * Whether to take transactions over TCP, on the `transactions` ports of our workers, from whoever reaches them: there is
+   * no authentication. Default: false; `submit()` needs no port.
+   */
+  readonly clients?: boolean
+  /** Where metrics and health are served over HTTP. Default: nowhere. */
+  readonly metrics?: TcpAddress
+  /** libp2p peer discovery for the workers: it only adds addresses to try, trust comes from the committee. */
+  readonly peerDiscovery?: PeerDiscovery
+  /** Log what the reference logs for its benchmark scripts. */
+  readonly benchmark?: boolean
+  /** Default: the reference's format, on stderr, from `info` on. */
+  readonly log?: Logger
+  /** Closes the authority in order when it is aborted, also while it starts; `startAuthority` rejects with `ERR_CLOSED` then. */
+  readonly signal?: AbortSignal
+  /** For tests: fill freed slots with rubbish, so that one that is used after it was freed is seen. */
+  readonly poisonFreedSlots?: boolean
+}
+
+type OptionalName = 'bind' | 'metrics' | 'peerDiscovery' | 'signal'
+
+/** The options that always have a value, and those that have none by default. */
+export type CheckedAuthorityOptions = Required<Omit<AuthorityOptions, OptionalName>> &
+  Pick<AuthorityOptions, OptionalName> & {
+    readonly parameters: Parameters
+    /** Our place in the committee. */
+    readonly ownIndex: number
+  }
+
+const NAMES = [
+  'keys',
+  'committee',
+  'store',
+  'parameters',
+  'rule',
+  'recovered',
+  'bind',
+  'clients',
+  'metrics',
+  'peerDiscovery',
+  'benchmark',
+  'log',
+  'signal',
+  'poisonFreedSlots',
+] as const satisfies readonly (keyof AuthorityOptions)[]
+
+/**
+ * Errors: `TypeError` and `RangeError`, which name the option; `ERR_PARAMETERS_MALFORMED` for what is in `parameters`;
+ * `ERR_NOT_IN_COMMITTEE` for keys or workers that the committee does not have.
+ */
+export function checkAuthorityOptions(options: unknown): CheckedAuthorityOptions {
+  const { given, optional } = optionsArgument(options, NAMES, 'startAuthority')
+  const keys = keysArgument('keys', given.keys)
+  const committee = committeeArgument('committee', given.committee)
+  const parameters = checkParameters(optional('parameters', objectArgument) ?? {}, 'parameters')
+  const ownIndex = committee.ownIndexOf(keys)
+  checkWorkers(committee, ownIndex, parameters)
+  return {
+    keys,
+    committee,
+    ownIndex,
+    parameters,
+    store: pathArgument('store', given.store),
+    rule: optional('rule', (name, value) => choiceArgument(name, value, RULES)) ?? RULES[0],
+    recovered: optional('recovered', booleanArgument) ?? false,
+    clients: optional('clients', booleanArgument) ?? false,
+    benchmark: optional('benchmark', booleanArgument) ?? false,
+    poisonFreedSlots: optional('poisonFreedSlots', booleanArgument) ?? false,
+    log: optional('log', loggerArgument) ?? createLogger('narval::authority', 'info'),
+    ...only('bind', optional('bind', hostArgument)),
+    ...only('metrics', optional('metrics', addressArgument)),
+    ...only('peerDiscovery', optional('peerDiscovery', discoveryArgument)),
+    ...only('signal', optional('signal', signalArgument)),
+  }
+}
+
+/** A worker stores the batches of the others' workers with its id. What nobody here stores could be ordered and never read. */
+function checkWorkers(committee: Committee, ownIndex: number, parameters: Parameters): void {
+  const own = committee.authority(ownIndex).workers
+  for (const { name, workers } of committee.authorities) {
+    const lacking = [...workers.keys()].find((id) => !own.has(id))
+    if (lacking === undefined) continue
+    throw new NarvalError(
+      'ERR_NOT_IN_COMMITTEE',
+      `authorities.${name} has a worker ${lacking}, and we have the workers ${[...own.keys()].join(', ')}: each authority needs a worker of each id, to store the batches of the others with that id`,
+    )
+  }
+  if (own.size > 1 && parameters.networkKeyPath !== undefined) {
+    throw new NarvalError(
+      'ERR_PARAMETERS_MALFORMED',
+      `parameters: networkKeyPath (network_key): one key for ${own.size} workers: leave it out, and each has one of its own`,
+    )
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * An authority as a library: `startAuthority(options)`. The command line is a thin user of it.
+ */
+import 'core-js/actual/promise/with-resolvers.js'
+import { bytesArgument } from '../../shared/arguments.js'
+import { DIGEST_BYTES } from '../../shared/constants.js'
+import { makeDirectory } from '../../shared/store/lock.js'
+import { addressToBind, loopbackFor } from '../names/own-address.js'
+import { warnOfFlags, warnOfLoopback, warnOfOpenFiles } from '../worker/boot-warnings.js'
+import type { StoredBatchView } from '../worker/worker.js'
+import type { AuthorityHealth } from './authority-health.js'
+import { AuthorityNode, type Binds } from './authority-node.js'
+import { type AuthorityOptions, type CheckedAuthorityOptions, checkAuthorityOptions } from './authority-options.js'
+import type { CommitsOptions, OrderedCommit } from './commits.js'
+import { authorityFilesNeeded } from './open-files.js'
+
+export interface Authority {
+  /**
+   * Puts a transaction in line for the next batch of one of the workers, the one with the shortest line; resolves when it
+   * is in line, which is before it is in a batch, stored, certified or ordered: read `commits()` for that. Two transactions
+   * may be ordered otherwise than they were submitted. What is in line when the process dies is lost. Rejects with
+   * `ERR_TRANSACTION_TOO_LARGE`, `ERR_TRANSACTION_EMPTY`, `ERR_BUSY` (too many calls are waiting), `ERR_CLOSED`, and with a
+   * `TypeError` if it is no `Uint8Array`. The caller may use its memory again at once.
+   */
+  submit(transaction: Uint8Array): Promise<void>
+  /**
+   * What is ordered, from the beginning or behind a place in the past on, and then what follows. All authorities give the
+   * same commits with the same batches; a reader that begins behind the last one that it has dealt with, now or after a
+   * restart, misses nothing and is shown nothing twice.
+   *
+   * ```ts
+   * for await (const commit of authority.commits({ after: await lastCommit() })) {
+   *   for await (const batch of commit.batches()) {
+   *     for (const transaction of batch.transactions()) state.apply(transaction)
+   *   }
+   *   await state.save(commit.index)
+   * }
+   * ```
+   *
+   * It waits at the end of the log, and for batches that are ordered and not here yet. A slow reader takes no memory and
+   * holds nobody up. It ends when the authority is closed or fails; within a commit it rejects with `ERR_CLOSED` then. It
+   * rejects with a `CommitsPrunedError` if commits behind `after` are beyond retention, which says the oldest that is there;
+   * with `ERR_STORE_DAMAGED`; with `ERR_BUSY` beyond 64 readers; with the signal's reason. Throws a `TypeError` or
+   * `RangeError` that names what is wrong in the options.
+   */
+  commits(options?: CommitsOptions): AsyncGenerator<OrderedCommit, void, undefined>
+  /** A stored batch of this committee, ours or another's; undefined if none of our workers has it. */
+  read(digest: Uint8Array): Promise<StoredBatchView | undefined>
+  /** Whether the primary and all workers do what they are there for. */
+  health(): AuthorityHealth
+  /** The metrics of all parts in Prometheus's text format; those of a worker have the label `worker`. */
+  metrics(): Promise<string>
+  /**
+   * Stops the clients' ports, waits a moment for what is in flight, and closes workers, primary and stores in order. What
+   * was not ordered by then is in the stores, and goes on at the next start.
+   */
+  close(): Promise<void>
+  /** Resolves when the authority is closed. Rejects with why it cannot go on, as `ERR_THREAD_DIED`: end the process. */
+  readonly stopped: Promise<void>
+}
+
+/**
+ * Starts an authority: its primary and all of its workers, in this process. Rejects with an error that says what to do, with
+ * nothing left running: a `TypeError` or `RangeError` that names the option, or a `NarvalError`.
+ */
+export async function startAuthority(options: AuthorityOptions): Promise<Authority> {
+  const checked = checkAuthorityOptions(options)
+  const binds = await bindsOf(checked)
+  makeDirectory(checked.store)
+  const node = new AuthorityNode(checked, binds)
+  warnOfFlags(node.log)
+  warnOfOpenFiles(node.log, authorityFilesNeeded(checked))
+  // Why it could not be closed is what `stopped` rejects with.
+  const close = node.supervisor.guard('the signal', () => {
+    node.close().catch(() => {})
+  })
+  checked.signal?.addEventListener('abort', close, { once: true })
+  if (checked.signal?.aborted) close()
+  await node.start()
+  if (checked.bind === undefined) sayLoopback(checked, binds, node)
+  return {
+    stopped: node.stopped,
+    submit: (transaction) => node.submits.submit(transaction),
+    commits: (options) => node.commits.read(options),
+    // A view would be copied to the processors with all of its buffer.
+    read: async (digest) => node.read(new Uint8Array(bytesArgument('digest', digest, DIGEST_BYTES))),
+    health: () => node.health(),
+    metrics: () => node.metrics(),
+    close: () => node.close(),
+  }
+}
+
+/** What each part binds, by the family of the address at which the committee knows it. */
+async function bindsOf({ bind, committee, metrics, ownIndex }: CheckedAuthorityOptions): Promise<Binds> {
+  const bindFor = (known: string): Promise<string> =>
+    bind === undefined ? loopbackFor(known) : addressToBind('bind', bind, known)
+  const { primary, workers } = committee.authority(ownIndex)
+  const ofWorkers = new Map<number, string>()
+  for (const [id, { workerToWorker }] of workers) ofWorkers.set(id, await bindFor(workerToWorker.host))
+  return {
+    primary: await bindFor(primary.primaryToPrimary.host),
+    workers: ofWorkers,
+    metrics: metrics && (await addressToBind('metrics', metrics.host)),
+  }
+}
+
+function sayLoopback({ committee, ownIndex }: CheckedAuthorityOptions, binds: Binds, { log }: AuthorityNode): void {
+  warnOfLoopback(log, committee, binds.primary, committee.primary(ownIndex).primaryToPrimary.host)
+}

@@ -1,0 +1,240 @@
+/**
+ * The order, for the application: the commits of the log with the bytes of their batches, from a place in the past on.
+ *
+ * ```
+ *  commit log ──followCommits──▶ commit ──its batches, in order──▶ OrderedBatches ──▶ bytes, some batches ahead ──▶ reader
+ * ```
+ *
+ * A commit can be gigabytes, so it is read as the reader goes on. What is in memory is its place, a part of the commit's
+ * record and COMMITS_AHEAD_BYTES of batches. A slow reader takes no more, and holds nobody up.
+ */
+import { integerArgument, objectArgument, refuseUnknownKeys } from '../../shared/arguments.js'
+import type { Committee } from '../../shared/config/committee.js'
+import { NarvalError } from '../../shared/errors.js'
+import type { CommitLogHead } from '../../shared/memory/commit-log-head.js'
+import type { CommitLogReader, LoggedBatch, LoggedCommit } from '../../shared/store/primary/commit-log-reader.js'
+import { followCommits } from '../../shared/store/primary/follow-commits.js'
+import { readBatchHeader, transactions } from '../../shared/wire/batch.js'
+import { Deque } from '../lib/deque.js'
+import { signalArgument } from '../worker/option-arguments.js'
+import { COMMIT_READERS_MAX, COMMITS_AHEAD_BYTES, COMMITS_AHEAD_MAX } from './limits.js'
+import type { OrderedBatches } from './ordered-batches.js'
+
+/** A place in the order: behind the batch at this position of this commit. */
+export interface CommitCursor {
+  readonly commit: number
+  /** Of the last batch that was dealt with, from 0; −1 if none of this commit was. */
+  readonly position: number
+}
+
+export interface CommitsOptions {
+  /**
+   * The reader begins behind it: the index of the last commit that was dealt with whole, or the cursor of a batch in it.
+   * Default: 0, the beginning.
+   */
+  readonly after?: number | CommitCursor
+  /** Ends the reader: what it waits for rejects with the signal's reason. */
+  readonly signal?: AbortSignal
+}
+
+/** A batch in the order, with its bytes. */
+export interface OrderedBatch {
+  /** Behind this batch: what to begin with after a restart. */
+  readonly cursor: CommitCursor
+  readonly digest: Uint8Array
+  /** The public key of the authority that made it. */
+  readonly author: Uint8Array
+  readonly workerId: number
+  /** The encoded batch. */
+  readonly bytes: Uint8Array
+  readonly transactionCount: number
+  /** Views of `bytes`, in order. */
+  transactions(): Generator<Uint8Array, void, undefined>
+}
+
+/** A commit: what all authorities have put in the order together. The same on all of them. */
+export interface OrderedCommit {
+  /** From 1, without gaps. */
+  readonly index: number
+  /** Unix ms; never less than that of the commit before. */
+  readonly timestamp: number
+  readonly batchCount: number
+  /** Batches in all commits before this one. */
+  readonly firstBatch: number
+  /** 32 bytes that name the commit and, by the digest of the one before in it, all before. Reads the commit's record. */
+  digest(): Uint8Array
+  /**
+   * Its batches in order, those behind the cursor that the reader began with. It waits for bytes that are not here yet.
+   * When the authority is closed it rejects with `ERR_CLOSED`, so that what has been read of a commit is not taken for all.
+   */
+  batches(): AsyncGenerator<OrderedBatch, void, undefined>
+  /** The transactions of all these batches: the simplest to use. Under load, `batches()` saves a promise for each. */
+  transactions(): AsyncGenerator<Uint8Array, void, undefined>
+}
+
+export interface CommitsDependencies {
+  readonly committee: Committee
+  readonly batchBytesMax: number
+  readonly reader: CommitLogReader
+  readonly head: CommitLogHead
+  readonly batches: Pick<OrderedBatches, 'bytesOf'>
+}
+
+export class Commits {
+  private readonly dependencies: CommitsDependencies
+  private readonly aheadMax: number
+  /** Aborted when nothing more may be read; its reason is an ERR_CLOSED. */
+  private readonly closing = new AbortController()
+  private readers = 0
+
+  constructor(dependencies: CommitsDependencies) {
+    this.dependencies = dependencies
+    const ahead = Math.floor(COMMITS_AHEAD_BYTES / dependencies.batchBytesMax)
+    this.aheadMax = Math.min(Math.max(ahead, 1), COMMITS_AHEAD_MAX)
+  }
+
+  /** @throws TypeError, RangeError that name what is wrong in the options */
+  read(options: unknown): AsyncGenerator<OrderedCommit, void, undefined> {
+    return this.follow(commitsArgument(options))
+  }
+
+  /** Readers end; those within a commit fail. */
+  close(): void {
+    this.closing.abort(new NarvalError('ERR_CLOSED', 'the authority is closed'))
+  }
+
+  private async *follow({ after, signal }: CheckedCommitsOptions): AsyncGenerator<OrderedCommit, void, undefined> {
+    const { head, reader } = this.dependencies
+    if (this.readers >= COMMIT_READERS_MAX) {
+      throw new NarvalError('ERR_BUSY', `${this.readers} readers of commits, at most ${COMMIT_READERS_MAX}`)
+    }
+    this.readers += 1
+    const ending = signal === undefined ? this.closing.signal : AbortSignal.any([this.closing.signal, signal])
+    try {
+      const isWhole = after.position === Number.POSITIVE_INFINITY
+      const behind = isWhole ? after.commit : after.commit - 1
+      for await (const commit of followCommits(reader, behind, { head, signal: ending })) {
+        const from = commit.index === after.commit ? after.position + 1 : 0
+        yield new Commit(commit, from, ending, this.aheadMax, this.dependencies)
+      }
+      signal?.throwIfAborted()
+    } finally {
+      this.readers -= 1
+    }
+  }
+}
+
+class Commit implements OrderedCommit {
+  private readonly logged: LoggedCommit
+  private readonly from: number
+  private readonly ending: AbortSignal
+  private readonly aheadMax: number
+  private readonly dependencies: CommitsDependencies
+
+  constructor(
+    logged: LoggedCommit,
+    from: number,
+    ending: AbortSignal,
+    aheadMax: number,
+    dependencies: CommitsDependencies,
+  ) {
+    this.logged = logged
+    this.from = from
+    this.ending = ending
+    this.aheadMax = aheadMax
+    this.dependencies = dependencies
+  }
+
+  get index(): number {
+    return this.logged.index
+  }
+
+  get timestamp(): number {
+    return this.logged.timestamp
+  }
+
+  get batchCount(): number {
+    return this.logged.batchCount
+  }
+
+  get firstBatch(): number {
+    return this.logged.firstBatch
+  }
+
+  digest(): Uint8Array {
+    return this.logged.digest()
+  }
+
+  async *batches(): AsyncGenerator<OrderedBatch, void, undefined> {
+    const { batches, committee } = this.dependencies
+    const entries = this.logged.batches(this.from)
+    const ahead = new Deque<{ readonly entry: LoggedBatch; readonly bytes: Promise<Uint8Array> }>()
+    const left = new AbortController()
+    const ending = AbortSignal.any([this.ending, left.signal])
+    const read = (): void => {
+      while (ahead.size < this.aheadMax) {
+        const { done, value: entry } = entries.next()
+        if (done) return
+        const bytes = batches.bytesOf(entry, this.index, ending)
+        // It is waited for when its turn comes, or the reader has left by then.
+        bytes.catch(() => {})
+        ahead.pushBack({ entry, bytes })
+      }
+    }
+    try {
+      for (;;) {
+        this.ending.throwIfAborted()
+        read()
+        const next = ahead.popFront()
+        if (next === undefined) return
+        yield orderedBatch(next.entry, this.index, await next.bytes, committee)
+      }
+    } finally {
+      left.abort()
+    }
+  }
+
+  async *transactions(): AsyncGenerator<Uint8Array, void, undefined> {
+    for await (const batch of this.batches()) yield* batch.transactions()
+  }
+}
+
+function orderedBatch(entry: LoggedBatch, commit: number, bytes: Uint8Array, committee: Committee): OrderedBatch {
+  return {
+    cursor: { commit, position: entry.position },
+    digest: entry.digest,
+    author: new Uint8Array(committee.authority(entry.author).publicKey),
+    workerId: entry.worker,
+    bytes,
+    transactionCount: readBatchHeader(bytes).count,
+    transactions: () => transactions(bytes),
+  }
+}
+
+interface CheckedCommitsOptions {
+  /** A position of Infinity: behind all of the commit. */
+  readonly after: CommitCursor
+  readonly signal: AbortSignal | undefined
+}
+
+function commitsArgument(value: unknown = {}): CheckedCommitsOptions {
+  const options = objectArgument('options', value, 'the options of commits: { after, signal }')
+  refuseUnknownKeys('options', options, ['after', 'signal'])
+  const { after = 0, signal } = options
+  return {
+    after: afterArgument(after),
+    signal: signal === undefined ? undefined : signalArgument('signal', signal),
+  }
+}
+
+function afterArgument(value: unknown): CommitCursor {
+  if (typeof value === 'number') {
+    return { commit: integerArgument('after', value, 0, Number.MAX_SAFE_INTEGER), position: Number.POSITIVE_INFINITY }
+  }
+  const cursor = objectArgument('after', value, 'the index of a commit, or { commit, position }')
+  refuseUnknownKeys('after', cursor, ['commit', 'position'])
+  return {
+    commit: integerArgument('after.commit', cursor.commit, 1, Number.MAX_SAFE_INTEGER),
+    position: integerArgument('after.position', cursor.position, -1, Number.MAX_SAFE_INTEGER),
+  }
+}

@@ -1,0 +1,55 @@
+/** Makes the parts of an authority of its checked options. None is started yet. */
+import type { Logger } from '../lib/log.js'
+import { PrimaryNode, type PrimaryNodeHandlers } from '../primary/primary-node.js'
+import { type MadeWorker, makeWorker } from '../worker/make-worker.js'
+import type { WorkerOptions } from '../worker/worker-options.js'
+import type { CheckedAuthorityOptions } from './authority-options.js'
+import { labelledLog } from './labelled-log.js'
+import { primaryDirectory, workerDirectory } from './store-directories.js'
+
+export function makePrimary(
+  { committee, keys, parameters, recovered, rule, store }: CheckedAuthorityOptions,
+  bind: string,
+  log: Logger,
+  handlers: PrimaryNodeHandlers,
+): PrimaryNode {
+  return new PrimaryNode(
+    {
+      keys,
+      committee,
+      rule,
+      bind,
+      store: { directory: primaryDirectory(store), isRecovered: recovered },
+      gcDepth: parameters.gcDepthRounds,
+      maxHeaderDelayMs: parameters.maxHeaderDelayMs,
+      log: labelledLog(log, 'primary'),
+    },
+    handlers,
+  )
+}
+
+export function makeOwnWorker(
+  options: CheckedAuthorityOptions,
+  workerId: number,
+  bind: string,
+  log: Logger,
+  primary: NonNullable<WorkerOptions['primary']>,
+): MadeWorker {
+  const { benchmark, clients, committee, keys, parameters, peerDiscovery, poisonFreedSlots, store } = options
+  return makeWorker(
+    {
+      keys,
+      committee,
+      workerId,
+      parameters,
+      clients,
+      benchmark,
+      poisonFreedSlots,
+      primary,
+      store: workerDirectory(store, workerId),
+      log: labelledLog(log, `worker ${workerId}`),
+      ...(peerDiscovery && { peerDiscovery }),
+    },
+    bind,
+  )
+}

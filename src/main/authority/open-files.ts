@@ -1,0 +1,23 @@
+/** Files that an authority needs: those of its workers, and of its primary. Pure. */
+
+import { METRICS_CONNECTIONS_MAX } from '../http/limits.js'
+import { openFilesNeeded, openFilesOfPeers } from '../worker/open-files.js'
+import type { CheckedAuthorityOptions } from './authority-options.js'
+import { PRIMARY_FILES_BASE } from './limits.js'
+
+/** Files that are open when all that may be connected is, at most. */
+export function authorityFilesNeeded(
+  options: Pick<CheckedAuthorityOptions, 'clients' | 'committee' | 'metrics' | 'ownIndex' | 'parameters'>,
+): number {
+  const { clients, committee, metrics, ownIndex, parameters } = options
+  const authorities = committee.size
+  const workers = committee.authority(ownIndex).workers.size
+  const ofWorker = openFilesNeeded({
+    authorities,
+    clientConnectionsMax: clients ? parameters.clientConnectionsMax : 0,
+    hasMetrics: false,
+    hasPrimaryPort: false,
+  })
+  const ofMetrics = metrics === undefined ? 0 : METRICS_CONNECTIONS_MAX
+  return workers * ofWorker + PRIMARY_FILES_BASE + openFilesOfPeers(authorities) + ofMetrics
+}

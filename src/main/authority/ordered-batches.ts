@@ -1,0 +1,109 @@
+/**
+ * The bytes of ordered batches. A batch may be ordered before it is here: it is held by a quorum, and our own worker
+ * fetches it.
+ *
+ * ```
+ *  read ──is there──▶ its bytes
+ *    │ is not            ▲
+ *    ▼                   │
+ *  Synchronize ──▶ the worker reports it as stored, or ORDERED_RETRY_MS are over: read again
+ * ```
+ */
+import type { Committee } from '../../shared/config/committee.js'
+import { encodeBase64 } from '../../shared/crypto/public-key.js'
+import type { CommittedBatch } from '../../shared/wire/primary/commit-record.js'
+import type { PrimaryWorkerMessage } from '../../shared/wire/primary-messages.js'
+import type { Logger } from '../lib/log.js'
+import { ORDERED_RETRY_MS, ORDERED_WAIT_LOG_MS } from './limits.js'
+
+/** One of our workers. */
+export interface BatchSource {
+  read(digest: Uint8Array): Promise<{ readonly bytes: Uint8Array } | undefined>
+  send(message: PrimaryWorkerMessage): void
+}
+
+export interface OrderedBatchesDependencies {
+  readonly committee: Committee
+  readonly ownIndex: number
+  readonly workers: ReadonlyMap<number, BatchSource>
+  readonly log: Logger
+}
+
+export class OrderedBatches {
+  private readonly dependencies: OrderedBatchesDependencies
+  /** Who waits for which digest; bounded by the readers and what each reads ahead. */
+  private readonly waiting = new Map<string, Set<(value?: unknown) => void>>()
+
+  constructor(dependencies: OrderedBatchesDependencies) {
+    this.dependencies = dependencies
+  }
+
+  /** A worker of ours has it now. */
+  stored(digest: Uint8Array): void {
+    if (this.waiting.size === 0) return
+    for (const wake of this.waiting.get(encodeBase64(digest)) ?? []) wake()
+  }
+
+  /** The bytes of a batch of this commit, once they are here. Rejects with the signal's reason. */
+  async bytesOf(batch: CommittedBatch, commit: number, signal: AbortSignal): Promise<Uint8Array> {
+    const { workers } = this.dependencies
+    // Each authority has a worker of each id (authority-options.ts), and no header is certified with another one.
+    const worker = workers.get(batch.worker)!
+    const sinceMs = performance.now()
+    let isSaid = false
+    for (let attempt = 0; ; attempt += 1) {
+      signal.throwIfAborted()
+      // From before the look: it may come meanwhile.
+      const arrival = this.arrival(batch.digest, signal)
+      try {
+        const stored = await worker.read(batch.digest)
+        if (stored !== undefined) return stored.bytes
+        signal.throwIfAborted()
+        const target = this.target(batch.author, attempt)
+        if (target !== undefined) worker.send({ type: 'Synchronize', digests: [batch.digest], target })
+        if (!isSaid && performance.now() - sinceMs >= ORDERED_WAIT_LOG_MS) {
+          isSaid = true
+          this.sayWaiting(batch, commit)
+        }
+        await arrival.come
+      } finally {
+        arrival.dispose()
+      }
+    }
+  }
+
+  /** Whom to ask first: the author, then one after the other. Never ourselves: that would ask us to send it. */
+  private target(author: number, attempt: number): Uint8Array | undefined {
+    const { committee, ownIndex } = this.dependencies
+    const asked = (author + attempt) % committee.size
+    const target = asked === ownIndex ? (asked + 1) % committee.size : asked
+    return target === ownIndex ? undefined : committee.authority(target).publicKey
+  }
+
+  private sayWaiting({ author, digest, worker }: CommittedBatch, commit: number): void {
+    const { committee, log } = this.dependencies
+    log.warn(
+      `Commit ${commit} has the batch ${encodeBase64(digest)} of ${committee.authority(author).name}, which worker ${worker} does not have yet: a reader of commits waits for it, and it is asked of the others`,
+    )
+  }
+
+  /** `come` resolves when the batch is stored, the time is over or the signal is aborted. */
+  private arrival(digest: Uint8Array, signal: AbortSignal): { come: Promise<unknown>; dispose: () => void } {
+    const key = encodeBase64(digest)
+    const all = this.waiting.get(key) ?? new Set()
+    this.waiting.set(key, all)
+    let dispose = (): void => {}
+    const come = new Promise<unknown>((resolve) => {
+      const timer = setTimeout(resolve, ORDERED_RETRY_MS)
+      signal.addEventListener('abort', resolve, { once: true })
+      all.add(resolve)
+      dispose = () => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', resolve)
+        all.delete(resolve)
+        if (all.size === 0 && this.waiting.get(key) === all) this.waiting.delete(key)
+      }
+    })
+    return { come, dispose }
+  }
+}

@@ -1,0 +1,63 @@
+/** Makes a worker of checked options: alone, or as a part of an authority. It is not started yet. */
+import { deriveNetworkKeySeed, readNetworkKeySeed } from '../../shared/config/network-key.js'
+import { NarvalError } from '../../shared/errors.js'
+import type { PrimaryWorkerMessage } from '../../shared/wire/primary-messages.js'
+import { InProcessPrimaryLink } from './primary-link/in-process-primary-link.js'
+import { openTcpPrimary } from './primary-link/open-tcp-primary.js'
+import { WorkerNode } from './worker-node.js'
+import type { CheckedOptions } from './worker-options.js'
+
+export interface MadeWorker {
+  readonly node: WorkerNode
+  /** A message of the primary in this process. Throws `ERR_USAGE` if the primary is elsewhere. */
+  send(message: PrimaryWorkerMessage): void
+}
+
+/** @param bind the address that its listeners bind */
+export function makeWorker(options: Omit<CheckedOptions, 'bind' | 'metrics' | 'signal'>, bind: string): MadeWorker {
+  const { committee, keys, primary, workerId } = options
+  let inProcess: InProcessPrimaryLink | undefined
+  const node: WorkerNode = new WorkerNode({
+    keys,
+    committee,
+    workerId,
+    parameters: options.parameters,
+    log: options.log,
+    store: options.store,
+    bind,
+    networkKeySeed: networkKeySeedOf(options),
+    clients: options.clients,
+    benchmark: options.benchmark,
+    poisonFreedSlots: options.poisonFreedSlots,
+    ...(options.peerDiscovery && { peerDiscovery: options.peerDiscovery }),
+    openPrimary: async (ownIndex, handlers) => {
+      if (primary === undefined)
+        return openTcpPrimary(
+          { bind, committee, keys, workerId },
+          { log: node.log, names: node.names, supervisor: node.supervisor },
+          handlers,
+        )
+      inProcess = new InProcessPrimaryLink({ onMessage: primary, supervisor: node.supervisor })
+      return inProcess.open({ committee, ownIndex, workerId }, handlers)
+    },
+  })
+  return {
+    node,
+    send(message) {
+      if (primary === undefined) throw new NarvalError('ERR_USAGE', 'toWorker: the primary is not in this process')
+      // Before the worker has opened its end, and after it has closed it, there is nobody to hear it.
+      inProcess?.send(message)
+    },
+  }
+}
+
+function networkKeySeedOf({
+  keys,
+  networkKeySeed,
+  parameters,
+  workerId,
+}: Pick<CheckedOptions, 'keys' | 'networkKeySeed' | 'parameters' | 'workerId'>): Uint8Array {
+  if (networkKeySeed !== undefined) return networkKeySeed
+  if (parameters.networkKeyPath === undefined) return deriveNetworkKeySeed(keys.seed, workerId)
+  return readNetworkKeySeed(parameters.networkKeyPath)
+}
