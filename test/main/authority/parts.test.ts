@@ -1,0 +1,144 @@
+/** The pure parts of an authority. */
+import { describe, expect, test } from 'vitest'
+import { mergeMetrics } from '../../../src/main/authority/merge-metrics.js'
+import { authorityFilesNeeded } from '../../../src/main/authority/open-files.js'
+import { OrderedBatches } from '../../../src/main/authority/ordered-batches.js'
+import { Submits } from '../../../src/main/authority/submits.js'
+import { parseCommittee } from '../../../src/shared/config/committee.js'
+import { localCommittee } from '../../../src/shared/config/committee-file.js'
+import { keysOf } from '../../../src/shared/config/keys.js'
+import { defaultParameters } from '../../../src/shared/config/parameters.js'
+import type { PrimaryWorkerMessage } from '../../../src/shared/wire/primary-messages.js'
+import { silent } from '../../support/started-node.js'
+
+const committeeOf = (authorities: number, workers = 1) =>
+  parseCommittee(
+    localCommittee(
+      Array.from({ length: authorities }, (_, at) => keysOf(new Uint8Array(32).fill(at + 1)).name),
+      workers,
+      4000,
+    ),
+  )
+
+describe('submits', () => {
+  test('go to the worker with the fewest waiting, and in turn where they are equal', async () => {
+    const waiting = [0, 0, 0]
+    const taken: number[] = []
+    const submits = new Submits(
+      waiting.map((_, at) => ({
+        get submitsWaiting() {
+          return waiting[at]!
+        },
+        submit: async () => void taken.push(at),
+      })),
+    )
+    for (let n = 0; n < 6; n += 1) await submits.submit(new Uint8Array(1))
+    expect(taken.splice(0)).toEqual([0, 1, 2, 0, 1, 2])
+    waiting[0] = 5
+    waiting[2] = 1
+    for (let n = 0; n < 3; n += 1) await submits.submit(new Uint8Array(1))
+    expect(taken).toEqual([1, 1, 1])
+  })
+})
+
+describe('metrics of several parts', () => {
+  test('are one text in which each family stands once', () => {
+    const text = (value: number): string =>
+      `# HELP a Help of a.\n# TYPE a counter\na ${value}\n\n# HELP b Help.\n# TYPE b gauge\nb{peer="x"} ${value}\nb{peer="}"} 1\n`
+    const merged = mergeMetrics([
+      { text: '# HELP p Help.\n# TYPE p gauge\np 1\n' },
+      { text: text(1), labels: { worker: '0' } },
+      { text: text(2), labels: { worker: '1' } },
+    ])
+    expect(merged).toBe(
+      [
+        '# HELP p Help.\n# TYPE p gauge\np 1',
+        '# HELP a Help of a.\n# TYPE a counter\na{worker="0"} 1\na{worker="1"} 2',
+        '# HELP b Help.\n# TYPE b gauge\nb{peer="x",worker="0"} 1\nb{peer="}",worker="0"} 1\nb{peer="x",worker="1"} 2\nb{peer="}",worker="1"} 1\n',
+      ].join('\n\n'),
+    )
+  })
+})
+
+describe('open files', () => {
+  test('are more for each worker, and for its primary', () => {
+    const needed = (workers: number, metrics?: { host: string; port: number }) =>
+      authorityFilesNeeded({
+        clients: true,
+        committee: committeeOf(4, workers),
+        metrics: metrics!,
+        ownIndex: 0,
+        parameters: defaultParameters(),
+      })
+    expect(needed(2) - needed(1)).toBe(needed(3) - needed(2))
+    expect(2 * needed(1)).toBeGreaterThan(needed(2))
+    expect(needed(1, { host: '127.0.0.1', port: 1 })).toBeGreaterThan(needed(1))
+  })
+})
+
+describe('an ordered batch', () => {
+  const digest = new Uint8Array(32).fill(9)
+  const batch = { digest, author: 1, worker: 0, sequence: 1n }
+  const bytes = new Uint8Array(100)
+
+  function batches(found: () => boolean, authorities = 4, ownIndex = 0) {
+    const committee = committeeOf(authorities)
+    const asked: string[] = []
+    const send = (message: PrimaryWorkerMessage): void => {
+      expect(message).toMatchObject({ type: 'Synchronize', digests: [digest] })
+      if (message.type === 'Synchronize') asked.push(String(committee.indexOf(message.target)))
+    }
+    const read = async () => (found() ? { bytes } : undefined)
+    const ordered = new OrderedBatches({ committee, ownIndex, workers: new Map([[0, { read, send }]]), log: silent })
+    return { asked, ordered, waiting: () => (ordered as unknown as { waiting: Map<string, unknown> }).waiting.size }
+  }
+
+  test('that is here is read, and nobody is asked', async () => {
+    const { asked, ordered, waiting } = batches(() => true)
+    expect(await ordered.bytesOf(batch, 1, new AbortController().signal)).toBe(bytes)
+    expect([asked, waiting()]).toEqual([[], 0])
+  })
+
+  test('that is not here is asked of its author, and read as soon as it is stored', async () => {
+    let isHere = false
+    const { asked, ordered, waiting } = batches(() => isHere)
+    const reading = ordered.bytesOf(batch, 1, new AbortController().signal)
+    await Promise.resolve()
+    expect(asked).toEqual(['1'])
+    ordered.stored(new Uint8Array(32))
+    isHere = true
+    ordered.stored(digest)
+    expect(await reading).toBe(bytes)
+    expect([asked, waiting()]).toEqual([['1'], 0])
+  })
+
+  test('of our own that was lost is asked of another: ourselves we would ask to send it', async () => {
+    const { asked, ordered } = batches(() => false, 4, 1)
+    const controller = new AbortController()
+    const reading = ordered.bytesOf(batch, 1, controller.signal)
+    await Promise.resolve()
+    expect(asked).toEqual(['2'])
+    controller.abort(new Error('enough'))
+    await expect(reading).rejects.toThrow('enough')
+  })
+
+  test('that came between the look and the question is not waited for', async () => {
+    let looks = 0
+    const { ordered } = batches(() => {
+      looks += 1
+      if (looks === 1) queueMicrotask(() => ordered.stored(digest))
+      return looks > 1
+    })
+    expect(await ordered.bytesOf(batch, 1, new AbortController().signal)).toBe(bytes)
+    expect(looks).toBe(2)
+  })
+
+  test('in a committee of one is asked of nobody', async () => {
+    const { asked, ordered, waiting } = batches(() => false, 1)
+    const controller = new AbortController()
+    const reading = ordered.bytesOf({ ...batch, author: 0 }, 1, controller.signal)
+    controller.abort(new Error('enough'))
+    await expect(reading).rejects.toThrow('enough')
+    expect([asked, waiting()]).toEqual([[], 0])
+  })
+})
