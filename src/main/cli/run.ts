@@ -2,6 +2,7 @@
  * `run … worker` and `run … authority`: reads the files, starts the node, and ends it in order at SIGINT, SIGTERM or
  * SIGHUP, also while it starts or is loaded; a second signal ends it at once.
  */
+import { setImmediate } from 'node:timers/promises'
 import { type Committee, readCommittee } from '../../shared/config/committee.js'
 import { type Keys, readKeys } from '../../shared/config/keys.js'
 import { defaultParameters, readParameters } from '../../shared/config/parameters.js'
@@ -25,6 +26,8 @@ interface RunningNode {
 
 /** @param early watches for signals since before this file was loaded */
 export async function run(options: RunOptions, early?: Interrupt): Promise<number> {
+  // A signal that came while this was loaded is heard in a turn of the event loop.
+  await setImmediate()
   const interrupt = early ?? watchSignals(() => leave(EXIT_FAILURE))
   watchParent(() => interrupt.stop('the parent process is gone'))
   const { signal } = interrupt

@@ -308,7 +308,7 @@ describe('signals', () => {
 
   /** Has each process send itself a signal as soon as it has a handler for it. */
   const AT_ONCE = `--import=data:text/javascript,process.on("newListener",function%20at(name){
-    if(name==="SIGTERM"){process.off("newListener",at);setImmediate(()=>process.kill(process.pid,name))}})`.replaceAll(
+    if(name==="SIGTERM"){process.off("newListener",at);process.nextTick(()=>process.kill(process.pid,name))}})`.replaceAll(
     /\s*\n\s*/g,
     '',
   )
