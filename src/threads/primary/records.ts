@@ -5,7 +5,7 @@
 import { SIGNATURE_BYTES } from '../../shared/constants.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import { type CertifiedHeader, decodeCertificate, encodeCertificate } from '../../shared/wire/primary/certificate.js'
-import { type BatchEntry, decodeHeader, headerIdOfRecord, type SignedHeader } from '../../shared/wire/primary/header.js'
+import { decodeHeader, headerIdOfRecord, type SignedHeader } from '../../shared/wire/primary/header.js'
 import { CERTIFICATE_HEAD_BYTES } from '../../shared/wire/primary/limits.js'
 import type { Certificate, Digest, Header } from './consensus/types.js'
 
@@ -68,16 +68,7 @@ export class Records {
   }
 }
 
+/** The digest of which `digestKey` made this key, in memory of its own. */
 export function digestBytes(digest: Digest): Uint8Array {
   return new Uint8Array(Buffer.from(digest, 'latin1'))
-}
-
-/** Whether two entries name the same batch in the same way. */
-export function sameBatch(a: BatchEntry, b: BatchEntry): boolean {
-  return (
-    a.author === b.author &&
-    a.worker === b.worker &&
-    a.sequence === b.sequence &&
-    digestKey(a.digest) === digestKey(b.digest)
-  )
 }

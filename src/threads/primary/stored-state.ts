@@ -24,5 +24,3 @@ export interface CertificateReader {
   /** Records of the certificates of these rounds, both included, by ascending round; at most so many. */
   certificates(fromRound: Round, toRound: Round, countMax: number): readonly Uint8Array[]
 }
-
-export const NO_CERTIFICATES: CertificateReader = { certificate: () => undefined, certificates: () => [] }

@@ -8,7 +8,8 @@ import {
   writeCommittedCertificate,
 } from '../../../shared/wire/primary/commit-record.js'
 import { COMMIT_ENTRY_BYTES, COMMIT_HEAD_BYTES } from '../../../shared/wire/primary/limits.js'
-import type { Commit, Digest } from '../consensus/types.js'
+import type { Commit } from '../consensus/types.js'
+import { digestBytes } from '../records.js'
 
 /** What the record says that the commit does not. */
 export type RecordContext = Pick<CommitHead, 'epoch' | 'firstBatch' | 'previous'>
@@ -43,13 +44,9 @@ export function batchesOfPart(commit: Commit, part: number): { from: number; to:
 function writeEntry(bytes: Buffer, at: number, { batches, vertices }: Commit, entry: number): void {
   if (entry < vertices.length) {
     const { author, digest, round } = vertices[entry]!
-    writeCommittedCertificate(bytes, at, { id: bytesOf(digest), round, author })
+    writeCommittedCertificate(bytes, at, { id: digestBytes(digest), round, author })
     return
   }
   const { author, digest, sequence, worker } = batches[entry - vertices.length]!
-  writeCommittedBatch(bytes, at, { digest: bytesOf(digest), author, worker, sequence })
-}
-
-function bytesOf(digest: Digest): Uint8Array {
-  return Buffer.from(digest, 'latin1')
+  writeCommittedBatch(bytes, at, { digest: digestBytes(digest), author, worker, sequence })
 }
