@@ -62,7 +62,9 @@ export class CertificateRequests {
       entry.askAtMs = ms + CERTIFICATE_RETRY_MS
       if (peer === undefined) continue
       entry.peer = this.peers.after(peer) ?? peer
-      byPeer.set(peer, [...(byPeer.get(peer) ?? []), digest])
+      const due = byPeer.get(peer)
+      if (due === undefined) byPeer.set(peer, [digest])
+      else due.push(digest)
     }
     for (const [peer, digests] of byPeer) this.send(peer, digests, turn)
   }
