@@ -14,14 +14,17 @@ export function batchKey({ worker, sequence }: { worker: number; sequence: bigin
 }
 
 export class OwnBatches {
-  private queue = new Map<string, BatchEntry>()
+  /** Batches that no header has listed. */
+  private readonly fresh = new Map<string, BatchEntry>()
+  /** Batches whose header fell out. They are listed before all fresh ones, so they stay few, however many are fresh. */
+  private again = new Map<string, BatchEntry>()
   private readonly proposed = new Map<Round, Map<string, BatchEntry>>()
   /** Batches that a quorum could not obtain: proposed alone, now and then. */
   private readonly unobtainable = new Map<string, BatchEntry>()
 
   /** Batches that no header lists. */
   get waiting(): number {
-    return this.queue.size
+    return this.again.size + this.fresh.size
   }
 
   /** Batches in headers that may still be ordered. */
@@ -34,8 +37,8 @@ export class OwnBatches {
   /** Returns whether it is new. */
   add(batch: BatchEntry): boolean {
     const key = batchKey(batch)
-    if (this.queue.has(key) || this.unobtainable.has(key) || this.isProposed(key)) return false
-    this.queue.set(key, batch)
+    if (this.queued(key) !== undefined || this.unobtainable.has(key) || this.isProposed(key)) return false
+    this.fresh.set(key, batch)
     return true
   }
 
@@ -43,10 +46,10 @@ export class OwnBatches {
   take(round: Round, countMax: number): BatchEntry[] {
     const batches = new Map<string, BatchEntry>()
     const isRetry = countMax > 0 && this.unobtainable.size > 0 && round % UNOBTAINABLE_RETRY_ROUNDS === 0
-    for (const [key, batch] of isRetry ? this.unobtainable : this.queue) {
+    for (const [key, batch] of isRetry ? this.unobtainable : this.queue()) {
       if (batches.size >= (isRetry ? 1 : countMax)) break
       batches.set(key, batch)
-      this.queue.delete(key)
+      this.unqueue(key)
     }
     if (batches.size > 0) this.proposed.set(round, batches)
     return [...batches.values()].sort(compareEntries)
@@ -56,10 +59,10 @@ export class OwnBatches {
   restore(round: Round, keys: readonly string[]): void {
     const batches = new Map<string, BatchEntry>()
     for (const key of keys) {
-      const batch = this.queue.get(key)
+      const batch = this.queued(key)
       if (batch === undefined) continue
       batches.set(key, batch)
-      this.queue.delete(key)
+      this.unqueue(key)
     }
     if (batches.size > 0) this.proposed.set(round, batches)
   }
@@ -70,7 +73,7 @@ export class OwnBatches {
     if (batches === undefined) return 0
     this.proposed.delete(round)
     const again = [...batches].filter(([key]) => !this.unobtainable.has(key))
-    this.queue = new Map([...again, ...this.queue])
+    this.again = new Map([...again, ...this.again])
     // The next one has its turn first.
     for (const [key, batch] of batches) if (this.unobtainable.delete(key)) this.unobtainable.set(key, batch)
     return batches.size
@@ -78,9 +81,9 @@ export class OwnBatches {
 
   /** A quorum cannot obtain this batch. Returns it, if it waits to be proposed. */
   setAside(key: string): BatchEntry | undefined {
-    const batch = this.queue.get(key)
+    const batch = this.queued(key)
     if (batch === undefined) return undefined
-    this.queue.delete(key)
+    this.unqueue(key)
     this.unobtainable.set(key, batch)
     return batch
   }
@@ -97,8 +100,8 @@ export class OwnBatches {
 
   /** It is in the order. Returns the batch, if it was not before. */
   done(key: string): BatchEntry | undefined {
-    const waiting = this.queue.get(key) ?? this.unobtainable.get(key)
-    this.queue.delete(key)
+    const waiting = this.queued(key) ?? this.unobtainable.get(key)
+    this.unqueue(key)
     this.unobtainable.delete(key)
     for (const [round, batches] of this.proposed) {
       const batch = batches.get(key)
@@ -108,6 +111,21 @@ export class OwnBatches {
       return batch
     }
     return waiting
+  }
+
+  /** Those to be proposed, in order. */
+  private *queue(): Generator<[string, BatchEntry]> {
+    yield* this.again
+    yield* this.fresh
+  }
+
+  private queued(key: string): BatchEntry | undefined {
+    return this.again.get(key) ?? this.fresh.get(key)
+  }
+
+  private unqueue(key: string): void {
+    this.again.delete(key)
+    this.fresh.delete(key)
   }
 
   private isProposed(key: string): boolean {

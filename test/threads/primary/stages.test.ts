@@ -23,6 +23,20 @@ describe('own batches', () => {
     expect(own.take(9, 512).map(({ sequence }) => sequence)).toEqual([1n, 2n, 3n, 4n])
   })
 
+  test('of several headers that fell out are in the order of the headers, and are taken, set aside or done by name', () => {
+    const own = new OwnBatches()
+    for (let sequence = 1; sequence <= 8; sequence += 1) own.add(batchOf(0, sequence))
+    own.take(5, 2)
+    own.take(6, 2)
+    expect(own.collect((round) => round <= 6)).toBe(4)
+    expect([own.waiting, own.add(batchOf(0, 2))]).toEqual([8, false])
+    expect(own.done(batchKey(batchOf(0, 2)))).toEqual(batchOf(0, 2))
+    expect(own.setAside(batchKey(batchOf(0, 3)))).toEqual(batchOf(0, 3))
+    own.restore(7, [batchKey(batchOf(0, 4)), batchKey(batchOf(0, 7))])
+    expect(own.take(9, 512).map(({ sequence }) => sequence)).toEqual([1n, 5n, 6n, 8n])
+    expect([own.waiting, own.listed]).toEqual([0, 6])
+  })
+
   test('that are ordered are done, wherever they were', () => {
     const own = new OwnBatches()
     for (const sequence of [1, 2]) own.add(batchOf(0, sequence))
