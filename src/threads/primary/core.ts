@@ -367,10 +367,13 @@ export class Core {
 
   /** Hands a certificate to consensus, with its header, which may decide earlier. */
   private order(certificate: CertificateRecord, turn: TurnBuilder): Commit[] {
-    const { consensus } = this.stages
-    const { commits, equivocation } = consensus.addHeader(certificate.header)
+    return [...this.orderHeader(certificate.header, turn), ...this.stages.consensus.addCertificate(certificate)]
+  }
+
+  private orderHeader(header: HeaderRecord, turn: TurnBuilder): readonly Commit[] {
+    const { commits, equivocation } = this.stages.consensus.addHeader(header)
     if (equivocation !== undefined) this.keepEvidence(equivocation.first, equivocation.second, turn)
-    return [...commits, ...consensus.addCertificate(certificate)]
+    return commits
   }
 
   private ordered(commits: readonly Commit[], turn: TurnBuilder): void {
@@ -431,9 +434,7 @@ export class Core {
     if (missing.length > 0) return undefined
     const problem = synchronizer.problemOfParents(header)
     if (problem !== undefined) return problem
-    const { commits, equivocation } = consensus.addHeader(header)
-    if (equivocation !== undefined) this.keepEvidence(equivocation.first, equivocation.second, turn)
-    this.ordered(commits, turn)
+    this.ordered(this.orderHeader(header, turn), turn)
     return header.round <= consensus.gcRound ? this.old(header.round) : undefined
   }
 
