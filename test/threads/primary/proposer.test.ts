@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { CertificatesAggregator } from '../../../src/threads/primary/certificates-aggregator.js'
 import { Stakes } from '../../../src/threads/primary/consensus/stakes.js'
+import { PARENT_WAIT_MS_MIN } from '../../../src/threads/primary/limits.js'
 import { OwnBatches } from '../../../src/threads/primary/own-batches.js'
 import { Pacing } from '../../../src/threads/primary/pacing.js'
 import { PayloadLimit } from '../../../src/threads/primary/payload-limit.js'
@@ -16,7 +17,6 @@ function headers(node: PrimaryUnderTest, turns: readonly Turn[] = node.turns): H
   return [...new Map(all.map((header) => [header.id, header])).values()]
 }
 
-/** The others certify a round, all of them with us, and their certificates come. Ours is certified if it is made. */
 /** It has a header of round 2 with its first batch, and the others have certified round 2 without it. */
 function leftBehind(): PrimaryUnderTest {
   const node = new PrimaryUnderTest()
@@ -28,6 +28,7 @@ function leftBehind(): PrimaryUnderTest {
   return node
 }
 
+/** The others certify a round, all of them with us, and their certificates come. Ours is certified if it is made. */
 function finishRound(
   node: PrimaryUnderTest,
   parents: readonly CertificateRecord[] | undefined,
@@ -89,6 +90,35 @@ describe('a header of ours', () => {
     const own = headers(node)[0]!
     for (const voter of [1, 2]) node.receive(voter, encodeVote(node.vote(voter, own)))
     expect(node.turns.at(-1)!.wakeAtMs).toBe(1020)
+  })
+
+  test('does not wait for a timer either when we voted for one with work', () => {
+    const node = new PrimaryUnderTest()
+    node.start()
+    const parents = finishRound(node, undefined, 1).map(({ header }) => header.idBytes)
+    const batch = batchOf(1, 1)
+    node.handle({ type: 'others-batch', batch })
+    expect(node.turns.at(-1)!.wakeAtMs).toBe(2000)
+    node.receive(1, node.header(1, 2, { parents, payload: [batch] }))
+    expect(node.turns.at(-1)!.wakeAtMs).toBe(1020)
+  })
+
+  test('waits a little for the certificate of an authority that answered lately, and has it as a parent', () => {
+    const node = new PrimaryUnderTest()
+    node.start()
+    const ones = finishRound(node, undefined, 1)
+    for (const sequence of [1, 2]) node.handle({ type: 'own-batch', batch: batchOf(0, sequence) })
+    node.wait(20)
+    const second = headers(node)[1]!
+    node.wait(20)
+    const [first, next, late] = node.round(2, ones)
+    for (const certificate of [first!, next!]) node.receive(certificate.header.author, certificate)
+    for (const voter of [1, 2]) node.receive(voter, encodeVote(node.vote(voter, second)))
+    expect(node.primary.status.quorumRound).toBe(2)
+    expect(headers(node)).toHaveLength(2)
+    expect(node.turns.at(-1)!.wakeAtMs).toBe(node.ms + PARENT_WAIT_MS_MIN)
+    node.receive(3, late!)
+    expect(headers(node)[2]!.parents).toHaveLength(4)
   })
 
   test('is made with a longer delay under load, and with the least again when the load is gone', () => {
