@@ -19,11 +19,7 @@ const schema = z.strictObject({ network_key: z.string() })
  * HKDF-SHA256: the authority's seed as key, `narval/network-key/v1` as salt, the worker id (u32 LE), or `primary`, as info.
  */
 export function deriveNetworkKeySeed(authoritySeed: Uint8Array, role: number | 'primary'): Uint8Array {
-  const info = Buffer.from('primary')
-  if (role !== 'primary') info.writeUInt32LE(role)
-  return new Uint8Array(
-    hkdfSync('sha256', authoritySeed, SALT, role === 'primary' ? info : info.subarray(0, 4), SEED_BYTES),
-  )
+  return new Uint8Array(hkdfSync('sha256', authoritySeed, SALT, infoOf(role), SEED_BYTES))
 }
 
 /**
@@ -44,4 +40,11 @@ export function readNetworkKeySeed(path: string): Uint8Array {
 /** Errors: `ERR_FILE_EXISTS` and others of `writeNewFile`. */
 export function writeNetworkKey(path: string, seed: Uint8Array): void {
   writeNewFile(path, `${JSON.stringify({ network_key: encodeBase64(seed) }, null, 2)}\n`, 0o600)
+}
+
+function infoOf(role: number | 'primary'): Buffer {
+  if (role === 'primary') return Buffer.from(role)
+  const info = Buffer.alloc(4)
+  info.writeUInt32LE(role)
+  return info
 }
