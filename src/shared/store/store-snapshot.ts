@@ -87,9 +87,8 @@ export class StoreFile {
   private durable(): MetaPage {
     const pages = readMetaPages(this.fd, this.path)
     // What is undone by the next start, since the machine was down, does not count.
-    return currentSnapshot(pages, this.bootId).isRolledBack
-      ? currentSnapshot(pages, this.bootId).meta
-      : durableSnapshot(pages)
+    const { isRolledBack, meta } = currentSnapshot(pages, this.bootId)
+    return isRolledBack ? meta : durableSnapshot(pages)
   }
 
   private newest(): MetaPage {
