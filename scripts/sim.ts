@@ -3,14 +3,11 @@
  * `--seeds 1 --from SEED` runs one of them again, the same message by message.
  */
 import { Command } from 'commander'
+import { integer } from '../src/main/cli/values.js'
 import type { RuleName } from '../src/threads/primary/consensus/rule.js'
 import { simulate } from '../test/support/simulator/simulation.js'
 
-const whole = (text: string): number => {
-  const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 0) throw new Error(`expected a whole number, found ${text}`)
-  return value
-}
+const whole = integer(0, Number.MAX_SAFE_INTEGER)
 
 const options = new Command('sim')
   .option('--seeds <count>', 'how many runs', whole, 100)
