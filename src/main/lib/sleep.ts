@@ -1,7 +1,7 @@
-/** Resolves after `delayMs`, or early when `stop` is aborted. */
+/** Resolves after `delayMs`, at once if that is 0, or early when `stop` is aborted. */
 export function sleep(delayMs: number, stop?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (stop?.aborted) return resolve()
+    if (delayMs <= 0 || stop?.aborted) return resolve()
     const end = (): void => {
       clearTimeout(timer)
       stop?.removeEventListener('abort', end)

@@ -2,7 +2,6 @@
  * The network of a worker, or of a primary: libp2p connections that have become peers. It listens, keeps every peer dialled, has the
  * hello said on each new connection before anything else (`hellos.ts`), and hands over verified peers and their streams.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection, Libp2p, PeerInfo, Stream } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { TcpAddress } from '../../shared/config/address.js'
@@ -12,6 +11,7 @@ import type { PeerRefusal } from '../../shared/refusals.js'
 import type { AckLevelCode } from '../../shared/wire/ack.js'
 import type { HelloVerdict } from '../../shared/wire/hello-check.js'
 import type { Logger } from '../lib/log.js'
+import { sleep } from '../lib/sleep.js'
 import { type Supervisor, unsupervised } from '../lib/supervisor.js'
 import type { HostNames } from '../names/host-names.js'
 import type { ConnectionGuards } from './connection-guards.js'
@@ -100,7 +100,7 @@ export class Network {
       random: Math.random,
       watch: this.supervisor.watch,
       nowMs: () => performance.now(),
-      pause: async (ms, signal) => void (await sleep(ms, undefined, { signal }).catch(() => {})),
+      pause: sleep,
     })
   }
 

@@ -2,8 +2,8 @@
  * What an earlier run left, told again at boot: own batches that were not reported are sent again (Resender), and
  * others' batches of the last `gc_depth` rounds are reported again.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../lib/log.js'
+import { sleep } from '../lib/sleep.js'
 import type { ProcessorClient } from '../thread-host/processor-client.js'
 import type { RecoveryHandlers, Resender } from './dissemination/resender.js'
 import { ignoreClosed } from './ignore-closed.js'

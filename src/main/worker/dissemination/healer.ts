@@ -9,9 +9,9 @@
  * PUSH_AGAIN_INTERVAL_MS, and as often to a peer that is owed it; HEAL_BYTES_PER_SECOND in all; sources in turn
  * (`heal-queue.ts`); and a share of each link where fresh batches wait (`heal-share.ts`).
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { PrimaryRefusal } from '../../../shared/refusals.js'
 import { TokenBucket } from '../../../shared/token-bucket.js'
+import { sleep } from '../../lib/sleep.js'
 import type { Supervisor } from '../../lib/supervisor.js'
 import type { Dissemination } from './dissemination.js'
 import { HealDebts } from './heal-debts.js'
@@ -112,7 +112,7 @@ export class Healer {
     const { isUrgent, nowMs, peers } = this.dependencies
     const heal = this.queue.next(nowMs())
     if (heal === undefined) {
-      await this.wait(HEAL_POLL_MS)
+      await sleep(HEAL_POLL_MS, this.ending.signal)
       return
     }
     const bytes = await this.heal(heal)
@@ -120,7 +120,7 @@ export class Healer {
     const bucket = isUrgent() ? this.urgentBytes : this.bytes
     // The rate is one to all peers at once: what goes to one of them takes its share.
     const share = heal.peer === undefined ? bytes : bytes / peers
-    await this.wait(bucket.take(Math.max(share, HEAL_LOOKUP_BYTES), nowMs()))
+    await sleep(bucket.take(Math.max(share, HEAL_LOOKUP_BYTES), nowMs()), this.ending.signal)
   }
 
   /** Returns the bytes of the batch; 0 if it is none of ours, or goes to nobody. */
@@ -133,13 +133,9 @@ export class Healer {
         const bytes = await resender.resend({ digest, report: false, again: true, peer })
         if (bytes !== 'held') return bytes
       } else {
-        await this.wait(HEAL_POLL_MS)
+        await sleep(HEAL_POLL_MS, this.ending.signal)
       }
       if (this.ending.signal.aborted) return 0
     }
-  }
-
-  private async wait(ms: number): Promise<void> {
-    if (ms > 0) await sleep(ms, undefined, { signal: this.ending.signal }).catch(() => {})
   }
 }

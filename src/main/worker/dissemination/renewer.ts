@@ -18,11 +18,11 @@
  *
  * What a crash leaves is in the store: a batch keeps its `unreported` mark until its report was delivered.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { LogLimiter } from '../../../shared/runtime/thread-control.js'
 import { TokenBucket } from '../../../shared/token-bucket.js'
 import { digestKey } from '../../../shared/wire/digest-key.js'
 import type { Logger } from '../../lib/log.js'
+import { sleep } from '../../lib/sleep.js'
 import type { Supervisor } from '../../lib/supervisor.js'
 import type { Dissemination } from './dissemination.js'
 import {
@@ -128,7 +128,7 @@ export class Renewer {
         if (first === undefined) return
         const isPaced = line === this.repeated || this.undelivered.size >= RENEWED_UNDELIVERED_MAX
         const bytes = await this.renew(line, ...first)
-        if (isPaced) await this.wait(this.bytes.take(bytes, this.dependencies.nowMs()))
+        if (isPaced) await sleep(this.bytes.take(bytes, this.dependencies.nowMs()), this.ending.signal)
       }
     } finally {
       this.draining = false
@@ -144,17 +144,13 @@ export class Renewer {
     if (sent === 'leaving' || sent === 'held') {
       // Behind the others: a peer that does not answer holds up nobody else.
       line.set(key, digest)
-      await this.wait(RENEWAL_POLL_MS)
+      await sleep(RENEWAL_POLL_MS, this.ending.signal)
       return 0
     }
     if (sent === 'certifies' || sent === 0) return 0
     if (this.undelivered.size < RENEWED_UNDELIVERED_MAX) this.undelivered.add(key)
     this.handlers.onRenewed()
     return sent
-  }
-
-  private async wait(ms: number): Promise<void> {
-    if (ms > 0) await sleep(ms, undefined, { signal: this.ending.signal }).catch(() => {})
   }
 
   private say(count: number): void {

@@ -6,10 +6,10 @@
  * - Those that another authority lacks, one at a time (Healer).
  * - Those whose ACKs have become too old before the primary was told, one at a time (Renewer).
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { copyBytes } from '../../../shared/memory/copy-bytes.js'
 import type { Arena } from '../../../shared/memory/slots.js'
 import { checkBatch } from '../../../shared/wire/batch.js'
+import { sleep } from '../../lib/sleep.js'
 import type { SlotPool } from '../../lib/slot-pool.js'
 import type { ProcessorClient } from '../../thread-host/processor-client.js'
 import { REPORT_ROOM_POLL_MS } from '../limits.js'

@@ -264,7 +264,7 @@ export class Helper {
   /** Waits until what the peer was sent before is within its rate: before a batch is read, so that none waits in memory. */
   private async pace({ gone, peer }: Reply): Promise<void> {
     const waitMs = this.bucketOf(peer).take(0, performance.now())
-    if (waitMs > 0) await sleep(waitMs, gone.signal)
+    await sleep(waitMs, gone.signal)
     gone.signal.throwIfAborted()
   }
 
