@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert'
 import type { NarvalError } from '../errors.js'
+import { Deadlines } from './deadlines.js'
 import { recordFlushFailure } from './flush-failure.js'
 import { FLUSH_DEADLINE_MS } from './limits.js'
 import { isFull, isOutOfFiles, storeError } from './store-error.js'
@@ -16,6 +17,7 @@ export type Level = 'stored' | 'durable'
 export class WriteOutcomes {
   private readonly directory: string
   private readonly onFatal: (error: NarvalError) => void
+  private readonly deadlines = new Deadlines(FLUSH_DEADLINE_MS)
   private lastFlush: Promise<unknown> = Promise.resolve()
 
   constructor(directory: string, onFatal: (error: NarvalError) => void) {
@@ -25,7 +27,7 @@ export class WriteOutcomes {
 
   /** Resolves when a write to a file beside LMDB's is done. */
   written<T>(write: Promise<T>): Promise<T> {
-    return this.succeeded(inTime(write, 'a write'))
+    return this.succeeded(this.deadlines.within(write, 'a write'))
   }
 
   /** The same for what may take as long as it does. */
@@ -52,7 +54,7 @@ export class WriteOutcomes {
   /** Resolves when a flush has ended. */
   async ended(flush: Promise<unknown>): Promise<void> {
     try {
-      await inTime(flush, 'a flush')
+      await this.deadlines.within(flush, 'a flush')
     } catch (error) {
       this.flushFailed(error as Error)
       // What waits for it never goes on.
@@ -84,18 +86,5 @@ export class WriteOutcomes {
     this.onFatal(failure)
     // The node is about to stop. Nothing that waits for this write may go on.
     return new Promise<never>(() => {})
-  }
-}
-
-/** The same promise; rejects if it has not ended after FLUSH_DEADLINE_MS. */
-async function inTime<T>(promise: Promise<T>, what: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what} did not end within ${FLUSH_DEADLINE_MS} ms`)), FLUSH_DEADLINE_MS)
-  })
-  try {
-    return await Promise.race([promise, late])
-  } finally {
-    clearTimeout(timer)
   }
 }

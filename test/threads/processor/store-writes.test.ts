@@ -11,7 +11,7 @@ const NEVER = new Promise<void>(() => {})
 let directory: string
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'narval-store-writes-'))
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
 })
 afterEach(() => {
   vi.useRealTimers()

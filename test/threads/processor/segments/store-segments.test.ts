@@ -180,9 +180,9 @@ describe('the index', () => {
   it('does not name a batch whose write does not end: the node ends, and the next start is told', async () => {
     const directory = temporaryDirectory()
     const write = (): Promise<void> => new Promise(() => {})
-    const { store, fatal } = await open(directory, 0, changedDisk(directory, { write }))
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
     onTestFinished(() => void vi.useRealTimers())
+    const { store, fatal } = await open(directory, 0, changedDisk(directory, { write }))
     let isStored = false
     void put(store, batchOf(1, 100_000)).then(() => {
       isStored = true
