@@ -7,14 +7,25 @@
  * The record itself may not reach that disk either. It need not: where the machine went down as well, memory is gone,
  * and the store is read as it was last flushed.
  */
-import { closeSync, existsSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { NarvalError } from '../errors.js'
 import { checkStore } from './check-store.js'
 import { flushDirectory, writeFlushed } from './flushed-file.js'
-import { DATA_FILE, freeBytes } from './store-error.js'
+import { DATA_FILE, freeBytes, isOutOfFiles } from './store-error.js'
 
-/** The file that says that a flush failed. */
+/** The file that says that a flush failed; a directory where no file could be opened. */
 export const FLUSH_FAILURE_FILE = 'flush-failed'
 const COPY_FILE = `${DATA_FILE}.copy`
 const COPY_CHUNK_BYTES = 4 * 1024 * 1024
@@ -23,11 +34,13 @@ const DAMAGED_NAMED_MAX = 10
 
 /** Writes down that a flush of the store failed. As much of it as the disk takes: nothing here throws. */
 export function recordFlushFailure(directory: string, reason: string): void {
+  const record = join(directory, FLUSH_FAILURE_FILE)
   try {
-    writeFlushed(join(directory, FLUSH_FAILURE_FILE), `${reason}\n`)
+    writeFlushed(record, `${reason}\n`)
     flushDirectory(directory)
-  } catch {
+  } catch (error) {
     // What was written is in memory, which is where the next start looks.
+    if (isOutOfFiles(error) && !existsSync(record)) makeWithoutDescriptor(record)
   }
 }
 
@@ -51,8 +64,17 @@ export function copyAfterFlushFailure(directory: string, log: (text: string) => 
     log(`Copied and flushed ${byteLength} bytes; reading all of it`)
     reportDamage(directory, log)
   }
-  rmSync(record)
+  rmSync(record, { recursive: true })
   flushDirectory(directory)
+}
+
+/** A directory needs no descriptor; it has no room for the reason, which is in the log. */
+function makeWithoutDescriptor(record: string): void {
+  try {
+    mkdirSync(record)
+  } catch {
+    // The disk takes nothing.
+  }
 }
 
 /** Byte by byte: a copy by the file system could share the blocks that were not written. */
