@@ -334,13 +334,17 @@ export class Store {
     this.writes.flushFailed(error)
   }
 
-  /** Leaves what is still to be deleted to the first Cleanup of the next run. */
-  stopDeleting(): void {
+  /**
+   * Nothing new comes any more. What is still to be deleted is left to the first Cleanup of the next run, and what waits
+   * for a file to be opened fails if that cannot be soon.
+   */
+  stop(): void {
     this.expiry.stop()
+    this.segments.stopWaiting()
   }
 
   async close(): Promise<void> {
-    this.stopDeleting()
+    this.stop()
     this.mover.stop()
     await this.writes.flush()
     await this.mover.ended()

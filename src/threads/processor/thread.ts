@@ -149,7 +149,7 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
   })
   control.on('close', () => {
     open = false
-    store.stopDeleting()
+    store.stop()
     doorbell.ring()
   })
   const takeOwn = (work: OwnWork): void => processor.own(work)

@@ -29,6 +29,11 @@ export const MOVES_PER_STEP = 32
 export const SEGMENTS_READ_MAX = 16
 /** Between two tries to open a file, ms, while this process may open no more. */
 export const OPEN_RETRY_MS = 100
+/**
+ * How long a node that closes goes on trying, ms. The sockets that it closes before give their descriptors back within that
+ * time, unless others have taken them: then what waits is not stored, as it was not acknowledged, and the node says so.
+ */
+export const OPEN_AT_CLOSE_MS = 5_000
 
 // A segment that was just filled is not moved again: the end of it may be unused by almost the largest batch.
 assert((SEGMENT_BYTES - BATCH_SIZE_MAX) * SEGMENTS_PER_LIVE > SEGMENT_BYTES)

@@ -12,7 +12,12 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { wholePages } from '../../../shared/memory/page-memory.js'
 import { type Cell, UNIT_BYTES, unitsOf } from '../../../shared/store/segments/cell.js'
-import { OPEN_RETRY_MS, SEGMENT_BYTES, SEGMENT_NUMBER_MAX } from '../../../shared/store/segments/limits.js'
+import {
+  OPEN_AT_CLOSE_MS,
+  OPEN_RETRY_MS,
+  SEGMENT_BYTES,
+  SEGMENT_NUMBER_MAX,
+} from '../../../shared/store/segments/limits.js'
 import { SEGMENTS_DIRECTORY, segmentNumber, segmentPath } from '../../../shared/store/segments/read-cell.js'
 import { isOutOfFiles } from '../../../shared/store/store-error.js'
 import { SegmentAllocator } from './segment-allocator.js'
@@ -59,6 +64,8 @@ export class Segments {
   private filling: number | undefined
   /** Batches whose segment cannot be opened now. */
   private waiting = 0
+  /** Until then they wait, in ms of the monotonic clock. */
+  private waitsUntilMs = Number.POSITIVE_INFINITY
 
   /** @throws what the file system throws */
   constructor({ directory, disk }: SegmentsOptions, handlers: SegmentsHandlers) {
@@ -139,6 +146,7 @@ export class Segments {
   /**
    * Takes a cell for a batch of so many bytes. It waits, however long that is, while this process may open no more files
    * and the cell's segment is another than the one that is open: that is no failure of the disk, and nothing is lost.
+   * @throws what the file system throws; also for want of descriptors, some seconds after `stopWaiting`
    */
   async take(byteLength: number): Promise<Cell> {
     const cell = this.allocate(unitsOf(byteLength))
@@ -181,6 +189,11 @@ export class Segments {
   release(cells: readonly Cell[]): void {
     for (const cell of cells) this.allocator.release(cell)
     this.removeSurplus()
+  }
+
+  /** The node closes: what cannot be written for want of descriptors fails in OPEN_AT_CLOSE_MS. */
+  stopWaiting(): void {
+    this.waitsUntilMs = Math.min(this.waitsUntilMs, performance.now() + OPEN_AT_CLOSE_MS)
   }
 
   /** Nothing is being written or flushed any more. Resolves when nothing is being removed either. */
@@ -245,7 +258,9 @@ export class Segments {
         return this.disk.open(this.pathOf(segment))
       } catch (error) {
         if (!isOutOfFiles(error)) throw error
-        if (!this.closeUnused()) return undefined
+        if (this.closeUnused()) continue
+        if (performance.now() >= this.waitsUntilMs) throw error
+        return undefined
       }
     }
   }
@@ -253,9 +268,12 @@ export class Segments {
   private async whenUsable(segment: number): Promise<void> {
     this.waiting += 1
     if (this.waiting === 1) this.handlers.onStarved(true)
-    do await sleep(OPEN_RETRY_MS)
-    while (!this.use(segment))
-    this.waiting -= 1
+    try {
+      do await sleep(OPEN_RETRY_MS)
+      while (!this.use(segment))
+    } finally {
+      this.waiting -= 1
+    }
     if (this.waiting === 0) this.handlers.onStarved(false)
   }
 

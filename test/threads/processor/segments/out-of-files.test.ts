@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { FLUSH_FAILURE_FILE } from '../../../../src/shared/store/flush-failure.js'
+import { OPEN_RETRY_MS, SEGMENT_BYTES } from '../../../../src/shared/store/segments/limits.js'
 import { openStoreReader } from '../../../../src/shared/store/store-reader.js'
 import { openSegmentDisk, type SegmentDisk } from '../../../../src/threads/processor/segments/segment-disk.js'
 import { Store } from '../../../../src/threads/processor/store.js'
@@ -149,6 +150,27 @@ describe('no descriptor for another segment', () => {
     expect([store.isStarved, starved, fatal]).toEqual([false, [true, false], []])
     for (const { digest } of puts) expect(store.get(digest)).toBeDefined()
     await store.close()
+  })
+
+  it('is waited for when the node closes too, and for some seconds only: then the node ends, and says what it lacks', async () => {
+    const directory = temporaryDirectory()
+    const { deny, disk } = poorDisk(directory)
+    const { fatal, store } = await open(directory, disk)
+    deny('EMFILE')
+    let stored = 0
+    const { put: first } = put(store, 1, 40_000)
+    void first.then(() => (stored += 1))
+    await until('it waits', () => store.isStarved)
+    store.stop()
+    await sleep(3 * OPEN_RETRY_MS)
+    expect(fatal).toEqual([])
+    deny(undefined)
+    await until('there is one in time', () => stored === 1)
+    deny('EMFILE')
+    for (let n = 2; n * BATCH_BYTES_MAX < 1.25 * SEGMENT_BYTES; n += 1) void put(store, n, BATCH_BYTES_MAX - 100).put
+    await until('the node ends', () => fatal.length > 0)
+    expect(fatal[0]).toContain('it may open too few files; raise its limit')
+    expect(existsSync(join(directory, FLUSH_FAILURE_FILE))).toBe(false)
   })
 
   it('is no reason to wait where something else is wrong', async () => {
