@@ -4,49 +4,23 @@
  */
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { MessageChannel } from 'node:worker_threads'
-import { MainRings } from '../../../dist/main/thread-host/main-rings.js'
-import { ProcessorClient } from '../../../dist/main/thread-host/processor-client.js'
-import { Threads } from '../../../dist/main/thread-host/threads.js'
 import { Counters } from '../../../dist/shared/memory/counters.js'
-import { createLayout } from '../../../dist/shared/memory/layout.js'
-import { Arena } from '../../../dist/shared/memory/slots.js'
+import { startProcessorHere } from './processor-process.mjs'
 import { digestOf, encodeBatch } from './stored-batch.mjs'
 
-const { directory, authorities, ownIndex, workerId, stored, ownBatches, batchBytesMax } = JSON.parse(process.argv[2])
-const keys = authorities.map((key) => Uint8Array.from(Buffer.from(key, 'hex')))
-const peer = (ownIndex + 1) % keys.length
+const { stored, ownBatches, ...options } = JSON.parse(process.argv[2])
+const { batchBytesMax, ownIndex, workerId } = options
+const peer = (ownIndex + 1) % options.authorities.length
 const hex = (bytes) => Buffer.from(bytes).toString('hex')
 const say = (what) => writeSync(1, `${JSON.stringify(what)}\n`)
 const logged = []
 const note = (text) => logged.push(text)
 const log = { error: note, warn: note, info: note, debug: note, trace: note }
-const layout = createLayout({ ownSlots: ownBatches, inboundSlotsPerPeer: 2, authorities: keys.length, batchBytesMax })
-const rings = new MainRings(layout)
-const threads = new Threads({ layout, log, onDied: (error) => say({ died: error.message }) })
-const { port1, port2 } = new MessageChannel()
-const client = new ProcessorClient(port1)
-await threads.start(
-  'processor',
-  {
-    layout,
-    control: port2,
-    processor: {
-      workerId,
-      batchBytesMax,
-      authorities: keys,
-      stakes: keys.map(() => 1),
-      ownIndex,
-      storeBytesMax: 2 ** 40,
-      benchmark: false,
-    },
-    store: { directory, authority: keys[ownIndex], workerId, level: 'durable', retentionRounds: 0 },
-  },
-  [port2],
+const { client, inbound, layout, own, rings, threads } = await startProcessorHere(
+  { ...options, level: 'durable', ownSlots: ownBatches, inboundSlotsPerPeer: 2 },
+  { log, onDied: (error) => say({ died: error.message }) },
 )
 const counters = new Counters(layout.counters.processor, 'processor')
-const own = new Arena(layout.own)
-const inbound = new Arena(layout.inbound)
 const answers = []
 let isOpen = true
 const served = rings.doorbell.serve(

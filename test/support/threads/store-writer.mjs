@@ -3,39 +3,16 @@
  * line on its stdout: what the node would have told a peer or its primary by then.
  */
 import { writeSync } from 'node:fs'
-import { MessageChannel } from 'node:worker_threads'
-import { MainRings } from '../../../dist/main/thread-host/main-rings.js'
-import { ProcessorClient } from '../../../dist/main/thread-host/processor-client.js'
-import { Threads } from '../../../dist/main/thread-host/threads.js'
-import { createLayout } from '../../../dist/shared/memory/layout.js'
-import { Arena } from '../../../dist/shared/memory/slots.js'
 import { encodeBatch } from '../../../dist/shared/wire/batch.js'
+import { startProcessorHere } from './processor-process.mjs'
 
-const { directory, authorities, ownIndex, workerId, level, batchBytesMax, inboundSlotsPerPeer, cleanups } = JSON.parse(
-  process.argv[2],
-)
-const keys = authorities.map((key) => Uint8Array.from(Buffer.from(key, 'hex')))
-const layout = createLayout({ ownSlots: 8, inboundSlotsPerPeer, authorities: keys.length, batchBytesMax })
-const rings = new MainRings(layout)
+const { cleanups, ...options } = JSON.parse(process.argv[2])
+const { batchBytesMax, ownIndex, workerId } = options
 const say = (line) => writeSync(1, `${line}\n`)
-const threads = new Threads({ layout, log: console, onDied: (error) => say(`died ${error.message}`) })
-const { port1, port2 } = new MessageChannel()
-const client = new ProcessorClient(port1)
-const task = {
-  layout,
-  control: port2,
-  processor: {
-    workerId,
-    batchBytesMax,
-    authorities: keys,
-    stakes: keys.map(() => 1),
-    ownIndex,
-    storeBytesMax: 2 ** 40,
-    benchmark: false,
-  },
-  store: { directory, authority: keys[ownIndex], workerId, level, retentionRounds: cleanups?.retentionRounds ?? 0 },
-}
-await threads.start('processor', task, [port2])
+const { client, inbound, keys, own, rings } = await startProcessorHere(
+  { ...options, ownSlots: 8, retentionRounds: cleanups?.retentionRounds ?? 0 },
+  { log: console, onDied: (error) => say(`died ${error.message}`) },
+)
 
 const range = await client.ask({ type: 'reserve-sequences' })
 say(`range ${range.start} ${range.end}`)
@@ -47,8 +24,6 @@ if (cleanups !== null) {
   }, cleanups.roundMs)
 }
 
-const own = new Arena(layout.own)
-const inbound = new Arena(layout.inbound)
 const hex = (bytes) => Buffer.from(bytes).toString('hex')
 let next = range.start
 
