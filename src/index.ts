@@ -46,7 +46,7 @@ export { BatchesDeletedError, CommitsPrunedError, type ErrorCode, NarvalError } 
 export { v8FlagsFor } from './shared/runtime/v8-flags.js'
 export type { AckLevel } from './shared/wire/ack.js'
 export { readBatchHeader, transactions } from './shared/wire/batch.js'
-export type { PrimaryWorkerMessage, WorkerPrimaryMessage } from './shared/wire/primary-messages.js'
+export type { BatchReport, PrimaryWorkerMessage, WorkerPrimaryMessage } from './shared/wire/primary-messages.js'
 export { proveTransaction } from './shared/wire/proof.js'
 export { decodeProof, encodeProof } from './shared/wire/proof-format.js'
 export {

@@ -101,7 +101,14 @@ async function withValues<T>(
       const write = () => {
         index.put(
           digest,
-          encodeIndexEntry({ stamp: 0n, placed: 0n, author: AUTHOR, byteLength: batch.length, sequence: undefined }),
+          encodeIndexEntry({
+            stamp: 0n,
+            placed: 0n,
+            author: AUTHOR,
+            byteLength: batch.length,
+            sequence: 0n,
+            isOwn: false,
+          }),
         )
         stamps.put(key, new Uint8Array(0))
         return batches.put(key, owned)

@@ -2,5 +2,6 @@
 import type { PrimaryReport } from '../../src/main/worker/primary-link/primary-link.js'
 import { digestOf } from './numbered-digests.js'
 
-export const our = (number: number): PrimaryReport => ({ type: 'OurBatch', digest: digestOf(number) })
-export const others = (number: number): PrimaryReport => ({ type: 'OthersBatch', digest: digestOf(number) })
+const batch = (number: number) => ({ digest: digestOf(number), author: 0, sequence: BigInt(number) })
+export const our = (number: number): PrimaryReport => ({ type: 'OurBatch', ...batch(number) })
+export const others = (number: number): PrimaryReport => ({ type: 'OthersBatch', ...batch(number) })

@@ -57,6 +57,7 @@ export async function startNode(log: Partial<Logger> = {}, hasPrimary = false): 
     bind: '127.0.0.1',
     clients: true,
     benchmark: false,
+    isOrdered: false,
     openPrimary: async (_, handlers) =>
       hasPrimary ? openTcpPrimary({ bind: '127.0.0.1', committee, keys, workerId: 0 }, node, handlers) : silentLink,
     log: { ...silent, ...log },

@@ -4,7 +4,7 @@
  * ```
  *  submit ──▶ worker ──OurBatch, OthersBatch──▶ WorkerLink ──▶ primary ──▶ commit log ──▶ commits()
  *               ▲                                                 │                          │
- *               └── Synchronize, committed ◀── WorkerLink ◀───────┘        bytes ◀── worker ─┘
+ *               └── missing, committed ◀────── WorkerLink ◀───────┘        bytes ◀── worker ─┘
  * ```
  *
  * The primary is opened first, since workers report to it, and closed last, since it takes what they report until their
@@ -12,7 +12,6 @@
  */
 
 import { CommitLogReader } from '../../shared/store/primary/commit-log-reader.js'
-import type { WorkerPrimaryMessage } from '../../shared/wire/primary-messages.js'
 import { MetricsServer } from '../http/http-server.js'
 import { Lifecycle } from '../lib/lifecycle.js'
 import type { Logger } from '../lib/log.js'
@@ -75,20 +74,20 @@ export class AuthorityNode {
           this.log.info(`primary: A quorum has answered: signing from round ${notice.round + 1} on`)
       },
     })
+    this.links = new Map(Array.from(binds.workers.keys(), (id) => [id, this.linkOf(id)]))
     this.workers = new Map(
-      Array.from(binds.workers, ([id, bind]) => {
-        const report = (message: WorkerPrimaryMessage): Promise<void> => this.takeReport(id, message)
-        return [id, makeOwnWorker(options, id, bind, this.log, report)]
-      }),
+      Array.from(binds.workers, ([id, bind]) => [id, makeOwnWorker(options, id, bind, this.log, this.links.get(id)!)]),
     )
-    this.links = new Map(Array.from(this.workers, ([id, worker]) => [id, this.linkOf(id, worker)]))
     this.submits = new Submits(Array.from(this.workers.values(), ({ node }) => node))
     this.ordered = new OrderedBatches({
       committee,
       ownIndex,
       log: this.log,
       workers: new Map(
-        Array.from(this.workers, ([id, { node, send }]) => [id, { read: (digest) => node.read(digest), send }]),
+        Array.from(this.workers, ([id, { node }]) => [
+          id,
+          { read: (digest) => node.read(digest), fetch: this.links.get(id)!.fetch },
+        ]),
       ),
     })
     this.http =
@@ -218,22 +217,11 @@ export class AuthorityNode {
     this.opening?.close().catch(() => {})
   }
 
-  private async takeReport(workerId: number, message: WorkerPrimaryMessage): Promise<void> {
-    this.ordered.stored(message.digest)
-    await this.links.get(workerId)!.onMessage(message)
-  }
-
-  private linkOf(workerId: number, { node, send }: MadeWorker): WorkerLink {
-    const { committee, ownIndex } = this.options
-    return new WorkerLink(
-      { committee, ownIndex, workerId },
-      {
-        client: this.primary.client,
-        read: (digest) => node.read(digest),
-        send,
-        onCommitted: () => {},
-      },
-    )
+  private linkOf(workerId: number): WorkerLink {
+    const { committee, store } = this.options
+    return new WorkerLink({ committee, workerId, directory: primaryDirectory(store) }, this.primary, {
+      onStored: (digest) => this.ordered.stored(digest),
+    })
   }
 }
 

@@ -2,7 +2,7 @@
 import type { Logger } from '../lib/log.js'
 import { PrimaryNode, type PrimaryNodeHandlers } from '../primary/primary-node.js'
 import { type MadeWorker, makeWorker } from '../worker/make-worker.js'
-import type { WorkerOptions } from '../worker/worker-options.js'
+import type { OrderingPrimary } from '../worker/primary-link/ordering-primary.js'
 import type { CheckedAuthorityOptions } from './authority-options.js'
 import { labelledLog } from './labelled-log.js'
 import { primaryDirectory, workerDirectory } from './store-directories.js'
@@ -33,7 +33,7 @@ export function makeOwnWorker(
   workerId: number,
   bind: string,
   log: Logger,
-  primary: NonNullable<WorkerOptions['primary']>,
+  link: OrderingPrimary,
 ): MadeWorker {
   const { benchmark, clients, committee, keys, parameters, peerDiscovery, poisonFreedSlots, store } = options
   return makeWorker(
@@ -45,11 +45,11 @@ export function makeOwnWorker(
       clients,
       benchmark,
       poisonFreedSlots,
-      primary,
       store: workerDirectory(store, workerId),
       log: labelledLog(log, `worker ${workerId}`),
       ...(peerDiscovery && { peerDiscovery }),
     },
     bind,
+    link,
   )
 }

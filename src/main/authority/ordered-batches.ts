@@ -6,20 +6,20 @@
  *  read ──is there──▶ its bytes
  *    │ is not            ▲
  *    ▼                   │
- *  Synchronize ──▶ the worker reports it as stored, or ORDERED_RETRY_MS are over: read again
+ *  fetch ────────▶ the worker reports it as stored, or ORDERED_RETRY_MS are over: read again
  * ```
  */
 import type { Committee } from '../../shared/config/committee.js'
 import { encodeBase64 } from '../../shared/crypto/public-key.js'
 import type { CommittedBatch } from '../../shared/wire/primary/commit-record.js'
-import type { PrimaryWorkerMessage } from '../../shared/wire/primary-messages.js'
 import type { Logger } from '../lib/log.js'
 import { ORDERED_RETRY_MS, ORDERED_WAIT_LOG_MS } from './limits.js'
 
 /** One of our workers. */
 export interface BatchSource {
   read(digest: Uint8Array): Promise<{ readonly bytes: Uint8Array } | undefined>
-  send(message: PrimaryWorkerMessage): void
+  /** Has it get batches from the worker of this authority, by its index, and then from others. */
+  fetch(author: number, digests: readonly Uint8Array[]): void
 }
 
 export interface OrderedBatchesDependencies {
@@ -60,7 +60,7 @@ export class OrderedBatches {
         if (stored !== undefined) return stored.bytes
         signal.throwIfAborted()
         const target = this.target(batch.author, attempt)
-        if (target !== undefined) worker.send({ type: 'Synchronize', digests: [batch.digest], target })
+        if (target !== undefined) worker.fetch(target, [batch.digest])
         if (!isSaid && performance.now() - sinceMs >= ORDERED_WAIT_LOG_MS) {
           isSaid = true
           this.sayWaiting(batch, commit)
@@ -72,12 +72,12 @@ export class OrderedBatches {
     }
   }
 
-  /** Whom to ask first: the author, then one after the other. Never ourselves: that would ask us to send it. */
-  private target(author: number, attempt: number): Uint8Array | undefined {
+  /** Whom to ask first: the author, then one after the other. Never ourselves. */
+  private target(author: number, attempt: number): number | undefined {
     const { committee, ownIndex } = this.dependencies
     const asked = (author + attempt) % committee.size
     const target = asked === ownIndex ? (asked + 1) % committee.size : asked
-    return target === ownIndex ? undefined : committee.authority(target).publicKey
+    return target === ownIndex ? undefined : target
   }
 
   private sayWaiting({ author, digest, worker }: CommittedBatch, commit: number): void {

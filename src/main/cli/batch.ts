@@ -12,7 +12,8 @@ export interface BatchSource {
 
 export interface StoredBatch {
   readonly author: Uint8Array
-  readonly stamp: bigint
+  /** Undefined while no commit has it, where the primary says what is committed. */
+  readonly stamp: bigint | undefined
   readonly bytes: Uint8Array
   /** The bytes are those that the digest names. */
   readonly isWhole: boolean
@@ -53,7 +54,7 @@ export function describeBatch(digest: Uint8Array, batch: StoredBatch): string {
   return [
     `digest        ${encodeBase64(digest)}`,
     `author        ${encodeBase64(batch.author)}`,
-    `stamp         ${batch.stamp}`,
+    `stamp         ${batch.stamp ?? 'none: no commit has it yet'}`,
     `version       ${BATCH_VERSION}`,
     `worker id     ${header.workerId}`,
     `sequence      ${header.sequence}`,

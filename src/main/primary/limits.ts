@@ -13,5 +13,19 @@ export const PEER_QUEUE_RECORDS_MAX = 4096
 export const JOINED_FRAMES_BYTES = 64 * 1024
 /** A stream to a peer that broke is opened again after so long, in ms, if its connection is there still. */
 export const RECORD_STREAM_BACKOFF_MS = 1000
+/**
+ * Own batches, of all workers, that are certified and not in the order yet; beyond it their workers seal no more. A header
+ * takes 512, so these are ordered within a second or two once headers are certified again; the other primaries remember
+ * twice as many of ours as held, and would have to ask for those beyond.
+ */
+export const OWN_BATCHES_UNORDERED_MAX = 32_768
+/** Batches that a worker's store is told of in one write, when many commits are behind it. */
+export const COMMITS_APPLIED_BATCHES = 1024
+/** Commits whose batches it is told of in one write. */
+export const COMMITS_APPLIED_MAX = 4096
+/** Commits that are read in one turn of the event loop: some milliseconds. */
+export const COMMITS_READ_PER_TURN = 64
+/** Between two looks at the log, in ms: nobody waits for a mark, and a write of the store has many commits then. */
+export const COMMITS_APPLIED_INTERVAL_MS = 50
 
 assert(RECORD_BYTES_MAX < PEER_QUEUE_BYTES_MAX)

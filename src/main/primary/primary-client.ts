@@ -72,6 +72,11 @@ export class PrimaryClient {
     this.say({ type: 'peer-disconnected', peer })
   }
 
+  /** Which store a worker of ours has: to be said before any of its batches. */
+  workerStore(worker: number, storeId: Uint8Array): void {
+    this.say({ type: 'worker-store', worker, storeId })
+  }
+
   /** Our worker has a batch. Resolves when the primary's store has that; rejects with ERR_CLOSED if it may not. */
   batch(type: 'own-batch' | 'others-batch', batch: BatchEntry): Promise<void> {
     if (this.isClosed) return Promise.reject(closed())

@@ -2,81 +2,126 @@
  * The link of a primary to one of its own workers in the same process.
  *
  * ```
- *  worker: OurBatch, OthersBatch ──▶ author and sequence, as its stored bytes say ──▶ the primary's store has it ──▶ delivered
- *  primary: synchronize ──▶ Synchronize, to the worker; committed ──▶ onCommitted, the batches of this worker
+ *  worker: store id ──▶ marks of another store are void
+ *  worker: OurBatch, OthersBatch ──▶ the primary's store has it ──▶ delivered
+ *  primary: its log, from the worker's last commit on ──▶ the worker's store: committed
+ *  primary: synchronize, ordered ──▶ the worker
  * ```
  *
- * A report counts as delivered when the primary's store has the batch: only then may the worker forget that the primary has
- * to be told.
+ * A report counts as delivered when the primary's store has the batch. The worker tells of the batch again after each
+ * start, until a commit has it: so a primary whose store is new is told everything that it may need.
  */
-import { assert } from '../../shared/assert.js'
 import type { Committee } from '../../shared/config/committee.js'
 import { NarvalError } from '../../shared/errors.js'
-import type { CommittedBatches, PrimaryWorkerRequest } from '../../shared/memory/dialogue/primary.js'
-import { readBatchHeader } from '../../shared/wire/batch.js'
-import type { PrimaryWorkerMessage, WorkerPrimaryMessage } from '../../shared/wire/primary-messages.js'
+import type { CommitLogHead } from '../../shared/memory/commit-log-head.js'
+import type { Counters } from '../../shared/memory/counters.js'
+import type { PrimaryWorkerRequest } from '../../shared/memory/dialogue/primary.js'
+import type { BatchReport } from '../../shared/wire/primary-messages.js'
+import type { OrderedWorker, OrderingLink, OrderingPrimary } from '../worker/primary-link/ordering-primary.js'
+import { OWN_BATCHES_UNORDERED_MAX } from './limits.js'
 import type { PrimaryClient } from './primary-client.js'
+import { WorkerCommits } from './worker-commits.js'
 
 export interface WorkerLinkOptions {
   readonly committee: Committee
-  /** Our authority's index. */
-  readonly ownIndex: number
   readonly workerId: number
+  /** Of the primary's store. */
+  readonly directory: string
 }
 
+/** A `PrimaryNode` is one. */
 export interface WorkerLinkDependencies {
-  readonly client: Pick<PrimaryClient, 'batch'>
-  /** A batch in the worker's store: its author's key, and its bytes. */
-  readonly read: (
-    digest: Uint8Array,
-  ) => Promise<{ readonly author: Uint8Array; readonly bytes: Uint8Array } | undefined>
-  /** To the worker. */
-  readonly send: (message: PrimaryWorkerMessage) => void
-  /** These of the worker's batches are in the order, on the primary's disk. Once for each commit that has some. */
-  readonly onCommitted: (index: number, digests: readonly Uint8Array[]) => void
+  readonly client: Pick<PrimaryClient, 'batch' | 'workerStore'>
+  readonly counters: Pick<Counters<'primary'>, 'get'>
+  readonly head: CommitLogHead
 }
 
-export class WorkerLink {
-  private readonly options: WorkerLinkOptions
-  private readonly dependencies: WorkerLinkDependencies
+export interface WorkerLinkHandlers {
+  /** The worker has this batch; before the primary has heard of it. */
+  readonly onStored?: (digest: Uint8Array) => void
+}
 
-  constructor(options: WorkerLinkOptions, dependencies: WorkerLinkDependencies) {
+export class WorkerLink implements OrderingPrimary {
+  private readonly options: WorkerLinkOptions
+  private readonly primary: WorkerLinkDependencies
+  private readonly handlers: WorkerLinkHandlers
+  private worker: OrderedWorker | undefined
+  /** Batches that were in the order already when the worker told of them, of this turn. */
+  private ordered: Uint8Array[] = []
+
+  constructor(options: WorkerLinkOptions, primary: WorkerLinkDependencies, handlers: WorkerLinkHandlers = {}) {
     this.options = options
-    this.dependencies = dependencies
+    this.primary = primary
+    this.handlers = handlers
+  }
+
+  /** The worker has started; the primary before it. Errors: `ERR_USAGE` if this serves a worker already. */
+  attach(worker: OrderedWorker): OrderingLink {
+    const { directory, workerId } = this.options
+    const { client, head } = this.primary
+    if (this.worker !== undefined) {
+      throw new NarvalError('ERR_USAGE', `this WorkerLink serves worker ${workerId} already: make another one`)
+    }
+    this.worker = worker
+    client.workerStore(workerId, worker.storeId)
+    const commits = new WorkerCommits({ directory, workerId }, { head, worker })
+    worker.supervisor.watch('the commits of the primary', commits.run())
+    const isFull = (): boolean => this.isFull
+    return {
+      replayed: commits.replayed,
+      get isFull() {
+        return isFull()
+      },
+      close: async () => {
+        await commits.close()
+        this.worker = undefined
+      },
+    }
   }
 
   /** A report of the worker. Resolves when it is delivered; rejects if it cannot be, which ends the worker. */
-  readonly onMessage = async ({ digest, type }: WorkerPrimaryMessage): Promise<void> => {
-    const { committee, ownIndex, workerId: worker } = this.options
-    const { client, read } = this.dependencies
-    const stored = await read(digest)
-    if (stored === undefined) {
-      // One of another authority is asked for again if a header lists it.
-      if (type === 'OthersBatch') return
-      const name = Buffer.from(digest).toString('base64')
-      throw new NarvalError('ERR_BATCH_NOT_FOUND', `a quorum has our batch ${name}, and our own store does not`)
-    }
-    const author = committee.indexOf(stored.author)
-    const { sequence, workerId } = readBatchHeader(stored.bytes)
-    assert(workerId === worker, 'a worker stores batches of its own id')
-    assert((author === ownIndex) === (type === 'OurBatch'), 'a report says whose batch it is')
-    await client.batch(type === 'OurBatch' ? 'own-batch' : 'others-batch', { digest, author, worker, sequence })
+  readonly onMessage = async (report: BatchReport): Promise<void> => {
+    const { committee, workerId: worker } = this.options
+    const { digest, sequence, type } = report
+    const author = committee.indexOf(report.author)
+    this.handlers.onStored?.(digest)
+    await this.primary.client.batch(type === 'OurBatch' ? 'own-batch' : 'others-batch', {
+      digest,
+      author,
+      worker,
+      sequence,
+    })
   }
 
   /** What the primary says to its workers; what is for others is passed over. */
   onRequest(request: PrimaryWorkerRequest): void {
-    const { committee, workerId } = this.options
-    if (request.type === 'committed') {
-      for (const commit of request.commits) this.committed(commit)
-    } else if (request.worker === workerId) {
-      const target = committee.authority(request.author).publicKey
-      this.dependencies.send({ type: 'Synchronize', digests: request.digests, target })
-    }
+    const { worker } = this
+    // Whoever is not there is asked again, and finds what is committed in the log.
+    if (worker === undefined || request.type === 'committed' || request.worker !== this.options.workerId) return
+    if (request.type === 'ordered') this.sayOrdered(request.digest, worker)
+    else worker.synchronize(request.digests, request.author)
   }
 
-  private committed({ batches, index }: CommittedBatches): void {
-    const { workerId } = this.options
-    const digests = batches.filter(({ worker }) => worker === workerId).map(({ digest }) => digest)
-    if (digests.length > 0) this.dependencies.onCommitted(index, digests)
+  /** Has the worker get batches of this author that are in the order, and that it does not have. */
+  readonly fetch = (author: number, digests: readonly Uint8Array[]): void => {
+    this.worker?.synchronize(digests, author)
+  }
+
+  /** So many own batches, of all workers, are not in the order yet that no more are to be made. */
+  private get isFull(): boolean {
+    const { counters } = this.primary
+    return counters.get('ownBatchesWaiting') + counters.get('ownBatchesListed') >= OWN_BATCHES_UNORDERED_MAX
+  }
+
+  private sayOrdered(digest: Uint8Array, worker: OrderedWorker): void {
+    this.ordered.push(digest)
+    if (this.ordered.length > 1) return
+    const { guard, watch } = worker.supervisor
+    const say = guard('what is ordered', () => {
+      const digests = this.ordered
+      this.ordered = []
+      watch('what is ordered', worker.committed(digests))
+    })
+    queueMicrotask(say)
   }
 }

@@ -3,7 +3,9 @@ import { deriveNetworkKeySeed, readNetworkKeySeed } from '../../shared/config/ne
 import { NarvalError } from '../../shared/errors.js'
 import type { PrimaryWorkerMessage } from '../../shared/wire/primary-messages.js'
 import { InProcessPrimaryLink } from './primary-link/in-process-primary-link.js'
+import { openOrderingPrimary } from './primary-link/open-ordering-primary.js'
 import { openTcpPrimary } from './primary-link/open-tcp-primary.js'
+import type { OrderingPrimary } from './primary-link/ordering-primary.js'
 import { WorkerNode } from './worker-node.js'
 import type { CheckedOptions } from './worker-options.js'
 
@@ -13,8 +15,15 @@ export interface MadeWorker {
   send(message: PrimaryWorkerMessage): void
 }
 
-/** @param bind the address that its listeners bind */
-export function makeWorker(options: Omit<CheckedOptions, 'bind' | 'metrics' | 'signal'>, bind: string): MadeWorker {
+/**
+ * @param bind the address that its listeners bind
+ * @param ordering the narval primary in this process whose worker it is; it has started when the worker starts
+ */
+export function makeWorker(
+  options: Omit<CheckedOptions, 'bind' | 'metrics' | 'signal'>,
+  bind: string,
+  ordering?: OrderingPrimary,
+): MadeWorker {
   const { committee, keys, primary, workerId } = options
   let inProcess: InProcessPrimaryLink | undefined
   const node: WorkerNode = new WorkerNode({
@@ -30,14 +39,18 @@ export function makeWorker(options: Omit<CheckedOptions, 'bind' | 'metrics' | 's
     benchmark: options.benchmark,
     poisonFreedSlots: options.poisonFreedSlots,
     ...(options.peerDiscovery && { peerDiscovery: options.peerDiscovery }),
+    isOrdered: ordering !== undefined,
     openPrimary: async (ownIndex, handlers) => {
+      const { supervisor } = node
+      if (ordering !== undefined)
+        return openOrderingPrimary({ committee, ownIndex, workerId }, { primary: ordering, supervisor }, handlers)
       if (primary === undefined)
         return openTcpPrimary(
           { bind, committee, keys, workerId },
-          { log: node.log, names: node.names, supervisor: node.supervisor },
+          { log: node.log, names: node.names, supervisor },
           handlers,
         )
-      inProcess = new InProcessPrimaryLink({ onMessage: primary, supervisor: node.supervisor })
+      inProcess = new InProcessPrimaryLink({ onMessage: primary, supervisor })
       return inProcess.open({ committee, ownIndex, workerId }, handlers)
     },
   })

@@ -1,17 +1,19 @@
 /** What comes from outside the process, from peers and from the primary, to the stages that it is for. */
 import type { NetworkHandlers } from '../network/network.js'
+import type { CommitHandlers } from './primary-link/open-ordering-primary.js'
 import type { PrimaryHandlers } from './primary-link/primary-inbox.js'
 import type { PrimaryLinkHandlers } from './primary-link/primary-link.js'
-import type { Wiring, WiringHandlers } from './wiring.js'
+import { tellUncommitted } from './recovery.js'
+import type { Wiring, WiringHandlers, WiringOptions } from './wiring.js'
 
 export class OutsideMessages {
   private readonly stages: Wiring
-  private readonly ownIndex: number
+  private readonly options: WiringOptions
   private readonly handlers: WiringHandlers
 
-  constructor(stages: Wiring, ownIndex: number, handlers: WiringHandlers) {
+  constructor(stages: Wiring, options: WiringOptions, handlers: WiringHandlers) {
     this.stages = stages
-    this.ownIndex = ownIndex
+    this.options = options
     this.handlers = handlers
   }
 
@@ -27,8 +29,9 @@ export class OutsideMessages {
   }
 
   /** What the link to the primary hands over. */
-  ofPrimary(): PrimaryLinkHandlers & PrimaryHandlers {
+  ofPrimary(): PrimaryLinkHandlers & PrimaryHandlers & CommitHandlers {
     const { cleanups, gate, healer, refusals, renewer, reports, retention, synchronizer } = this.stages
+    const { isOrdered, ownIndex } = this.options
     const { onFailed, supervisor } = this.handlers
     // It answers, so it is not guarded: a guarded handler returns nothing.
     const isStale: PrimaryLinkHandlers['isStale'] = (since) => retention.isStale(since)
@@ -39,12 +42,38 @@ export class OutsideMessages {
       onRoom: () => gate.recheck(),
       onFailed,
       onSynchronize: (digests, target, source) => {
-        if (target === this.ownIndex) healer.ask(digests, source)
+        // Our own that a primary asks for which says what is committed are those that our store has lost.
+        if (target === ownIndex && !isOrdered) healer.ask(digests, source)
         else supervisor.watch('a Synchronize', synchronizer.synchronize(digests, target))
       },
       onCleanup: (round) => cleanups.take(round),
       onRefused: (reason, from, detail) => refusals.refused('primary', reason, from, detail),
     } satisfies Omit<PrimaryLinkHandlers & PrimaryHandlers, 'isStale'>)
-    return { ...guarded, isStale }
+    return { ...guarded, ...this.ofCommits(), isStale }
+  }
+
+  private ofCommits(): CommitHandlers {
+    const { commits, processor, reports } = this.stages
+    const { committee, keys } = this.options
+    const { isOpen, supervisor } = this.handlers
+    return {
+      commitState: async () => {
+        const { applied, storeId } = await processor.ask({ type: 'commit-state' })
+        return { applied: Number(applied), storeId }
+      },
+      committed: async (digests, applied) => {
+        await processor.ask({
+          type: 'committed',
+          digests,
+          ...(applied !== undefined && { applied: BigInt(applied) }),
+        })
+      },
+      onCommits: () => commits.onCommitted(),
+      onGap: () => {
+        const indexOf = (key: Uint8Array): number => committee.indexOf(key)
+        const told = tellUncommitted({ ownKey: keys.publicKey }, { indexOf, isOpen, processor, reports })
+        supervisor.watch('telling the primary again', told)
+      },
+    }
   }
 }

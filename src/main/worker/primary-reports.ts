@@ -5,7 +5,7 @@
 import type { Moment } from '../../shared/freshness.js'
 import type { ProcessorClient } from '../thread-host/processor-client.js'
 import type { Renewer } from './dissemination/renewer.js'
-import type { PrimaryLink, PrimaryReport } from './primary-link/primary-link.js'
+import type { PrimaryLink, PrimaryReport, ReportedBatch } from './primary-link/primary-link.js'
 
 export interface PrimaryReportsDependencies {
   readonly processor: Pick<ProcessorClient, 'ask'>
@@ -50,10 +50,21 @@ export class PrimaryReports {
     return this.link?.dropped ?? 0
   }
 
+  /** Resolves when what was committed before the start is known to be so, where somebody says it. */
+  get replayed(): Promise<void> | undefined {
+    return this.link?.replayed
+  }
+
   /** A batch of another authority is stored. */
-  othersStored(digest: Uint8Array): void {
-    this.link?.report({ type: 'OthersBatch', digest })
+  othersStored(batch: ReportedBatch): void {
+    const { author, digest, sequence } = batch
+    this.link?.report({ type: 'OthersBatch', author, digest, sequence })
     this.dependencies.count('OthersBatch')
+  }
+
+  /** An own batch that an earlier run reported, and that no commit has as far as we know. */
+  ownAgain(batch: ReportedBatch): void {
+    this.link?.report({ type: 'OurBatch', ...batch })
   }
 
   /**
@@ -61,8 +72,8 @@ export class PrimaryReports {
    *
    * @param again it was, and so it was counted
    */
-  ownCertified(digest: Uint8Array, since: Moment, again: boolean): void {
-    this.link?.report({ type: 'OurBatch', digest, since })
+  ownCertified(batch: ReportedBatch, since: Moment, again: boolean): void {
+    this.link?.report({ type: 'OurBatch', ...batch, since })
     if (!again) this.dependencies.count('OurBatch')
   }
 

@@ -10,11 +10,13 @@ export class ThreadMessages {
   private readonly supervisor: Supervisor
   /** Slots of the batch-maker's; those beyond are for sending again. */
   private readonly ownSlots: number
+  private readonly ownIndex: number
 
-  constructor(stages: Wiring, ownSlots: number, supervisor: Supervisor) {
+  constructor(stages: Wiring, options: { ownSlots: number; ownIndex: number }, supervisor: Supervisor) {
     this.stages = stages
     this.supervisor = supervisor
-    this.ownSlots = ownSlots
+    this.ownSlots = options.ownSlots
+    this.ownIndex = options.ownIndex
   }
 
   /** Handles what is in the rings, and says how many messages that were. */
@@ -37,7 +39,7 @@ export class ThreadMessages {
     const digest = batch.digest!
     if (batch.slot < this.ownSlots) gate.onCertified()
     if (batch.report) {
-      reports.ownCertified(digest, certifiedSince!, again)
+      reports.ownCertified({ digest, author: this.ownIndex, sequence }, certifiedSince!, again)
       commits.onCertified()
     }
     if (again) return
@@ -78,7 +80,7 @@ export class ThreadMessages {
     if (message.status === 'ok') {
       synchronizer.onStoredElsewhere(message.digest)
       if (!message.again || repeatedReports.admit(message.peer, message.digest, performance.now())) {
-        reports.othersStored(message.digest)
+        reports.othersStored(message)
       }
     }
     inbound.onDone(message)

@@ -114,7 +114,7 @@ function wireSynchronizer(
     {
       // A batch of ours that the primary asks for is reported as `OthersBatch` too: this says that it is stored.
       // `OurBatch` would say that it is certified.
-      onStored: (digest) => reports.othersStored(digest),
+      onStored: (batch) => reports.othersStored(batch),
       onRefused: refusals.ofPeer,
       onReceived,
       onSlotFree,

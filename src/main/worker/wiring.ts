@@ -133,7 +133,9 @@ export class Wiring {
       count: (type) => this.metrics.reported(type),
       renewals: () => this.renewer,
     })
-    this.retention = new RetentionClock(parameters, { nowMs, isConnected: () => this.reports.isConnected })
+    // Where the primary says what is committed, no copy is deleted before, so no ACK grows old.
+    const aging = options.isOrdered ? { ...parameters, retentionRounds: 0 } : parameters
+    this.retention = new RetentionClock(aging, { nowMs, isConnected: () => this.reports.isConnected })
     this.commits = new CommitWatch(parameters, { nowMs, isConnected: () => this.reports.isConnected })
     this.stillnessLog = new StillnessLog(options.log, nowMs)
     this.router = new Router(
@@ -198,8 +200,8 @@ export class Wiring {
         onRefused: (reason, from, detail) => this.refusals.refused('primary', reason, from, detail),
       },
     )
-    this.threadMessages = new ThreadMessages(this, parameters.ownSlots, handlers.supervisor)
-    this.outside = new OutsideMessages(this, ownIndex, handlers)
+    this.threadMessages = new ThreadMessages(this, { ownSlots: parameters.ownSlots, ownIndex }, handlers.supervisor)
+    this.outside = new OutsideMessages(this, options, handlers)
     this.health = new WorkerHealth({ committee, ownIndex, ackLevel: parameters.ackLevel }, this, handlers.isOpen)
     this.metrics = new WorkerMetrics({
       version: options.version,

@@ -28,6 +28,7 @@ import { ACTIVITY_LOG_MS } from './activity-log.js'
 import { bootLines } from './boot-log.js'
 import type { CertifiedStream } from './certified-stream.js'
 import { CLOSE_GRACE_MS } from './limits.js'
+import type { CommitHandlers } from './primary-link/open-ordering-primary.js'
 import type { PrimaryHandlers } from './primary-link/primary-inbox.js'
 import type { PrimaryLink, PrimaryLinkHandlers } from './primary-link/primary-link.js'
 import { recover } from './recovery.js'
@@ -50,7 +51,12 @@ export interface WorkerNodeOptions {
   readonly benchmark: boolean
   readonly peerDiscovery?: PeerDiscovery
   /** Opens the link to the primary, both ways. */
-  readonly openPrimary: (ownIndex: number, handlers: PrimaryLinkHandlers & PrimaryHandlers) => Promise<PrimaryLink>
+  readonly openPrimary: (
+    ownIndex: number,
+    handlers: PrimaryLinkHandlers & PrimaryHandlers & CommitHandlers,
+  ) => Promise<PrimaryLink>
+  /** The primary says what is committed: that, and not age, decides what is kept. */
+  readonly isOrdered: boolean
   readonly log: Logger
   /** Fill freed slots with rubbish: tests find a slot that is used after it was freed. */
   readonly poisonFreedSlots: boolean
@@ -223,6 +229,8 @@ export class WorkerNode {
         workerId,
         level: parameters.ackLevel,
         retentionRounds: parameters.retentionRounds,
+        // Each round has a commit for each authority, at most.
+        retentionCommits: this.options.isOrdered ? parameters.retentionRounds * committee.size : undefined,
       },
     }
     // Whatever was asked of a processor that is gone is refused, in order or not.
@@ -389,16 +397,18 @@ export class WorkerNode {
   }
 
   private recover(): Promise<void> {
-    const { keys, log, parameters } = this.options
+    const { committee, isOrdered, keys, log, parameters } = this.options
     const { certified, frontier, processor, reports, resender } = this.wiring
+    const { gcDepthRounds } = parameters
     return recover(
-      { gcDepthRounds: parameters.gcDepthRounds, ownKey: keys.publicKey, firstSequence: this.firstSequence },
+      { gcDepthRounds, isOrdered, ownKey: keys.publicKey, firstSequence: this.firstSequence },
       {
         processor,
         reports,
         resender,
         log,
         isOpen: () => this.lifecycle.isOpen,
+        indexOf: (key) => committee.indexOf(key),
         onRecovering: (sequence) => {
           frontier.onRecovering(sequence)
           certified.wake()

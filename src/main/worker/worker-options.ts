@@ -11,7 +11,7 @@ import type { Committee } from '../../shared/config/committee.js'
 import { type Keys, keysArgument } from '../../shared/config/keys.js'
 import { checkParameters, type Parameters } from '../../shared/config/parameters.js'
 import { WORKER_ID_MAX } from '../../shared/constants.js'
-import type { WorkerPrimaryMessage } from '../../shared/wire/primary-messages.js'
+import type { BatchReport } from '../../shared/wire/primary-messages.js'
 import { createLogger, type Logger } from '../lib/log.js'
 import type { PeerDiscovery } from '../network/peer-discovery.js'
 import {
@@ -54,13 +54,14 @@ export interface WorkerOptions {
   /** libp2p peer discovery: it only adds addresses to try, trust comes from the committee. */
   readonly peerDiscovery?: PeerDiscovery
   /**
-   * A primary in this process instead of the one at the committee's address. It is called with each report, in order and
+   * A primary in this process instead of the one at the committee's address. It is called with each report, which is the
+   * reference's message with the batch's author and sequence, in order and
    * with up to 32 calls at a time; a report is delivered when the call returns, or when the promise that it returns
    * resolves. What is not delivered when the worker closes or dies is told again after the next start: at least once. A
    * call that throws or rejects ends the worker: `stopped` rejects with `ERR_PRIMARY_FAILED`. What the primary has to say
    * goes to `toWorker`.
    */
-  readonly primary?: (report: WorkerPrimaryMessage) => void | Promise<void>
+  readonly primary?: (report: BatchReport) => void | Promise<void>
   /** Log what the reference logs for its benchmark scripts: each batch, and the sample transactions in it. */
   readonly benchmark?: boolean
   /** Default: the reference's format, on stderr, from `info` on. */

@@ -19,6 +19,7 @@ import type { CertifiedBatch, CertifiedOptions } from './certified-stream.js'
 import { makeWorker } from './make-worker.js'
 import { openFilesNeeded } from './open-files.js'
 import { signalArgument } from './option-arguments.js'
+import type { OrderingPrimary } from './primary-link/ordering-primary.js'
 import { type CheckedOptions, checkWorkerOptions, type WorkerOptions } from './worker-options.js'
 
 export type { WorkerOptions } from './worker-options.js'
@@ -89,13 +90,25 @@ export interface Worker {
  * Starts a worker, or rejects with an error that says what to do, with nothing left running: a `TypeError` or
  * `RangeError` that names the option, or a `NarvalError`.
  */
-export async function startWorker(options: WorkerOptions): Promise<Worker> {
+export function startWorker(options: WorkerOptions): Promise<Worker> {
+  return start(options)
+}
+
+/**
+ * The same for a worker of a narval primary in this process, which has started (`src/main/primary/worker-link.ts`): no batch
+ * is deleted before it is committed, and what is not committed is told again after each start.
+ */
+export function startLinkedWorker(options: Omit<WorkerOptions, 'primary'>, link: OrderingPrimary): Promise<Worker> {
+  return start(options, link)
+}
+
+async function start(options: WorkerOptions, ordering?: OrderingPrimary): Promise<Worker> {
   const checked = checkWorkerOptions(options)
   const bind = await bindOf(checked)
   const metricsHost = checked.metrics && (await addressToBind('metrics', checked.metrics.host))
   warnOfFlags(checked.log)
   warnOfOpenFiles(checked.log, openFilesOf(checked))
-  const { node, send } = makeWorker(checked, bind)
+  const { node, send } = makeWorker(checked, bind, ordering)
   // Why it could not be closed is what `stopped` rejects with.
   const close = node.supervisor.guard('the signal', () => {
     node.close().catch(() => {})

@@ -14,6 +14,7 @@ import {
   numberOfKey,
   roundKey,
   sequenceKey,
+  UNCOMMITTED,
 } from './format.js'
 import { checkPrimaryStore } from './primary/check-primary-store.js'
 import { isPrimaryFormat } from './primary/format.js'
@@ -89,7 +90,7 @@ function checkWorkerStore(directory: string, handlers: CheckHandlers): CheckResu
 }
 
 /** All parts of a store that name digests, the index first. */
-const TREES = ['index', 'batches', 'stamps', 'own', 'unreported'] as const
+const TREES = ['index', 'batches', 'stamps', 'own', 'unreported', 'uncommitted'] as const
 type Tree = (typeof TREES)[number]
 const KEY_BYTES: Record<Tree, number> = {
   index: DIGEST_BYTES,
@@ -97,6 +98,7 @@ const KEY_BYTES: Record<Tree, number> = {
   stamps: leastKey(0n).length,
   own: sequenceKey(0n).length,
   unreported: leastKey(0n).length,
+  uncommitted: leastKey(0n).length,
 }
 
 /** All keys of a database, whatever parts of it cannot be read; of those it tells. */
@@ -148,8 +150,10 @@ function checkNamed(
     if (!snapshot.has(tree, key)) return undefined
     if (value === undefined) return `${tree} names it, and the index does not`
     const { placed, sequence, stamp } = decodeIndexEntry(value)
-    if (tree === 'unreported') {
-      return sequence === numberOfKey(key) ? undefined : 'unreported has it under another sequence than the index'
+    if (tree === 'unreported' || tree === 'uncommitted') {
+      if (sequence !== numberOfKey(key)) return `${tree} has it under another sequence than the index`
+      const isCommitted = tree === 'uncommitted' && stamp !== UNCOMMITTED
+      return isCommitted ? 'uncommitted has it, and the index says that it is committed' : undefined
     }
     const isThere = roundKey(tree === 'batches' ? placed : stamp, digest).equals(key)
     return isThere ? undefined : `${tree} has it where the index does not say`

@@ -5,7 +5,7 @@
 import { BATCH_SIZE_MAX } from '../constants.js'
 import { NarvalError } from '../errors.js'
 import { BatchVerifier } from '../wire/batch-verifier.js'
-import { checkFormat, decodeIndexEntry, META_FORMAT, roundKey } from './format.js'
+import { checkFormat, decodeIndexEntry, META_FORMAT, roundKey, UNCOMMITTED } from './format.js'
 import { cellOf } from './segments/cell.js'
 import { readCell } from './segments/read-cell.js'
 import { StoreFile } from './store-snapshot.js'
@@ -13,7 +13,8 @@ import { StoreFile } from './store-snapshot.js'
 export interface StoredBatch {
   /** The author's public key. */
   readonly author: Uint8Array
-  readonly stamp: bigint
+  /** Undefined while no commit has it, where the primary says what is committed. */
+  readonly stamp: bigint | undefined
   /** The batch, as on the wire. */
   readonly bytes: Uint8Array
   /** The bytes are those that the digest names. */
@@ -49,11 +50,14 @@ export function openStoreReader(directory: string): StoreReader {
     file.read((snapshot) => {
       const value = snapshot.get('index', digest)
       if (value === undefined) return undefined
-      const { author, byteLength, placed, stamp } = decodeIndexEntry(value)
+      const { author, byteLength, placed, sequence, stamp } = decodeIndexEntry(value)
       const cell = cellOf(placed, byteLength)
       const key = roundKey(placed, digest)
       const inFile = cell === undefined ? snapshot.get('batches', key) : undefined
-      const hasStamp = snapshot.has('stamps', roundKey(stamp, digest))
+      const hasStamp =
+        stamp === UNCOMMITTED
+          ? snapshot.has('uncommitted', roundKey(sequence, digest))
+          : snapshot.has('stamps', roundKey(stamp, digest))
       const isListed = cell === undefined || snapshot.has('batches', key)
       return { author, byteLength, cell, hasStamp, inFile, isListed, placed, stamp }
     })
@@ -68,7 +72,8 @@ export function openStoreReader(directory: string): StoreReader {
         const isWhole = bytes.length === byteLength && verifier.isWhole(bytes, author, digest)
         // The node may have deleted or moved the batch, and filled its cell with another, while it was read.
         const isSure = isWhole || cell === undefined || last === placed || attempt === ATTEMPTS_MAX
-        if (isSure) return { author, stamp, bytes, isWhole, hasStamp, isListed }
+        if (isSure)
+          return { author, stamp: stamp === UNCOMMITTED ? undefined : stamp, bytes, isWhole, hasStamp, isListed }
         last = placed
       }
     },

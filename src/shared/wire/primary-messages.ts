@@ -24,6 +24,14 @@ export type WorkerPrimaryMessage = {
   readonly workerId: number
 }
 
+/** The same to a primary in the worker's process: what else the worker knows of the batch, as the batch's own bytes say. */
+export type BatchReport = WorkerPrimaryMessage & {
+  /** Public key of the authority that made it. */
+  readonly author: Uint8Array
+  /** Its author's number of it: of a worker of an author each has another one. */
+  readonly sequence: bigint
+}
+
 /** primary → worker. */
 export type PrimaryWorkerMessage =
   /** Get these batches, from the worker of `target` (32 raw bytes) with our id. */

@@ -80,6 +80,14 @@ export class HeaderWaiter {
     return this.release(nowMs, ({ payload }) => payload.delete(batch))
   }
 
+  /** It has become known again which batches our workers have. */
+  held(isHeld: (entry: PayloadEntry) => boolean, nowMs: number): HeaderRecord[] {
+    return this.release(nowMs, ({ payload }) => {
+      for (const [digest, entry] of payload) if (isHeld(entry)) payload.delete(digest)
+      return true
+    })
+  }
+
   /** Headers whose time has come. Asks again for batches that do not come. */
   tick(turn: TurnBuilder): HeaderRecord[] {
     for (const entry of this.waiting.values()) this.askForPayload(entry, turn)

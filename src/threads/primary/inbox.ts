@@ -82,6 +82,7 @@ export class Inbox {
         return input.peer
       case 'own-batch':
       case 'others-batch':
+      case 'worker-store':
         return this.authority
     }
   }

@@ -34,6 +34,12 @@ export class OwnBatches {
     return count
   }
 
+  /** Batches of a worker that are not ordered. */
+  of(worker: number): BatchEntry[] {
+    const all = [this.again, this.fresh, this.unobtainable, ...this.proposed.values()]
+    return all.flatMap((batches) => [...batches.values()].filter((batch) => batch.worker === worker))
+  }
+
   /** Returns whether it is new. */
   add(batch: BatchEntry): boolean {
     const key = batchKey(batch)

@@ -44,7 +44,7 @@ export class PayloadFetcher {
   }
 
   /** A certificate with this header is delivered, and these of its batches are not held. They may be on their way. */
-  want({ author, round }: Header, missing: readonly PayloadEntry[], nowMs: number): void {
+  want({ author, round }: Pick<Header, 'author' | 'round'>, missing: readonly PayloadEntry[], nowMs: number): void {
     const share = this.authors[author]!
     for (const entry of missing) {
       if (share.wanted.has(entry.digest) || share.wanted.size >= PAYLOAD_WANTED_PER_AUTHORITY) continue
@@ -58,6 +58,13 @@ export class PayloadFetcher {
     const share = this.authors[author]!
     if (!share.wanted.delete(digest)) return
     if (share.wanted.size >= PAYLOAD_FETCHES_PER_AUTHORITY) share.nextAtMs = Math.min(share.nextAtMs, nowMs)
+  }
+
+  /** It has become known again which batches our workers have: those of them are not asked for. */
+  held(isHeld: (entry: PayloadEntry) => boolean): void {
+    for (const { wanted } of this.authors) {
+      for (const [digest, { entry }] of wanted) if (isHeld(entry)) wanted.delete(digest)
+    }
   }
 
   /** Asks for what is due. What is so old that nobody keeps it is not asked for any more. */

@@ -22,6 +22,7 @@ import { assert } from '../../shared/assert.js'
 import { NarvalError } from '../../shared/errors.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import { genesisDigests } from '../../shared/wire/primary/genesis.js'
+import type { BatchEntry } from '../../shared/wire/primary/header.js'
 import { kindOf } from '../../shared/wire/primary/record.js'
 import * as requests from '../../shared/wire/primary/requests.js'
 import { decodeVote } from '../../shared/wire/primary/vote.js'
@@ -32,7 +33,7 @@ import { CertificatesAggregator } from './certificates-aggregator.js'
 import { Consensus } from './consensus/consensus.js'
 import type { RuleName } from './consensus/rule.js'
 import { Stakes } from './consensus/stakes.js'
-import type { AuthorityIndex, Round } from './consensus/types.js'
+import type { AuthorityIndex, PayloadEntry, Round } from './consensus/types.js'
 import { Core } from './core.js'
 import { GarbageCollector } from './garbage-collector.js'
 import { HeaderWaiter } from './header-waiter.js'
@@ -93,6 +94,8 @@ export class Primary {
   private readonly core: Core
   private readonly recovery: Recovery
   private readonly stored: StoredState
+  /** By worker of ours: the store that it said last, as hexadecimal. */
+  private readonly workerStores: Map<number, string>
   private resendAtMs = Number.POSITIVE_INFINITY
   private stopped: NarvalError | undefined
 
@@ -105,6 +108,7 @@ export class Primary {
     this.options = options
     this.dependencies = dependencies
     this.stored = stored
+    this.workerStores = new Map(stored.workerStores?.map(({ worker, storeId }) => [worker, hex(storeId)]))
     const stakes = new Stakes(options.stakes)
     const authorities = stakes.size
     assert(
@@ -231,12 +235,15 @@ export class Primary {
         break
       case 'own-batch':
         assert(event.batch.author === this.options.authority, 'a batch of our own')
+        // A worker that starts again tells of all that it does not know to be ordered.
+        if (this.sayIfOrdered(event.batch, turn)) break
         if (this.ownBatches.add(event.batch)) turn.write({ type: 'own-batch', batch: event.batch })
         break
       case 'others-batch':
-        this.payloadFetcher.stored(event.batch.author, digestKey(event.batch.digest), turn.now.ms)
-        if (!this.payload.store(event.batch, turn)) break
-        this.core.lookAgain(this.headerWaiter.stored(digestKey(event.batch.digest), turn.now.ms))
+        this.othersBatch(event.batch, turn)
+        break
+      case 'worker-store':
+        this.workerStore(event.worker, event.storeId, turn)
         break
       case 'load':
         this.pacing.load(event.lagMs)
@@ -244,6 +251,49 @@ export class Primary {
       case 'timer':
         break
     }
+  }
+
+  private othersBatch(batch: BatchEntry, turn: TurnBuilder): void {
+    const digest = digestKey(batch.digest)
+    const { ms } = turn.now
+    this.payloadFetcher.stored(batch.author, digest, ms)
+    const isOrdered = this.sayIfOrdered(batch, turn)
+    // A copy of one of our own that our worker had lost: no header of others lists it.
+    if (batch.author === this.options.authority || !this.payload.store(batch, turn)) return
+    // It may be listed again, by who has not seen the commit; after a restart it is asked for then.
+    if (isOrdered) this.payload.done(batch.author, digest, turn)
+    this.core.lookAgain(this.headerWaiter.stored(digest, ms))
+  }
+
+  /** Whether a batch that a worker tells of is in the order already: then the worker is told. */
+  private sayIfOrdered({ author, digest, sequence, worker }: BatchEntry, turn: TurnBuilder): boolean {
+    const isOrdered = this.consensus.hasBatch(author, worker, sequence)
+    if (isOrdered) turn.request({ type: 'ordered', worker, digest })
+    return isOrdered
+  }
+
+  /**
+   * A worker says which store it has. One that we do not know has nothing of what the worker held before, so there is no
+   * vote for it any more. What it had made and is not ordered is got back from those who certified it.
+   */
+  private workerStore(worker: number, storeId: Uint8Array, turn: TurnBuilder): void {
+    const { core, headerWaiter, options, ownBatches, payload, payloadFetcher, workerStores } = this
+    const before = workerStores.get(worker)
+    const isKnown = before === hex(storeId)
+    const batches = payload.workerStore(worker, isKnown, turn)
+    if (!isKnown) {
+      workerStores.set(worker, hex(storeId))
+      turn.write({ type: 'worker-store', worker, storeId })
+      if (before !== undefined) {
+        turn.notice({ type: 'worker-store-new', worker, batches })
+        const own = ownBatches.of(worker).map((batch) => ({ ...batch, digest: digestKey(batch.digest) }))
+        const header = { author: options.authority, round: this.certificates.quorumRound }
+        payloadFetcher.want(header, own, turn.now.ms)
+      }
+    }
+    const isHeld = (entry: PayloadEntry): boolean => payload.check(entry) === 'held'
+    payloadFetcher.held(isHeld)
+    core.lookAgain(headerWaiter.held(isHeld, turn.now.ms))
   }
 
   /** What was lost with the connection before is sent again. */
@@ -379,6 +429,10 @@ export class Primary {
       payload.map(({ worker, sequence }) => batchKey({ worker, sequence: sequence! })),
     )
   }
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
 }
 
 export interface PrimaryStatus {

@@ -121,11 +121,11 @@ export class Runner {
     const { notices, refusals, sends, stopped, wakeAtMs, workerRequests, writes } = turn
     this.wakeAtMs = wakeAtMs
     outbox.send(sends.filter(({ afterDurable }) => !afterDurable))
-    outbox.request(workerRequests.filter(({ type }) => type !== 'committed'))
+    outbox.request(workerRequests.filter(({ type }) => type === 'synchronize'))
     outbox.refuse(refusals)
     outbox.notice(notices)
     const sendsAfter = sends.filter(({ afterDurable }) => afterDurable)
-    const requestsAfter = workerRequests.filter(({ type }) => type === 'committed')
+    const requestsAfter = workerRequests.filter(({ type }) => type !== 'synchronize')
     // Without writes it waits for those of the turns before: what is sent again may be of one of them.
     if (writes.length + sendsAfter.length + requestsAfter.length > 0 || onDurable !== undefined) {
       store.write(writes, () => {

@@ -36,6 +36,8 @@ export type PrimaryEvent =
   | { readonly type: 'own-batch'; readonly batch: BatchEntry }
   /** Our own worker has stored a batch of another authority, and read author, worker and sequence in its bytes. */
   | { readonly type: 'others-batch'; readonly batch: BatchEntry }
+  /** Which store this worker of ours has: what it said of another one says nothing any more. Before any batch of a run. */
+  | { readonly type: 'worker-store'; readonly worker: number; readonly storeId: Uint8Array }
   /** How late the event loop is, in ms: with load, rounds become longer. */
   | { readonly type: 'load'; readonly lagMs: number }
   /** `wakeAtMs` of the last turn has come. One that comes at another time does no harm. */
@@ -60,6 +62,8 @@ export type WorkerRequest =
       readonly author: AuthorityIndex
       readonly digests: readonly Uint8Array[]
     }
+  /** After the flush: a batch that this worker told of is in the order already. */
+  | { readonly type: 'ordered'; readonly worker: number; readonly digest: Uint8Array }
   /** After the flush: these commits are in the log. */
   | { readonly type: 'committed'; readonly commits: readonly Commit[] }
 

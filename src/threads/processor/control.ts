@@ -46,7 +46,11 @@ async function answerNow(request: ProcessorRequest, store: Store, processor: Pro
       // A damaged batch counts as one that is not there.
       for (const digest of request.digests) await store.verified(digest)
       if (request.touch) await Promise.all(request.digests.map((digest) => store.touch(digest)))
-      return { answer: request.digests.map((digest) => store.find(digest)?.author), transfer: [] }
+      const found = request.digests.map((digest) => {
+        const entry = store.find(digest)
+        return entry && { author: entry.author, sequence: entry.sequence }
+      })
+      return { answer: found, transfer: [] }
     }
     case 'reported':
       await store.markReported(request.digests)
@@ -65,5 +69,12 @@ async function answerNow(request: ProcessorRequest, store: Store, processor: Pro
       const from = store.stamp > request.rounds ? store.stamp - request.rounds : 0n
       return { answer: await store.since(from, request.after, WALK_CHUNK), transfer: [] }
     }
+    case 'uncommitted':
+      return { answer: store.uncommitted(request.after, WALK_CHUNK), transfer: [] }
+    case 'commit-state':
+      return { answer: { storeId: store.storeId, applied: store.stamp }, transfer: [] }
+    case 'committed':
+      await store.committed(request)
+      return { answer: undefined, transfer: [] }
   }
 }

@@ -43,7 +43,7 @@ export class Deletion {
       const entry = index.entryOf(digest)
       if (entry === undefined || index.changeOf(name) !== undefined || !index.isReported(digest)) continue
       put = this.removeOne(key, digest, entry)
-      if (entry.sequence !== undefined && entry.sequence > ownDeleted) ownDeleted = entry.sequence
+      if (entry.isOwn && entry.sequence > ownDeleted) ownDeleted = entry.sequence
       index.beginDeletion(name)
       onDeleting(digest, entry)
       removed.push(name)
@@ -63,11 +63,11 @@ export class Deletion {
     return { count, committed }
   }
 
-  private removeOne(key: Uint8Array, digest: Uint8Array, { placed, sequence }: IndexEntry): Put {
+  private removeOne(key: Uint8Array, digest: Uint8Array, { isOwn, placed, sequence }: IndexEntry): Put {
     const { batches, index, own, stamps } = this.dependencies.databases
     void stamps.remove(key)
     void index.remove(digest)
-    if (sequence !== undefined) void own.remove(sequenceKey(sequence))
+    if (isOwn) void own.remove(sequenceKey(sequence))
     return batches.remove(roundKey(placed, digest))
   }
 }

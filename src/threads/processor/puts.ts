@@ -11,14 +11,17 @@ import {
   roundKey,
   type StoreDatabases,
   sequenceKey,
+  UNCOMMITTED,
 } from '../../shared/store/format.js'
 import { type Cell, placeOf } from '../../shared/store/segments/cell.js'
 import { storedBytes } from '../../shared/store/stored-bytes.js'
+import { readBatchHeader } from '../../shared/wire/batch.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import type { Expiry } from './expiry.js'
 import type { Retention } from './retention.js'
 import type { FreedCells } from './segments/freed-cells.js'
 import type { Placement } from './segments/placement.js'
+import { putStanding, removeStanding } from './stamps.js'
 import type { StoreIndex } from './store-index.js'
 import type { Put } from './store-writes.js'
 import type { VerifiedReads } from './verified-reads.js'
@@ -61,9 +64,10 @@ export class Puts {
     while (index.changeOf(name) !== undefined) await index.changeOf(name)
     const replaced = reads.isDamaged(digest) ? index.entryOf(digest) : undefined
     if (replaced !== undefined) account(replaced.author, -storedBytes(replaced.byteLength))
-    // A copy of an own batch that comes from another worker keeps the sequence that the batch had here.
-    const sequence = own?.sequence ?? replaced?.sequence
-    const entry = { author, byteLength: bytes.length, sequence }
+    // A copy of an own batch that comes from another worker stays our own.
+    const isOwn = own !== undefined || (replaced?.isOwn ?? false)
+    const { sequence } = readBatchHeader(bytes)
+    const entry = { author, byteLength: bytes.length, sequence, isOwn }
     const stored = placement.place(bytes, (cell, value) => {
       const put = this.write(digest, entry, cell, value, replaced)
       if (own !== undefined) this.writeOwn(digest, own)
@@ -78,22 +82,23 @@ export class Puts {
 
   private write(
     digest: Uint8Array,
-    entry: Pick<IndexEntry, 'author' | 'byteLength' | 'sequence'>,
+    entry: Omit<IndexEntry, 'placed' | 'stamp'>,
     cell: Cell | undefined,
     value: Uint8Array,
     replaced: IndexEntry | undefined,
   ): Put {
     const { databases, freed, retention } = this.dependencies
-    const { batches, index, stamps } = databases
-    const stamp = retention.round
-    const placed = cell === undefined ? stamp : placeOf(cell)
+    const { batches, index } = databases
+    // A copy of what a commit has already does not have to wait for another.
+    const stamp = replaced !== undefined && replaced.stamp !== UNCOMMITTED ? retention.round : retention.stampOfNew
+    const placed = cell === undefined ? retention.round : placeOf(cell)
     if (replaced !== undefined) {
       void batches.remove(roundKey(replaced.placed, digest))
-      void stamps.remove(roundKey(replaced.stamp, digest))
+      void removeStanding(databases, digest, replaced)
     }
     const put: Put = batches.put(roundKey(placed, digest), value)
     index.put(digest, encodeIndexEntry({ stamp, placed, ...entry }))
-    stamps.put(roundKey(stamp, digest), EMPTY)
+    void putStanding(databases, digest, { stamp, sequence: entry.sequence })
     if (replaced !== undefined) freed.after(put, [replaced])
     return put
   }

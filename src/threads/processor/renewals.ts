@@ -1,7 +1,8 @@
 /** Batches that are kept from now on as if they were new: those that were named again, or reported late. */
-import { encodeIndexEntry, type IndexEntry, roundKey, type StoreDatabases } from '../../shared/store/format.js'
+import { encodeIndexEntry, type IndexEntry, type StoreDatabases, UNCOMMITTED } from '../../shared/store/format.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import type { Retention } from './retention.js'
+import { putStanding, removeStanding } from './stamps.js'
 import type { StoreIndex } from './store-index.js'
 import type { Level, Put, StoreWrites } from './store-writes.js'
 
@@ -15,8 +16,6 @@ export interface RenewalsDependencies {
   /** The index entry of a batch that is there and was not found damaged. */
   readonly find: (digest: Uint8Array) => IndexEntry | undefined
 }
-
-const EMPTY = new Uint8Array(0)
 
 export class Renewals {
   private readonly dependencies: RenewalsDependencies
@@ -32,13 +31,13 @@ export class Renewals {
     while (index.changeOf(name) !== undefined) await index.changeOf(name)
     const entry = find(digest)
     if (entry === undefined) return false
-    if (entry.stamp === retention.round) return true
+    // What no commit has is kept anyway.
+    if (entry.stamp === retention.round || entry.stamp === UNCOMMITTED) return true
     const renew = (): Put => {
-      const { index, stamps } = databases
       const stamp = retention.round
-      stamps.remove(roundKey(entry.stamp, digest))
-      stamps.put(roundKey(stamp, digest), EMPTY)
-      return index.put(digest, encodeIndexEntry({ ...entry, stamp }))
+      void removeStanding(databases, digest, entry)
+      void putStanding(databases, digest, { ...entry, stamp })
+      return databases.index.put(digest, encodeIndexEntry({ ...entry, stamp }))
     }
     await index.hold(name, writes.write(renew, level))
     return true
@@ -49,8 +48,9 @@ export class Renewals {
     const { databases, find, index, retention, writes } = this.dependencies
     const marks = digests.flatMap((digest) => index.markOf(digest) ?? [])
     if (marks.length === 0) return
-    // Retention counts from the report on. The batch may have been stored long before.
+    // Retention counts from the report on, unless it does from the commit on. The batch may have been stored long before.
     const aging = digests.filter((digest) => {
+      if (retention.isByCommits) return false
       const entry = find(digest)
       return entry !== undefined && retention.isAging(entry.stamp)
     })

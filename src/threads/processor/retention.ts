@@ -1,26 +1,41 @@
-/** The last Cleanup, and which batches it leaves. */
-import type { StoreDatabases } from '../../shared/store/format.js'
-import { encodeNumber, META_PRIMARY_ROUND, META_ROUND, readNumber } from './store-meta.js'
+/**
+ * Which batches are kept. Their age is counted in the primary's Cleanup rounds; or in commits, by a primary that says which
+ * batches each of them has: then it begins when a commit has the batch.
+ */
+
+import type { StoreOptions } from '../../shared/memory/dialogue/processor.js'
+import { type StoreDatabases, UNCOMMITTED } from '../../shared/store/format.js'
+import { encodeNumber, META_APPLIED, META_PRIMARY_ROUND, META_ROUND, readNumber } from './store-meta.js'
 import type { StoreWrites } from './store-writes.js'
+
+export type RetentionOptions = Pick<StoreOptions, 'retentionCommits' | 'retentionRounds'>
 
 export class Retention {
   private readonly databases: StoreDatabases
   private readonly writes: StoreWrites
+  /** By commits, not by rounds. */
+  readonly isByCommits: boolean
   private readonly rounds: bigint
-  /** The last Cleanup round seen: the stamp of what is stored now. */
+  /** The last Cleanup round seen, or the last commit applied. */
   round: bigint
   /** The primary's round that `round` stands for. */
   primaryRound: bigint
 
-  /** `rounds` is how many Cleanup rounds a batch is kept after its stamp; 0 keeps everything. */
-  constructor(databases: StoreDatabases, writes: StoreWrites, rounds: number) {
+  constructor(databases: StoreDatabases, writes: StoreWrites, options: RetentionOptions) {
+    const { retentionCommits, retentionRounds } = options
     this.databases = databases
     this.writes = writes
-    this.rounds = BigInt(rounds)
-    this.round = readNumber(databases.meta, META_ROUND)
+    this.isByCommits = retentionCommits !== undefined
+    this.rounds = BigInt(retentionCommits ?? retentionRounds)
+    this.round = readNumber(databases.meta, this.isByCommits ? META_APPLIED : META_ROUND)
     this.primaryRound = databases.meta.doesExist(META_PRIMARY_ROUND)
       ? readNumber(databases.meta, META_PRIMARY_ROUND)
       : this.round
+  }
+
+  /** The stamp of a batch that is stored now. */
+  get stampOfNew(): bigint {
+    return this.isByCommits ? UNCOMMITTED : this.round
   }
 
   /** Stamps below this one are beyond retention. */

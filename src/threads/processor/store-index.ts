@@ -32,8 +32,8 @@ export class StoreIndex {
 
   /** The key of a batch in `unreported`, whether it is there or not; undefined if the batch is none of our own. */
   markOf(digest: Uint8Array): Buffer | undefined {
-    const sequence = this.entryOf(digest)?.sequence
-    return sequence === undefined ? undefined : roundKey(sequence, digest)
+    const entry = this.entryOf(digest)
+    return entry?.isOwn ? roundKey(entry.sequence, digest) : undefined
   }
 
   /**

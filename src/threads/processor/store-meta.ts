@@ -1,7 +1,8 @@
 /**
- * The store's few numbers: format, owner, reserved sequence, stamp, the primary's round that it stands for, and up to where
- * own batches were deleted.
+ * The store's few numbers: format, owner, its id, reserved sequence, stamp, the primary's round that it stands for, the last
+ * commit that was applied, and up to where own batches were deleted.
  */
+import { randomBytes } from 'node:crypto'
 import { PUBLIC_KEY_BYTES } from '../../shared/constants.js'
 import { encodeBase64 } from '../../shared/crypto/public-key.js'
 import { NarvalError } from '../../shared/errors.js'
@@ -18,9 +19,15 @@ export const META_RESERVED = Buffer.from('reserved-sequence')
 export const META_ROUND = Buffer.from('cleanup-round')
 /** Missing where it is the same as the stamp. */
 export const META_PRIMARY_ROUND = Buffer.from('primary-round')
+/** The index of the last commit whose batches have lost their marks in `uncommitted`. */
+export const META_APPLIED = Buffer.from('applied-commit')
+/** Of this store alone, 16 bytes: whoever remembers it knows whether it meets the same one. */
+export const META_STORE_ID = Buffer.from('store-id')
 /** The highest sequence of the own batches that were deleted. */
 export const META_OWN_DELETED = Buffer.from('own-deleted')
 const META_OWNER = Buffer.from('owner')
+
+const STORE_ID_BYTES = 16
 
 /**
  * Makes a store without an owner this one's.
@@ -32,6 +39,7 @@ export function checkOwner(databases: StoreDatabases, options: StoreOptions): vo
   const format = meta.getBinary(META_FORMAT)
   const owner = Buffer.concat([options.authority, encodeNumber(BigInt(options.workerId))])
   if (format === undefined) {
+    meta.putSync(META_STORE_ID, randomBytes(STORE_ID_BYTES))
     meta.putSync(META_OWNER, owner)
     meta.putSync(META_FORMAT, encodeNumber(BigInt(STORE_FORMAT)))
     return
@@ -50,6 +58,11 @@ function describeOwner(owner: Uint8Array): string {
   if (owner.length !== PUBLIC_KEY_BYTES + 8) return ''
   const name = encodeBase64(owner.subarray(0, PUBLIC_KEY_BYTES))
   return ` (worker ${decodeNumber(owner.subarray(PUBLIC_KEY_BYTES))} of ${name})`
+}
+
+/** The store's id, in memory of its own. */
+export function readStoreId(meta: BinaryDatabase): Uint8Array {
+  return new Uint8Array(meta.getBinary(META_STORE_ID)!)
 }
 
 /** A number that was never written is 0. */

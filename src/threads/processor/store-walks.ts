@@ -24,6 +24,15 @@ export function unreported(
   return found
 }
 
+/** The first keys of `uncommitted`, from the one after `after`. */
+export function keysUncommitted(
+  { uncommitted }: StoreDatabases,
+  after: Uint8Array | undefined,
+  limit: number,
+): Uint8Array[] {
+  return take(uncommitted.getKeys({ ...(after && { start: after }), limit: limit + 1 }), after, limit)
+}
+
 /** Own batches of these sequences, in their order. */
 export function ownBatches({ meta, own }: StoreDatabases, { before, from }: SequenceRange, limit: number): OwnBatches {
   // Of the same turn as the walk, hence of the same snapshot: what the walk does not find any more counts as deleted.

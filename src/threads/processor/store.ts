@@ -8,7 +8,7 @@
  *
  * Its parts:
  *
- * - puts.ts: how a batch is stored; renewals.ts: how it is kept longer
+ * - puts.ts: how a batch is stored; renewals.ts: how it is kept longer; commits.ts: what follows from commits
  * - store-writes.ts, commit-groups.ts: how writes come true
  * - store-index.ts: which batches there are, and who changes an entry; store-walks.ts: walks over them
  * - verified-reads.ts: reads, checked
@@ -19,7 +19,7 @@
 
 import { SEQUENCE_PER_MS, SEQUENCE_RANGE } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
-import type { OwnBatches, SequenceRange, StoreOptions } from '../../shared/memory/dialogue/processor.js'
+import type { KeptBatch, OwnBatches, SequenceRange, StoreOptions } from '../../shared/memory/dialogue/processor.js'
 import { checkFileSystem } from '../../shared/store/file-system.js'
 import {
   checkFormat,
@@ -37,6 +37,7 @@ import { cellOf } from '../../shared/store/segments/cell.js'
 import { checkFreeSpace, storeError } from '../../shared/store/store-error.js'
 import { StoreFile } from '../../shared/store/store-snapshot.js'
 import { storedBytes } from '../../shared/store/stored-bytes.js'
+import { Commits, type Committed } from './commits.js'
 import { Deletion } from './deletion.js'
 import { Expiry } from './expiry.js'
 import { type OwnPut, Puts } from './puts.js'
@@ -50,9 +51,9 @@ import { Placement } from './segments/placement.js'
 import type { SegmentDisk } from './segments/segment-disk.js'
 import { Segments } from './segments/segments.js'
 import { StoreIndex } from './store-index.js'
-import { checkOwner, encodeNumber, META_RESERVED, readNumber } from './store-meta.js'
+import { checkOwner, encodeNumber, META_RESERVED, readNumber, readStoreId } from './store-meta.js'
 import { checkSettings, type StoreSettings } from './store-settings.js'
-import { keysBefore, keysSince, listed, ownBatches, unreported } from './store-walks.js'
+import { keysBefore, keysSince, keysUncommitted, listed, ownBatches, unreported } from './store-walks.js'
 import { StoreWrites } from './store-writes.js'
 import { type Damage, VerifiedReads } from './verified-reads.js'
 
@@ -90,6 +91,7 @@ export class Store {
   private readonly expiry: Expiry
   private readonly puts: Puts
   private readonly renewals: Renewals
+  private readonly commits: Commits
   private liveBytes = 0
 
   /** `disk` is what segments are written with; the directory's unless given. */
@@ -118,7 +120,7 @@ export class Store {
     const index = new StoreIndex(databases)
     this.writes = writes
     this.index = index
-    this.retention = new Retention(databases, writes, options.retentionRounds)
+    this.retention = new Retention(databases, writes, options)
     this.file = new StoreFile(directory)
     this.reads = new VerifiedReads({
       cells,
@@ -133,7 +135,9 @@ export class Store {
     const account = (author: Uint8Array, bytes: number): void => this.account(author, bytes)
     this.puts = new Puts({ databases, index, reads, retention, placement, freed, expiry, account })
     this.renewals = new Renewals({ databases, index, retention, writes, level, find: (digest) => this.find(digest) })
+    this.commits = new Commits({ databases, index, retention, writes })
     this.mover = this.openMover(placement)
+    if (!retention.isByCommits) this.commits.forget()
     this.readIndex()
     segments.recover(events.onNotice)
     if (!segments.isDirect) {
@@ -276,20 +280,47 @@ export class Store {
     return ownBatches(this.databases, range, limit)
   }
 
-  /** Batches with a stamp of at least `stamp`, from the one after `after`: their digests and authors. */
+  /** Batches with a stamp of at least `stamp`, from the one after `after`. */
   async since(
     stamp: bigint,
     after: Uint8Array | undefined,
     limit: number,
-  ): Promise<{ found: { digest: Uint8Array; author: Uint8Array }[]; next: Uint8Array | undefined }> {
+  ): Promise<{ found: KeptBatch[]; next: Uint8Array | undefined }> {
     const keys = keysSince(this.databases, stamp, after, limit)
-    const found: { digest: Uint8Array; author: Uint8Array }[] = []
+    const found: KeptBatch[] = []
     for (const key of keys) {
       const digest = digestOfKey(key)
       const entry = await this.verified(digest)
-      if (entry !== undefined) found.push({ digest, author: entry.author })
+      if (entry !== undefined) found.push({ digest, author: entry.author, sequence: entry.sequence })
     }
     return { found, next: keys.at(-1) }
+  }
+
+  /**
+   * Batches that no commit has, in the order of their sequences, from the one after `after`; without own ones that the
+   * primary was not told of. The index alone says it: nothing is read.
+   */
+  uncommitted(after: Uint8Array | undefined, limit: number): { found: KeptBatch[]; next: Uint8Array | undefined } {
+    const keys = keysUncommitted(this.databases, after, limit)
+    const found: KeptBatch[] = []
+    for (const key of keys) {
+      const digest = digestOfKey(key)
+      const entry = this.find(digest)
+      if (entry === undefined || !this.isReported(digest)) continue
+      found.push({ digest, author: entry.author, sequence: entry.sequence })
+    }
+    return { found, next: keys.at(-1) }
+  }
+
+  /** The primary has these batches in its order; resolves when the store says so. */
+  async committed(committed: Committed): Promise<void> {
+    await this.commits.apply(committed)
+    if (this.retention.firstKept > 0n) void this.expiry.begin()
+  }
+
+  /** Of this store alone, 16 bytes. */
+  get storeId(): Uint8Array {
+    return readStoreId(this.databases.meta)
   }
 
   /**
@@ -298,7 +329,7 @@ export class Store {
    * on with the new ones. Batches that are being moved are deleted when they have moved, and not counted.
    */
   async cleanup(round: bigint, primaryRound = round): Promise<number> {
-    if (round <= this.stamp) return 0
+    if (this.retention.isByCommits || round <= this.stamp) return 0
     const noted = this.retention.note(round, primaryRound)
     const [count] = await Promise.all([this.expiry.begin(), noted])
     return count

@@ -8,7 +8,6 @@ import { parseCommittee } from '../../../src/shared/config/committee.js'
 import { localCommittee } from '../../../src/shared/config/committee-file.js'
 import { keysOf } from '../../../src/shared/config/keys.js'
 import { defaultParameters } from '../../../src/shared/config/parameters.js'
-import type { PrimaryWorkerMessage } from '../../../src/shared/wire/primary-messages.js'
 import { silent } from '../../support/started-node.js'
 
 const committeeOf = (authorities: number, workers = 1) =>
@@ -84,12 +83,12 @@ describe('an ordered batch', () => {
   function batches(found: () => boolean, authorities = 4, ownIndex = 0) {
     const committee = committeeOf(authorities)
     const asked: string[] = []
-    const send = (message: PrimaryWorkerMessage): void => {
-      expect(message).toMatchObject({ type: 'Synchronize', digests: [digest] })
-      if (message.type === 'Synchronize') asked.push(String(committee.indexOf(message.target)))
+    const fetch = (author: number, digests: readonly Uint8Array[]): void => {
+      expect(digests).toEqual([digest])
+      asked.push(String(author))
     }
     const read = async () => (found() ? { bytes } : undefined)
-    const ordered = new OrderedBatches({ committee, ownIndex, workers: new Map([[0, { read, send }]]), log: silent })
+    const ordered = new OrderedBatches({ committee, ownIndex, workers: new Map([[0, { read, fetch }]]), log: silent })
     return { asked, ordered, waiting: () => (ordered as unknown as { waiting: Map<string, unknown> }).waiting.size }
   }
 

@@ -2,16 +2,21 @@
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Logger } from '../../../src/index.js'
+import { unsupervised } from '../../../src/main/lib/supervisor.js'
+import { OWN_BATCHES_UNORDERED_MAX } from '../../../src/main/primary/limits.js'
 import { WorkerLink, type WorkerLinkDependencies } from '../../../src/main/primary/worker-link.js'
+import type { OrderedWorker } from '../../../src/main/worker/primary-link/ordering-primary.js'
 import { parseCommittee } from '../../../src/shared/config/committee.js'
 import { localCommittee } from '../../../src/shared/config/committee-file.js'
 import { generateKeys, keysOf } from '../../../src/shared/config/keys.js'
 import { defaultParameters } from '../../../src/shared/config/parameters.js'
+import { CommitLogHead } from '../../../src/shared/memory/commit-log-head.js'
 import { CommitLogReader } from '../../../src/shared/store/primary/commit-log-reader.js'
 import { followBatches } from '../../../src/shared/store/primary/follow-commits.js'
 import { writeFreshMarker } from '../../../src/shared/store/primary/fresh-marker.js'
-import { encodeBatch } from '../../../src/shared/wire/batch.js'
+import { StoreFile } from '../../../src/shared/store/store-snapshot.js'
 import { freePorts } from '../../support/free-ports.js'
+import { openPrimaryStore } from '../../support/primary-stores.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 import { fromDist } from '../../support/threads/main-side.js'
 import { transactionOf } from '../../support/transactions.js'
@@ -19,8 +24,18 @@ import { until } from '../../support/until.js'
 
 const silent: Logger = { error() {}, warn() {}, info() {}, debug() {}, trace() {} }
 
-test('what a worker certifies is ordered, and it is told what was', async () => {
-  const { startWorker } = await fromDist<typeof import('../../../src/index.js')>('index.js')
+/** Batches in a store that nobody has open: all of them, and those that no commit has. */
+function batchesIn(store: string): { all: number; uncommitted: number } {
+  const file = new StoreFile(store)
+  const all = file.read((snapshot) => snapshot.entries('index', 1_000, {}))
+  const uncommitted = file.read((snapshot) => snapshot.entries('uncommitted', 1_000, {}))
+  file.close()
+  return { all: all.length, uncommitted: uncommitted.length }
+}
+
+test('what a worker certifies is ordered, and its store knows what was', async () => {
+  const { startLinkedWorker } =
+    await fromDist<typeof import('../../../src/main/worker/worker.js')>('main/worker/worker.js')
   const { PrimaryNode } =
     await fromDist<typeof import('../../../src/main/primary/primary-node.js')>('main/primary/primary-node.js')
   const { WorkerLink: Link } =
@@ -29,7 +44,6 @@ test('what a worker certifies is ordered, and it is told what was', async () => 
   const committee = parseCommittee(localCommittee([keys.name], 1, await freePorts(5)), 'test')
   const directory = temporaryDirectory()
   writeFreshMarker(directory, keys.name)
-  const committed: string[] = []
   const primary = new PrimaryNode(
     {
       keys,
@@ -43,32 +57,30 @@ test('what a worker certifies is ordered, and it is told what was', async () => 
     },
     { onRequest: (request) => link.onRequest(request), onNotice: () => {} },
   )
-  const link: WorkerLink = new Link(
-    { committee, ownIndex: 0, workerId: 0 },
-    {
-      client: primary.client,
-      read: (digest) => worker.read(digest),
-      send: () => {},
-      onCommitted: (_, digests) => committed.push(...digests.map(hex)),
-    },
-  )
+  const link: WorkerLink = new Link({ committee, workerId: 0, directory }, primary)
   await primary.start()
-  const worker = await startWorker({
-    keys,
-    committee,
-    store: join(temporaryDirectory(), 'store'),
-    parameters: { ...defaultParameters(), maxBatchDelayMs: 5 },
-    bind: '127.0.0.1',
-    log: silent,
-    primary: link.onMessage,
-  })
+  const store = join(temporaryDirectory(), 'store')
+  const worker = await startLinkedWorker(
+    {
+      keys,
+      committee,
+      store,
+      parameters: { ...defaultParameters(), maxBatchDelayMs: 5 },
+      bind: '127.0.0.1',
+      log: silent,
+    },
+    link,
+  )
   onTestFinished(async () => {
     await worker.close()
     await primary.close()
   })
   for (let number = 0; number < 3; number += 1) {
     await worker.submit(transactionOf(number, 100))
-    await until('it is committed', () => committed.length > number)
+    await until('it is committed', () => {
+      const { all, uncommitted } = batchesIn(store)
+      return all === number + 1 && uncommitted === 0
+    })
   }
   const reader = new CommitLogReader(directory)
   onTestFinished(() => reader.close())
@@ -77,7 +89,6 @@ test('what a worker certifies is ordered, and it is told what was', async () => 
     ordered.push(hex(batch.digest))
     expect(await worker.read(batch.digest)).toBeDefined()
   }
-  expect(committed).toEqual(ordered)
   expect(new Set(ordered).size).toBe(3)
 })
 
@@ -86,71 +97,76 @@ describe('the link', () => {
   const committee = parseCommittee(
     localCommittee(
       keys.map(({ name }) => name),
-      1,
+      2,
       4000,
     ),
     'test',
   )
   const digest = new Uint8Array(32).fill(7)
-  const linkOf = (author: number | undefined) => {
+  const linkOf = async (workerId = 0) => {
+    const directory = temporaryDirectory()
+    await (await openPrimaryStore(directory)).close()
     const told: unknown[] = []
-    const dependencies: WorkerLinkDependencies = {
+    const counts = { ownBatchesWaiting: 0, ownBatchesListed: 0 }
+    const primary: WorkerLinkDependencies = {
       client: {
-        batch: async (type, batch) => {
-          told.push([type, batch])
-        },
+        batch: async (type, batch) => void told.push([type, batch]),
+        workerStore: (worker, storeId) => void told.push(['store', worker, storeId]),
       },
-      read: async () =>
-        author === undefined
-          ? undefined
-          : {
-              author: committee.authority(author).publicKey,
-              bytes: encodeBatch([new Uint8Array(3)], { workerId: 0, sequence: 9n }),
-            },
-      send: (message) => told.push(message),
-      onCommitted: (index, digests) => told.push([index, digests]),
+      counters: { get: (name) => counts[name as keyof typeof counts] },
+      head: new CommitLogHead(new SharedArrayBuffer(4)),
     }
-    return { told, link: new WorkerLink({ committee, ownIndex: 0, workerId: 0 }, dependencies) }
+    return { counts, told, link: new WorkerLink({ committee, workerId, directory }, primary) }
   }
+  const workerOf = (said: unknown[]): OrderedWorker => ({
+    storeId: new Uint8Array(16).fill(5),
+    applied: 0,
+    committed: async (digests, applied) => void said.push(['committed', digests, applied]),
+    onCommits: () => {},
+    onGap: () => said.push('gap'),
+    synchronize: (digests, author) => said.push(['synchronize', digests, author]),
+    supervisor: unsupervised,
+  })
 
   test.each([
     ['OurBatch', 0, 'own-batch'],
     ['OthersBatch', 1, 'others-batch'],
-  ] as const)('says of an %s what its bytes say', async (type, author, said) => {
-    const { link, told } = linkOf(author)
-    await link.onMessage({ type, digest, workerId: 0 })
-    expect(told).toEqual([[said, { digest, author, worker: 0, sequence: 9n }]])
+  ] as const)('hands on what an %s says, and reads nothing for it', async (type, author, said) => {
+    const { link, told } = await linkOf(1)
+    const { publicKey } = committee.authority(author)
+    await link.onMessage({ type, digest, workerId: 1, author: publicKey, sequence: 9n })
+    expect(told).toEqual([[said, { digest, author, worker: 1, sequence: 9n }]])
   })
 
-  test('passes over what is deleted of others, and fails where an own batch is lost', async () => {
-    const { link, told } = linkOf(undefined)
-    await link.onMessage({ type: 'OthersBatch', digest, workerId: 0 })
-    await expect(link.onMessage({ type: 'OurBatch', digest, workerId: 0 })).rejects.toMatchObject({
-      code: 'ERR_BATCH_NOT_FOUND',
-    })
-    expect(told).toEqual([])
-  })
-
-  test('hands on what is for its worker, and nothing else', () => {
-    const { link, told } = linkOf(0)
-    link.onRequest({ type: 'synchronize', worker: 1, author: 1, digests: [digest] })
+  test('says first which store its worker has, and hands on what is for that worker', async () => {
+    const { link, told } = await linkOf()
+    const said: unknown[] = []
     link.onRequest({ type: 'synchronize', worker: 0, author: 1, digests: [digest] })
-    const other = new Uint8Array(32)
-    const batches = [
-      { digest: other, author: 0, worker: 1 },
-      { digest, author: 1, worker: 0 },
-    ]
-    link.onRequest({
-      type: 'committed',
-      commits: [
-        { index: 4, timestamp: 1, batches },
-        { index: 5, timestamp: 2, batches: [] },
-      ],
-    })
-    expect(told).toEqual([
-      { type: 'Synchronize', digests: [digest], target: committee.authority(1).publicKey },
-      [4, [digest]],
+    const { close } = link.attach(workerOf(said))
+    expect(() => link.attach(workerOf([]))).toThrow(/serves worker 0 already/)
+    link.onRequest({ type: 'synchronize', worker: 1, author: 1, digests: [digest] })
+    link.onRequest({ type: 'ordered', worker: 1, digest })
+    link.onRequest({ type: 'synchronize', worker: 0, author: 1, digests: [digest] })
+    link.onRequest({ type: 'ordered', worker: 0, digest })
+    link.onRequest({ type: 'ordered', worker: 0, digest: new Uint8Array(32) })
+    link.fetch(0, [digest])
+    await close()
+    expect(told).toEqual([['store', 0, new Uint8Array(16).fill(5)]])
+    expect(said).toEqual([
+      ['synchronize', [digest], 1],
+      ['synchronize', [digest], 0],
+      ['committed', [digest, new Uint8Array(32)], undefined],
     ])
+  })
+
+  test('has sealing pause while too many own batches are not ordered', async () => {
+    const { counts, link } = await linkOf()
+    const opened = link.attach(workerOf([]))
+    expect(opened.isFull).toBe(false)
+    counts.ownBatchesWaiting = OWN_BATCHES_UNORDERED_MAX - 1
+    counts.ownBatchesListed = 1
+    expect(opened.isFull).toBe(true)
+    await opened.close()
   })
 })
 

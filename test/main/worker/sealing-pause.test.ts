@@ -41,6 +41,7 @@ test('no batch is sealed while too many own reports wait for the primary, and se
     networkKeySeed: deriveNetworkKeySeed(keys.seed, 0),
     bind: '127.0.0.1',
     benchmark: false,
+    isOrdered: false,
     openPrimary: async (_, given) => {
       handlers = given
       return link

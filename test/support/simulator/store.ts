@@ -30,6 +30,7 @@ export class SimulatedStore implements CertificateReader {
   private readonly votes = new Map<number, Uint8Array>()
   private readonly ownBatches = new Map<string, BatchEntry>()
   private readonly payload = new Map<string, BatchEntry>()
+  private readonly workerStores = new Map<number, Uint8Array>()
   private readonly evidence: { author: number; round: number }[] = []
   private ownHeader: Uint8Array | undefined
   private position: string | undefined
@@ -51,6 +52,7 @@ export class SimulatedStore implements CertificateReader {
       votes: [...this.votes.values()],
       ownBatches: [...this.ownBatches.values()],
       payload: [...this.payload.values()],
+      workerStores: [...this.workerStores].map(([worker, storeId]) => ({ worker, storeId })),
       evidence: [...this.evidence],
       signing: this.signing,
       ...(this.ownHeader && { ownHeader: this.ownHeader }),
@@ -66,6 +68,7 @@ export class SimulatedStore implements CertificateReader {
     for (const [key, value] of this.votes) copy.votes.set(key, value)
     for (const [key, value] of this.ownBatches) copy.ownBatches.set(key, value)
     for (const [key, value] of this.payload) copy.payload.set(key, value)
+    for (const [key, value] of this.workerStores) copy.workerStores.set(key, value)
     for (const promise of this.promises) copy.promises.add(promise)
     copy.evidence.push(...this.evidence)
     copy.ownHeader = this.ownHeader
@@ -134,6 +137,9 @@ export class SimulatedStore implements CertificateReader {
         break
       case 'payload-done':
         this.payload.delete(batchName(write.batch))
+        break
+      case 'worker-store':
+        this.workerStores.set(write.worker, write.storeId)
         break
       case 'own-batch':
         this.ownBatches.set(batchName(write.batch), write.batch)

@@ -75,6 +75,7 @@ export class SimulatedWorkers {
 
   /** The primary has started: it is told again what it may not know. */
   primaryStarted(authority: number): void {
+    this.simulation.nodes[authority]!.handle({ type: 'worker-store', worker: 0, storeId: new Uint8Array(16) })
     if (this.simulation.schedule.sabotage === 'forgets-own-batches') return
     for (const batch of this.uncommitted[authority]!.values()) {
       this.simulation.nodes[authority]!.handle({ type: 'own-batch', batch })
@@ -86,6 +87,7 @@ export class SimulatedWorkers {
       for (const digest of request.digests) this.fetch(authority, Buffer.from(digest).toString('hex'), 20)
       return
     }
+    if (request.type === 'ordered') return
     for (const { vertices } of request.commits) {
       for (const { certificate } of vertices) {
         for (const batch of certificate.header.payload) this.uncommitted[authority]!.delete(batchName(batch))

@@ -108,7 +108,10 @@ describe.each(['stored', 'durable'] as const)('at level %s', (level) => {
       digests: [done.digest, other.digest],
       touch: false,
     })
-    expect([hex(first!), hex(second!)]).toEqual([hex(AUTHORITIES[2]!), hex(AUTHORITIES[3]!)])
+    expect([first, second].map((found) => found && [hex(found.author), found.sequence])).toEqual([
+      [hex(AUTHORITIES[2]!), 9n],
+      [hex(AUTHORITIES[3]!), 9n],
+    ])
   })
 
   it('many batches at once are each answered once, and none reads a slot after its answer', async () => {
@@ -502,12 +505,13 @@ describe('whose store it is', () => {
   })
 
   it.each([
-    [99n, /has format 99; this version of narval reads 3: give this node a --store of its own/],
+    [99n, /has format 99; this version of narval reads 4: give this node a --store of its own/],
     [
       2n,
-      /has format 2, whose batches have other digests; this version of narval reads 3: .* run the version that wrote it/,
+      /has format 2, whose batches have other digests; this version of narval reads 4: .* run the version that wrote it/,
     ],
     [1n, /has format 1, whose batches have other digests; /],
+    [3n, /has format 3; this version of narval reads 4: give/],
   ])(
     'a store of format %d is refused with both numbers and what to do, and left as it is',
     async (version, message) => {
@@ -520,7 +524,7 @@ describe('whose store it is', () => {
         code: 'ERR_STORE_FORMAT',
         message: expect.stringMatching(message),
       })
-      await writeFormat(directory, 3n)
+      await writeFormat(directory, 4n)
       const again = await startProcessor({ directory })
       expect(await again.client.ask({ type: 'get', digest })).toBeDefined()
     },
@@ -579,12 +583,12 @@ describe('retention', () => {
     const named = await processor.foreign({ bytes: batchOf(1n, 5_000) })
     const other = await processor.foreign({ bytes: batchOf(2n, 5_000) })
     await processor.client.ask({ type: 'cleanup', round: 8n })
-    const [author, unknown] = await processor.client.ask({
+    const [found, unknown] = await processor.client.ask({
       type: 'find',
       digests: [named.digest, new Uint8Array(32)],
       touch: true,
     })
-    expect(hex(author!)).toBe(hex(AUTHORITIES[0]!))
+    expect(hex(found!.author)).toBe(hex(AUTHORITIES[0]!))
     expect(unknown).toBeUndefined()
     expect(await processor.client.ask({ type: 'cleanup', round: 15n })).toEqual({ deleted: 1 })
     await expectStored(processor, named.digest, AUTHORITIES[0]!, batchOf(1n, 5_000))

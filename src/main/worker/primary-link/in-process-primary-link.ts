@@ -13,7 +13,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Committee } from '../../../shared/config/committee.js'
 import { NarvalError } from '../../../shared/errors.js'
-import type { PrimaryWorkerMessage, WorkerPrimaryMessage } from '../../../shared/wire/primary-messages.js'
+import type { BatchReport, PrimaryWorkerMessage } from '../../../shared/wire/primary-messages.js'
 import { type Supervisor, unsupervised } from '../../lib/supervisor.js'
 import { IN_PROCESS_CALLS_MAX, PRIMARY_CLOSE_GRACE_MS, PRIMARY_QUEUE_MAX } from './limits.js'
 import { type PrimaryHandlers, PrimaryInbox } from './primary-inbox.js'
@@ -22,7 +22,7 @@ import { type QueuedReport, ReportQueue } from './report-queue.js'
 
 export interface InProcessPrimaryOptions {
   /** Takes a worker's report. It counts as delivered when this returns, or when the promise that it returns resolves. */
-  readonly onMessage: (message: WorkerPrimaryMessage) => void | Promise<void>
+  readonly onMessage: (message: BatchReport) => void | Promise<void>
   /** Takes what is thrown beside the primary's own code. */
   readonly supervisor?: Supervisor
   /** Reports that wait at most; PRIMARY_QUEUE_MAX if not given. */
@@ -43,7 +43,7 @@ export class InProcessPrimaryLink implements PrimaryLink {
   private readonly queue: ReportQueue
   /** Calls that have not resolved yet, in the order in which they began. */
   private readonly calls = new Set<Promise<void>>()
-  private end: { workerId: number; inbox: PrimaryInbox; handlers: PrimaryLinkHandlers } | undefined
+  private end: { worker: InProcessWorker; inbox: PrimaryInbox; handlers: PrimaryLinkHandlers } | undefined
   private isScheduled = false
   private wasFull = false
 
@@ -60,10 +60,10 @@ export class InProcessPrimaryLink implements PrimaryLink {
     if (this.end !== undefined) {
       throw new NarvalError(
         'ERR_USAGE',
-        `this InProcessPrimaryLink serves worker ${this.end.workerId}: make another one for worker ${worker.workerId}`,
+        `this InProcessPrimaryLink serves worker ${this.end.worker.workerId}: make another one for worker ${worker.workerId}`,
       )
     }
-    this.end = { workerId: worker.workerId, inbox: new PrimaryInbox(worker, {}, handlers), handlers }
+    this.end = { worker, inbox: new PrimaryInbox(worker, {}, handlers), handlers }
     return this
   }
 
@@ -141,10 +141,11 @@ export class InProcessPrimaryLink implements PrimaryLink {
   }
 
   private async deliver(report: QueuedReport): Promise<void> {
-    const { workerId } = this.end!
-    const { type } = report
+    const { committee, workerId } = this.end!.worker
+    const { sequence, type } = report
+    const author = committee.authority(report.author).publicKey
     try {
-      await this.options.onMessage({ type, digest: new Uint8Array(report.digest), workerId })
+      await this.options.onMessage({ type, digest: new Uint8Array(report.digest), workerId, author, sequence })
     } catch (error) {
       this.fail(report, error)
       return

@@ -6,12 +6,19 @@
 import type { NarvalError } from '../../../shared/errors.js'
 import type { Moment } from '../../../shared/freshness.js'
 
-/** What a worker tells its primary of a batch; the worker's id is the link's own. */
-export interface PrimaryReport {
-  /** OurBatch: certified. OthersBatch: stored. */
-  readonly type: 'OurBatch' | 'OthersBatch'
+/** A stored batch, as its bytes say; the worker's id is our own. */
+export interface ReportedBatch {
   /** 32 bytes; copied. */
   readonly digest: Uint8Array
+  /** Authority index. */
+  readonly author: number
+  readonly sequence: bigint
+}
+
+/** What a worker tells its primary of a batch; the worker's id is the link's own. */
+export interface PrimaryReport extends ReportedBatch {
+  /** OurBatch: certified. OthersBatch: stored. */
+  readonly type: 'OurBatch' | 'OthersBatch'
   /** Of an own batch: the moment of the oldest ACK that its certificate counts on. */
   readonly since?: Moment | undefined
 }
@@ -31,6 +38,11 @@ export interface PrimaryLink {
   /** Reports of others' batches that were dropped, since the start. */
   readonly dropped: number
   readonly isConnected: boolean
+  /**
+   * Where the primary says what is committed: resolves when the store knows of all that was so at the start, or the link
+   * is closed. What it does not know then is told again.
+   */
+  readonly replayed?: Promise<void> | undefined
   /** Hands over what it can at once, and ends the link. */
   close(): Promise<void>
 }

@@ -65,7 +65,8 @@ export class ReportQueue {
     return this.droppedCount
   }
 
-  push({ type, digest, since }: PrimaryReport): void {
+  push(report: PrimaryReport): void {
+    const { type, digest } = report
     if (this.size >= this.max) {
       const oldest = this.others.popFront()
       if (oldest !== undefined) this.droppedCount += 1
@@ -74,7 +75,7 @@ export class ReportQueue {
         return
       }
     }
-    this.dequeOf(type).pushBack({ type, digest: new Uint8Array(digest), since, number: this.nextNumber })
+    this.dequeOf(type).pushBack({ ...report, digest: new Uint8Array(digest), number: this.nextNumber })
     this.nextNumber += 1
   }
 

@@ -36,6 +36,7 @@ import { widenWindow } from '../../network/lean-yamux.js'
 import type { Router } from '../../network/router.js'
 import type { ProcessorClient } from '../../thread-host/processor-client.js'
 import type { InboundDone } from '../inbound/inbound-batches.js'
+import type { ReportedBatch } from '../primary-link/primary-link.js'
 import { REQUEST_BYTES_MAX, REQUESTS_OPEN_MAX, SYNC_TICK_MS } from './limits.js'
 import { type PendingDigest, PendingDigests } from './pending-digests.js'
 
@@ -69,8 +70,8 @@ export interface SynchronizerDependencies {
 }
 
 export interface SynchronizerHandlers {
-  /** The digest is stored: the primary is to be told. */
-  readonly onStored: (digest: Uint8Array) => void
+  /** The batch is stored: the primary is to be told. */
+  readonly onStored: (batch: ReportedBatch) => void
   readonly onRefused: (peer: number, refusal: PeerRefusal, detail: string) => void
   readonly onReceived: (peer: number, bytes: number) => void
   readonly onSlotFree: (slot: number) => void
@@ -134,10 +135,16 @@ export class Synchronizer {
   async synchronize(digests: readonly Uint8Array[], target: number): Promise<void> {
     for (let at = 0; at < digests.length; at += FIND_CHUNK) {
       const chunk = digests.slice(at, at + FIND_CHUNK)
-      const authors = await this.dependencies.processor.ask({ type: 'find', digests: chunk, touch: true })
+      const found = await this.dependencies.processor.ask({ type: 'find', digests: chunk, touch: true })
       for (const [index, digest] of chunk.entries()) {
-        if (authors[index] !== undefined) this.handlers.onStored(digest)
-        else this.pending.add(digest, target, this.round)
+        const stored = found[index]
+        if (stored === undefined) {
+          this.pending.add(digest, target, this.round)
+          continue
+        }
+        // One whose author is not in the committee any more is of no use to the primary.
+        const author = this.dependencies.indexOf(stored.author)
+        if (author !== -1) this.handlers.onStored({ digest, author, sequence: stored.sequence })
       }
     }
     this.tick()
@@ -162,7 +169,7 @@ export class Synchronizer {
   onDone(done: InboundDone): void {
     if (done.status === 'ok') {
       this.pending.delete(done.digest)
-      this.handlers.onStored(done.digest)
+      this.handlers.onStored(done)
     } else if (done.status === 'not-as-asked' || done.status === 'invalid') {
       this.handlers.onRefused(done.peer, 'reply-not-asked', `a batch that is ${done.status}`)
     }

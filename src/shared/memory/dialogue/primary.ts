@@ -50,6 +50,8 @@ export type PrimaryInput =
   /** A record of another authority's primary: one of its credits (PRIMARY_INBOUND_MESSAGES_MAX). */
   | { readonly type: 'message'; readonly from: number; readonly bytes: Uint8Array }
   | { readonly type: 'peer-connected' | 'peer-disconnected'; readonly peer: number }
+  /** Which store a worker of ours has, 16 bytes; before any batch that it tells of. */
+  | { readonly type: 'worker-store'; readonly worker: number; readonly storeId: Uint8Array }
   /** Our own worker has a batch: it is counted in `batchesStored` when the primary's store has it. */
   | { readonly type: 'own-batch' | 'others-batch'; readonly batch: BatchEntry }
 
@@ -81,6 +83,8 @@ export type PrimaryWorkerRequest =
       readonly author: number
       readonly digests: readonly Uint8Array[]
     }
+  /** A batch that this worker told of is in the order already, on the disk. */
+  | { readonly type: 'ordered'; readonly worker: number; readonly digest: Uint8Array }
   /** These commits are in the log, on the disk. */
   | { readonly type: 'committed'; readonly commits: readonly CommittedBatches[] }
 
@@ -111,3 +115,5 @@ export type PrimaryNotice =
   | { readonly type: 'batch-unobtainable'; readonly batch: BatchEntry }
   | { readonly type: 'proposed-again'; readonly batches: number }
   | { readonly type: 'recovered'; readonly round: number }
+  /** A worker of ours has another store than before: so many batches that it had held are not there any more. */
+  | { readonly type: 'worker-store-new'; readonly worker: number; readonly batches: number }

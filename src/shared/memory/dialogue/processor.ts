@@ -42,6 +42,11 @@ export interface StoreOptions {
   readonly level: 'stored' | 'durable'
   /** How many Cleanup rounds a batch is kept after its stamp; 0 keeps everything. */
   readonly retentionRounds: number
+  /**
+   * Given where the primary says what is committed: no batch is deleted before, whatever its age. So many commits after
+   * that it may be; 0 keeps everything. Cleanups count for nothing then.
+   */
+  readonly retentionCommits?: number | undefined
 }
 
 export interface ProcessorTask {
@@ -91,6 +96,7 @@ export type ProcessorToMain =
       readonly kind: 'inbound-done'
       readonly slot: number
       readonly peer: number
+      readonly author: number
       readonly sequence: bigint
       readonly digest: Uint8Array
       readonly status: InboundStatus
@@ -147,6 +153,7 @@ export const processorToMain: Codec<ProcessorToMain> = {
     if (message.kind === 'own-stored') return
     view.setUint8(at + LEVEL, INBOUND_STATUSES.indexOf(message.status) | (message.again ? AGAIN : 0))
     view.setUint16(at + PEER, message.peer, true)
+    view.setUint32(at + AUTHOR, message.author, true)
   },
   read(view, at) {
     const kind = view.getUint8(at + KIND)
@@ -162,6 +169,7 @@ export const processorToMain: Codec<ProcessorToMain> = {
       sequence,
       digest,
       peer: view.getUint16(at + PEER, true),
+      author: view.getUint32(at + AUTHOR, true),
       status: INBOUND_STATUSES[level & ~AGAIN] ?? unknownKind(level),
       again: (level & AGAIN) !== 0,
     }
@@ -179,6 +187,14 @@ export interface StoredOwnBatch {
   readonly digest: Uint8Array
   readonly transactions: number
   readonly transactionBytes: number
+}
+
+/** A stored batch, as the index knows it. */
+export interface KeptBatch {
+  readonly digest: Uint8Array
+  /** Public key. */
+  readonly author: Uint8Array
+  readonly sequence: bigint
 }
 
 /** Own batches of a range of sequences. */
@@ -215,21 +231,33 @@ export type ProcessorRequest =
   | ({ readonly type: 'own' } & SequenceRange)
   /** A walk over the batches of the last `rounds` stamps, at most WALK_CHUNK at a time. */
   | { readonly type: 'recent'; readonly rounds: bigint; readonly after: Uint8Array | undefined }
+  /** A walk over the batches that no commit has, without own ones that were not reported; at most WALK_CHUNK at a time. */
+  | { readonly type: 'uncommitted'; readonly after: Uint8Array | undefined }
+  /** Which store this is, and up to which commit it knows what is committed. */
+  | { readonly type: 'commit-state' }
+  /** These batches are in the primary's order; with `applied`, all of the commits up to that one were handed in by now. */
+  | { readonly type: 'committed'; readonly digests: readonly Uint8Array[]; readonly applied?: bigint | undefined }
+
+export interface KeptBatches {
+  readonly found: readonly KeptBatch[]
+  /** Where the walk is to go on; undefined if it is over. */
+  readonly next: Uint8Array | undefined
+}
 
 export interface ProcessorAnswers {
   get: { readonly author: Uint8Array; readonly bytes: Uint8Array<ArrayBuffer> } | undefined
-  /** Of each digest asked for, its author, or undefined. */
-  find: readonly (Uint8Array | undefined)[]
+  /** Of each digest asked for. */
+  find: readonly (Pick<KeptBatch, 'author' | 'sequence'> | undefined)[]
   reported: undefined
   cleanup: { readonly deleted: number }
   'cleanup-state': { readonly stamp: bigint; readonly primaryRound: bigint }
   'reserve-sequences': { readonly start: bigint; readonly end: bigint }
   unreported: readonly { readonly sequence: bigint; readonly digest: Uint8Array }[]
   own: OwnBatches
-  recent: {
-    readonly found: readonly { readonly digest: Uint8Array; readonly author: Uint8Array }[]
-    readonly next: Uint8Array | undefined
-  }
+  recent: KeptBatches
+  uncommitted: KeptBatches
+  'commit-state': { readonly storeId: Uint8Array; readonly applied: bigint }
+  committed: undefined
 }
 
 export interface ProcessorCall {

@@ -11,6 +11,7 @@
  *                                                    head: index u64 ‖ digest 32 ‖ next batch u64 ‖ next transaction u64
  *                                                    log: oldest index u64 ‖ bytes u64 of the records
  *                                                    kept: highest deleted round u64 ‖ bytes u64 of the certificates
+ *                                                    worker-store ‖ worker u32: the id of that worker's store, 16
  *  votes         author u16                       →  the record of our last vote for a header of this author
  *  certificates  round u64 ‖ author u16           →  digest 32 ‖ the record
  *  digests       digest 32                        →  round u64 ‖ author u16
@@ -61,6 +62,7 @@ export type PrimaryDatabases = Readonly<Record<PrimaryDatabaseName, BinaryDataba
 
 export type StateName = 'own-header' | 'signing' | 'gc-round' | 'position' | 'head' | 'log' | 'kept'
 
+const WORKER_STORE = Buffer.from('worker-store')
 const EPOCH_BYTES = 8
 const BATCH_KEY_BYTES = 8 + 4 + 2 + DIGEST_BYTES
 
@@ -107,6 +109,13 @@ export class PrimaryKeys {
 
   state(name: StateName): Buffer {
     return Buffer.concat([this.prefix, Buffer.from(name)])
+  }
+
+  /** Of `state`. */
+  workerStore(worker: number): Buffer {
+    const id = Buffer.allocUnsafe(4)
+    id.writeUInt32BE(worker)
+    return Buffer.concat([this.prefix, WORKER_STORE, id])
   }
 
   vote(author: number): Buffer {
@@ -167,6 +176,10 @@ export class PrimaryKeys {
 
 /** What keys say, behind the epoch. A key of another length is damage. */
 export const readKey = {
+  workerStore: (key: Uint8Array) => {
+    const at = WORKER_STORE.length
+    return { worker: keyView('state', key, at + 4).getUint32(EPOCH_BYTES + at) }
+  },
   vote: (key: Uint8Array) => ({ author: keyView('votes', key, 2).getUint16(EPOCH_BYTES) }),
   certificate: (key: Uint8Array) => roundAndAuthor(keyView('certificates', key, 10), EPOCH_BYTES),
   digest: (key: Uint8Array) => {

@@ -26,6 +26,11 @@ export class CommittedBatches {
     return { batches, runChanges: [...changes.values()] }
   }
 
+  /** Whether a commit has a batch of this sequence: another one will never be in the order. */
+  has(author: number, worker: number, sequence: bigint): boolean {
+    return this.runs.get(author)?.get(worker)?.has(sequence) ?? false
+  }
+
   snapshot(): CommittedBatchesState {
     const all = [...this.runs].flatMap(([author, workers]) =>
       [...workers].map(([worker, runs]) => [author, worker, runs.toString()] as const),

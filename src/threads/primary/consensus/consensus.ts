@@ -137,6 +137,11 @@ export class Consensus {
     return this.rule.isOver(round, author)
   }
 
+  /** Whether a commit has a batch of this worker's sequence: none of that sequence will be in a later one. */
+  hasBatch(author: AuthorityIndex, worker: number, sequence: bigint): boolean {
+    return this.batches.has(author, worker, sequence)
+  }
+
   /** What a restart needs of the committed prefix, as JSON has it: as it is after the last commit that was given. */
   snapshot(): ConsensusState {
     return { ...this.position(), batches: this.batches.snapshot() }

@@ -32,6 +32,11 @@ export class SequenceRuns {
     return this.firsts.length
   }
 
+  has(sequence: bigint): boolean {
+    const at = this.runsUpTo(sequence)
+    return at > 0 && sequence <= this.lasts[at - 1]!
+  }
+
   /** Adds a sequence. Returns whether it was not there. */
   add(sequence: bigint, changed: RunChanged = () => {}): boolean {
     const at = this.runsUpTo(sequence)

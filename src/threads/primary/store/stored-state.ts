@@ -1,4 +1,5 @@
 /** What a restart reads: everything that the primary was promised that it would find. */
+import { WORKER_ID_MAX } from '../../../shared/constants.js'
 import {
   damaged,
   decodeNumbers,
@@ -27,9 +28,22 @@ export function readStoredState(
     votes: Array.from(votes.getRange(all), ({ value }) => new Uint8Array(value)),
     ownBatches: Array.from(own.getKeys(all), (key): BatchEntry => readKey.batch(key)),
     payload: Array.from(payload.getKeys(all), (key): BatchEntry => readKey.batch(key)),
+    workerStores: readWorkerStores(databases, keys),
     evidence: Array.from(evidence.getKeys(all), (key) => readKey.evidence(key)),
     signing: decodeSigning(state.getBinary(keys.state('signing'))),
   }
+}
+
+function readWorkerStores(
+  { state }: PrimaryDatabases,
+  keys: PrimaryKeys,
+): { readonly worker: number; readonly storeId: Uint8Array }[] {
+  const end = Buffer.concat([keys.workerStore(WORKER_ID_MAX), Buffer.of(0)])
+  const range = { start: keys.workerStore(0), end }
+  return Array.from(state.getRange(range), ({ key, value }) => ({
+    ...readKey.workerStore(key),
+    storeId: new Uint8Array(value),
+  }))
 }
 
 export function readGcRound({ state }: PrimaryDatabases, keys: PrimaryKeys): number {

@@ -91,6 +91,8 @@ export class TurnWrites {
         return payload.put(keys.batch(write.batch), EMPTY)
       case 'payload-done':
         return payload.remove(keys.batch(write.batch))
+      case 'worker-store':
+        return state.put(keys.workerStore(write.worker), Buffer.from(write.storeId))
       case 'own-batch':
         return own.put(keys.batch(write.batch), EMPTY)
       case 'own-batch-done':

@@ -21,6 +21,8 @@ export type Write =
     }
   /** Our own worker has this batch of another authority; or it is asked for no more. */
   | { readonly type: 'payload' | 'payload-done'; readonly batch: BatchEntry }
+  /** The store that this worker of ours has. */
+  | { readonly type: 'worker-store'; readonly worker: number; readonly storeId: Uint8Array }
   /** A batch of ours is to be ordered; or it is in the order. */
   | { readonly type: 'own-batch' | 'own-batch-done'; readonly batch: BatchEntry }
   /** The next commits, in order, and where consensus stands after the last of them. */
@@ -54,6 +56,8 @@ export interface StoredState {
   readonly ownBatches: readonly BatchEntry[]
   /** Batches of others that our workers have. */
   readonly payload: readonly BatchEntry[]
+  /** The last stores of our workers that we know of; none unless given. */
+  readonly workerStores?: readonly { readonly worker: number; readonly storeId: Uint8Array }[]
   /** Author and round of the evidence that is kept. */
   readonly evidence: readonly { readonly author: AuthorityIndex; readonly round: Round }[]
   readonly signing: Signing

@@ -78,6 +78,7 @@ function done(work: InboundWork, status: InboundStatus = 'ok', sequence = 7n): v
     kind: 'inbound-done',
     slot,
     peer,
+    author: peer,
     sequence,
     digest,
     status,

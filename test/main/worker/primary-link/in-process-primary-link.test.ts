@@ -63,9 +63,10 @@ test('a primary in the process gets the same messages and sends through the same
   // The primary's code does not run within the stage that reports.
   expect(messages).toEqual([])
   await until(() => link.queued === 0)
+  const author = committee.authority(0).publicKey
   expect(messages).toEqual([
-    { type: 'OurBatch', digest: new Uint8Array(digestOf(5)), workerId: 3 },
-    { type: 'OthersBatch', digest: new Uint8Array(digestOf(6)), workerId: 3 },
+    { type: 'OurBatch', digest: new Uint8Array(digestOf(5)), workerId: 3, author, sequence: 5n },
+    { type: 'OthersBatch', digest: new Uint8Array(digestOf(6)), workerId: 3, author, sequence: 6n },
   ])
   expect(reported).toEqual([5])
   const key = (index: number): Uint8Array => committee.authority(index).publicKey

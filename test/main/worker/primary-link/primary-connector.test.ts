@@ -136,7 +136,7 @@ test.each([
   await primary.start()
   const { connector } = connectorTo(primary.port, { workerId: vector.worker_id })
   connector.start()
-  connector.report({ type, digest: fromHex(vector.digest) })
+  connector.report({ type, digest: fromHex(vector.digest), author: 0, sequence: 1n })
   const expected = 'framed' in vector ? vector.framed : `00000028${vector.encoded}`
   await until(() => Buffer.concat(chunks).length >= expected.length / 2)
   expect(toHex(Buffer.concat(chunks))).toBe(expected)
@@ -436,7 +436,7 @@ test('a digest is copied: its memory may be used again at once', async () => {
   await primary.start()
   const { connector } = connectorTo(primary.port)
   const digest = digestOf(7)
-  connector.report({ type: 'OurBatch', digest })
+  connector.report({ type: 'OurBatch', digest, author: 0, sequence: 1n })
   digest.fill(0xff)
   connector.start()
   await until(() => primary.received.length === 1)

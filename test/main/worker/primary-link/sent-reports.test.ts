@@ -8,6 +8,8 @@ const reports = (from: number, to: number): QueuedReport[] =>
   Array.from({ length: to - from }, (_, index) => ({
     type: 'OurBatch',
     digest: new Uint8Array(32),
+    author: 0,
+    sequence: 0n,
     number: from + index,
   }))
 const numbers = (found: readonly QueuedReport[]): number[] => found.map(({ number }) => number)

@@ -95,7 +95,9 @@ beforeEach(() => {
       arena,
       processor: {
         ask: (async ({ digests }: { digests: Uint8Array[] }) =>
-          digests.map((digest) => (inStore.has(numberOf(digest)) ? authorKey : undefined))) as never,
+          digests.map((digest) =>
+            inStore.has(numberOf(digest)) ? { author: authorKey, sequence: 1n } : undefined,
+          )) as never,
       },
       router: new Router(() => expect.unreachable('no peer opens a stream'), onRefused),
       toProcessor: (inbound) => void work.push(inbound),
@@ -106,7 +108,7 @@ beforeEach(() => {
       random: () => lots.shift() ?? 0,
     },
     {
-      onStored: (digest) => void stored.push(numberOf(digest)),
+      onStored: ({ digest }) => void stored.push(numberOf(digest)),
       onRefused,
       onReceived() {},
       onSlotFree: (slot) => void freed.push(slot),
@@ -135,11 +137,15 @@ async function request(n: number): Promise<{ peer: number; digests: number[]; st
 }
 
 /** What the processor says of a batch that it was given. */
-function done({ slot, peer, expected }: InboundWork, status: 'ok' | 'store-full' | 'not-as-asked' = 'ok'): void {
+function done(
+  { slot, peer, author, expected }: InboundWork,
+  status: 'ok' | 'store-full' | 'not-as-asked' = 'ok',
+): void {
   synchronizer.onDone({
     kind: 'inbound-done',
     slot,
     peer,
+    author,
     sequence: 0n,
     digest: expected!,
     status,

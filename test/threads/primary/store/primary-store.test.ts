@@ -44,6 +44,8 @@ describe('what a turn has written', () => {
       { type: 'own-batch', batch: batchOf(1, 1) },
       { type: 'payload', batch: batchOf(3, 0) },
       { type: 'payload', batch: batchOf(3, 1) },
+      { type: 'worker-store', worker: 0, storeId: bytes(16) },
+      { type: 'worker-store', worker: 0xffff_ffff, storeId: bytes(16, 1) },
       { type: 'evidence', author: 2, round: 5, first: bytes(1), second: bytes(2) },
     )
     await written(
@@ -52,6 +54,7 @@ describe('what a turn has written', () => {
       vote(1, 2),
       { type: 'own-batch-done', batch: batchOf(1, 1) },
       { type: 'payload-done', batch: batchOf(3, 0) },
+      { type: 'worker-store', worker: 0, storeId: bytes(16, 2) },
     )
     await store.close()
     const again = await openPrimaryStore(directory)
@@ -61,6 +64,10 @@ describe('what a turn has written', () => {
       votes: [bytes(1), bytes(2)],
       ownBatches: [batchOf(1, 0), batchOf(2, 0)],
       payload: [batchOf(3, 1)],
+      workerStores: [
+        { worker: 0, storeId: bytes(16, 2) },
+        { worker: 0xffff_ffff, storeId: bytes(16, 1) },
+      ],
       evidence: [{ author: 2, round: 5 }],
       signing: { state: 'above', round: 7 },
     })

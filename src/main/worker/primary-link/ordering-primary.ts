@@ -1,0 +1,56 @@
+/**
+ * A narval primary, as one of its own workers sees it: beside the reports it says what is committed, and goes on from where
+ * the worker's store is.
+ *
+ * ```
+ *  worker                                             primary
+ *    its store's id, the last commit it applied ──▶   marks of another store are void
+ *    reports: certified, stored                 ──▶   in the primary's store: delivered
+ *    batches of commits, in order               ◀──   its log, from that commit on
+ *    batches that were in the order when told   ◀──
+ *    batches that are missing                   ◀──
+ * ```
+ */
+
+import type { BatchReport } from '../../../shared/wire/primary-messages.js'
+import type { Supervisor } from '../../lib/supervisor.js'
+
+export interface OrderingPrimary {
+  /** Takes a report; it is delivered when the promise resolves. */
+  readonly onMessage: (report: BatchReport) => Promise<void>
+  /** The worker is there: from now on its commits are applied, and what it said of another store counts no more. */
+  attach(worker: OrderedWorker): OrderingLink
+}
+
+/** The worker's end, as the primary needs it. */
+export interface OrderedWorker extends CommitState {
+  /**
+   * These batches are in the order; with `applied`, all batches of the commits up to that one were handed in by now.
+   * Resolves when the worker's store says so.
+   */
+  committed(digests: readonly Uint8Array[], applied?: number): Promise<void>
+  /** The log has gone on. */
+  onCommits(): void
+  /** The log does not have all commits any more that the worker did not apply: what it has uncommitted is to be told again. */
+  onGap(): void
+  /** Get these batches, from the worker of `author` or from anybody, unless they are here; report each. */
+  synchronize(digests: readonly Uint8Array[], author: number): void
+  /** Takes what is thrown where nobody waits. */
+  readonly supervisor: Pick<Supervisor, 'guard' | 'watch'>
+}
+
+/** Where the worker's store is. */
+export interface CommitState {
+  /** Of this store alone, 16 bytes. */
+  readonly storeId: Uint8Array
+  /** The last commit whose batches it knows to be committed. */
+  readonly applied: number
+}
+
+export interface OrderingLink {
+  /** Whether sealing is to pause: too many own batches are not ordered yet. */
+  readonly isFull: boolean
+  /** Resolves when all commits are applied that the log had at the start, or the link is closed. */
+  readonly replayed: Promise<void>
+  close(): Promise<void>
+}
