@@ -85,8 +85,19 @@ export type PeerRefusal =
   /** A reason of hello-check.ts, of the hello's frames, or `out-of-turn`. */
   | `hello-${string}`
 
-/** Refusals that are counted and not worth a line: whoever checks whether a port is open causes them all day. */
-export const QUIET_REFUSALS: ReadonlySet<string> = new Set<PeerRefusal>(['left-before-hello'])
+/**
+ * Refusals that are counted and not worth a line. Whoever checks whether a port is open causes them all day; and between
+ * honest primaries messages are late, overtaken or sent again all the time.
+ */
+export const QUIET_REFUSALS: ReadonlySet<string> = new Set<PeerRefusal | AuthorityRefusal>([
+  'left-before-hello',
+  'vote-late',
+  'vote-replayed',
+  'header-replaced',
+  'round-old',
+  'round-ahead',
+  'answer-not-asked',
+])
 
 /** Why something on the primary link was refused. */
 export type PrimaryRefusal =

@@ -11,6 +11,7 @@
  * end. Each part closes what it has in its own order. A part that fails ends all others.
  */
 
+import { primaryDirectory } from '../../shared/store/authority-directories.js'
 import { CommitLogReader } from '../../shared/store/primary/commit-log-reader.js'
 import { MetricsServer } from '../http/http-server.js'
 import { Lifecycle } from '../lib/lifecycle.js'
@@ -25,7 +26,6 @@ import { Commits } from './commits.js'
 import { makeOwnWorker, makePrimary } from './make-parts.js'
 import { type MetricsText, mergeMetrics } from './merge-metrics.js'
 import { OrderedBatches } from './ordered-batches.js'
-import { primaryDirectory } from './store-directories.js'
 import { Submits } from './submits.js'
 
 /** The addresses that listeners bind. */

@@ -4,6 +4,7 @@
 import 'core-js/actual/promise/with-resolvers.js'
 import { bytesArgument } from '../../shared/arguments.js'
 import { DIGEST_BYTES } from '../../shared/constants.js'
+import { refuseSingleStore } from '../../shared/store/authority-directories.js'
 import { makeDirectory } from '../../shared/store/lock.js'
 import { addressToBind, loopbackFor } from '../names/own-address.js'
 import { warnOfFlags, warnOfLoopback, warnOfOpenFiles } from '../worker/boot-warnings.js'
@@ -66,6 +67,7 @@ export interface Authority {
 export async function startAuthority(options: AuthorityOptions): Promise<Authority> {
   const checked = checkAuthorityOptions(options)
   const binds = await bindsOf(checked)
+  refuseSingleStore(checked.store)
   makeDirectory(checked.store)
   const node = new AuthorityNode(checked, binds)
   warnOfFlags(node.log)

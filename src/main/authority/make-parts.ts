@@ -1,11 +1,12 @@
 /** Makes the parts of an authority of its checked options. None is started yet. */
+
+import { primaryDirectory, workerDirectory } from '../../shared/store/authority-directories.js'
 import type { Logger } from '../lib/log.js'
 import { PrimaryNode, type PrimaryNodeHandlers } from '../primary/primary-node.js'
 import { type MadeWorker, makeWorker } from '../worker/make-worker.js'
 import type { OrderingPrimary } from '../worker/primary-link/ordering-primary.js'
 import type { CheckedAuthorityOptions } from './authority-options.js'
 import { labelledLog } from './labelled-log.js'
-import { primaryDirectory, workerDirectory } from './store-directories.js'
 
 export function makePrimary(
   { committee, keys, parameters, recovered, rule, store }: CheckedAuthorityOptions,

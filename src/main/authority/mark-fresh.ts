@@ -1,9 +1,9 @@
 /** Says that an authority is new. */
 import { pathArgument } from '../../shared/arguments.js'
 import { type Keys, keysArgument } from '../../shared/config/keys.js'
+import { primaryDirectory, refuseSingleStore } from '../../shared/store/authority-directories.js'
 import { makeDirectory } from '../../shared/store/lock.js'
 import { markFreshStore } from '../../shared/store/primary/fresh-marker.js'
-import { primaryDirectory } from './store-directories.js'
 
 /**
  * Says that these keys have never been used, so that an authority may sign from its first start on. Who makes keys calls it
@@ -15,6 +15,7 @@ import { primaryDirectory } from './store-directories.js'
 export function markFresh(store: string, keys: Keys): void {
   pathArgument('store', store)
   const { name } = keysArgument('keys', keys)
+  refuseSingleStore(store)
   makeDirectory(store)
   markFreshStore(primaryDirectory(store), name)
 }

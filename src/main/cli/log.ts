@@ -1,6 +1,7 @@
 /** `log`: prints the commits of a store; a running node does not notice. */
 import { once } from 'node:events'
 import { encodeBase64 } from '../../shared/crypto/public-key.js'
+import { primaryStoreOf } from '../../shared/store/authority-directories.js'
 import { CommitLogReader, type LoggedBatch, type LoggedCommit } from '../../shared/store/primary/commit-log-reader.js'
 import { followCommits } from '../../shared/store/primary/follow-commits.js'
 import { EXIT_INTERRUPTED, watchSignals } from '../lib/signals.js'
@@ -18,7 +19,7 @@ const BATCHES_PER_PIECE = 1_000
 
 export async function printLog(options: LogOptions): Promise<void> {
   const { after, follow, json, limit = Number.POSITIVE_INFINITY, store } = options
-  const reader = new CommitLogReader(store)
+  const reader = new CommitLogReader(primaryStoreOf(store))
   const interrupt = watchSignals(() => process.exit(EXIT_INTERRUPTED))
   // A reader that goes away (`| head`) ends it.
   const onClosed = (): void => interrupt.stop('EPIPE')

@@ -82,7 +82,7 @@ type RunFlags = Omit<RunOptions, 'logLevel' | 'benchmark' | 'mdns' | 'part'> & {
 function createProgram(onDone: (code: number) => void, early: Interrupt | undefined): Command {
   const program = new Command('narval')
     .description(
-      'A Narwhal worker: batches of transactions, spread over libp2p, proven available by stake, and stored.',
+      'A Narwhal node: batches of transactions, spread over libp2p, proven available by stake, stored, and put in one order.',
     )
     .version(`narval ${VERSION}`, '-V, --version')
     .option(
@@ -271,7 +271,7 @@ function addLog(program: Command): void {
   program
     .command('log')
     .description('print the commits of an authority, in order')
-    .requiredOption('--store <dir>', "a primary's store, whether the primary runs or not")
+    .requiredOption('--store <dir>', "an authority's store, or a primary's, whether it runs or not")
     .option('--after <n>', 'begin behind this commit', integer(0, Number.MAX_SAFE_INTEGER), 0)
     .option('--limit <n>', 'commits to print, at most (default: all)', integer(1, Number.MAX_SAFE_INTEGER))
     .option('--follow', 'wait for more at the end of the log, until Ctrl-C')

@@ -10,6 +10,7 @@ import {
   u64Argument,
 } from '../../shared/arguments.js'
 import { DIGEST_BYTES } from '../../shared/constants.js'
+import { refuseAuthorityStore } from '../../shared/store/authority-directories.js'
 import { type PrimaryWorkerMessage, primaryWorkerMessageArgument } from '../../shared/wire/primary-messages.js'
 import { MetricsServer } from '../http/http-server.js'
 import { answerOf, type Health } from '../metrics/health.js'
@@ -104,6 +105,7 @@ export function startLinkedWorker(options: Omit<WorkerOptions, 'primary'>, link:
 
 async function start(options: WorkerOptions, ordering?: OrderingPrimary): Promise<Worker> {
   const checked = checkWorkerOptions(options)
+  refuseAuthorityStore(checked.store)
   const bind = await bindOf(checked)
   const metricsHost = checked.metrics && (await addressToBind('metrics', checked.metrics.host))
   warnOfFlags(checked.log)

@@ -47,7 +47,7 @@ export class StoreFile {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
         throw new NarvalError('ERR_FILE_UNREADABLE', `cannot read ${this.path}: ${(error as Error).message}`)
       }
-      throw new NarvalError('ERR_FILE_MISSING', `${directory} holds no store: give the --store of a worker`)
+      throw new NarvalError('ERR_FILE_MISSING', `${directory} holds no store: give the --store of a node`)
     }
   }
 

@@ -7,6 +7,7 @@ import { parseCommittee } from '../../../src/shared/config/committee.js'
 import { committeeFileOf } from '../../../src/shared/config/committee-file.js'
 import { generateKeys } from '../../../src/shared/config/keys.js'
 import { narval, newMembers, optionsOf, read, start } from '../../support/authority-under-test.js'
+import { silent } from '../../support/started-node.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 import { numberOf, transactionOf } from '../../support/transactions.js'
 import { until } from '../../support/until.js'
@@ -51,6 +52,27 @@ describe('startAuthority', () => {
       code: 'ERR_NOT_IN_COMMITTEE',
       message: expect.stringMatching(/has a worker 3, and we have the workers 0/),
     })
+  })
+
+  test('refuses the directory of a single store, and a worker that of an authority', async () => {
+    const [member] = await newMembers(1)
+    const authority = await start(member!)
+    await authority.close()
+    const { committee, keys, store } = member!
+    for (const part of ['primary', 'worker-0']) {
+      const within = join(store, part)
+      await expect(narval.startAuthority(optionsOf(member!, { store: within }))).rejects.toMatchObject({
+        code: 'ERR_STORE_FOREIGN',
+        message: expect.stringContaining(within),
+      })
+      expect(() => narval.markFresh(within, keys)).toThrow(expect.objectContaining({ code: 'ERR_STORE_FOREIGN' }))
+      expect(existsSync(join(within, 'primary'))).toBe(false)
+    }
+    await expect(narval.startWorker({ committee, keys, store, log: silent })).rejects.toMatchObject({
+      code: 'ERR_STORE_FOREIGN',
+      message: expect.stringContaining('is the store of an authority'),
+    })
+    expect(existsSync(join(store, 'data.mdb'))).toBe(false)
   })
 
   test('refuses a store whose directory cannot be made', async () => {
