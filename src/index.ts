@@ -41,6 +41,7 @@ export {
 } from './main/worker/worker.js'
 export { type Committee, parseCommittee, readCommittee } from './shared/config/committee.js'
 export { generateKeys, type Keys, parseKeys, readKeys, writeKeys } from './shared/config/keys.js'
+export { localCommittee } from './shared/config/local-committee.js'
 export { defaultParameters, type Parameters, parseParameters, readParameters } from './shared/config/parameters.js'
 export { BatchesDeletedError, CommitsPrunedError, type ErrorCode, NarvalError } from './shared/errors.js'
 export { v8FlagsFor } from './shared/runtime/v8-flags.js'

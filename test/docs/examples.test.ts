@@ -38,7 +38,7 @@ const constants: Record<string, unknown> = Object.assign(
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
 const protocol = readFileSync(join(root, 'docs/protocol.md'), 'utf8')
 const architecture = readFileSync(join(root, 'docs/architecture.md'), 'utf8')
-const example = readFileSync(join(root, 'examples/worker.ts'), 'utf8')
+const examples = ['authority', 'worker'].map((name) => readFileSync(join(root, `examples/${name}.ts`), 'utf8'))
 const documents = [
   'README.md',
   'CHANGELOG.md',
@@ -81,25 +81,36 @@ function anchors(document: string): Set<string> {
   )
 }
 
-describe('the example', () => {
-  test('is what the README shows', () => {
-    expect(blocks(readme, 'ts')).toEqual([example])
+/** Runs an example as its reader would, in a directory and at ports of its own. What it prints. */
+async function outputOf(example: string): Promise<string[]> {
+  const directory = temporaryDirectory()
+  const port = await freePorts(5)
+  const source = example
+    .replace("'narval-node'", `'${pathToFileURL(join(root, 'dist/index.js'))}'`)
+    .replaceAll(/127\.0\.0\.1:400(\d)/g, (_, digit: string) => `127.0.0.1:${port + Number(digit)}`)
+    .replace('localCommittee([keys.name])', `localCommittee([keys.name], 1, ${port})`)
+  const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 }
+  const file = join(directory, 'example.mjs')
+  writeFileSync(file, ts.transpileModule(source, { compilerOptions }).outputText)
+  const { stdout } = await promisify(execFile)(process.execPath, [...v8FlagsFor(process.versions.node), file], {
+    cwd: directory,
+    env: { ...process.env, TMPDIR: directory },
+  })
+  return stdout.trim().split('\n')
+}
+
+describe('the examples', () => {
+  test('are what the README shows', () => {
+    expect(blocks(readme, 'ts')).toEqual(examples)
   })
 
-  test('certifies its transaction and prints it', async () => {
-    const directory = temporaryDirectory()
-    const port = await freePorts(5)
-    const source = example
-      .replace("'narval-node'", `'${pathToFileURL(join(root, 'dist/index.js'))}'`)
-      .replaceAll(/127\.0\.0\.1:400(\d)/g, (_, digit: string) => `127.0.0.1:${port + Number(digit)}`)
-    const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 }
-    const file = join(directory, 'worker.mjs')
-    writeFileSync(file, ts.transpileModule(source, { compilerOptions }).outputText)
-    const { stdout } = await promisify(execFile)(process.execPath, [...v8FlagsFor(process.versions.node), file], {
-      cwd: directory,
-      env: { ...process.env, TMPDIR: directory },
-    })
-    expect(stdout.trim().split('\n').sort()).toEqual([expect.stringMatching(/^OurBatch [\w+/]{43}=$/), 'a transaction'])
+  test('of an authority orders its transaction and prints it', async () => {
+    expect(await outputOf(examples[0]!)).toEqual([expect.stringMatching(/^commit \d+: a transaction$/)])
+  })
+
+  test('of a worker certifies its transaction and prints it', async () => {
+    const printed = await outputOf(examples[1]!)
+    expect(printed.sort()).toEqual([expect.stringMatching(/^OurBatch [\w+/]{43}=$/), 'a transaction'])
   })
 })
 

@@ -159,6 +159,23 @@ describe('a new authority', () => {
   })
 })
 
+test('a local committee is refused with what is wrong in it', () => {
+  const { name } = generateKeys()
+  const errors = [
+    [['no key'], /^NarvalError: localCommittee: authorities.no key: expected a public key/],
+    [name, /^TypeError: names: expected an array/],
+    [[name, 5], /^TypeError: names\[1\]: expected a string/],
+    [[], /^NarvalError: localCommittee: authorities: expected at least one/],
+  ] as const
+  for (const [names, message] of errors) {
+    const thrown = errorOf(() => narval.localCommittee(anything(names))) as Error
+    expect(`${thrown.name}: ${thrown.message}`).toMatch(message)
+  }
+  expect(() => narval.localCommittee([name], 0)).toThrow(/^workers: expected an integer from 1/)
+  expect(() => narval.localCommittee([name], 1, 65_532)).toThrow(/^portFirst: expected an integer from 1 to 65531/)
+  expect(narval.localCommittee([name], 1, 65_531).worker(0, 0).workerToWorker.port).toBe(65_535)
+})
+
 test('a marked directory that is no directory is refused', () => {
   const directory = temporaryDirectory()
   mkdirSync(join(directory, 'store'))
@@ -167,3 +184,11 @@ test('a marked directory that is no directory is refused', () => {
     expect.objectContaining({ code: 'ERR_STORE_WRITE' }),
   )
 })
+
+function errorOf(call: () => unknown): unknown {
+  try {
+    return call()
+  } catch (error) {
+    return error
+  }
+}
