@@ -91,10 +91,11 @@ export class CommitsPrunedError extends NarvalError {
   /** The oldest commit that is there. A reader after the one before it misses none of what is left. */
   readonly oldest: number
 
-  constructor(after: number, oldest: number) {
+  /** @param what is not there any more */
+  constructor(after: number, oldest: number, what = 'the log has no commits') {
     super(
       'ERR_COMMITS_PRUNED',
-      `the log has no commits before ${oldest} any more, and commit ${after + 1} was to be read: begin after ${oldest - 1}, with a state of the application that has all up to there`,
+      `${what} before ${oldest} any more, and commit ${after + 1} was to be read: begin after ${oldest - 1}, with a state of the application that has all up to there`,
     )
     this.oldest = oldest
   }

@@ -10,7 +10,7 @@
  * The primary is opened first, since workers report to it, and closed last, since it takes what they report until their
  * end. Each part closes what it has in its own order. A part that fails ends all others.
  */
-
+import { retentionCommits } from '../../shared/config/parameters.js'
 import { primaryDirectory } from '../../shared/store/authority-directories.js'
 import { CommitLogReader } from '../../shared/store/primary/commit-log-reader.js'
 import { MetricsServer } from '../http/http-server.js'
@@ -83,6 +83,7 @@ export class AuthorityNode {
       committee,
       ownIndex,
       log: this.log,
+      oldestKept: () => this.oldestKept(),
       workers: new Map(
         Array.from(this.workers, ([id, { node }]) => [
           id,
@@ -215,6 +216,13 @@ export class AuthorityNode {
   /** What a part finds that is closed while it starts is what `start` rejects with. */
   private endOpening(): void {
     this.opening?.close().catch(() => {})
+  }
+
+  /** The oldest commit whose batches retention has left for sure. */
+  private oldestKept(): number {
+    const { committee, parameters } = this.options
+    const kept = retentionCommits(parameters, committee.size)
+    return kept === 0 ? 0 : this.primary.counters.get('lastCommit') - kept
   }
 
   private linkOf(workerId: number): WorkerLink {

@@ -11,6 +11,7 @@
  */
 import type { Committee } from '../../shared/config/committee.js'
 import { encodeBase64 } from '../../shared/crypto/public-key.js'
+import { CommitsPrunedError } from '../../shared/errors.js'
 import type { CommittedBatch } from '../../shared/wire/primary/commit-record.js'
 import type { Logger } from '../lib/log.js'
 import { ORDERED_RETRY_MS, ORDERED_WAIT_LOG_MS } from './limits.js'
@@ -26,6 +27,8 @@ export interface OrderedBatchesDependencies {
   readonly committee: Committee
   readonly ownIndex: number
   readonly workers: ReadonlyMap<number, BatchSource>
+  /** The oldest commit whose batches retention has left everywhere. */
+  readonly oldestKept: () => number
   readonly log: Logger
 }
 
@@ -44,7 +47,7 @@ export class OrderedBatches {
     for (const wake of this.waiting.get(encodeBase64(digest)) ?? []) wake()
   }
 
-  /** The bytes of a batch of this commit, once they are here. Rejects with the signal's reason. */
+  /** The bytes of a batch of this commit, once they are here. Rejects with the signal's reason, or a CommitsPrunedError. */
   async bytesOf(batch: CommittedBatch, commit: number, signal: AbortSignal): Promise<Uint8Array> {
     const { workers } = this.dependencies
     // Each authority has a worker of each id (authority-options.ts), and no header is certified with another one.
@@ -59,6 +62,11 @@ export class OrderedBatches {
         const stored = await worker.read(batch.digest)
         if (stored !== undefined) return stored.bytes
         signal.throwIfAborted()
+        // Others may keep it for longer, so they were asked once.
+        const oldest = this.dependencies.oldestKept()
+        if (attempt > 0 && commit < oldest) {
+          throw new CommitsPrunedError(commit - 1, oldest, 'retention has not left the batches of commits')
+        }
         const target = this.target(batch.author, attempt)
         if (target !== undefined) worker.fetch(target, [batch.digest])
         if (!isSaid && performance.now() - sinceMs >= ORDERED_WAIT_LOG_MS) {

@@ -7,7 +7,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Committee } from '../../shared/config/committee.js'
 import type { Keys } from '../../shared/config/keys.js'
-import type { Parameters } from '../../shared/config/parameters.js'
+import { type Parameters, retentionCommits } from '../../shared/config/parameters.js'
 import { shortName } from '../../shared/config/short-name.js'
 import { Counters } from '../../shared/memory/counters.js'
 import { createLayout, type Layout, ownSlotsTotal } from '../../shared/memory/layout.js'
@@ -230,7 +230,7 @@ export class WorkerNode {
         level: parameters.ackLevel,
         retentionRounds: parameters.retentionRounds,
         // Each round has a commit for each authority, at most.
-        retentionCommits: this.options.isOrdered ? parameters.retentionRounds * committee.size : undefined,
+        retentionCommits: this.options.isOrdered ? retentionCommits(parameters, committee.size) : undefined,
       },
     }
     // Whatever was asked of a processor that is gone is refused, in order or not.

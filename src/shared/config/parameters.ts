@@ -163,6 +163,11 @@ function checkRelations(parameters: Parameters, nameOf: Naming, where: string): 
   }
 }
 
+/** How many commits a batch is kept after its own, under a narval primary; 0 keeps it. A round has a commit of each authority. */
+export function retentionCommits({ retentionRounds }: Parameters, authorities: number): number {
+  return retentionRounds * authorities
+}
+
 /**
  * Reads a parameter file; a relative `network_key` in it starts at the file's directory.
  *

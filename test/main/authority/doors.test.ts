@@ -162,7 +162,7 @@ describe('a new authority', () => {
 test('a local committee is refused with what is wrong in it', () => {
   const { name } = generateKeys()
   const errors = [
-    [['no key'], /^NarvalError: localCommittee: authorities.no key: expected a public key/],
+    [['no key'], /^NarvalError: localCommittee: authorities."no key": expected a public key/],
     [name, /^TypeError: names: expected an array/],
     [[name, 5], /^TypeError: names\[1\]: expected a string/],
     [[], /^NarvalError: localCommittee: authorities: expected at least one/],

@@ -80,7 +80,7 @@ describe('an ordered batch', () => {
   const batch = { digest, author: 1, worker: 0, sequence: 1n }
   const bytes = new Uint8Array(100)
 
-  function batches(found: () => boolean, authorities = 4, ownIndex = 0) {
+  function batches(found: () => boolean, authorities = 4, ownIndex = 0, oldest = 0) {
     const committee = committeeOf(authorities)
     const asked: string[] = []
     const fetch = (author: number, digests: readonly Uint8Array[]): void => {
@@ -88,7 +88,8 @@ describe('an ordered batch', () => {
       asked.push(String(author))
     }
     const read = async () => (found() ? { bytes } : undefined)
-    const ordered = new OrderedBatches({ committee, ownIndex, workers: new Map([[0, { read, fetch }]]), log: silent })
+    const workers = new Map([[0, { read, fetch }]])
+    const ordered = new OrderedBatches({ committee, ownIndex, workers, oldestKept: () => oldest, log: silent })
     return { asked, ordered, waiting: () => (ordered as unknown as { waiting: Map<string, unknown> }).waiting.size }
   }
 
@@ -130,6 +131,20 @@ describe('an ordered batch', () => {
     })
     expect(await ordered.bytesOf(batch, 1, new AbortController().signal)).toBe(bytes)
     expect(looks).toBe(2)
+  })
+
+  test('that retention has deleted everywhere is an error that says where the order begins', async () => {
+    const { asked, ordered } = batches(() => false, 4, 0, 8)
+    const reading = ordered.bytesOf(batch, 7, new AbortController().signal)
+    await Promise.resolve()
+    ordered.stored(digest)
+    await expect(reading).rejects.toMatchObject({ code: 'ERR_COMMITS_PRUNED', oldest: 8 })
+    expect(asked).toEqual(['1'])
+    const kept = new AbortController()
+    const waiting = ordered.bytesOf(batch, 8, kept.signal)
+    ordered.stored(digest)
+    kept.abort(new Error('enough'))
+    await expect(waiting).rejects.toThrow('enough')
   })
 
   test('in a committee of one is asked of nobody', async () => {
