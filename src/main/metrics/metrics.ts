@@ -19,7 +19,7 @@ import type { MetricsSources } from './sources.js'
 import { addThreadMetrics } from './thread-metrics.js'
 
 /** From a batch on a fast network to the time at which a silent peer is given up (`ack_timeout`). */
-const LATENCY_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+export const LATENCY_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
 export interface WorkerMetricsInit {
   /** Of narval. */
@@ -44,7 +44,7 @@ interface PeerCounts {
 }
 
 export class WorkerMetrics {
-  private readonly registry = new Registry()
+  readonly registry = new Registry()
   private readonly refusals = new RefusalCounts()
   private readonly reports: Record<ReportType, number> = { OurBatch: 0, OthersBatch: 0 }
   private readonly sealedSums = { transactions: 0, bytes: 0 }

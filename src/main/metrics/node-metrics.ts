@@ -23,13 +23,7 @@ export function addNodeMetrics(registry: Registry, sources: MetricsSources, vers
   addPeers(registry, sources)
   addAuthors(registry, sources)
   addState(registry, sources)
-  addProcess(registry)
-  addGauge(registry, {
-    name: 'narval_build_info',
-    help: 'Always 1; the labels say what runs.',
-    labels: ['version', 'protocol', 'node'],
-    read: () => [[{ version, protocol: String(PROTOCOL_VERSION), node: process.versions.node }, 1]],
-  })
+  addProcessMetrics(registry, version)
 }
 
 function addMemory(registry: Registry, sources: MetricsSources): void {
@@ -108,7 +102,14 @@ function addState(registry: Registry, sources: MetricsSources): void {
   )
 }
 
-function addProcess(registry: Registry): void {
+/** Of the process, whatever runs in it: `merged-metrics.ts` has them once. */
+export function addProcessMetrics(registry: Registry, version: string): void {
+  addGauge(registry, {
+    name: 'narval_build_info',
+    help: 'Always 1; the labels say what runs.',
+    labels: ['version', 'protocol', 'node'],
+    read: () => [[{ version, protocol: String(PROTOCOL_VERSION), node: process.versions.node }, 1]],
+  })
   addSum(
     registry,
     'process_cpu_user_seconds_total',

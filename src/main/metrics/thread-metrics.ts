@@ -1,28 +1,32 @@
 /** What the threads count in shared memory, as metrics. */
 import type { Registry } from 'prom-client'
-import { type Counters, THREAD_NAMES, THREADS, type ThreadName } from '../../shared/memory/counters.js'
+import { type Counters, HOSTED_THREADS, type HostedThreadName } from '../../shared/memory/counters.js'
 import { addCounter, addGauge, addLevel, addSum } from './families.js'
 import type { MetricsSources } from './sources.js'
 
-/** A thread that blocks has no event loop to be delayed, and hears nothing of its own garbage collections. */
-const LOOP_THREADS = THREAD_NAMES.filter((thread) => !THREADS[thread].blocks)
-
 export function addThreadMetrics(registry: Registry, counters: MetricsSources['counters']): void {
-  addRuntime(registry, counters)
+  addRuntimeMetrics(registry, counters)
   addBatchMaker(registry, counters['batch-maker'])
   addProcessor(registry, counters.processor)
   addQuorumWaiter(registry, counters['quorum-waiter'])
 }
 
-function addRuntime(registry: Registry, counters: MetricsSources['counters']): void {
+/** What every thread measures of itself. */
+export function addRuntimeMetrics(
+  registry: Registry,
+  counters: { readonly [T in HostedThreadName]?: Counters<T> },
+): void {
+  const threads = Object.keys(counters) as HostedThreadName[]
+  // A thread that blocks has no event loop to be delayed, and hears nothing of its own garbage collections.
+  const loopThreads = threads.filter((thread) => !HOSTED_THREADS[thread].blocks)
   // Every row has these fields; the type of one stands for all.
-  const row = (thread: ThreadName): Counters<'main'> => counters[thread] as unknown as Counters<'main'>
+  const row = (thread: HostedThreadName): Counters<'main'> => counters[thread] as unknown as Counters<'main'>
   addGauge(registry, {
     name: 'narval_event_loop_delay_seconds',
     help: 'Delay of the event loop in the last second, beyond the resolution of its measurement.',
     labels: ['thread', 'quantile'],
     read: () =>
-      LOOP_THREADS.flatMap((thread) => [
+      loopThreads.flatMap((thread) => [
         [{ thread, quantile: '0.5' }, row(thread).get('loopDelayP50Ms') / 1000] as const,
         [{ thread, quantile: '0.99' }, row(thread).get('loopDelayP99Ms') / 1000] as const,
       ]),
@@ -31,19 +35,19 @@ function addRuntime(registry: Registry, counters: MetricsSources['counters']): v
     name: 'narval_thread_utilisation',
     help: 'Share of the last second in which the thread worked, 0 to 1.',
     labels: ['thread'],
-    read: () => THREAD_NAMES.map((thread) => [{ thread }, row(thread).get('loopUtilisation')] as const),
+    read: () => threads.map((thread) => [{ thread }, row(thread).get('loopUtilisation')] as const),
   })
   addCounter(registry, {
     name: 'narval_gc_major_total',
     help: 'Full (mark-compact) garbage collections.',
     labels: ['thread'],
-    read: () => LOOP_THREADS.map((thread) => [{ thread }, row(thread).get('gcMajor')] as const),
+    read: () => loopThreads.map((thread) => [{ thread }, row(thread).get('gcMajor')] as const),
   })
   addCounter(registry, {
     name: 'narval_gc_seconds_total',
     help: 'Time of all garbage collections.',
     labels: ['thread'],
-    read: () => LOOP_THREADS.map((thread) => [{ thread }, row(thread).get('gcMs') / 1000] as const),
+    read: () => loopThreads.map((thread) => [{ thread }, row(thread).get('gcMs') / 1000] as const),
   })
 }
 

@@ -12,11 +12,15 @@ import type { BatchEntry } from '../../shared/wire/primary/header.js'
 import { Deque } from '../lib/deque.js'
 import { type Supervisor, unsupervised } from '../lib/supervisor.js'
 
+export type BatchType = 'own-batch' | 'others-batch'
+
 export interface PrimaryClientHandlers {
   /** What the thread says, but for what this client itself takes of it. */
   readonly onOutput: (output: PrimaryToMain) => void
   /** Some of this peer's messages were taken: there are credits for more. */
   readonly onCredit: (peer: number) => void
+  /** A worker of ours hands a batch over. */
+  readonly onBatch?: (type: BatchType, batch: BatchEntry) => void
 }
 
 interface Credits {
@@ -56,6 +60,11 @@ export class PrimaryClient {
     return messages < PRIMARY_INBOUND_MESSAGES_MAX && bytes < PRIMARY_INBOUND_BYTES_MAX
   }
 
+  /** Messages of a peer that the thread has and did not take yet. */
+  inbound(peer: number): number {
+    return this.handedOver[peer]!.messages
+  }
+
   /** A record of a peer, which has a credit for it. The memory is the client's from now on. */
   message(from: number, bytes: Uint8Array): void {
     const handedOver = this.handedOver[from]!
@@ -78,8 +87,9 @@ export class PrimaryClient {
   }
 
   /** Our worker has a batch. Resolves when the primary's store has that; rejects with ERR_CLOSED if it may not. */
-  batch(type: 'own-batch' | 'others-batch', batch: BatchEntry): Promise<void> {
+  batch(type: BatchType, batch: BatchEntry): Promise<void> {
     if (this.isClosed) return Promise.reject(closed())
+    this.handlers.onBatch?.(type, batch)
     return new Promise((resolve, reject) => {
       this.batches.pushBack({ resolve, reject })
       this.say({ type, batch })

@@ -7,6 +7,7 @@ import { MessageChannel } from 'node:worker_threads'
 import { type Committee, committeeDigest } from '../../shared/config/committee.js'
 import type { Keys } from '../../shared/config/keys.js'
 import { deriveNetworkKeySeed } from '../../shared/config/network-key.js'
+import { defaultParameters, type Parameters } from '../../shared/config/parameters.js'
 import { CommitLogHead } from '../../shared/memory/commit-log-head.js'
 import { Counters } from '../../shared/memory/counters.js'
 import type {
@@ -18,11 +19,11 @@ import type {
   PrimaryWorkerRequest,
 } from '../../shared/memory/dialogue/primary.js'
 import { createPrimaryMemory } from '../../shared/memory/primary-memory.js'
-import { ACK_LEVELS } from '../../shared/wire/ack.js'
 import { primaryAgreement } from '../../shared/wire/primary/agreement.js'
 import { Lifecycle } from '../lib/lifecycle.js'
 import type { Logger } from '../lib/log.js'
 import { Supervisor } from '../lib/supervisor.js'
+import type { PrimaryMetrics } from '../metrics/primary-metrics.js'
 import { RefusalCounts } from '../metrics/refusal-counts.js'
 import { HostNames } from '../names/host-names.js'
 import type { NetworkHandlers } from '../network/network.js'
@@ -32,8 +33,11 @@ import { Router } from '../network/router.js'
 import { Threads } from '../thread-host/threads.js'
 import { RefusalReporter } from '../worker/refusal-reporter.js'
 import { PrimaryClient } from './primary-client.js'
-import { type PrimaryHealth, primaryHealthOf } from './primary-health.js'
 import { PrimaryStreams } from './primary-streams.js'
+import { primaryBootLines } from './watch/boot-log.js'
+import { WATCH_MS } from './watch/limits.js'
+import type { PrimaryHealth } from './watch/primary-health.js'
+import { PrimaryMonitor } from './watch/primary-monitor.js'
 
 export interface PrimaryNodeOptions {
   readonly keys: Keys
@@ -42,6 +46,10 @@ export interface PrimaryNodeOptions {
   readonly rule: PrimaryThreadOptions['rule']
   readonly gcDepth: number
   readonly maxHeaderDelayMs: number
+  /** Said at boot, for scripts: the defaults if they are not given. Those that the primary uses are above. */
+  readonly parameters?: Parameters
+  /** Log the lines that benchmark scripts read. Default: false. */
+  readonly benchmark?: boolean
   /** The address that it listens on. */
   readonly bind: string
   readonly log: Logger
@@ -76,6 +84,8 @@ export class PrimaryNode {
   private readonly router: Router
   private readonly streams: PrimaryStreams
   private readonly reporter: RefusalReporter
+  private readonly monitor: PrimaryMonitor
+  private isStarted = false
 
   /** @throws NarvalError ERR_NOT_IN_COMMITTEE */
   constructor(options: PrimaryNodeOptions, handlers: PrimaryNodeHandlers) {
@@ -107,6 +117,7 @@ export class PrimaryNode {
       {
         onOutput: (output) => this.take(output),
         onCredit: (peer) => this.streams.onCredit(peer),
+        onBatch: (type, batch) => this.monitor.onBatch(type, batch),
       },
       supervisor,
     )
@@ -116,12 +127,36 @@ export class PrimaryNode {
       (error) => supervisor.fail('a stream between primaries', error),
     )
     this.streams = new PrimaryStreams({ peers: this.peers, router: this.router, client: this.client, supervisor })
+    this.monitor = new PrimaryMonitor(
+      { committee, ownIndex: this.ownIndex, gcDepth: options.gcDepth, benchmark: options.benchmark ?? false },
+      {
+        ...{ log: this.log, counters: this.counters, refusals: this.refusals, peers: this.peers, supervisor },
+        lifecycle: this.lifecycle,
+        streams: () => this.streams,
+        client: () => this.client,
+        isOpen: () => this.isStarted && this.lifecycle.isOpen,
+      },
+    )
     this.stopped = this.lifecycle.stopped
   }
 
   /** Why it ended, if it failed: from the first moment on. */
   get failure(): Error | undefined {
     return this.lifecycle.error
+  }
+
+  /** Of this primary alone. */
+  get metrics(): PrimaryMetrics {
+    return this.monitor.metrics
+  }
+
+  health(): PrimaryHealth {
+    return this.monitor.health()
+  }
+
+  /** Whether it runs, or is on its way to: a failed primary does not come back by itself. */
+  isAlive(): boolean {
+    return this.lifecycle.error === undefined
   }
 
   /** Records that were dropped because a peer did not take them, since the start. */
@@ -131,7 +166,7 @@ export class PrimaryNode {
 
   /** Starts everything, or nothing: rejects with why, after undoing what was done. */
   async start(): Promise<void> {
-    const { lifecycle, names, streams, threads } = this
+    const { lifecycle, monitor, names, streams, supervisor, threads } = this
     try {
       await lifecycle.open(
         'names',
@@ -149,13 +184,27 @@ export class PrimaryNode {
       await lifecycle.open(
         'streams',
         () => {},
-        () => streams.close(),
+        () => {
+          streams.close()
+          monitor.close()
+        },
       )
-      await lifecycle.open(
+      const { peerId } = await lifecycle.open(
         'network',
         () => this.openNetwork(),
         ({ network }) => network.close(),
       )
+      await lifecycle.open(
+        'monitor',
+        () =>
+          setInterval(
+            supervisor.guard('a look at the primary', () => this.monitor.tick()),
+            WATCH_MS,
+          ),
+        (timer) => clearInterval(timer),
+      )
+      this.isStarted = true
+      for (const line of this.bootLines(peerId)) this.log.info(line)
     } catch (error) {
       await lifecycle.close().catch(() => {})
       await threads.end('primary', 'failed')
@@ -166,17 +215,6 @@ export class PrimaryNode {
 
   close(): Promise<void> {
     return this.lifecycle.close()
-  }
-
-  health(): PrimaryHealth {
-    const { committee } = this.options
-    return primaryHealthOf({
-      ownStake: committee.stakeOf(this.ownIndex),
-      connectedStake: this.peers.connectedStake(ACK_LEVELS.durable),
-      quorumThreshold: committee.quorumThreshold,
-      isOpen: this.lifecycle.isOpen,
-      isRecovering: this.counters.get('isRecovering') === 1,
-    })
   }
 
   private openNetwork(): ReturnType<typeof openNetwork> {
@@ -226,10 +264,27 @@ export class PrimaryNode {
     }
   }
 
+  private bootLines(peerId: string): readonly string[] {
+    const { gcDepth, maxHeaderDelayMs, parameters = defaultParameters(), store } = this.options
+    return primaryBootLines({
+      ...this.options,
+      ownIndex: this.ownIndex,
+      peerId,
+      store: store.directory,
+      parameters: { ...parameters, gcDepthRounds: gcDepth, maxHeaderDelayMs },
+    })
+  }
+
   private take({ notices, refusals, requests, sends }: PrimaryToMain): void {
     this.streams.send(sends)
-    for (const request of requests) this.handlers.onRequest(request)
-    for (const notice of notices) this.handlers.onNotice(notice)
+    for (const notice of notices) {
+      this.monitor.onNotice(notice)
+      this.handlers.onNotice(notice)
+    }
+    for (const request of requests) {
+      this.monitor.onRequest(request)
+      this.handlers.onRequest(request)
+    }
     for (const { count, detail, from, reason } of refusals) {
       for (let more = count - 1; more > 0; more -= 1) this.refusals.add('authority', reason)
       this.reporter.refused('authority', reason, this.options.committee.authority(from).name, detail)

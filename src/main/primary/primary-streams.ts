@@ -25,6 +25,14 @@ export interface PrimaryStreamsDependencies {
   readonly supervisor?: Supervisor
 }
 
+export interface StreamState {
+  readonly connected: boolean
+  readonly queued: number
+  readonly queuedBytes: number
+  /** Records that were dropped because the peer did not take them, since the start. */
+  readonly dropped: number
+}
+
 interface Link {
   readonly peer: Peer
   /** What is to go out. Empty while there is no stream. */
@@ -60,6 +68,17 @@ export class PrimaryStreams {
         },
       ]),
     )
+  }
+
+  /** Whether our stream to a peer is there, and what waits for it. */
+  stateOf(index: number): StreamState {
+    const { queue, stream } = this.links.get(index)!
+    return {
+      connected: stream !== undefined,
+      queued: queue.size,
+      queuedBytes: queue.byteLength,
+      dropped: queue.dropped,
+    }
   }
 
   /** Records that were dropped because a peer did not take them, since the start. */

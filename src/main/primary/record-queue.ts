@@ -14,6 +14,10 @@ export class RecordQueue {
     return this.records.size
   }
 
+  get byteLength(): number {
+    return this.bytes
+  }
+
   push(record: Uint8Array): void {
     this.records.pushBack(record)
     this.bytes += record.length

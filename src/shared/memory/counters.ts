@@ -2,6 +2,7 @@
  * Counters in shared memory: one row of numbers per thread, written by that thread only and read by main for metrics.
  * Each is a float64 on an 8-byte boundary, so a reader sees a whole value, if not always the newest.
  */
+import { assert } from '../assert.js'
 import { CLIENT_REFUSALS } from '../refusals.js'
 
 const COMMON = [
@@ -54,11 +55,15 @@ const PRIMARY = [
   /** Signatures that were verified, and made. */
   'verified',
   'signed',
+  /** The milliseconds of these. */
+  'verifyMs',
+  'signMs',
   /** Times that the messages of a peer had to wait, because too many of its signatures led to nothing. */
   'throttled',
   /** What `PrimaryStatus` says (src/threads/primary/primary.ts). */
   'round',
   'quorumRound',
+  'seenRound',
   'gcRound',
   'decidedRound',
   'lastCommit',
@@ -69,11 +74,24 @@ const PRIMARY = [
   'payloadWanted',
   'ownBatchesWaiting',
   'ownBatchesListed',
+  'unordered',
   'headerDelayMs',
+  'votesTaken',
   /** Authorities whose votes our last header waits for. */
   'missingVotes',
   /** 1 while nothing may be signed, because the store is new or an old backup. */
   'isRecovering',
+  /** Of all authorities, what waits to be handled. */
+  'inputsWaiting',
+  /** The most that there may be of those above. */
+  'headersWaitingMax',
+  'certificatesWantedMax',
+  'payloadWantedMax',
+  /** Transactions of the store that were flushed, and their milliseconds until the end of the flush. */
+  'flushes',
+  'flushMs',
+  /** Unix ms at which the one began that is on its way; 0 if none is. */
+  'flushBeganAt',
   /** Bytes of the store's file, with the pages in it that are free. */
   'storeFileBytes',
 ] as const
@@ -102,6 +120,8 @@ export type CounterName<T extends HostedThreadName> = (typeof HOSTED_THREADS)[T]
 
 /** Bytes of one thread's row, a whole number of cache line pairs. */
 export const COUNTERS_BYTES = 512
+
+for (const { counters } of Object.values(HOSTED_THREADS)) assert(counters.length * 8 <= COUNTERS_BYTES)
 
 export interface CountersRegion {
   readonly buffer: SharedArrayBuffer

@@ -31,6 +31,11 @@ export class CatchUp {
     if (round > this.seen[peer]!) this.seen[peer] = round
   }
 
+  /** The highest of these rounds. */
+  get seenRound(): Round {
+    return Math.max(...this.seen)
+  }
+
   /** A certificate was delivered. */
   delivered(nowMs: number): void {
     this.quietSinceMs = nowMs

@@ -73,6 +73,8 @@ export interface CoreState {
 export class Core {
   private readonly options: CoreOptions
   private readonly stages: CoreStages
+  /** Votes of others for headers of ours that counted, since the start. */
+  votesTaken = 0
   private signing: Signing
   /** By author. A vote for a round below it is never given, another one for its round neither. */
   private readonly lastVotes: (Vote | undefined)[]
@@ -114,7 +116,7 @@ export class Core {
     return this.signing.state === 'above' && round > this.signing.round
   }
 
-  /** Whether our last header waits for votes, and of whom. */
+  /** Of whom our last header waits for votes; of nobody once it is certified. */
   get missingVotes(): readonly AuthorityIndex[] {
     return this.votes?.missing ?? []
   }
@@ -141,7 +143,10 @@ export class Core {
     const votes = [this.votes, ...this.givenUp].find((each) => each !== undefined && isFor(vote, each.header))
     const problem = this.problemOfVote(from, vote, votes, turn.now)
     if (problem !== undefined) turn.refuse(from, problem.reason, problem.detail)
-    else this.addVote(votes!, from, vote.signature, turn)
+    else {
+      this.votesTaken += 1
+      this.addVote(votes!, from, vote.signature, turn)
+    }
   }
 
   /** A certificate, from whomever. */

@@ -33,6 +33,10 @@ export class Inbox {
     this.queues = Array.from({ length: authorities }, () => ({ inputs: [], messages: 0, bytes: 0 }))
   }
 
+  get size(): number {
+    return this.waiting
+  }
+
   push(input: PrimaryInput): void {
     const queue = this.queues[this.queueOf(input)]!
     queue.inputs.push(input)

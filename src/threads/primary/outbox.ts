@@ -1,5 +1,8 @@
 /** What the thread has to say to main: collected, and posted once for all that is said in one go of the event loop. */
+import { assert } from '../../shared/assert.js'
 import type {
+  CommittedBatch,
+  CommittedBatches,
   PrimaryNotice,
   PrimaryRefusals,
   PrimarySend,
@@ -103,15 +106,22 @@ function toMain(request: WorkerRequest): PrimaryWorkerRequest {
   return { type: 'committed', commits: request.commits.map(committed) }
 }
 
-function committed({ batches, index, timestamp }: Commit): {
-  index: number
-  timestamp: number
-  batches: { digest: Uint8Array; author: number; worker: number }[]
-} {
-  const entries = batches.map(({ author, digest, worker }) => ({
-    author,
-    worker,
-    digest: ownMemory(digestBytes(digest)),
-  }))
-  return { index, timestamp, batches: entries }
+function committed(commit: Commit): CommittedBatches {
+  const { index, timestamp, vertices } = commit
+  return { index, timestamp, certificates: vertices.length, batches: [...committedBatches(commit)] }
+}
+
+/** With the header of each: they are the entries of the headers, in the same order, but for repeats. */
+function* committedBatches({ batches, vertices }: Commit): Generator<CommittedBatch> {
+  let next = 0
+  for (const { certificate } of vertices) {
+    const { author: proposer, payload, round } = certificate.header
+    for (const entry of payload) {
+      if (entry !== batches[next]) continue
+      const { author, digest, worker } = entry
+      next += 1
+      yield { author, worker, digest: ownMemory(digestBytes(digest)), round, proposer }
+    }
+  }
+  assert(next === batches.length, 'each batch of a commit is listed by a header of it')
 }

@@ -20,6 +20,7 @@
  */
 import { assert } from '../../shared/assert.js'
 import { NarvalError } from '../../shared/errors.js'
+import type { PrimaryWaits } from '../../shared/memory/dialogue/primary.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import { genesisDigests } from '../../shared/wire/primary/genesis.js'
 import type { BatchEntry } from '../../shared/wire/primary/header.js'
@@ -38,7 +39,7 @@ import { Core } from './core.js'
 import { GarbageCollector } from './garbage-collector.js'
 import { HeaderWaiter } from './header-waiter.js'
 import { Helper } from './helper.js'
-import { CERTIFICATES_WANTED_PER_AUTHORITY, EPOCH, RESEND_MS } from './limits.js'
+import { CERTIFICATES_WANTED_PER_AUTHORITY, EPOCH, PAYLOAD_WANTED_PER_AUTHORITY, RESEND_MS } from './limits.js'
 import { batchKey, OwnBatches } from './own-batches.js'
 import { Pacing } from './pacing.js'
 import { PayloadFetcher } from './payload-fetcher.js'
@@ -166,6 +167,7 @@ export class Primary {
     return {
       round: this.proposer.lastHeader?.round ?? 0,
       quorumRound: this.certificates.quorumRound,
+      seenRound: Math.max(this.catchUp.seenRound, this.certificates.highest?.header.round ?? 0),
       gcRound: this.consensus.gcRound,
       decidedRound: this.consensus.decidedRound,
       lastCommit: this.consensus.lastIndex,
@@ -176,9 +178,33 @@ export class Primary {
       payloadWanted: this.payloadFetcher.size,
       ownBatchesWaiting: this.ownBatches.waiting,
       ownBatchesListed: this.ownBatches.listed,
+      unordered: this.proposer.unorderedCount,
       headerDelayMs: this.pacing.headerDelayMs,
+      votesTaken: this.core.votesTaken,
       missingVotes: this.core.missingVotes,
       isRecovering: this.core.isRecovering,
+    }
+  }
+
+  /** The most that there may be of what `status` counts, where that is a fixed number. */
+  get bounds(): PrimaryBounds {
+    const { length } = this.options.stakes
+    return {
+      headersWaitingMax: length,
+      certificatesWantedMax: length * CERTIFICATES_WANTED_PER_AUTHORITY,
+      payloadWantedMax: length * PAYLOAD_WANTED_PER_AUTHORITY,
+    }
+  }
+
+  /** Whom it waits for, to be asked now and then. */
+  get waits(): PrimaryWaits {
+    const { authority, stakes } = this.options
+    const certified = this.certificates.at(this.certificates.quorumRound + 1)?.byAuthor
+    const all = stakes.map((_, index) => index)
+    return {
+      votes: this.core.missingVotes,
+      certificates: all.filter((index) => !certified?.has(index)),
+      answers: this.core.isRecovering ? this.recovery.missing(all.filter((index) => index !== authority)) : [],
     }
   }
 
@@ -435,11 +461,19 @@ function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex')
 }
 
+export interface PrimaryBounds {
+  readonly headersWaitingMax: number
+  readonly certificatesWantedMax: number
+  readonly payloadWantedMax: number
+}
+
 export interface PrimaryStatus {
   /** Of our last header. */
   readonly round: Round
   /** The highest round of which we have a quorum of certificates. */
   readonly quorumRound: Round
+  /** The highest round of which anybody has shown a certificate. */
+  readonly seenRound: Round
   readonly gcRound: Round
   /** How far the order is. */
   readonly decidedRound: Round
@@ -452,7 +486,11 @@ export interface PrimaryStatus {
   readonly payloadWanted: number
   readonly ownBatchesWaiting: number
   readonly ownBatchesListed: number
+  /** Delivered certificates with batches that are not in the order. */
+  readonly unordered: number
   readonly headerDelayMs: number
+  /** Votes of others for headers of ours that counted, since the start. */
+  readonly votesTaken: number
   /** Authorities whose votes our last header waits for. */
   readonly missingVotes: readonly AuthorityIndex[]
   readonly isRecovering: boolean

@@ -72,6 +72,11 @@ export class Proposer {
     return this.last
   }
 
+  /** Delivered certificates with batches that are not in the order. */
+  get unorderedCount(): number {
+    return this.unordered.size
+  }
+
   /** A certificate was delivered. */
   delivered(certificate: CertificateRecord): void {
     const { header, digest } = certificate

@@ -48,6 +48,11 @@ export class Recovery {
     if (!this.answers.has(peer)) turn.sendAtOnce(peer, encodeHighestRequest(this.nonce))
   }
 
+  /** The peers that have not answered. */
+  missing(authorities: readonly AuthorityIndex[]): readonly AuthorityIndex[] {
+    return authorities.filter((authority) => !this.answers.has(authority))
+  }
+
   isAsked(nonce: number): boolean {
     return nonce === this.nonce
   }

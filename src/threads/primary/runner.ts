@@ -6,19 +6,20 @@
  */
 import type { Counters } from '../../shared/memory/counters.js'
 import type { PrimaryInput } from '../../shared/memory/dialogue/primary.js'
+import type { Ed25519Keys } from './ed25519-keys.js'
 import type { Inbox } from './inbox.js'
 import { LOAD_PERIOD_MS, RUN_SLICE_MS, TIMER_MS_MAX } from './limits.js'
 import type { Outbox } from './outbox.js'
-import type { Primary } from './primary.js'
+import type { Primary, PrimaryBounds } from './primary.js'
 import type { PrimaryStore } from './store/primary-store.js'
 import type { Now, PrimaryEvent, Turn } from './turn.js'
 import type { VerificationBudget } from './verification-budget.js'
 
 export interface RunnerDependencies {
-  readonly primary: Pick<Primary, 'handle' | 'start' | 'status'>
+  readonly primary: Pick<Primary, 'bounds' | 'handle' | 'start' | 'status' | 'waits'>
   readonly store: Pick<PrimaryStore, 'write'>
   /** Counts what it does. */
-  readonly keys: { readonly verified: number; readonly signed: number }
+  readonly keys: Pick<Ed25519Keys, 'verified' | 'signed' | 'verifyMs' | 'signMs'>
   readonly budget: VerificationBudget
   readonly inbox: Inbox
   readonly outbox: Outbox
@@ -33,6 +34,8 @@ export class Runner {
   private timer: NodeJS.Timeout | undefined
   private loadTimer: NodeJS.Timeout | undefined
   private loadDueMs = 0
+  /** Whom the primary waits for, as it was said last. */
+  private saidWaits = ''
   private isScheduled = false
   private isOver = false
 
@@ -41,6 +44,8 @@ export class Runner {
   }
 
   start(): void {
+    const { counters, primary } = this.dependencies
+    for (const [name, value] of Object.entries(primary.bounds)) counters.set(name as keyof PrimaryBounds, value)
     this.guarded(() => this.carryOut(this.dependencies.primary.start(nowOf(performance.now()))))
     this.loadDueMs = performance.now() + LOAD_PERIOD_MS
     this.loadTimer = setInterval(() => this.guarded(() => this.sayLoad()), LOAD_PERIOD_MS)
@@ -143,17 +148,28 @@ export class Runner {
     const lagMs = Math.max(0, nowMs - this.loadDueMs)
     this.loadDueMs = nowMs + LOAD_PERIOD_MS
     this.handle({ type: 'load', lagMs }, nowMs)
+    this.sayWaits()
+    this.count()
     this.wait()
   }
 
+  private sayWaits(): void {
+    const { outbox, primary } = this.dependencies
+    const { waits } = primary
+    const text = JSON.stringify(waits)
+    if (text === this.saidWaits) return
+    this.saidWaits = text
+    outbox.notice([{ type: 'waits', ...waits }])
+  }
+
   private count(): void {
-    const { counters, keys, primary } = this.dependencies
+    const { counters, inbox, keys, primary } = this.dependencies
     const { missingVotes, isRecovering, ...numbers } = primary.status
     for (const [name, value] of Object.entries(numbers)) counters.set(name as keyof typeof numbers, value)
     counters.set('missingVotes', missingVotes.length)
     counters.set('isRecovering', isRecovering ? 1 : 0)
-    counters.set('verified', keys.verified)
-    counters.set('signed', keys.signed)
+    counters.set('inputsWaiting', inbox.size)
+    for (const name of ['verified', 'verifyMs', 'signed', 'signMs'] as const) counters.set(name, keys[name])
   }
 
   private guarded(act: () => void): void {

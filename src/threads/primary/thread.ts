@@ -17,9 +17,10 @@ import { Ed25519Keys } from './ed25519-keys.js'
 import { Inbox } from './inbox.js'
 import { EPOCH } from './limits.js'
 import { Outbox } from './outbox.js'
-import { Primary, type PrimaryOptions } from './primary.js'
+import { Primary, type PrimaryOptions, type PrimaryStatus } from './primary.js'
 import { Runner } from './runner.js'
 import { PrimaryStore } from './store/primary-store.js'
+import type { StoredState } from './store/writes.js'
 import { VerificationBudget } from './verification-budget.js'
 
 /** Nonces are so many bits: two runs of one authority do not have the same. */
@@ -64,11 +65,13 @@ async function run(task: PrimaryTask): Promise<void> {
   if (early !== undefined) throw early.error
   const { primary: options } = task
   const state = store.state()
-  if (state.signing.state === 'recovering') report(port, { type: 'log', level: 'warn', text: recoveringText(options) })
   const keys = new Ed25519Keys(task.seed, options.publicKeys)
   const budget = new VerificationBudget(options.stakes.length)
+  const primary = new Primary(optionsOf(task), { keys, store, nonce: randomInt(NONCE_MAX) }, state)
+  report(port, { type: 'log', level: 'info', text: startText(primary.status, state) })
+  if (primary.status.isRecovering) report(port, { type: 'log', level: 'warn', text: recoveringText(options) })
   const runner = new Runner({
-    primary: new Primary(optionsOf(task), { keys, store, nonce: randomInt(NONCE_MAX) }, state),
+    primary,
     store,
     keys,
     budget,
@@ -114,6 +117,7 @@ function openStore(
       onFatal,
       onNotice: (text) => report(port, { type: 'log', level: 'warn', text }),
       onCommits: (index) => head.advance(index),
+      onFlush: () => flushBegan(counters),
       onFileBytes: (bytes) => counters.set('storeFileBytes', bytes),
     },
   )
@@ -129,6 +133,24 @@ function recoveringText({ authority, stakes }: PrimaryTask['primary']): string {
       ? 'It goes on when authorities with a quorum of the stake have answered'
       : 'The others have no quorum without this authority, so they cannot say it'
   }. If the key has never been used, end this, say so (narval fresh, with the same --keys and --store; markFresh in a program), and start again`
+}
+
+/** With what the primary begins, for people. */
+function startText({ lastCommit, round }: PrimaryStatus, { ownBatches }: StoredState): string {
+  if (lastCommit === 0 && round === 0) return 'Begins with a new store'
+  const left = ownBatches.length === 0 ? '' : `; ${ownBatches.length} batches of ours are to be ordered`
+  return `Resumed at commit ${lastCommit}, our last header is of round ${round}${left}`
+}
+
+/** Returns what is to be called when it has ended. There is one at a time. */
+function flushBegan(counters: Counters<'primary'>): () => void {
+  const beganMs = performance.now()
+  counters.set('flushBeganAt', Date.now())
+  return () => {
+    counters.set('flushBeganAt', 0)
+    counters.add('flushes')
+    counters.add('flushMs', performance.now() - beganMs)
+  }
 }
 
 function optionsOf({ primary }: PrimaryTask): PrimaryOptions {

@@ -6,6 +6,8 @@ import { NarvalError } from '../../../src/shared/errors.js'
 import { Counters } from '../../../src/shared/memory/counters.js'
 import type { PrimaryToMain } from '../../../src/shared/memory/dialogue/primary.js'
 import { createPrimaryMemory } from '../../../src/shared/memory/primary-memory.js'
+import { digestKey } from '../../../src/shared/wire/digest-key.js'
+import type { PayloadEntry, Vertex } from '../../../src/threads/primary/consensus/types.js'
 import { Inbox } from '../../../src/threads/primary/inbox.js'
 import { WASTED_VERIFICATIONS_BURST, WASTED_VERIFICATIONS_PER_S } from '../../../src/threads/primary/limits.js'
 import { Outbox } from '../../../src/threads/primary/outbox.js'
@@ -32,12 +34,17 @@ function runnerOf(turnOf: (event: PrimaryEvent) => Partial<Turn>) {
   const posts: PrimaryToMain[] = []
   const ends: unknown[] = []
   const flushes: { writes: readonly Write[]; onDurable: () => void }[] = []
-  const keys = { verified: 0, signed: 0 }
+  const keys = { verified: 0, verifyMs: 0, signed: 0, signMs: 0 }
+  const waits = { votes: [1], certificates: [1, 2], answers: [] as number[] }
   const budget = new VerificationBudget(4)
   const counters = new Counters(createPrimaryMemory().counters.primary, 'primary')
   const runner = new Runner({
     primary: {
       status: STATUS,
+      bounds: { headersWaitingMax: 4, certificatesWantedMax: 5, payloadWantedMax: 6 },
+      get waits() {
+        return { ...waits }
+      },
       start: () => NOTHING,
       handle: (event) => {
         events.push(event)
@@ -55,7 +62,7 @@ function runnerOf(turnOf: (event: PrimaryEvent) => Partial<Turn>) {
   runner.start()
   onTestFinished(() => runner.end())
   const sends = (): number[] => posts.flatMap((post) => post.sends.map(({ bytes }) => bytes[0]!))
-  return { runner, events, posts, ends, flushes, keys, budget, counters, sends }
+  return { runner, events, posts, ends, flushes, keys, budget, counters, waits, sends }
 }
 
 const messageOf = (from: number, byte = 0): PrimaryEvent & { type: 'message' } => ({
@@ -180,6 +187,69 @@ test('the timer comes when the last turn said, and the event loop says how late 
   await until('it says the load', () => events.some((event) => event.type === 'load' && event.lagMs > 100))
   await until('it counts', () => counters.get('round') === 7)
   expect([counters.get('missingVotes'), counters.get('isRecovering')]).toEqual([2, 1])
+})
+
+describe('what the thread tells for metrics and health', () => {
+  test('counters, with bounds and times, are there without any event', async () => {
+    const { counters, keys } = runnerOf(() => ({}))
+    Object.assign(keys, { verified: 3, verifyMs: 0.5, signed: 2, signMs: 0.25 })
+    await until('it has counted', () => counters.get('verified') === 3)
+    expect(counters.get('verifyMs')).toBe(0.5)
+    expect(counters.get('signMs')).toBe(0.25)
+    expect([counters.get('headersWaitingMax'), counters.get('payloadWantedMax')]).toEqual([4, 6])
+  })
+
+  test('whom it waits for is said when that changes, and not again', async () => {
+    const { events, posts, waits } = runnerOf(() => ({}))
+    const said = () => posts.flatMap(({ notices }) => notices)
+    const looks = () => events.filter(({ type }) => type === 'load').length
+    await until('it was said', () => said().length === 1)
+    const before = looks()
+    await until('it has looked again', () => looks() > before + 2)
+    expect(said()).toEqual([{ type: 'waits', votes: [1], certificates: [1, 2], answers: [] }])
+    waits.votes = [3]
+    await until('the change was said', () => said().length === 2)
+    expect(said()[1]).toEqual({ type: 'waits', votes: [3], certificates: [1, 2], answers: [] })
+  })
+})
+
+describe('a commit', () => {
+  test('names for each batch the header that lists it, and leaves out what is repeated', async () => {
+    const entryOf = (author: number, sequence: number) => {
+      const { digest, ...rest } = batchOf(author, sequence)
+      return { ...rest, digest: digestKey(digest) }
+    }
+    const vertexOf = (author: number, round: number, payload: readonly PayloadEntry[]): Vertex => {
+      const header = { author, round, id: '', parents: [], createdAt: 0, payload }
+      return { author, round, digest: '', parents: 0n, certificate: { digest: '', header } }
+    }
+    const [a, b, again, c] = [entryOf(1, 1), entryOf(1, 2), entryOf(1, 1), entryOf(2, 1)]
+    const vertices = [vertexOf(1, 4, [a, b]), vertexOf(1, 5, [again]), vertexOf(3, 5, [c])]
+    const commit = { index: 7, timestamp: 9, anchor: vertices[2]!, vertices, batches: [a, b, c], runChanges: [] }
+    const { flushes, posts, runner } = runnerOf(({ type }) =>
+      type === 'message' ? { workerRequests: [{ type: 'committed', commits: [commit] }] } : {},
+    )
+    runner.push([messageOf(1)])
+    await until('it is written', () => flushes.length > 0)
+    for (const { onDurable } of flushes) onDurable()
+    await until('it is told', () => posts.some(({ requests }) => requests.length > 0))
+    const [request] = posts.flatMap(({ requests }) => requests)
+    expect(request).toEqual({
+      type: 'committed',
+      commits: [
+        {
+          index: 7,
+          timestamp: 9,
+          certificates: 3,
+          batches: [
+            { digest: batchOf(1, 1).digest, author: 1, worker: 0, round: 4, proposer: 1 },
+            { digest: batchOf(1, 2).digest, author: 1, worker: 0, round: 4, proposer: 1 },
+            { digest: batchOf(2, 1).digest, author: 2, worker: 0, round: 5, proposer: 3 },
+          ],
+        },
+      ],
+    })
+  })
 })
 
 describe('a peer whose signatures lead to nothing', () => {

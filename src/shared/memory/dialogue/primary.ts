@@ -92,8 +92,20 @@ export interface CommittedBatches {
   readonly index: number
   /** Unix ms. */
   readonly timestamp: number
+  /** Certificates that are in the order since. */
+  readonly certificates: number
   /** In order. */
-  readonly batches: readonly { readonly digest: Uint8Array; readonly author: number; readonly worker: number }[]
+  readonly batches: readonly CommittedBatch[]
+}
+
+export interface CommittedBatch {
+  readonly digest: Uint8Array
+  /** The authority whose worker made it. */
+  readonly author: number
+  readonly worker: number
+  /** Of the header that lists it, and the author of that. */
+  readonly round: number
+  readonly proposer: number
 }
 
 /** Refusals of one kind. */
@@ -105,7 +117,7 @@ export interface PrimaryRefusals {
   readonly detail: string
 }
 
-/** What happened, for metrics and for the log lines of a benchmark. */
+/** What happened, for metrics, health and the log lines of a benchmark. */
 export type PrimaryNotice =
   | { readonly type: 'header-created'; readonly round: number; readonly batches: readonly BatchEntry[] }
   | { readonly type: 'header-given-up'; readonly round: number; readonly batches: number }
@@ -117,3 +129,15 @@ export type PrimaryNotice =
   | { readonly type: 'recovered'; readonly round: number }
   /** A worker of ours has another store than before: so many batches that it had held are not there any more. */
   | { readonly type: 'worker-store-new'; readonly worker: number; readonly batches: number }
+  /** Whom we wait for, whenever that has changed since it was said last; looked at now and then. */
+  | ({ readonly type: 'waits' } & PrimaryWaits)
+
+/** Indices of the authorities that the primary waits for. */
+export interface PrimaryWaits {
+  /** Their votes for our last header: for as long as it has no certificate. */
+  readonly votes: readonly number[]
+  /** Their certificates of the lowest round that has no quorum of them yet. */
+  readonly certificates: readonly number[]
+  /** How far they saw us, while our store is new or an old backup. */
+  readonly answers: readonly number[]
+}

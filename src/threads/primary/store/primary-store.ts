@@ -70,6 +70,8 @@ export interface PrimaryStoreDependencies {
   readonly onNotice: (text: string) => void
   /** The log has so many commits on the disk. */
   readonly onCommits?: (lastIndex: number) => void
+  /** A transaction is on its way to the disk. The function that it returns is called when it is there. */
+  readonly onFlush?: () => () => void
   /** Now and then: the bytes of the store's file. */
   readonly onFileBytes?: (bytes: number) => void
   /** Bytes and transactions of a batch, if they are known here. */
@@ -220,7 +222,9 @@ export class PrimaryStore implements CertificateReader {
     const before = this.log.head.index
     const put = this.writes.put(turns.flatMap(({ writes }) => writes))
     if (put === undefined) return
+    const onFlushed = this.dependencies.onFlush?.()
     await this.outcomes.settle(put, 'durable')
+    onFlushed?.()
     if (this.log.head.index > before) this.dependencies.onCommits?.(this.log.head.index)
   }
 }

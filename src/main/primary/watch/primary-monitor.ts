@@ -1,0 +1,243 @@
+/**
+ * What is seen of a primary from outside: metrics, health, and lines in the log. It is told what happens, looks at the
+ * counters of the thread and at the streams four times a second, and decides nothing.
+ */
+import type { Committee } from '../../../shared/config/committee.js'
+import { shortName } from '../../../shared/config/short-name.js'
+import { PRIMARY_INBOUND_MESSAGES_MAX } from '../../../shared/constants.js'
+import type { Counters } from '../../../shared/memory/counters.js'
+import type {
+  CommittedBatches,
+  PrimaryNotice,
+  PrimaryWaits,
+  PrimaryWorkerRequest,
+} from '../../../shared/memory/dialogue/primary.js'
+import type { BatchEntry } from '../../../shared/wire/primary/header.js'
+import type { Lifecycle } from '../../lib/lifecycle.js'
+import type { Logger } from '../../lib/log.js'
+import type { Supervisor } from '../../lib/supervisor.js'
+import { VERSION } from '../../lib/version.js'
+import { PrimaryMetrics, type PrimaryPeerSource } from '../../metrics/primary-metrics.js'
+import type { RefusalCounts } from '../../metrics/refusal-counts.js'
+import { PeerLog } from '../../network/peer-log.js'
+import type { PeerTable } from '../../network/peer-table.js'
+import { PEER_QUEUE_BYTES_MAX, PEER_QUEUE_RECORDS_MAX } from '../limits.js'
+import type { BatchType, PrimaryClient } from '../primary-client.js'
+import type { PrimaryStreams } from '../primary-streams.js'
+import { BenchmarkLog } from './benchmark-log.js'
+import { type Change, MissingAuthorities } from './missing-authorities.js'
+import {
+  type PrimaryHealth,
+  type PrimaryHealthState,
+  type PrimaryPeerState,
+  primaryHealthOf,
+  primaryProblems,
+} from './primary-health.js'
+import { ProblemLog } from './problem-log.js'
+import { Progress } from './progress.js'
+import { StageTimes } from './stage-times.js'
+
+export interface PrimaryMonitorOptions {
+  readonly committee: Committee
+  readonly ownIndex: number
+  readonly gcDepth: number
+  /** Log the lines that benchmark scripts read. */
+  readonly benchmark: boolean
+}
+
+export interface PrimaryMonitorDependencies {
+  readonly log: Logger
+  readonly counters: Counters<'primary'>
+  readonly refusals: RefusalCounts
+  readonly peers: PeerTable
+  readonly streams: () => Pick<PrimaryStreams, 'stateOf'>
+  readonly client: () => Pick<PrimaryClient, 'inbound'>
+  readonly lifecycle: Pick<Lifecycle, 'error'>
+  /** Everything was opened, and nothing has asked for the end. */
+  readonly isOpen: () => boolean
+  readonly supervisor: Supervisor
+}
+
+const nowMs = (): number => performance.now()
+
+export class PrimaryMonitor {
+  readonly metrics: PrimaryMetrics
+  private readonly options: PrimaryMonitorOptions
+  private readonly dependencies: PrimaryMonitorDependencies
+  private readonly names: readonly string[]
+  private readonly stages: StageTimes
+  private readonly missing: MissingAuthorities
+  private readonly progress = new Progress()
+  private readonly problemLog: ProblemLog
+  private readonly peerLog: PeerLog
+  private readonly benchmarkLog: BenchmarkLog | undefined
+  private waits: PrimaryWaits = { votes: [], certificates: [], answers: [] }
+
+  constructor(options: PrimaryMonitorOptions, dependencies: PrimaryMonitorDependencies) {
+    const { benchmark, committee, ownIndex } = options
+    const { counters, log, refusals, supervisor } = dependencies
+    this.options = options
+    this.dependencies = dependencies
+    this.names = committee.authorities.map(({ name }) => name)
+    this.missing = new MissingAuthorities(committee.size, nowMs())
+    this.problemLog = new ProblemLog(log)
+    this.peerLog = new PeerLog({ log, nowMs, supervisor })
+    this.benchmarkLog = benchmark ? new BenchmarkLog(log, ownIndex, this.names) : undefined
+    this.metrics = new PrimaryMetrics({
+      version: VERSION,
+      authorities: this.names,
+      sources: {
+        counters,
+        refusals,
+        quorumThreshold: committee.quorumThreshold,
+        connectedStake: () => this.connectedStake(),
+        missing: () => this.health().missing.map((name) => [name, this.stakeOf(name)]),
+        peers: () => dependencies.peers.peers.map(({ index, name }) => this.peerSource(index, name)),
+        health: () => this.health(),
+      },
+    })
+    this.stages = new StageTimes(ownIndex, (stage, ms) => this.metrics.stage(stage, ms))
+  }
+
+  /** To be called every WATCH_MS. */
+  tick(): void {
+    const state = this.state()
+    if (!state.isOpen) return
+    this.problemLog.look(primaryProblems(state), nowMs())
+    for (const change of this.missing.look(state.quorumRound, nowMs())) this.sayMissing(change)
+  }
+
+  health(): PrimaryHealth {
+    return primaryHealthOf(this.state())
+  }
+
+  onBatch(type: BatchType, { digest }: BatchEntry): void {
+    if (type === 'own-batch') this.stages.told(digest, nowMs())
+  }
+
+  onRequest(request: PrimaryWorkerRequest): void {
+    if (request.type === 'committed') for (const commit of request.commits) this.committed(commit)
+  }
+
+  onNotice(notice: PrimaryNotice): void {
+    const { metrics } = this
+    switch (notice.type) {
+      case 'header-created':
+        metrics.headerCreated(notice.batches.length)
+        this.stages.proposed(notice.round, notice.batches, nowMs())
+        this.benchmarkLog?.created(notice.round, notice.batches)
+        break
+      case 'header-given-up':
+        metrics.headerGivenUp()
+        break
+      case 'proposed-again':
+        metrics.proposedAgain(notice.batches)
+        break
+      case 'batch-unobtainable':
+        metrics.batchUnobtainable()
+        break
+      case 'voted':
+        metrics.voted(notice.author)
+        break
+      case 'certified':
+        this.certified(notice.author, notice.round)
+        break
+      case 'recovered':
+        this.dependencies.log.info(`Recovered: it signs again, in rounds above ${notice.round}`)
+        break
+      case 'waits':
+        this.waits = notice
+        break
+    }
+  }
+
+  close(): void {
+    this.peerLog.close()
+  }
+
+  private certified(author: number, round: number): void {
+    this.metrics.certified(author, round)
+    if (author === this.options.ownIndex) this.stages.certified(round, nowMs())
+    const change = this.missing.certified(author, round, nowMs())
+    if (change !== undefined) this.sayMissing(change)
+  }
+
+  private committed(commit: CommittedBatches): void {
+    this.metrics.committed(commit)
+    this.stages.committed(commit.batches, nowMs())
+    this.benchmarkLog?.committed(commit.batches)
+  }
+
+  private sayMissing({ authority, forMs, isMissing, round }: Change): void {
+    const { log, peers } = this.dependencies
+    const seconds = `${Math.round(forMs / 1000)} s`
+    const peer = peers.at(authority)
+    if (peer === undefined) {
+      if (isMissing) log.warn(`None of our own headers was certified since round ${round}, for ${seconds}`)
+      else log.info(`Our own headers are certified again, from round ${round} on, after ${seconds}`)
+      return
+    }
+    const name = shortName(peer.name)
+    if (isMissing)
+      this.peerLog.say('warn', peer, `${name} is missing: no certificate since round ${round}, for ${seconds}`)
+    else this.peerLog.say('info', peer, `${name} is back with round ${round}, after ${seconds}`)
+  }
+
+  private state(): PrimaryHealthState {
+    const { committee, gcDepth, ownIndex } = this.options
+    const { counters, isOpen, lifecycle, peers } = this.dependencies
+    const quorumRound = counters.get('quorumRound')
+    const flushBeganAt = counters.get('flushBeganAt')
+    return {
+      ...this.progress.look({ events: counters.get('events'), quorumRound }, nowMs()),
+      isOpen: isOpen(),
+      failure: lifecycle.error?.message,
+      ownStake: committee.stakeOf(ownIndex),
+      totalStake: committee.totalStake,
+      quorumThreshold: committee.quorumThreshold,
+      gcDepth,
+      peers: peers.peers.map(({ index, name, refusal, stake }) => this.peerState(index, { name, refusal, stake })),
+      isRecovering: counters.get('isRecovering') === 1,
+      quorumRound,
+      seenRound: counters.get('seenRound'),
+      decidedRound: counters.get('decidedRound'),
+      lastCommit: counters.get('lastCommit'),
+      flushMs: flushBeganAt === 0 ? 0 : Math.max(0, Date.now() - flushBeganAt),
+    }
+  }
+
+  private peerState(index: number, peer: Pick<PrimaryPeerState, 'name' | 'refusal' | 'stake'>): PrimaryPeerState {
+    const { answers, certificates, votes } = this.waits
+    return {
+      ...peer,
+      connected: this.dependencies.streams().stateOf(index).connected,
+      owesVote: votes.includes(index),
+      owesCertificate: certificates.includes(index),
+      owesAnswer: answers.includes(index),
+    }
+  }
+
+  private peerSource(index: number, name: string): PrimaryPeerSource {
+    const { client, streams } = this.dependencies
+    return {
+      name,
+      ...streams().stateOf(index),
+      queuedMax: PEER_QUEUE_RECORDS_MAX,
+      queuedBytesMax: PEER_QUEUE_BYTES_MAX,
+      inbound: client().inbound(index),
+      inboundMax: PRIMARY_INBOUND_MESSAGES_MAX,
+    }
+  }
+
+  private connectedStake(): number {
+    const { committee, ownIndex } = this.options
+    const { peers, streams } = this.dependencies
+    const connected = peers.peers.filter(({ index }) => streams().stateOf(index).connected)
+    return connected.reduce((sum, { stake }) => sum + stake, committee.stakeOf(ownIndex))
+  }
+
+  private stakeOf(name: string): number {
+    const { committee } = this.options
+    return committee.stakeOf(this.names.indexOf(name))
+  }
+}
