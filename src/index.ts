@@ -30,7 +30,7 @@ export { markFresh } from './main/authority/mark-fresh.js'
 export type { Rule } from './main/authority/rules.js'
 export { createLogger, type Logger, type LogLevel } from './main/lib/log.js'
 export type { Health } from './main/metrics/health.js'
-export type { PrimaryHealth } from './main/primary/primary-health.js'
+export type { PrimaryHealth } from './main/primary/watch/primary-health.js'
 export type { CertifiedBatch, CertifiedOptions } from './main/worker/certified-stream.js'
 export {
   type CertifiedBatches,

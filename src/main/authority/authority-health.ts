@@ -1,6 +1,6 @@
 /** The health of an authority: of its primary and of each of its workers. Pure. */
 import { type Health, type HealthAnswer, healthFields } from '../metrics/health.js'
-import type { PrimaryHealth } from '../primary/primary-health.js'
+import { type PrimaryHealth, primaryHealthFields } from '../primary/watch/primary-health.js'
 
 export interface AuthorityHealth {
   /** The primary and all workers do what they are there for. */
@@ -26,12 +26,7 @@ export function authorityHealth(primary: PrimaryHealth, workers: ReadonlyMap<num
 export function answerOfAuthority({ ok, primary, problems, workers }: AuthorityHealth): HealthAnswer {
   const json = {
     ok,
-    primary: {
-      ok: primary.ok,
-      quorum_connected: primary.quorumConnected,
-      recovering: primary.recovering,
-      problems: primary.problems,
-    },
+    primary: primaryHealthFields(primary),
     workers: Object.fromEntries(Array.from(workers, ([id, health]) => [id, healthFields(health)])),
     problems,
   }

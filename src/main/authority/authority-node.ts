@@ -69,10 +69,7 @@ export class AuthorityNode {
       onRequest: (request) => {
         for (const link of this.links.values()) link.onRequest(request)
       },
-      onNotice: (notice) => {
-        if (notice.type === 'recovered')
-          this.log.info(`primary: A quorum has answered: signing from round ${notice.round + 1} on`)
-      },
+      onNotice: () => {},
     })
     this.links = new Map(Array.from(binds.workers.keys(), (id) => [id, this.linkOf(id)]))
     this.workers = new Map(
@@ -148,7 +145,7 @@ export class AuthorityNode {
     return authorityHealth(this.primary.health(), workers)
   }
 
-  /** Those of each worker have the label `worker`. */
+  /** Those of the primary, and of each worker with the label `worker`. */
   async metrics(): Promise<string> {
     const ofWorkers = Array.from(
       this.workers,
@@ -157,7 +154,7 @@ export class AuthorityNode {
         labels: { worker: String(id) },
       }),
     )
-    return mergeMetrics(await Promise.all(ofWorkers))
+    return mergeMetrics([{ text: await this.primary.metrics.text() }, ...(await Promise.all(ofWorkers))])
   }
 
   private async openHttp(): Promise<void> {

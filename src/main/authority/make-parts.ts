@@ -8,7 +8,7 @@ import type { CheckedAuthorityOptions } from './authority-options.js'
 import { labelledLog } from './labelled-log.js'
 
 export function makePrimary(
-  { committee, keys, parameters, recovered, rule, store }: CheckedAuthorityOptions,
+  { benchmark, committee, keys, parameters, recovered, rule, store }: CheckedAuthorityOptions,
   bind: string,
   log: Logger,
   handlers: PrimaryNodeHandlers,
@@ -22,6 +22,8 @@ export function makePrimary(
       store: { directory: primaryDirectory(store), isRecovered: recovered },
       gcDepth: parameters.gcDepthRounds,
       maxHeaderDelayMs: parameters.maxHeaderDelayMs,
+      parameters,
+      benchmark,
       log: labelledLog(log, 'primary'),
     },
     handlers,

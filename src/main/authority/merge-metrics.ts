@@ -9,13 +9,23 @@ export interface MetricsText {
   readonly labels?: Readonly<Record<string, string>>
 }
 
+interface Family {
+  /** The first that has it. */
+  readonly part: number
+  readonly head: string[]
+  readonly samples: string[]
+}
+
+/** Families of the process: those of the first part that has them are those of all. */
+const OF_THE_PROCESS = /^(process_|narval_build_info$|narval_rss_bytes_max$)/
+
 const SAMPLE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (.*)$/
 
 export function mergeMetrics(parts: readonly MetricsText[]): string {
-  const families = new Map<string, { head: string[]; samples: string[] }>()
-  for (const { labels = {}, text } of parts) {
+  const families = new Map<string, Family>()
+  for (const [part, { labels = {}, text }] of parts.entries()) {
     const more = Object.entries(labels).map(([name, value]) => `${name}="${value}"`)
-    let family = { head: [] as string[], samples: [] as string[] }
+    let family = familyOf(part)
     for (const line of text.split('\n')) {
       const [, kind, name] = /^# (HELP|TYPE) (\S+)/.exec(line) ?? []
       if (name === undefined) {
@@ -23,7 +33,8 @@ export function mergeMetrics(parts: readonly MetricsText[]): string {
         continue
       }
       const found = families.get(name)
-      family = found ?? { head: [], samples: [] }
+      const isKnown = found !== undefined && found.part !== part && OF_THE_PROCESS.test(name)
+      family = found === undefined || isKnown ? familyOf(part) : found
       if (found === undefined) families.set(name, family)
       // The first part's head stands for all.
       if (!family.head.some((said) => said.startsWith(`# ${kind} `))) family.head.push(line)
@@ -31,6 +42,10 @@ export function mergeMetrics(parts: readonly MetricsText[]): string {
   }
   const blocks = Array.from(families.values(), ({ head, samples }) => [...head, ...samples].join('\n'))
   return `${blocks.join('\n\n')}\n`
+}
+
+function familyOf(part: number): Family {
+  return { part, head: [], samples: [] }
 }
 
 function labelled(sample: string, more: readonly string[]): string {

@@ -63,7 +63,7 @@ function escapeControls(text: string): string {
  * exceptions (`EncryptionFailedError`) do. Digests stay as they are.
  */
 function quiet(text: string): string {
-  if (/^(Batch |Created B\d|Committed B\d)/.test(text)) return text
+  if (/^(\w+( \d+)?: )?(Batch |Created B\d|Committed B\d)/.test(text)) return text
   return text.replaceAll('Error', 'error').replaceAll('panic', 'Panic')
 }
 

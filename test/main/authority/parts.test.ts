@@ -59,6 +59,21 @@ describe('metrics of several parts', () => {
   })
 })
 
+test('what is of the process is there once, of the first part', () => {
+  const text = (value: number): string =>
+    ['process_cpu_user_seconds_total', 'narval_build_info', 'narval_rss_bytes_max', 'narval_own']
+      .map((name) => `# HELP ${name} Help.\n# TYPE ${name} gauge\n${name} ${value}\n`)
+      .join('\n')
+  const merged = mergeMetrics([{ text: text(1) }, { text: text(2), labels: { worker: '0' } }])
+  expect(merged.split('\n').filter((line) => line !== '' && !line.startsWith('#'))).toEqual([
+    'process_cpu_user_seconds_total 1',
+    'narval_build_info 1',
+    'narval_rss_bytes_max 1',
+    'narval_own 1',
+    'narval_own{worker="0"} 2',
+  ])
+})
+
 describe('open files', () => {
   test('are more for each worker, and for its primary', () => {
     const needed = (workers: number, metrics?: { host: string; port: number }) =>

@@ -42,6 +42,8 @@ describe('log', () => {
       'Batch aaErrorpanic= contains 5 B',
       'Created B1(aaaaaaaaaaaaaaaa) -> aaErrorpanic=',
       'Committed B1(aaaaaaaaaaaaaaaa) -> aaErrorpanic=',
+      'worker 0: Batch aaErrorpanic= contains 5 B',
+      'primary: Committed B1(aaaaaaaaaaaaaaaa) -> aaErrorpanic=',
     ]
     for (const line of lines) createLogger('m', 'info', out).info(line)
     for (const [index, line] of lines.entries()) expect(out.lines[index]).toContain(line)

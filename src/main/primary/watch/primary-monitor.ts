@@ -143,7 +143,7 @@ export class PrimaryMonitor {
         this.certified(notice.author, notice.round)
         break
       case 'recovered':
-        this.dependencies.log.info(`Recovered: it signs again, in rounds above ${notice.round}`)
+        this.dependencies.log.info(`A quorum has answered: signing from round ${notice.round + 1} on`)
         break
       case 'waits':
         this.waits = notice
