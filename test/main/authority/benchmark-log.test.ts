@@ -4,6 +4,7 @@
  */
 import { expect, test } from 'vitest'
 import { narval, newMembers, read, start } from '../../support/authority-under-test.js'
+import { until } from '../../support/until.js'
 
 const CONFIGS = {
   header_size: /Header size .* (\d+)/,
@@ -61,6 +62,14 @@ test("the reference's parser reads the log of an authority, whole or split by it
   const authority = await start(member!, { benchmark: true, log, parameters })
   for (let counter = 0; counter < 6; counter += 1) await authority.submit(sampleTransaction(counter))
   const { commits: read6 } = await read(authority, 6)
+  const ordered: string[] = []
+  for (const commit of read6) {
+    for await (const { digest } of commit.batches()) ordered.push(Buffer.from(digest).toString('base64'))
+  }
+  // A reader of the log may be faster than main, which writes the lines.
+  await until('the lines are there', () =>
+    lines.some((line) => line.includes(`-> ${ordered.at(-1)}`) && / Committed /.test(line)),
+  )
   const whole = lines.join('')
   const { commits, configs, ip, proposals } = parsePrimary(whole)
   expect(configs).toEqual({
@@ -73,10 +82,6 @@ test("the reference's parser reads the log of an authority, whole or split by it
     max_batch_delay: 5,
   })
   expect(ip).toBe('127.0.0.1')
-  const ordered: string[] = []
-  for (const commit of read6) {
-    for await (const { digest } of commit.batches()) ordered.push(Buffer.from(digest).toString('base64'))
-  }
   expect([...commits.keys()]).toEqual(ordered)
   for (const [digest, ms] of commits) expect(ms).toBeGreaterThanOrEqual(proposals.get(digest)!)
   const { samples, sizes } = parseWorker(whole)

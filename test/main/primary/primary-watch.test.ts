@@ -37,7 +37,10 @@ test('metrics count what a committee of four does, and health finds nothing wron
   for (const at of AUTHORITIES) started.push(await startPrimary(committee, at, freshDirectory(at)))
   for (const sequence of [1, 2, 3]) await orderOne(started, 0, sequence)
   const { node, lines } = started[0]!
-  await until('all are connected, and it is well', () => node.health().problems.length === 0)
+  await until('all take part, and it is well', async () => {
+    const rounds = byLabel(await metricsOf(node), 'narval_primary_author_round', 'author')
+    return [...rounds.values()].every((round) => round > 0) && node.health().problems.length === 0
+  })
   expect(node.health()).toMatchObject({ ok: true, missing: [], signing: true, ordering: true })
 
   const metrics = await metricsOf(node)
