@@ -42,6 +42,8 @@ export interface PrimaryPeerSource {
   /** In base64. */
   readonly name: string
   readonly connected: boolean
+  /** Since its last record, in ms. */
+  readonly silentMs: number
   /** Records that wait for our stream to it, their bytes, and the most of each. */
   readonly queued: number
   readonly queuedMax: number
@@ -319,6 +321,7 @@ function addQueues(registry: Registry, { counters, peers }: PrimarySources): voi
   add('narval_primary_peer_connected', '1 while our stream to the primary of the peer is there.', (peer) =>
     Number(peer.connected),
   )
+  add('narval_primary_peer_silent_seconds', 'Time since the last record of the peer.', (peer) => peer.silentMs / 1000)
   add('narval_primary_peer_queue', 'Records that wait for our stream to the peer.', (peer) => peer.queued)
   add('narval_primary_peer_queue_max', 'The most that may.', (peer) => peer.queuedMax)
   add('narval_primary_peer_queue_bytes', 'Bytes of these records.', (peer) => peer.queuedBytes)

@@ -27,6 +27,8 @@ export interface PrimaryStreamsDependencies {
 
 export interface StreamState {
   readonly connected: boolean
+  /** Since its last record, or since the start, in ms. */
+  readonly silentMs: number
   readonly queued: number
   readonly queuedBytes: number
   /** Records that were dropped because the peer did not take them, since the start. */
@@ -42,6 +44,8 @@ interface Link {
   stream: Stream | undefined
   /** The peer's stream. */
   inbound: FrameStream | undefined
+  /** When its last record came, by the clock that never goes back. */
+  heardMs: number
   /** Until it is over, no stream is opened. */
   pause: NodeJS.Timeout | undefined
 }
@@ -64,6 +68,7 @@ export class PrimaryStreams {
           connection: undefined,
           stream: undefined,
           inbound: undefined,
+          heardMs: performance.now(),
           pause: undefined,
         },
       ]),
@@ -72,9 +77,10 @@ export class PrimaryStreams {
 
   /** Whether our stream to a peer is there, and what waits for it. */
   stateOf(index: number): StreamState {
-    const { queue, stream } = this.links.get(index)!
+    const { heardMs, queue, stream } = this.links.get(index)!
     return {
       connected: stream !== undefined,
+      silentMs: performance.now() - heardMs,
       queued: queue.size,
       queuedBytes: queue.byteLength,
       dropped: queue.dropped,
@@ -134,6 +140,7 @@ export class PrimaryStreams {
     }
     if (!client.hasCredit(from)) return 'wait'
     return collect(payloadBytes, (record) => {
+      this.links.get(from)!.heardMs = performance.now()
       client.message(from, record)
       return undefined
     })

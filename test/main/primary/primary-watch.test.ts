@@ -125,7 +125,7 @@ describe('two of four that are away', () => {
     expect(sumOf(await metricsOf(third.node), 'narval_primary_recovering')).toBe(1)
     await until('the first is stalled', () => !first.node.health().ordering)
     const problems = first.node.health().problems.join('\n')
-    expect(problems).toContain(`${short(2)} (connected, no vote for our header)`)
+    expect(problems).toContain(`${short(2)} (connected, no vote for our header`)
     expect(problems).toContain(`${short(3)} (not connected)`)
     expect(problems).not.toContain(short(1))
 

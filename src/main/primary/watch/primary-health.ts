@@ -39,6 +39,8 @@ export interface PrimaryPeerState {
   readonly stake: number
   /** Our stream to it is there. */
   readonly connected: boolean
+  /** Since its last record, in ms. */
+  readonly silentMs: number
   /** Why it, or its hello, was refused last; until one is good. */
   readonly refusal: string | undefined
   /** What is missing of it: its vote for our header, its certificate of the next round, how far it saw us. */
@@ -169,13 +171,13 @@ function isStalled({ roundStillMs }: PrimaryHealthState): boolean {
 
 /** Who keeps the next round from its quorum, or is not connected. */
 function missingOf(state: PrimaryHealthState): readonly PrimaryPeerState[] {
-  const { peers } = state
-  if (!isStalled(state)) return peers.filter(({ connected }) => !connected)
-  const owesVotes = peers.some(({ owesVote }) => owesVote)
-  // Once our header is certified, it is the headers of others that are not.
-  return peers.filter(
-    ({ connected, owesCertificate, owesVote }) => !connected || (owesVotes ? owesVote : owesCertificate),
-  )
+  const { peers, quorumThreshold } = state
+  const isOwed = (peer: PrimaryPeerState): boolean => {
+    if (peers.some(({ owesVote }) => owesVote)) return peer.owesVote
+    // Our header is certified, and others' are not. Who is connected may have none because of those that are not.
+    return connectedStake(state) >= quorumThreshold && peer.owesCertificate
+  }
+  return peers.filter((peer) => !peer.connected || (isStalled(state) && isOwed(peer)))
 }
 
 function threadProblem({ threadStillMs }: PrimaryHealthState): string | undefined {
@@ -198,7 +200,7 @@ function recoveryProblem({
   if (!isRecovering) return undefined
   const waiting = peers.filter(({ owesAnswer }) => owesAnswer)
   const answered = totalStake - ownStake - stakeOf(waiting)
-  return `recovering: the store is new or an older one, and nothing is signed before stake ${quorumThreshold} of the others has said how far it is; it waits for ${quorumThreshold - answered} of ${quorumThreshold}: ${named(waiting)}`
+  return `recovering: the store is new or an older one, and nothing is signed before stake ${quorumThreshold} of the others has said how far it is; it waits for ${quorumThreshold - answered} of ${quorumThreshold}: ${named(waiting)}. If this key has never been used, say so: narval fresh`
 }
 
 function stallText(state: PrimaryHealthState): string {
@@ -242,11 +244,12 @@ function named(peers: readonly PrimaryPeerState[]): string {
   return `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
 }
 
-function why({ connected, owesAnswer, owesCertificate, owesVote, refusal }: PrimaryPeerState): string {
+function why({ connected, owesAnswer, owesCertificate, owesVote, refusal, silentMs }: PrimaryPeerState): string {
   if (!connected) return refusal === undefined ? 'not connected' : `not connected: ${refusal}`
-  if (owesAnswer) return 'connected, has not answered'
-  if (owesVote) return 'connected, no vote for our header'
-  return owesCertificate ? 'connected, no certificate' : 'connected'
+  const silent = silentMs < ROUND_STILL_MS ? '' : `, silent for ${seconds(silentMs)}`
+  if (owesAnswer) return `connected, has not answered${silent}`
+  if (owesVote) return `connected, no vote for our header${silent}`
+  return `connected${owesCertificate ? ', no certificate' : ''}${silent}`
 }
 
 function seconds(ms: number): string {

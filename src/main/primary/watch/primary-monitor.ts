@@ -145,6 +145,11 @@ export class PrimaryMonitor {
       case 'recovered':
         this.dependencies.log.info(`A quorum has answered: signing from round ${notice.round + 1} on`)
         break
+      case 'worker-store-new':
+        this.dependencies.log.warn(
+          `Worker ${notice.worker} has another store than before: ${notice.batches} batches that it had held are to be fetched again`,
+        )
+        break
       case 'waits':
         this.waits = notice
         break
@@ -208,9 +213,11 @@ export class PrimaryMonitor {
 
   private peerState(index: number, peer: Pick<PrimaryPeerState, 'name' | 'refusal' | 'stake'>): PrimaryPeerState {
     const { answers, certificates, votes } = this.waits
+    const { connected, silentMs } = this.dependencies.streams().stateOf(index)
     return {
       ...peer,
-      connected: this.dependencies.streams().stateOf(index).connected,
+      connected,
+      silentMs,
       owesVote: votes.includes(index),
       owesCertificate: certificates.includes(index),
       owesAnswer: answers.includes(index),

@@ -19,6 +19,7 @@ const peer = (letter: string, more: Partial<PrimaryPeerState> = {}): PrimaryPeer
   name: letter.repeat(44),
   stake: 1,
   connected: true,
+  silentMs: 900,
   refusal: undefined,
   owesVote: false,
   owesCertificate: false,
@@ -107,6 +108,23 @@ describe('the health of a primary', () => {
     const peers = [peer('a'), peer('b', { owesCertificate: true }), peer('c', { owesCertificate: true })]
     expect(texts({ ...withPeers(...peers), roundStillMs: 10_000 })).toMatch(
       /stake 2 of 4 is missing.*b{16} \(connected, no certificate\), c{16} \(connected, no certificate\)/,
+    )
+  })
+
+  test('does not blame who is connected and has no certificate because of those that are not', () => {
+    const peers = [peer('a', { owesCertificate: true }), peer('b', { ...AWAY, owesCertificate: true }), peer('c', AWAY)]
+    const health = primaryHealthOf({ ...withPeers(...peers), roundStillMs: 10_000 })
+    expect(health.missing).toEqual(['b'.repeat(44), 'c'.repeat(44)])
+  })
+
+  test('says who has been silent of those that are connected', () => {
+    const peers = [
+      peer('a'),
+      peer('b', { owesCertificate: true, silentMs: 9000 }),
+      peer('c', { owesCertificate: true }),
+    ]
+    expect(texts({ ...withPeers(...peers), roundStillMs: 10_000 })).toMatch(
+      /b{16} \(connected, no certificate, silent for 9 s\), c{16} \(connected, no certificate\)/,
     )
   })
 
