@@ -98,7 +98,7 @@ export class WorkerCommits {
       // Which batches these commits had the primary says when it is told of them again.
       const { worker } = this.dependencies
       this.applied = error.oldest - 1
-      await worker.committed([], this.applied)
+      await worker.committed([], { applied: this.applied })
       worker.onGap()
       return true
     }
@@ -116,7 +116,7 @@ export class WorkerCommits {
         if (batch.worker !== this.options.workerId) continue
         digests.push(batch.digest)
         if (digests.length < COMMITS_APPLIED_BATCHES) continue
-        await worker.committed(digests)
+        await worker.committed(digests, { partOf: commit.index })
         digests = []
         if (signal.aborted) return false
       }
@@ -125,7 +125,7 @@ export class WorkerCommits {
       if (last % COMMITS_READ_PER_TURN === 0) await nextTurn()
     }
     if (last === this.applied) return false
-    await worker.committed(digests, last)
+    await worker.committed(digests, { applied: last })
     this.applied = last
     worker.onCommits()
     return true

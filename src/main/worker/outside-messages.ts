@@ -61,12 +61,9 @@ export class OutsideMessages {
         const { applied, storeId } = await processor.ask({ type: 'commit-state' })
         return { applied: Number(applied), storeId }
       },
-      committed: async (digests, applied) => {
-        await processor.ask({
-          type: 'committed',
-          digests,
-          ...(applied !== undefined && { applied: BigInt(applied) }),
-        })
+      committed: async (digests, place) => {
+        const of = place && ('applied' in place ? { applied: BigInt(place.applied) } : { partOf: BigInt(place.partOf) })
+        await processor.ask({ type: 'committed', digests, ...of })
       },
       onCommits: () => commits.onCommitted(),
       onGap: () => {

@@ -35,6 +35,8 @@ export interface Committed {
   readonly digests: readonly Uint8Array[]
   /** All batches of the commits up to this one were handed in, with these; as before unless given. */
   readonly applied?: bigint | undefined
+  /** The commit of which these are a part; the rest is still to come. */
+  readonly partOf?: bigint | undefined
 }
 
 export class Commits {
@@ -50,7 +52,7 @@ export class Commits {
   }
 
   /** Resolves when it is in the store. */
-  async apply({ applied, digests }: Committed): Promise<void> {
+  async apply({ applied, digests, partOf = 0n }: Committed): Promise<void> {
     const { index, retention, writes } = this.dependencies
     const byName = new Map(digests.map((digest) => [digestKey(digest), digest]))
     // No turn may pass between the last look and `hold`.
@@ -63,7 +65,7 @@ export class Commits {
     const isLater = applied !== undefined && applied > this.applied
     if (isLater) retention.round = applied
     if (byName.size === 0 && !isLater) return
-    const written = writes.write(() => this.write([...byName.values()]), 'stored')
+    const written = writes.write(() => this.write([...byName.values()], partOf), 'stored')
     await Promise.all([written, ...[...byName.keys()].map((name) => index.hold(name, written))])
   }
 
@@ -71,9 +73,9 @@ export class Commits {
     return [...byName.keys()].flatMap((name) => this.dependencies.index.changeOf(name) ?? [])
   }
 
-  private write(digests: readonly Uint8Array[]): Put {
+  private write(digests: readonly Uint8Array[], partOf: bigint): Put {
     const { databases, index, retention } = this.dependencies
-    const stamp = retention.round
+    const stamp = partOf > retention.round ? partOf : retention.round
     for (const digest of digests) {
       const entry = index.entryOf(digest)!
       void removeStanding(databases, digest, entry)
@@ -81,7 +83,7 @@ export class Commits {
       void databases.index.put(digest, encodeIndexEntry({ ...entry, stamp }))
       if (entry.isOwn) void databases.unreported.remove(roundKey(entry.sequence, digest))
     }
-    return databases.meta.put(META_APPLIED, encodeNumber(stamp))
+    return databases.meta.put(META_APPLIED, encodeNumber(retention.round))
   }
 
   /**

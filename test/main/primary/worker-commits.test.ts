@@ -2,6 +2,7 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { COMMITS_APPLIED_BATCHES } from '../../../src/main/primary/limits.js'
 import { WorkerCommits } from '../../../src/main/primary/worker-commits.js'
+import type { CommitPlace } from '../../../src/main/worker/primary-link/ordering-primary.js'
 import { CommitLogHead } from '../../../src/shared/memory/commit-log-head.js'
 import { fillLog, openPrimaryStore, turnOf, written } from '../../support/primary-stores.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
@@ -18,6 +19,7 @@ const batchesOf = (after: number, last: number): string[] =>
 /** A worker that remembers what it is told; `knows` is what survives it. */
 class Told {
   readonly digests: string[] = []
+  /** The commits up to which all is applied; `undefined` for a part of one. */
   readonly writes: (number | undefined)[] = []
   readonly problems: unknown[] = []
   gaps = 0
@@ -25,9 +27,9 @@ class Told {
 
   constructor(readonly applied = 0) {}
 
-  async committed(digests: readonly Uint8Array[], applied?: number): Promise<void> {
+  async committed(digests: readonly Uint8Array[], place: CommitPlace): Promise<void> {
     this.digests.push(...digests.map(hex))
-    this.writes.push(applied)
+    this.writes.push('applied' in place ? place.applied : undefined)
   }
 
   onCommits(): void {

@@ -121,7 +121,7 @@ describe('the link', () => {
   const workerOf = (said: unknown[]): OrderedWorker => ({
     storeId: new Uint8Array(16).fill(5),
     applied: 0,
-    committed: async (digests, applied) => void said.push(['committed', digests, applied]),
+    committed: async (digests, place) => void said.push(['committed', digests, place]),
     onCommits: () => {},
     onGap: () => said.push('gap'),
     synchronize: (digests, author) => said.push(['synchronize', digests, author]),

@@ -109,8 +109,8 @@ test('what no commit has is told again after each start, and nothing is certifie
   expect(first.worker.applied).toBe(0)
   await certify(worker, first, 6)
   const { reports } = first
-  await first.worker.committed([reports[1]!.digest, new Uint8Array(32)], 3)
-  await first.worker.committed([reports[4]!.digest], 8)
+  await first.worker.committed([reports[1]!.digest, new Uint8Array(32)], { applied: 3 })
+  await first.worker.committed([reports[4]!.digest], { applied: 8 })
   await worker.close()
 
   const { names } = first
@@ -131,7 +131,7 @@ test('what no commit has is told again after each start, and nothing is certifie
   const last = new PlayedPrimary((worker) =>
     worker.committed(
       uncommitted.map((n) => reports[n]!.digest),
-      9,
+      { applied: 9 },
     ),
   )
   const worker3 = await start(last)
@@ -209,10 +209,10 @@ test('no batch is deleted before it is committed, whatever its age, and then by 
   await certify(worker, primary, 3)
   const [old, kept, other] = primary.reports.map(({ digest }) => digest)
   // Thousands of commits without any of them.
-  await primary.worker.committed([], 5_000)
-  await primary.worker.committed([old!], 5_001)
-  await primary.worker.committed([other!], 5_003)
-  await primary.worker.committed([], 5_004)
+  await primary.worker.committed([], { applied: 5_000 })
+  await primary.worker.committed([old!], { applied: 5_001 })
+  await primary.worker.committed([other!], { applied: 5_003 })
+  await primary.worker.committed([], { applied: 5_004 })
   await until('what was committed long ago is deleted', async () => (await worker.read(old!)) === undefined)
   expect(await worker.read(kept!)).toBeDefined()
   expect(await worker.read(other!)).toBeDefined()

@@ -45,7 +45,8 @@ for (let set = from; ; set += 1) {
   // Two commits behind, in one go or in parts, while the next batches are stored.
   if (set % 2 === 1 || set < from + 3) continue
   const [first, second] = [set - 3, set - 2]
-  await store.committed({ digests: sets.get(first) ?? [] })
+  say(`applying ${second}`)
+  await store.committed({ digests: sets.get(first) ?? [], partOf: BigInt(second) })
   const applying = store.committed({ digests: sets.get(second) ?? [], applied: BigInt(second) })
   await Promise.all([applying, store.touch(sets.get(second)[0])])
   say(`applied ${second}`)

@@ -26,7 +26,7 @@ export async function openOrderingPrimary(
   const state = await handlers.commitState()
   const link = primary.attach({
     ...state,
-    committed: (digests, applied) => handlers.committed(digests, applied),
+    committed: (digests, place) => handlers.committed(digests, place),
     onCommits: () => handlers.onCommits(),
     onGap: () => handlers.onGap(),
     synchronize: (digests, author) => handlers.onSynchronize(digests, author, 'in-process'),

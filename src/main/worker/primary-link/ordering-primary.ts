@@ -25,10 +25,10 @@ export interface OrderingPrimary {
 /** The worker's end, as the primary needs it. */
 export interface OrderedWorker extends CommitState {
   /**
-   * These batches are in the order; with `applied`, all batches of the commits up to that one were handed in by now.
-   * Resolves when the worker's store says so.
+   * These batches are in the order; with `applied`, all batches of the commits up to that one were handed in by now, and
+   * with `partOf`, more of that commit are to come. Resolves when the worker's store says so.
    */
-  committed(digests: readonly Uint8Array[], applied?: number): Promise<void>
+  committed(digests: readonly Uint8Array[], place?: CommitPlace): Promise<void>
   /** The log has gone on. */
   onCommits(): void
   /** The log does not have all commits any more that the worker did not apply: what it has uncommitted is to be told again. */
@@ -38,6 +38,8 @@ export interface OrderedWorker extends CommitState {
   /** Takes what is thrown where nobody waits. */
   readonly supervisor: Pick<Supervisor, 'guard' | 'watch'>
 }
+
+export type CommitPlace = { readonly applied: number } | { readonly partOf: number }
 
 /** Where the worker's store is. */
 export interface CommitState {

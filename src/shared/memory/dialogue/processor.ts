@@ -235,8 +235,16 @@ export type ProcessorRequest =
   | { readonly type: 'uncommitted'; readonly after: Uint8Array | undefined }
   /** Which store this is, and up to which commit it knows what is committed. */
   | { readonly type: 'commit-state' }
-  /** These batches are in the primary's order; with `applied`, all of the commits up to that one were handed in by now. */
-  | { readonly type: 'committed'; readonly digests: readonly Uint8Array[]; readonly applied?: bigint | undefined }
+  /**
+   * These batches are in the primary's order: with `applied`, all of the commits up to that one were handed in by now; with
+   * `partOf`, more of that commit are to come.
+   */
+  | {
+      readonly type: 'committed'
+      readonly digests: readonly Uint8Array[]
+      readonly applied?: bigint | undefined
+      readonly partOf?: bigint | undefined
+    }
 
 export interface KeptBatches {
   readonly found: readonly KeptBatch[]
