@@ -12,6 +12,7 @@ import { InboundBatches } from './inbound/inbound-batches.js'
 import type { PrimaryReports } from './primary-reports.js'
 import type { RefusalReporter } from './refusal-reporter.js'
 import { Helper } from './sync/helper.js'
+import { SYNC_UNNAMED_MS } from './sync/limits.js'
 import { Synchronizer } from './sync/synchronizer.js'
 import type { WiringOptions } from './wiring.js'
 
@@ -83,7 +84,7 @@ function wireHelper(
 }
 
 function wireSynchronizer(
-  { committee, parameters }: WiringOptions,
+  { committee, isOrdered, parameters }: WiringOptions,
   dependencies: ForeignDependencies,
   arena: Arena,
   onSlotFree: OnSlotFree,
@@ -96,6 +97,7 @@ function wireSynchronizer(
       syncRetryDelayMs: parameters.syncRetryDelayMs,
       syncRetryNodes: parameters.syncRetryNodes,
       gcDepthRounds: parameters.gcDepthRounds,
+      unnamedMs: isOrdered ? SYNC_UNNAMED_MS : undefined,
       peers: peers.indices,
       firstSlot: peers.peers.length * parameters.inboundSlotsPerPeer,
     },

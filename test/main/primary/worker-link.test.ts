@@ -92,6 +92,64 @@ test('what a worker certifies is ordered, and its store knows what was', async (
   expect(new Set(ordered).size).toBe(3)
 })
 
+test('a primary whose store is new is told of all that is certified and not committed, and orders it', async () => {
+  const { startLinkedWorker } =
+    await fromDist<typeof import('../../../src/main/worker/worker.js')>('main/worker/worker.js')
+  const { PrimaryNode } =
+    await fromDist<typeof import('../../../src/main/primary/primary-node.js')>('main/primary/primary-node.js')
+  const { WorkerLink: Link } =
+    await fromDist<typeof import('../../../src/main/primary/worker-link.js')>('main/primary/worker-link.js')
+  const keys = generateKeys()
+  const committee = parseCommittee(localCommittee([keys.name], 1, await freePorts(5)), 'test')
+  const store = join(temporaryDirectory(), 'store')
+  const parameters = { ...defaultParameters(), maxBatchDelayMs: 5 }
+  const options = { keys, committee, store, parameters, bind: '127.0.0.1', log: silent }
+  // The one before took everything, ordered nothing, and is lost.
+  const taken: string[] = []
+  const lost = await startLinkedWorker(options, {
+    onMessage: async ({ digest }) => void taken.push(hex(digest)),
+    attach: () => ({ isFull: false, replayed: Promise.resolve(), close: async () => {} }),
+  })
+  for (let number = 0; number < 5; number += 1) {
+    await lost.submit(transactionOf(number, 100))
+    await until('it is taken', () => taken.length > number)
+  }
+  await lost.close()
+  expect(batchesIn(store)).toEqual({ all: 5, uncommitted: 5 })
+
+  const directory = temporaryDirectory()
+  writeFreshMarker(directory, keys.name)
+  const primary = new PrimaryNode(
+    {
+      keys,
+      committee,
+      store: { directory },
+      rule: 'shoal',
+      gcDepth: 50,
+      maxHeaderDelayMs: 100,
+      bind: '127.0.0.1',
+      log: silent,
+    },
+    { onRequest: (request) => link.onRequest(request), onNotice: () => {} },
+  )
+  const link: WorkerLink = new Link({ committee, workerId: 0, directory }, primary)
+  await primary.start()
+  const worker = await startLinkedWorker(options, link)
+  onTestFinished(async () => {
+    await worker.close()
+    await primary.close()
+  })
+  await until('all is committed', () => batchesIn(store).uncommitted === 0)
+  const reader = new CommitLogReader(directory)
+  onTestFinished(() => reader.close())
+  const ordered: string[] = []
+  for await (const { batch } of followBatches(reader, { commit: 0, position: -1 }, { follow: false })) {
+    ordered.push(hex(batch.digest))
+  }
+  expect(ordered.sort()).toEqual(taken.sort())
+  expect(await worker.metrics()).toContain('narval_batches_certified_total 0\n')
+})
+
 describe('the link', () => {
   const keys = [1, 2].map((byte) => keysOf(new Uint8Array(32).fill(byte)))
   const committee = parseCommittee(

@@ -8,6 +8,11 @@ export const REQUEST_BYTES_MAX = 64 * REQUEST_DIGESTS_MAX + 64
 export const REQUESTS_OPEN_MAX = 2
 /** Batch bytes that one peer gets from the Helper in a second, averaged over ten: what a busy link carries. */
 export const HELPER_BYTES_PER_SECOND = 64 * 1024 * 1024
+/**
+ * Where the primary asks again for what it still misses, every five seconds: what it has not asked for in this time, in ms,
+ * is of no use any more. Rounds do not tell: what is ordered has to be here, however many commits have passed.
+ */
+export const SYNC_UNNAMED_MS = 30_000
 /** How often the Synchronizer looks for what is due. */
 export const SYNC_TICK_MS = 500
 

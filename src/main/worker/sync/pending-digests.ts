@@ -12,26 +12,44 @@ export interface PendingDigest {
   readonly round: bigint
   /** When it was last requested; undefined if not yet. */
   askedMs: number | undefined
+  /** When somebody wanted it last. */
+  namedMs: number
 }
 
 export class PendingDigests {
   private readonly entries = new Map<string, PendingDigest>()
+  /** By target, its digests, the oldest first. */
+  private readonly byTarget = new Map<number, Set<string>>()
   private readonly max: number
+  private readonly sharePerTarget: number
 
-  constructor(max: number) {
+  /** @param sharePerTarget so many of one target, if there is such a share: its newest take the place of its oldest */
+  constructor(max: number, sharePerTarget = Number.POSITIVE_INFINITY) {
     this.max = max
+    this.sharePerTarget = sharePerTarget
   }
 
   get size(): number {
     return this.entries.size
   }
 
-  /** False if there is no room for it. One that is looked for already stays as it is. */
-  add(digest: Uint8Array, target: number, round: bigint): boolean {
+  /** False if there is no room for it. One that is looked for already stays as it is, and is wanted anew. */
+  add(digest: Uint8Array, target: number, round: bigint, nowMs = 0): boolean {
     const key = digestKey(digest)
-    if (this.entries.has(key)) return true
+    const known = this.entries.get(key)
+    if (known !== undefined) {
+      known.namedMs = nowMs
+      return true
+    }
+    const share = this.byTarget.get(target) ?? new Set<string>()
+    this.byTarget.set(target, share)
+    if (share.size >= this.sharePerTarget) {
+      const [oldest] = share
+      if (oldest !== undefined) this.remove(oldest)
+    }
     if (this.entries.size >= this.max) return false
-    this.entries.set(key, { digest, target, round, askedMs: undefined })
+    share.add(key)
+    this.entries.set(key, { digest, target, round, askedMs: undefined, namedMs: nowMs })
     return true
   }
 
@@ -40,7 +58,7 @@ export class PendingDigests {
   }
 
   delete(digest: Uint8Array): boolean {
-    return this.entries.delete(digestKey(digest))
+    return this.remove(digestKey(digest))
   }
 
   /** Takes what is due: never asked, or asked at least `retryMs` ago. Marks it as asked now. */
@@ -61,9 +79,27 @@ export class PendingDigests {
     let cancelled = 0
     for (const [key, entry] of this.entries) {
       if (entry.round + gcDepth > round) continue
-      this.entries.delete(key)
+      this.remove(key)
       cancelled += 1
     }
     return cancelled
+  }
+
+  /** Gives up what nobody has wanted since then; says how many that were. */
+  forget(sinceMs: number): number {
+    let forgotten = 0
+    for (const [key, { namedMs }] of this.entries) {
+      if (namedMs >= sinceMs) continue
+      this.remove(key)
+      forgotten += 1
+    }
+    return forgotten
+  }
+
+  private remove(key: string): boolean {
+    const entry = this.entries.get(key)
+    if (entry === undefined) return false
+    this.byTarget.get(entry.target)!.delete(key)
+    return this.entries.delete(key)
   }
 }

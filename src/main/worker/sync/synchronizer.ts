@@ -5,6 +5,9 @@
  * not is requested from the target, and after `sync_retry_delay` from `sync_retry_nodes` others at random, until it
  * comes or is older than `gc_depth` rounds. What comes is stored only if it has the digest that was asked for.
  *
+ * A primary that says what is committed has no Cleanups, and asks again for what it still misses: a digest is looked for as
+ * long as it does that. Headers can list batches that do not exist, so each target has a share of what is looked for.
+ *
  * Replies of each peer have slots of their own. A peer that sends a byte now and then holds up its own replies only;
  * the batches that it was asked for come from others.
  *
@@ -45,6 +48,8 @@ export interface SynchronizerOptions {
   readonly syncRetryDelayMs: number
   readonly syncRetryNodes: number
   readonly gcDepthRounds: number
+  /** Given where the primary asks again: what it has not asked for in so many ms is given up. */
+  readonly unnamedMs?: number | undefined
   /** Authority indices of the others. */
   readonly peers: readonly number[]
   /** Where our part of the arena begins: SYNC_SLOTS_PER_PEER for each peer, in their order. */
@@ -95,7 +100,7 @@ export class Synchronizer {
   private readonly dependencies: SynchronizerDependencies
   private readonly supervisor: Supervisor
   private readonly handlers: SynchronizerHandlers
-  private readonly pending = new PendingDigests(SYNC_PENDING_MAX)
+  private readonly pending: PendingDigests
   /** What each peer is to be asked for when it has a place free; each digest once, at most SYNC_PENDING_MAX. */
   private readonly queues = new Map<number, Map<string, Uint8Array>>()
   private readonly open = new Map<number, number>()
@@ -109,6 +114,8 @@ export class Synchronizer {
     this.options = options
     this.dependencies = dependencies
     this.handlers = handlers
+    const share = Math.floor(SYNC_PENDING_MAX / (options.peers.length + 1))
+    this.pending = new PendingDigests(SYNC_PENDING_MAX, options.unnamedMs === undefined ? undefined : share)
     for (const [rank, peer] of options.peers.entries()) {
       this.pools.set(peer, new SlotPool(options.firstSlot + rank * SYNC_SLOTS_PER_PEER, SYNC_SLOTS_PER_PEER))
       this.waiting.set(peer, new Set())
@@ -139,7 +146,7 @@ export class Synchronizer {
       for (const [index, digest] of chunk.entries()) {
         const stored = found[index]
         if (stored === undefined) {
-          this.pending.add(digest, target, this.round)
+          this.pending.add(digest, target, this.round, this.dependencies.nowMs())
           continue
         }
         // One whose author is not in the committee any more is of no use to the primary.
@@ -152,9 +159,17 @@ export class Synchronizer {
 
   cleanup(round: bigint): void {
     if (round > this.round) this.round = round
+    // A stamp is no round of a primary that asks again.
+    if (this.options.unnamedMs !== undefined) return
     this.pending.cleanup(this.round, BigInt(this.options.gcDepthRounds))
-    // Digests that are no longer looked for are skipped when a request is made. That may be long after, so they are also
-    // removed here: they must not pile up.
+    this.unqueue()
+  }
+
+  /**
+   * Digests that are no longer looked for are skipped when a request is made. That may be long after, so they are also
+   * removed here: they must not pile up.
+   */
+  private unqueue(): void {
     for (const queue of this.queues.values()) {
       for (const [key, digest] of queue) if (this.pending.get(digest) === undefined) queue.delete(key)
     }
@@ -186,6 +201,11 @@ export class Synchronizer {
 
   private tick(): void {
     const { mayStore, nowMs } = this.dependencies
+    const { unnamedMs } = this.options
+    if (unnamedMs !== undefined) {
+      this.pending.forget(nowMs() - unnamedMs)
+      this.unqueue()
+    }
     if (!mayStore()) return
     const { first, again } = this.pending.takeDue(nowMs(), this.options.syncRetryDelayMs)
     for (const entry of first) this.want(entry.target, entry)

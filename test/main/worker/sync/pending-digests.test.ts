@@ -48,6 +48,36 @@ describe('digests that are looked for', () => {
     expect(pending.add(digest(3), 0, 0n)).toBe(true)
   })
 
+  test('of one target are limited by its share: its newest take the place of its oldest, and of nobody else’s', () => {
+    const pending = new PendingDigests(4, 2)
+    for (const [byte, target] of [
+      [1, 7],
+      [2, 8],
+      [3, 7],
+      [4, 7],
+      [5, 7],
+    ] as const) {
+      expect(pending.add(digest(byte), target, 0n)).toBe(true)
+    }
+    expect(bytesOf(pending.takeDue(0, 0).first)).toEqual([2, 4, 5])
+    pending.delete(digest(4))
+    expect(pending.add(digest(6), 7, 0n)).toBe(true)
+    expect([2, 5, 6].map((byte) => pending.get(digest(byte)) !== undefined)).toEqual([true, true, true])
+    expect(pending.add(digest(9), 9, 0n)).toBe(true)
+    expect(pending.add(digest(10), 9, 0n)).toBe(false)
+  })
+
+  test('are forgotten when nobody has wanted them for a time, and not while somebody does', () => {
+    const pending = new PendingDigests(10)
+    pending.add(digest(1), 0, 0n, 100)
+    pending.add(digest(2), 0, 0n, 100)
+    pending.takeDue(150, 10)
+    pending.add(digest(2), 0, 0n, 200)
+    expect([pending.forget(100), pending.forget(150), pending.size]).toEqual([0, 1, 1])
+    expect(pending.get(digest(2))).toMatchObject({ askedMs: 150, namedMs: 200 })
+    expect([pending.forget(201), pending.size]).toEqual([1, 0])
+  })
+
   test('are given up gc_depth rounds after they were asked for, and not one before', () => {
     const pending = new PendingDigests(10)
     pending.add(digest(1), 0, 10n)
