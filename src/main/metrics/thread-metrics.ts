@@ -59,6 +59,7 @@ function addBatchMaker(registry: Registry, row: Counters<'batch-maker'>): void {
     read: () => [
       [{ by: 'size' }, row.get('batchesSealedBySize')],
       [{ by: 'delay' }, row.get('batchesSealedByDelay')],
+      [{ by: 'idleness' }, row.get('batchesSealedByIdleness')],
     ],
   })
   addLevel(registry, 'narval_client_connections', 'Connections of clients.', () => row.get('connections'))

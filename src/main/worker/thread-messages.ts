@@ -11,6 +11,8 @@ export class ThreadMessages {
   /** Slots of the batch-maker's; those beyond are for sending again. */
   private readonly ownSlots: number
   private readonly ownIndex: number
+  /** The batch-maker knows that all batches up to this one are certified. */
+  private toldCertified = 0n
 
   constructor(stages: Wiring, options: { ownSlots: number; ownIndex: number }, supervisor: Supervisor) {
     this.stages = stages
@@ -38,6 +40,7 @@ export class ThreadMessages {
     const { again, certifiedSince, sequence, transactions, transactionBytes } = batch
     const digest = batch.digest!
     if (batch.slot < this.ownSlots) gate.onCertified()
+    this.tellAllCertified()
     if (batch.report) {
       reports.ownCertified({ digest, author: this.ownIndex, sequence }, certifiedSince!, again)
       commits.onCertified()
@@ -46,6 +49,14 @@ export class ThreadMessages {
     metrics.certified(transactions, transactionBytes, performance.now() - batch.takenMs)
     activity.certified(digest, transactions, transactionBytes)
     certified.push({ digest, sequence, transactions, transactionBytes })
+  }
+
+  private tellAllCertified(): void {
+    const { dissemination, rings } = this.stages
+    const { lastSealed, lowestUncertified } = dissemination
+    if (lastSealed === this.toldCertified || lowestUncertified !== undefined) return
+    this.toldCertified = lastSealed
+    rings.toBatchMaker({ kind: 'all-certified', through: lastSealed })
   }
 
   private onBatchMaker(message: BatchMakerToMain): void {

@@ -22,6 +22,7 @@ const BATCH_MAKER = [
   'transactionBytes',
   'batchesSealedBySize',
   'batchesSealedByDelay',
+  'batchesSealedByIdleness',
   /** Times that a lack of free slots paused the clients. */
   'pauses',
   ...CLIENT_REFUSALS,

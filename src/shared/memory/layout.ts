@@ -66,8 +66,8 @@ export function ringCredits(options: LayoutOptions): Record<RingName, number> {
   return {
     // sealed, for each slot; one range-low
     batchMakerToMain: options.ownSlots + 1,
-    // slot, for each slot; one range in answer to range-low and the first one; close
-    mainToBatchMaker: options.ownSlots + 3,
+    // slot, and all-certified, for each slot; one range in answer to range-low and the first one; close
+    mainToBatchMaker: 2 * options.ownSlots + 3,
     ownWork: own,
     inboundWork: inbound,
     // one answer for each work

@@ -2,7 +2,8 @@
  * BatchMaker: takes runs of the clients' frames, packs them into the slot it fills, and seals it.
  *
  * In: whole frames (u32 BE length, transaction), from any number of connections; free slots from main.
- * Out: sealed slots to main, by size (the next transaction would not fit) or `maxBatchDelayMs` after the first one.
+ * Out: sealed slots to main, by size (the next transaction would not fit), `maxBatchDelayMs` after the first one, or
+ * earlier: when all batches before are certified, a transaction has nothing to wait for (`early-seals.ts`).
  *
  * A run of frames is scanned once and copied once, with one `set`. Nothing is allocated per transaction.
  *
@@ -17,6 +18,7 @@ import type { BatchMakerOptions, BatchMakerToMain, MainToBatchMaker } from '../.
 import type { Arena } from '../../shared/memory/slots.js'
 import { transactionBytesMax, writeBatchHeader } from '../../shared/wire/batch.js'
 import { readUint32Be } from '../../shared/wire/uint32.js'
+import { EarlySeals } from './early-seals.js'
 
 export interface BatchMakerDependencies {
   readonly arena: Arena
@@ -54,6 +56,13 @@ export class BatchMaker {
   private transactions = 0
   private timer: NodeJS.Timeout | undefined
   private readonly sealByDelay = (): void => this.seal('batchesSealedByDelay')
+  private readonly earlySeals = new EarlySeals({ nowMs: () => performance.now() })
+  /** Set while the end of this turn of the event loop is waited for: what comes in it goes into the same batch. */
+  private turnEnd: NodeJS.Immediate | undefined
+  private readonly sealByIdleness = (): void => {
+    this.turnEnd = undefined
+    if (this.transactions > 0 && this.earlySeals.take(this.length)) this.seal('batchesSealedByIdleness')
+  }
 
   private sequence = 0n
   private rangeEnd = 0n
@@ -73,6 +82,11 @@ export class BatchMaker {
     if (message.kind === 'slot') {
       this.freeSlots.push(message.slot)
       return true
+    }
+    if (message.kind === 'all-certified') {
+      this.earlySeals.onAllCertified(message.through)
+      this.considerEarly()
+      return false
     }
     this.rangeAsked = false
     if (this.sequence === this.rangeEnd) {
@@ -161,6 +175,12 @@ export class BatchMaker {
     copyBytes(bytes.subarray(start, end), this.bytes, this.length)
     this.length += end - start
     this.transactions += this.scanCount
+    this.considerEarly()
+  }
+
+  private considerEarly(): void {
+    if (this.turnEnd !== undefined || this.transactions === 0 || !this.earlySeals.isIdle) return
+    this.turnEnd = setImmediate(this.sealByIdleness)
   }
 
   private open(): boolean {
@@ -179,7 +199,7 @@ export class BatchMaker {
     return true
   }
 
-  private seal(why: 'batchesSealedBySize' | 'batchesSealedByDelay'): void {
+  private seal(why: 'batchesSealedBySize' | 'batchesSealedByDelay' | 'batchesSealedByIdleness'): void {
     assert(this.slot !== -1 && this.transactions > 0, 'a batch is never sealed empty')
     clearTimeout(this.timer)
     const sequence = this.sequence
@@ -195,6 +215,7 @@ export class BatchMaker {
     this.counters.add('transactions', this.transactions)
     this.counters.add('transactionBytes', transactionBytes)
     this.counters.add(why)
+    this.earlySeals.onSealed(sequence)
     const slot = this.slot
     this.slot = -1
     this.send({

@@ -38,3 +38,12 @@ export const CLIENT_SOURCES_LOOKED_AT = 64
 export const CLIENT_KEEP_ALIVE_MS = 15_000
 /** How often half frames are looked at, in ms, or a quarter of `client_idle_timeout` if that is less. */
 export const CLIENT_TICK_MS = 1_000
+/**
+ * Bytes of a batch that is worth its own write and flush before its delay is over: two cells of a segment file.
+ * Larger batches cost hardly less for each byte where the pipeline is idle.
+ */
+export const EARLY_SEAL_BYTES_MIN = 32 * 1024
+/** Smaller batches a second that are sealed early: as many as one delay of 100 ms would make, they at most double in number. */
+export const SMALL_EARLY_SEALS_PER_S = 10
+/** So many of them at once: a user who tries the first transactions by hand waits for none. */
+export const SMALL_EARLY_SEALS_BURST = 10

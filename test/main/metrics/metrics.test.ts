@@ -165,6 +165,7 @@ describe('metrics', () => {
     quorumWaiter.set('loopUtilisation', 0.25)
     batchMaker.add('batchesSealedBySize', 10)
     batchMaker.add('batchesSealedByDelay', 3)
+    batchMaker.add('batchesSealedByIdleness', 2)
     batchMaker.add('pauses', 4)
     batchMaker.set('connections', 8)
     processor.add('commits', 20)
@@ -183,6 +184,7 @@ describe('metrics', () => {
       new Map([
         ['size', 10],
         ['delay', 3],
+        ['idleness', 2],
       ]),
     )
     expect(sumOf(metrics, 'narval_client_pauses_total')).toBe(4)

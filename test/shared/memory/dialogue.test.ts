@@ -61,6 +61,10 @@ const MAIN_TO_BATCH_MAKER: EveryKind<MainToBatchMaker> = {
     { kind: 'range', start: 0n, end: 1n },
     { kind: 'range', start: U64 - 1n, end: U64 },
   ],
+  'all-certified': [
+    { kind: 'all-certified', through: 1n },
+    { kind: 'all-certified', through: U64 },
+  ],
   close: [{ kind: 'close' }],
 }
 

@@ -93,8 +93,8 @@ describe('the layout of shared memory', () => {
     expect(ringCredits({ ownSlots: 10, inboundSlotsPerPeer: 3, authorities: 4, batchBytesMax: 500_000 })).toEqual({
       // 10 sealed, 1 range-low
       batchMakerToMain: 11,
-      // 10 slots, 2 ranges, 1 close
-      mainToBatchMaker: 13,
+      // 10 slots, 10 all-certified, 2 ranges, 1 close
+      mainToBatchMaker: 23,
       ownWork: 10 + RESEND_SLOTS,
       inboundWork: 3 * (3 + SYNC_SLOTS_PER_PEER),
       processorToMain: 10 + RESEND_SLOTS + 3 * (3 + SYNC_SLOTS_PER_PEER),

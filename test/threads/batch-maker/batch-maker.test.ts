@@ -11,6 +11,11 @@ import { defaultParameters } from '../../../src/shared/config/parameters.js'
 import { BATCH_HEADER_BYTES } from '../../../src/shared/constants.js'
 import { transactions } from '../../../src/shared/wire/batch.js'
 import type { WorkerPrimaryMessage } from '../../../src/shared/wire/primary-messages.js'
+import {
+  EARLY_SEAL_BYTES_MIN,
+  SMALL_EARLY_SEALS_BURST,
+  SMALL_EARLY_SEALS_PER_S,
+} from '../../../src/threads/batch-maker/limits.js'
 import { freePorts } from '../../support/free-ports.js'
 import { openFilesLack } from '../../support/open-files.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
@@ -73,6 +78,47 @@ describe('sealing', () => {
     expect(textOf(maker)).toEqual([hex(transactionOf(1, 0, 100))])
     expect(maker.counters.get('batchesSealedByDelay')).toBe(1)
     expect(maker.counters.get('batchesSealedBySize')).toBe(0)
+  })
+
+  it('once all before it are certified, what comes in one turn is sealed at its end, and the next waits for its certificate', async () => {
+    const maker = await startBatchMaker({ batchBytesMax: 200_000, maxBatchDelayMs: 3_600_000 })
+    const client = await connectClient(maker.port)
+    maker.rings.toBatchMaker({ kind: 'all-certified', through: 0n })
+    client.write(Buffer.concat(upTo(7).map((n) => frame(transactionOf(1, n)))))
+    await until('a batch by idleness', () => maker.sealed.length === 1)
+    expect(placesOf(maker, 1)).toEqual(upTo(7))
+    expect(maker.counters.get('batchesSealedByIdleness')).toBe(1)
+    client.write(frame(transactionOf(1, 7)))
+    await sleep(100)
+    expect(maker.sealed.length).toBe(1)
+    maker.rings.toBatchMaker({ kind: 'all-certified', through: maker.sealed[0]!.message.sequence })
+    await until('the next one', () => maker.sealed.length === 2)
+    expect(placesOf(maker, 1)).toEqual(upTo(8))
+  })
+
+  it('small batches are sealed early now and then only, larger ones whenever the pipeline is idle', async () => {
+    const maker = await startBatchMaker({ batchBytesMax: 200_000, maxBatchDelayMs: 3_600_000 })
+    const client = await connectClient(maker.port)
+    const certify = (): void => {
+      const through = maker.sealed.at(-1)?.message.sequence ?? 0n
+      maker.rings.toBatchMaker({ kind: 'all-certified', through })
+    }
+    certify()
+    const begun = performance.now()
+    for (let n = 0; performance.now() < begun + 1_000; n += 1) {
+      client.write(frame(transactionOf(1, n)))
+      await sleep(10)
+      certify()
+    }
+    expect(maker.sealed.length).toBeGreaterThanOrEqual(SMALL_EARLY_SEALS_BURST)
+    const seconds = (performance.now() - begun) / 1_000
+    expect(maker.sealed.length).toBeLessThanOrEqual(SMALL_EARLY_SEALS_BURST + SMALL_EARLY_SEALS_PER_S * seconds + 1)
+    const small = maker.sealed.length
+    for (let n = 0; n < 5; n += 1) {
+      client.write(frame(transactionOf(1, n, EARLY_SEAL_BYTES_MIN)))
+      await until('a larger one', () => maker.sealed.length > small + n)
+      certify()
+    }
   })
 
   it('no batch is sealed without a transaction', async () => {

@@ -170,8 +170,12 @@ export class Dissemination {
     return this.batches.get(sequence) !== undefined
   }
 
+  /** The highest sequence that was sealed since the start. */
+  lastSealed = 0n
+
   /** A new batch of ours. */
   onSealed(sealed: Extract<BatchMakerToMain, { kind: 'sealed' }>): void {
+    this.lastSealed = sealed.sequence
     const batch = this.take({ ...sealed, report: true, again: false })
     this.dependencies.toProcessor({
       kind: 'own',

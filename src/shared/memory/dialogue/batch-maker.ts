@@ -46,6 +46,8 @@ export type BatchMakerToMain =
 export type MainToBatchMaker =
   /** A free slot: the credit to seal one batch. */
   | { readonly kind: 'slot'; readonly slot: number }
+  /** All batches up to this sequence are certified: what is sealed next waits for nobody. At most one for each `sealed`. */
+  | { readonly kind: 'all-certified'; readonly through: bigint }
   /** Sequences that were reserved durably: `start` to `end`, the end excluded. */
   | { readonly kind: 'range'; readonly start: bigint; readonly end: bigint }
   /** Take no more transactions, seal what there is, and return. */
@@ -93,6 +95,10 @@ export const mainToBatchMaker: Codec<MainToBatchMaker> = {
         return
       case 'close':
         view.setUint8(at + KIND, 3)
+        return
+      case 'all-certified':
+        view.setUint8(at + KIND, 4)
+        view.setBigUint64(at + SEQUENCE, message.through, true)
     }
   },
   read(view, at) {
@@ -108,6 +114,8 @@ export const mainToBatchMaker: Codec<MainToBatchMaker> = {
         }
       case 3:
         return { kind: 'close' }
+      case 4:
+        return { kind: 'all-certified', through: view.getBigUint64(at + SEQUENCE, true) }
       default:
         return unknownKind(kind)
     }
