@@ -17,6 +17,7 @@ import {
   optionsArgument,
   signalArgument,
 } from '../worker/option-arguments.js'
+import { GC_DEPTH_ROUNDS_MIN } from './limits.js'
 import { RULES, type Rule } from './rules.js'
 
 export interface AuthorityOptions {
@@ -100,6 +101,7 @@ export function checkAuthorityOptions(options: unknown): CheckedAuthorityOptions
   const parameters = checkParameters(optional('parameters', objectArgument) ?? {}, 'parameters')
   const ownIndex = committee.ownIndexOf(keys)
   checkWorkers(committee, ownIndex, parameters)
+  checkRounds(parameters)
   return {
     keys,
     committee,
@@ -136,4 +138,13 @@ function checkWorkers(committee: Committee, ownIndex: number, parameters: Parame
       `parameters: networkKeyPath (network_key): one key for ${own.size} workers: leave it out, and each has one of its own`,
     )
   }
+}
+
+/** Headers carry no batches when the order is more than `gc_depth` rounds behind: that is a few of them at all times. */
+function checkRounds({ gcDepthRounds }: Parameters): void {
+  if (gcDepthRounds >= GC_DEPTH_ROUNDS_MIN) return
+  throw new NarvalError(
+    'ERR_PARAMETERS_MALFORMED',
+    `parameters: gcDepthRounds (gc_depth): ${gcDepthRounds} rounds, an authority needs ${GC_DEPTH_ROUNDS_MIN} at least: with fewer nothing would be ordered as soon as a round is slow`,
+  )
 }

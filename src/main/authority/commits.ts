@@ -61,7 +61,7 @@ export interface OrderedCommit {
   readonly batchCount: number
   /** Batches in all commits before this one. */
   readonly firstBatch: number
-  /** 32 bytes that name the commit and, by the digest of the one before in it, all before. Reads the commit's record. */
+  /** 32 bytes that name the commit and, by the digest of the one before in it, all before. Reads the commit's record: not once it is closed. */
   digest(): Uint8Array
   /**
    * Its batches in order, those behind the cursor that the reader began with. It waits for bytes that are not here yet.
@@ -109,16 +109,18 @@ export class Commits {
       throw new NarvalError('ERR_BUSY', `${this.readers} readers of commits, at most ${COMMIT_READERS_MAX}`)
     }
     this.readers += 1
-    const ending = signal === undefined ? this.closing.signal : AbortSignal.any([this.closing.signal, signal])
+    const endings = signal === undefined ? [this.closing.signal] : [this.closing.signal, signal]
+    const { dispose, signal: ending } = endedBy(endings)
     try {
       const isWhole = after.position === Number.POSITIVE_INFINITY
       const behind = isWhole ? after.commit : after.commit - 1
       for await (const commit of followCommits(reader, behind, { head, signal: ending })) {
         const from = commit.index === after.commit ? after.position + 1 : 0
-        yield new Commit(commit, from, ending, this.aheadMax, this.dependencies)
+        yield new Commit(commit, from, endings, this.aheadMax, this.dependencies)
       }
       signal?.throwIfAborted()
     } finally {
+      dispose()
       this.readers -= 1
     }
   }
@@ -127,20 +129,21 @@ export class Commits {
 class Commit implements OrderedCommit {
   private readonly logged: LoggedCommit
   private readonly from: number
-  private readonly ending: AbortSignal
+  /** Whichever of these is aborted first ends the reading of its batches. */
+  private readonly endings: readonly AbortSignal[]
   private readonly aheadMax: number
   private readonly dependencies: CommitsDependencies
 
   constructor(
     logged: LoggedCommit,
     from: number,
-    ending: AbortSignal,
+    endings: readonly AbortSignal[],
     aheadMax: number,
     dependencies: CommitsDependencies,
   ) {
     this.logged = logged
     this.from = from
-    this.ending = ending
+    this.endings = endings
     this.aheadMax = aheadMax
     this.dependencies = dependencies
   }
@@ -162,6 +165,7 @@ class Commit implements OrderedCommit {
   }
 
   digest(): Uint8Array {
+    for (const ending of this.endings) ending.throwIfAborted()
     return this.logged.digest()
   }
 
@@ -169,8 +173,7 @@ class Commit implements OrderedCommit {
     const { batches, committee } = this.dependencies
     const entries = this.logged.batches(this.from)
     const ahead = new Deque<{ readonly entry: LoggedBatch; readonly bytes: Promise<Uint8Array> }>()
-    const left = new AbortController()
-    const ending = AbortSignal.any([this.ending, left.signal])
+    const { dispose, signal: ending } = endedBy(this.endings)
     const read = (): void => {
       while (ahead.size < this.aheadMax) {
         const { done, value: entry } = entries.next()
@@ -183,19 +186,38 @@ class Commit implements OrderedCommit {
     }
     try {
       for (;;) {
-        this.ending.throwIfAborted()
+        ending.throwIfAborted()
         read()
         const next = ahead.popFront()
         if (next === undefined) return
         yield orderedBatch(next.entry, this.index, await next.bytes, committee)
       }
     } finally {
-      left.abort()
+      // What is read ahead is not waited for any more.
+      dispose()
     }
   }
 
   async *transactions(): AsyncGenerator<Uint8Array, void, undefined> {
     for await (const batch of this.batches()) yield* batch.transactions()
+  }
+}
+
+/**
+ * A signal that is aborted with the first of these, and by `dispose`, which lets go of them. `AbortSignal.any` would leave
+ * something in those that live as long as the authority, for each commit that is read.
+ */
+function endedBy(signals: readonly AbortSignal[]): { readonly signal: AbortSignal; readonly dispose: () => void } {
+  const controller = new AbortController()
+  const onAbort = (): void => controller.abort(signals.find(({ aborted }) => aborted)?.reason)
+  for (const signal of signals) signal.addEventListener('abort', onAbort, { once: true })
+  if (signals.some(({ aborted }) => aborted)) onAbort()
+  return {
+    signal: controller.signal,
+    dispose: () => {
+      for (const signal of signals) signal.removeEventListener('abort', onAbort)
+      controller.abort()
+    },
   }
 }
 

@@ -12,3 +12,5 @@ export const ORDERED_RETRY_MS = 2_000
 export const ORDERED_WAIT_LOG_MS = 10_000
 /** Files that a primary has open without any connection: of its thread's event loop, its port and its store. */
 export const PRIMARY_FILES_BASE = 32
+/** Rounds of `gc_depth` at least: the order is up to ten rounds behind while an authority is slow or a vote is late. */
+export const GC_DEPTH_ROUNDS_MIN = 11

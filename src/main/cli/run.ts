@@ -67,7 +67,7 @@ async function start(options: RunOptions, log: Logger, signal: AbortSignal): Pro
     signal,
     store: options.store,
     benchmark: options.benchmark,
-    bind: options.bind ?? (await everyAddressFor(knownHost(committee, keys, part))),
+    bind: options.bind ?? (await everyAddressFor(knownHosts(committee, keys, part))),
     clients: true,
     ...(metrics && { metrics }),
     ...(options.mdns && { peerDiscovery: [(await import('@libp2p/mdns')).mdns()] }),
@@ -76,11 +76,12 @@ async function start(options: RunOptions, log: Logger, signal: AbortSignal): Pro
   return startAuthority({ ...shared, rule: part.rule, recovered: part.recovered })
 }
 
-/** A host at which the committee knows the node: every interface is bound in its family. */
-function knownHost(committee: Committee, keys: Keys, part: RunOptions['part']): string {
+/** The hosts at which the committee knows the node. */
+function knownHosts(committee: Committee, keys: Keys, part: RunOptions['part']): string[] {
   const index = committee.ownIndexOf(keys)
-  if (part.kind === 'worker') return committee.worker(index, part.id).workerToWorker.host
-  return committee.primary(index).primaryToPrimary.host
+  if (part.kind === 'worker') return [committee.worker(index, part.id).workerToWorker.host]
+  const { primary, workers } = committee.authority(index)
+  return [primary.primaryToPrimary.host, ...Array.from(workers.values(), ({ workerToWorker }) => workerToWorker.host)]
 }
 
 /** Waits for the end of the node. The exit code. */

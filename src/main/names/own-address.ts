@@ -28,9 +28,13 @@ export async function addressToBind(
   )
 }
 
-/** Every interface, in the family of the address at which the committee knows this worker. */
-export async function everyAddressFor(host: string, names?: HostNames): Promise<string> {
-  return (await isIp6Host(host, names)) ? '::' : '0.0.0.0'
+/**
+ * Every interface, in the family of the addresses at which the committee knows this node; of both families if it is known by
+ * IPv6 alone at one of them.
+ */
+export async function everyAddressFor(hosts: readonly string[], names?: HostNames): Promise<string> {
+  const areIp6 = await Promise.all([...new Set(hosts)].map((host) => isIp6Host(host, names)))
+  return areIp6.includes(true) ? '::' : '0.0.0.0'
 }
 
 /** Where listeners bind that were given no address: this machine alone reaches them. */

@@ -1,4 +1,6 @@
 /** Authorities as a program has them: one process, one call, an ordered log. */
+
+import { getEventListeners } from 'node:events'
 import { rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -112,6 +114,7 @@ describe('readers', () => {
     expect(await within('the reader at the end', waiting)).toEqual({ transactions: [], commits: [] })
     await expect(within_.next()).rejects.toMatchObject({ code: 'ERR_CLOSED' })
     await expect(large!.batches().next()).rejects.toMatchObject({ code: 'ERR_CLOSED' })
+    expect(() => large!.digest()).toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }))
     await expect(authority.commits().next()).resolves.toEqual({ done: true, value: undefined })
   })
 
@@ -124,6 +127,19 @@ describe('readers', () => {
     controller.abort(new Error('enough'))
     await expect(within('the reader', waiting)).rejects.toThrow('enough')
     await expect(read(authority, 1, { signal: AbortSignal.abort(new Error('before')) })).rejects.toThrow('before')
+  })
+
+  test('leave nothing behind in the signals that outlive them', async () => {
+    const [member] = await newMembers(1)
+    const authority = await start(member!)
+    for (const number of upTo(20)) await authority.submit(transactionOf(number, 100))
+    const controller = new AbortController()
+    await read(authority, 20, { signal: controller.signal })
+    for await (const commit of authority.commits({ signal: controller.signal })) {
+      for await (const _ of commit.batches()) break
+      break
+    }
+    expect(getEventListeners(controller.signal, 'abort')).toEqual([])
   })
 
   test('are so many at most, and one that has left makes room', async () => {

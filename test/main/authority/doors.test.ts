@@ -25,6 +25,11 @@ describe('startAuthority', () => {
     ['metrics without a port', { metrics: { host: '127.0.0.1' } }, 'TypeError: metrics.port: expected an integer'],
     ['a signal that is none', { signal: {} }, 'TypeError: signal: expected an AbortSignal'],
     ['parameters that there are not', { parameters: { retention: 5 } }, 'NarvalError: .*parameters: .*retention'],
+    [
+      'a gc_depth with which nothing is ordered',
+      { parameters: { gcDepthRounds: 10 } },
+      'NarvalError: .*gc_depth.* 11 at least',
+    ],
     ['a logger that lacks a level', { log: { info() {} } }, 'TypeError: log.error: expected a function'],
   ]
   test.each(wrong)('refuses %s, and touches nothing', async (_, options, message) => {
