@@ -5,7 +5,13 @@ import { onTestFinished } from 'vitest'
 
 /** A directory of the running test's own, removed when it ends. */
 export function temporaryDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'narval-test-'))
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
-  return directory
+  const { path, remove } = scratchDirectory()
+  onTestFinished(remove)
+  return path
+}
+
+/** One that several tests share. */
+export function scratchDirectory(): { readonly path: string; readonly remove: () => void } {
+  const path = mkdtempSync(join(tmpdir(), 'narval-test-'))
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) }
 }

@@ -97,13 +97,13 @@ async function bindsOf({ bind, committee, metrics, ownIndex }: CheckedAuthorityO
   const bindFor = (known: string): Promise<string> =>
     bind === undefined ? loopbackFor(known) : addressToBind('bind', bind, known)
   const { primary, workers } = committee.authority(ownIndex)
-  const ofWorkers = new Map<number, string>()
-  for (const [id, { workerToWorker }] of workers) ofWorkers.set(id, await bindFor(workerToWorker.host))
-  return {
-    primary: await bindFor(primary.primaryToPrimary.host),
-    workers: ofWorkers,
-    metrics: metrics && (await addressToBind('metrics', metrics.host)),
-  }
+  // Names are asked about together: one that nobody answers for is waited for once.
+  const [ofPrimary, ofMetrics, ...ofWorkers] = await Promise.all([
+    bindFor(primary.primaryToPrimary.host),
+    metrics && addressToBind('metrics', metrics.host),
+    ...Array.from(workers, async ([id, { workerToWorker }]) => [id, await bindFor(workerToWorker.host)] as const),
+  ])
+  return { primary: ofPrimary, workers: new Map(ofWorkers), metrics: ofMetrics }
 }
 
 function sayLoopback({ committee, ownIndex }: CheckedAuthorityOptions, binds: Binds, { log }: AuthorityNode): void {

@@ -180,6 +180,7 @@ function addRun(program: Command, onDone: (code: number) => void, early: Interru
     .description('run an authority: its primary and all of its workers, in one process')
     .addOption(new Option('--rule <rule>', 'how certificates are put in order').choices(RULES).default(RULES[0]))
     .option('--recovered', 'the store may be older than what the key has signed: ask the others before signing')
+    .allowExcessArguments(false)
     .action(({ recovered = false, rule }: { recovered?: boolean; rule: Rule }, command: Command) =>
       runPart(command, { kind: 'authority', rule, recovered }),
     )
@@ -187,6 +188,7 @@ function addRun(program: Command, onDone: (code: number) => void, early: Interru
     .command('worker')
     .description('run a single worker')
     .requiredOption('--id <n>', "the worker's id", integer(0, WORKER_ID_MAX))
+    .allowExcessArguments(false)
     .action(({ id }: { id: number }, command: Command) => runPart(command, { kind: 'worker', id }))
   run
     .command('primary')
