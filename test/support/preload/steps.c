@@ -166,6 +166,11 @@ int unlink(const char *path) {
   return REAL("unlink", int (*)(const char *))(path);
 }
 
+int link(const char *from, const char *to) {
+  step_on("link", within(to));
+  return REAL("link", int (*)(const char *, const char *))(from, to);
+}
+
 int rename(const char *from, const char *to) {
   step_on("rename", within(from));
   return REAL("rename", int (*)(const char *, const char *))(from, to);

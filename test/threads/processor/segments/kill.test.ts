@@ -4,7 +4,7 @@
  *
  * Some steps of some hundred, by a seed (NARVAL_CRASH_SEED); all of them with NARVAL_CRASH_STEPS=all.
  */
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -23,9 +23,16 @@ import {
 import { segmentPath } from '../../../../src/shared/store/segments/read-cell.js'
 import { Store } from '../../../../src/threads/processor/store.js'
 import { segmentFiles, writeAt } from '../../../support/damaged-stores.js'
+import {
+  atStep,
+  type KillAt,
+  type Killed,
+  killAtSteps,
+  killsAtAllSteps,
+  runKilled,
+} from '../../../support/kill-steps.js'
 import { inPages } from '../../../support/pages.js'
 import { preloaded } from '../../../support/preload.js'
-import { seeded } from '../../../support/random.js'
 import { temporaryDirectory } from '../../../support/temporary-directory.js'
 import { OWN_KEY, WORKER_ID } from '../../../support/threads/processor-under-test.js'
 import { digestOf, encodeBatch } from '../../../support/threads/stored-batch.mjs'
@@ -99,24 +106,11 @@ async function prepared(): Promise<Prepared> {
 }
 
 /** Runs the process on a copy of the store, until it ends or is killed at a step. */
-function run(from: Prepared, directory: string, preload: object, kill: number, isTorn: boolean) {
+function run(from: Prepared, directory: string, preload: Readonly<Record<string, string>>, at: KillAt): Killed {
   execFileSync('cp', ['-r', '--sparse=always', from.directory, directory])
   const { damaged, kept } = from
   const options = { directory, author: hex(OWN_KEY), workerId: WORKER_ID, level: 'stored', kept, damaged }
-  const { signal, status, stderr, stdout } = spawnSync(process.execPath, [WRITER, JSON.stringify(options)], {
-    encoding: 'utf8',
-    timeout: 60_000,
-    env: {
-      ...process.env,
-      ...preload,
-      NARVAL_TEST_STEPS_IN: directory,
-      NARVAL_TEST_STEPS_KILL: String(kill),
-      ...(isTorn && { NARVAL_TEST_STEPS_TORN: '1' }),
-    },
-  })
-  const [, how, step, what] = /^(ended|killed) (\d+) ?(.*)$/m.exec(stderr) ?? []
-  expect([signal, status], stderr).toEqual(how === 'killed' ? ['SIGKILL', null] : [null, 0])
-  return { lines: stdout.split('\n').slice(0, -1), step: Number(step), what: what ?? '', isKilled: how === 'killed' }
+  return runKilled(WRITER, options, preload, at)
 }
 
 /** What the process had said, and what may be gone by now. */
@@ -183,37 +177,13 @@ it('at a step leaves all that was acknowledged, names nothing that is torn, and 
   if ('reason' in preload) return test.skip(preload.reason)
   const from = await prepared()
   const directory = join(temporaryDirectory(), 'store')
-  const met: string[] = []
-  const killAt = async (step: number, isTorn: boolean) => {
-    const ran = run(from, directory, preload, step, isTorn)
-    await expectWhole(directory, ran.lines, from).catch((error: Error) => {
-      error.message = `step ${ran.step} (${ran.what}): ${error.message}`
-      throw error
-    })
+  const kinds = await killAtSteps(STEPS_SAMPLED, async (at) => {
+    const ran = run(from, directory, preload, at)
+    await atStep(ran, expectWhole(directory, ran.lines, from))
     rmSync(directory, { recursive: true })
-    if (ran.isKilled) met.push(ran.what)
     return ran
-  }
-  const whole = await killAt(0, false)
-  expect(whole.lines.at(-1)).toBe('done')
-  if (process.env.NARVAL_CRASH_STEPS !== 'all') {
-    const random = seeded(Number(process.env.NARVAL_CRASH_SEED ?? 1))
-    for (let n = 0; n < STEPS_SAMPLED; n += 1) await killAt(1 + Math.floor(random() * whole.step), random() < 0.5)
-    // Two runs take not quite the same steps.
-    expect(met.length).toBeGreaterThan(STEPS_SAMPLED / 2)
-    return
-  }
-  for (let step = 1; ; step += 1) {
-    const ran = await killAt(step, false)
-    if (!ran.isKilled) break
-    if (ran.what.startsWith('write')) await killAt(step, true)
-  }
-  const kinds = new Map<string, number>()
-  for (const what of met) {
-    const kind = what.replaceAll(/\d+/g, 'N')
-    kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
-  }
-  console.info(`${met.length} runs were killed: ${JSON.stringify(Object.fromEntries(kinds))}`)
+  })
+  if (!killsAtAllSteps) return
   expect([...kinds.keys()]).toEqual(
     expect.arrayContaining([
       'create segments/N',
