@@ -92,6 +92,20 @@ export function readMetaPages(fd: number, path: string): MetaPages {
 }
 
 /**
+ * True of a file that LMDB was making when its process was killed: it writes the first two meta pages at once, and only the
+ * first is there. Nothing was committed, so it holds nothing. A file that was cut off has a later commit in its first page.
+ */
+export function isUnfinished(fd: number, byteLength: number): boolean {
+  const first = readAt(fd, 0)
+  return (
+    first.readUInt32LE(MAGIC_AT) === MAGIC &&
+    byteLength <= first.readUInt32LE(FREE_TREE_AT) &&
+    first.readBigUInt64LE(TXNID_AT) === 0n &&
+    decodeTreeRoot(first, MAIN_TREE_AT).page === undefined
+  )
+}
+
+/**
  * The snapshot that holds: the newest commit, unless the machine went down since.
  *
  * @param bootId the machine's now; undefined where nobody knows, and every boot counts as the same then

@@ -5,14 +5,22 @@
  * 1. A flush that failed in an earlier run (flush-failure.ts): the file is copied to a new one, which is flushed.
  * 2. After a power cut, commits that were not flushed are undone. LMDB does this too, but only where no reader has the
  *    file open.
- * 3. Each page of each tree is read and checked; of logs, those that LMDB is about to touch. A file that is shorter than its meta page says is none the worse if
- *    only free pages are missing: it is made as long as it should be.
+ * 3. A file that an earlier start was killed in the middle of making is made anew.
+ * 4. Each page of each tree is read and checked; of logs, those that LMDB is about to touch. A file that is shorter than its
+ *    meta page says is none the worse if only free pages are missing: it is made as long as it should be.
  */
 import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { NarvalError } from '../errors.js'
 import { copyAfterFlushFailure } from './flush-failure.js'
-import { currentSnapshot, machineBootId, readMetaPages, WHAT_TO_DO_WITH_DAMAGE, writeSnapshot } from './meta-page.js'
+import {
+  currentSnapshot,
+  isUnfinished,
+  machineBootId,
+  readMetaPages,
+  WHAT_TO_DO_WITH_DAMAGE,
+  writeSnapshot,
+} from './meta-page.js'
 import { DATA_FILE, storeError } from './store-error.js'
 import { StoreSnapshot } from './store-snapshot.js'
 
@@ -33,7 +41,9 @@ export function prepareFile(directory: string, dependencies: PrepareDependencies
     const fd = openSync(path, 'r+')
     try {
       // LMDB begins a store in a file that is empty.
-      if (fstatSync(fd).size > 0) prepareOpened(fd, path, dependencies)
+      const { size } = fstatSync(fd)
+      if (isUnfinished(fd, size)) ftruncateSync(fd, 0)
+      else if (size > 0) prepareOpened(fd, path, dependencies)
     } finally {
       closeSync(fd)
     }

@@ -65,6 +65,17 @@ describe('a file that was cut off', () => {
     expect(statSync(dataFile(directory)).size).toBeGreaterThanOrEqual(size + 99 * 4_096)
   })
 
+  it('in the middle of its first write, which is of two pages, is a new store', async () => {
+    const directory = temporaryDirectory()
+    await fillStore(directory, [1])
+    // The first page as LMDB makes it: no commit, no tree.
+    writeAt(directory, 152, Buffer.alloc(8))
+    writeAt(directory, 136, Buffer.alloc(8, 0xff))
+    truncateSync(dataFile(directory), 4_096)
+    const filled = await fillStore(directory, [2])
+    await expectReads(directory, filled)
+  })
+
   it('an empty file, and none, are new stores', async () => {
     const directory = temporaryDirectory()
     writeFileSync(dataFile(directory), '')
