@@ -86,16 +86,18 @@ export type PeerRefusal =
   | `hello-${string}`
 
 /**
- * Refusals that are counted and not worth a line. Whoever checks whether a port is open causes them all day; and between
- * honest primaries messages are late, overtaken or sent again all the time.
+ * Refusals that are counted and not worth a line. Whoever checks whether a port is open causes some all day; an honest
+ * authority causes others: its message has crossed ours, one of us is behind, or it asked again.
  */
 export const QUIET_REFUSALS: ReadonlySet<string> = new Set<PeerRefusal | AuthorityRefusal>([
   'left-before-hello',
-  'vote-late',
-  'vote-replayed',
-  'header-replaced',
   'round-old',
   'round-ahead',
+  'header-older',
+  'header-replaced',
+  'not-signing',
+  'vote-late',
+  'vote-replayed',
   'answer-not-asked',
 ])
 
@@ -131,8 +133,6 @@ export type AuthorityRefusal =
   | 'sender-other'
   /** A signature is not valid: over another committee's digest, for example. */
   | 'signature-invalid'
-  /** It was not verified: too many signatures of that peer were verified for nothing. */
-  | 'verifications-over-share'
   /** At or below garbage collection: the sender is behind. */
   | 'round-old'
   /** So far above what we have that it is fetched by range instead. */
@@ -160,6 +160,8 @@ export type AuthorityRefusal =
   | 'header-older'
   /** Its place among those that wait was given to a later header of that author. */
   | 'header-replaced'
+  /** Our store is new or an old backup, and nothing is signed in that round. */
+  | 'not-signing'
   /** It is for a header that we do not propose. */
   | 'vote-unexpected'
   /** Its header has its certificate already, or was given up. */

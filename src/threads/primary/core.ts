@@ -1,6 +1,7 @@
 /**
  * Core: what the primary does with a header, a vote and a certificate. Everything here is synchronous: between a check and
- * the change that it allows nothing else happens.
+ * the change that it allows nothing else happens. What is verified for nothing is refused in the same turn, and so its
+ * sender pays for it (`verification-budget.ts`).
  *
  * ```
  *  header ──▶ signature ──▶ parents delivered? ──▶ consensus.addHeader ──▶ batches held? time come? ──▶ vote
@@ -35,7 +36,6 @@ import type { Signing } from './store/writes.js'
 import type { Problem, Synchronizer } from './synchronizer.js'
 import type { Now, TurnBuilder } from './turn.js'
 import { VotesAggregator } from './votes-aggregator.js'
-import { WastedVerifications } from './wasted-verifications.js'
 
 export interface CoreOptions {
   readonly authority: AuthorityIndex
@@ -88,7 +88,6 @@ export class Core {
   private votes: VotesAggregator | undefined
   /** The votes for the last headers that were given up, oldest first: late ones still make a certificate. */
   private readonly givenUp: VotesAggregator[] = []
-  private readonly wasted: WastedVerifications
   /** Certificates whose parents are all delivered, and headers that are to be looked at again. */
   private readonly readyCertificates: CertificateRecord[] = []
   private readonly readyHeaders: HeaderRecord[] = []
@@ -102,7 +101,6 @@ export class Core {
     this.votedHeaders = new Array(size)
     this.lastCreated = Array.from({ length: size }, () => ({ round: 0, createdAt: 0 }))
     this.evidence = Array.from({ length: size }, () => new Set())
-    this.wasted = new WastedVerifications(size)
     for (const vote of state.votes) this.lastVotes[vote.author] = vote
     for (const { author, round } of state.evidence) this.evidence[author]!.add(round)
   }
@@ -132,7 +130,7 @@ export class Core {
     const last = header.author === from ? this.lastVotes[from] : undefined
     if (isFor(last, header)) this.sendVote(last!, turn)
     else if (!this.stages.headerWaiter.has(header)) {
-      const problem = this.problemOfHeader(from, header, turn.now)
+      const problem = this.problemOfHeader(from, header)
       if (problem === undefined) this.readyHeaders.push(header)
       else turn.refuse(from, problem.reason, problem.detail)
     }
@@ -141,7 +139,7 @@ export class Core {
   /** A vote for our header. */
   vote(from: AuthorityIndex, vote: Vote, turn: TurnBuilder): void {
     const votes = [this.votes, ...this.givenUp].find((each) => each !== undefined && isFor(vote, each.header))
-    const problem = this.problemOfVote(from, vote, votes, turn.now)
+    const problem = this.problemOfVote(from, vote, votes)
     if (problem !== undefined) turn.refuse(from, problem.reason, problem.detail)
     else {
       this.votesTaken += 1
@@ -154,7 +152,7 @@ export class Core {
     const { digest, header } = certificate
     const { certificates, certificateWaiter, synchronizer, consensus } = this.stages
     if (certificates.place(digest) !== undefined || certificateWaiter.has(digest)) return
-    const problem = this.problemOfCertificate(from, certificate, turn.now)
+    const problem = this.problemOfCertificate(from, certificate)
     if (problem !== undefined) {
       turn.refuse(from, problem.reason, problem.detail)
       return
@@ -168,22 +166,20 @@ export class Core {
   }
 
   /**
-   * Whether the votes are valid and a quorum.
+   * Whether it is of our epoch, and the votes are valid and a quorum.
    *
    * @throws ERR_KEY_USED_TWICE it has a signature of ours that our store does not have
    */
-  problemOfVotes(from: AuthorityIndex, certificate: CertificateRecord, nowMs: number): Problem | undefined {
+  problemOfVotes(certificate: CertificateRecord): Problem | undefined {
     const { header, votes } = certificate
     const { stakes } = this.options
+    if (header.signed.epoch !== EPOCH) return { reason: 'epoch-other', detail: `epoch ${header.signed.epoch}` }
     const stake = votes.reduce((sum, { voter }) => sum + stakes.of(voter), 0)
     if (stake < stakes.quorum) {
       return { reason: 'certificate-without-quorum', detail: `votes with ${stake} of the stake, of ${stakes.quorum}` }
     }
-    const overShare = this.wasted.problemOf(from, nowMs)
-    if (overShare !== undefined) return overShare
     const own = this.lastVotes[header.author]
     if (!this.stages.signatures.verifyCertificate(certificate, isFor(own, header) ? own : undefined)) {
-      this.wasted.charge(from, votes.length + 1, nowMs)
       return { reason: 'signature-invalid', detail: `certificate of round ${header.round}` }
     }
     this.refuseForeignUseOfOurKey(certificate)
@@ -274,7 +270,7 @@ export class Core {
     }
   }
 
-  private problemOfHeader(from: AuthorityIndex, header: HeaderRecord, now: Now): Problem | undefined {
+  private problemOfHeader(from: AuthorityIndex, header: HeaderRecord): Problem | undefined {
     const { author, round } = header
     const { consensus, signatures } = this.stages
     if (author !== from) return { reason: 'sender-other', detail: `a header of authority ${author}` }
@@ -285,10 +281,8 @@ export class Core {
       return { reason: 'header-older', detail: `round ${round}, after our vote of round ${last.round}` }
     }
     if (this.isConvicted(author, round)) return { reason: 'header-second', detail: `round ${round}, one more` }
-    const problem = this.ahead(round) ?? this.wasted.problemOf(from, now.ms)
-    if (problem !== undefined) return problem
-    if (signatures.verifyHeader(header)) return undefined
-    this.wasted.charge(from, 1, now.ms)
+    const problem = this.ahead(round)
+    if (problem !== undefined || signatures.verifyHeader(header)) return problem
     return { reason: 'signature-invalid', detail: `header of round ${round}` }
   }
 
@@ -299,12 +293,7 @@ export class Core {
     return this.lastVotes[author]?.round === round && rounds.size >= EVIDENCE_PER_AUTHORITY
   }
 
-  private problemOfVote(
-    from: AuthorityIndex,
-    vote: Vote,
-    votes: VotesAggregator | undefined,
-    now: Now,
-  ): Problem | undefined {
+  private problemOfVote(from: AuthorityIndex, vote: Vote, votes: VotesAggregator | undefined): Problem | undefined {
     const { voter, author, round } = vote
     if (voter !== from) return { reason: 'sender-other', detail: `a vote of authority ${voter}` }
     if (vote.epoch !== EPOCH) return { reason: 'epoch-other', detail: `epoch ${vote.epoch}` }
@@ -314,22 +303,18 @@ export class Core {
       return { reason: isLate ? 'vote-late' : 'vote-unexpected', detail: `round ${round} of authority ${author}` }
     }
     if (votes.has(voter)) return { reason: 'vote-replayed', detail: `round ${round}` }
-    const overShare = this.wasted.problemOf(from, now.ms)
-    if (overShare !== undefined) return overShare
     if (this.stages.signatures.verifyVote(vote)) return undefined
-    this.wasted.charge(from, 1, now.ms)
     return { reason: 'signature-invalid', detail: `vote of round ${round}` }
   }
 
-  private problemOfCertificate(from: AuthorityIndex, certificate: CertificateRecord, now: Now): Problem | undefined {
-    const { round, signed } = certificate.header
-    if (signed.epoch !== EPOCH) return { reason: 'epoch-other', detail: `epoch ${signed.epoch}` }
+  private problemOfCertificate(from: AuthorityIndex, certificate: CertificateRecord): Problem | undefined {
+    const { round } = certificate.header
     if (round <= this.stages.consensus.gcRound) return this.old(round)
     const ahead = this.ahead(round)
     const { catchUp, certificates } = this.stages
     // It is proven already that this peer is ahead; the certificate comes again by range.
     if (ahead !== undefined && catchUp.isAhead(from, certificates.quorumRound)) return ahead
-    const problem = this.problemOfVotes(from, certificate, now.ms)
+    const problem = this.problemOfVotes(certificate)
     if (problem !== undefined) return problem
     catchUp.saw(from, round)
     return ahead
@@ -393,10 +378,13 @@ export class Core {
     const problem =
       this.problemOfParents(header, parents, turn) ?? this.problemOfPayload(header) ?? this.problemOfTime(farAheadMs)
     if (problem !== undefined) {
-      this.refuseVerified(header, problem, turn)
+      turn.refuse(header.author, problem.reason, problem.detail)
       return
     }
-    if (!this.maySign(header.round)) return
+    if (!this.maySign(header.round)) {
+      turn.refuse(header.author, 'not-signing', `round ${header.round}`)
+      return
+    }
     const payload = synchronizer.missingPayload(header)
     const aheadMs = Math.max(0, farAheadMs - CREATED_TOLERANCE_MS)
     if (parents.length === 0 && payload.length === 0 && aheadMs === 0) {
@@ -405,15 +393,9 @@ export class Core {
     }
     const replaced = headerWaiter.wait(header, { parents, payload, dueAtMs: turn.now.ms + aheadMs }, turn)
     if (replaced !== undefined) {
-      this.refuseVerified(header, { reason: 'header-replaced', detail: `round ${replaced.round}` }, turn)
+      turn.refuse(header.author, 'header-replaced', `round ${replaced.round}`)
     }
     requests.want(parents, header.author, turn.now.ms)
-  }
-
-  /** Its signature was verified for nothing. */
-  private refuseVerified({ author }: Header, { reason, detail }: Problem, turn: TurnBuilder): void {
-    this.wasted.charge(author, 1, turn.now.ms)
-    turn.refuse(author, reason, detail)
   }
 
   /**
@@ -459,7 +441,7 @@ export class Core {
     }
     const problem = this.problemOfVoting(header, turn)
     if (problem !== undefined) {
-      this.refuseVerified(header, problem, turn)
+      turn.refuse(header.author, problem.reason, problem.detail)
       return
     }
     const vote = this.stages.signatures.signVote(header)

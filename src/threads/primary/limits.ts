@@ -84,11 +84,6 @@ export const RANGE_CERTIFICATES_MAX = 512
 
 /** What a request by range costs of that share beside what is found, in certificates: a read of the store, and a walk. */
 export const RANGE_REQUEST_COST = 16
-/**
- * Signatures of each peer that are verified for nothing in a second: invalid ones, and headers that get no vote. A peer
- * has verified what it sends on, so an honest one is far below; more are dropped unverified. They cost some 10 ms.
- */
-export const VERIFICATIONS_WASTED_PER_S = 128
 
 /** Time until a peer is asked again how far it saw us, in ms. */
 export const RECOVERY_RETRY_MS = 1000

@@ -374,7 +374,7 @@ export class Primary {
     const certificate = answer.certificate && this.records.readCertificate(answer.certificate)
     const problem: Problem | undefined =
       core.isRecovering && recovery.isAsked(answer.nonce)
-        ? certificate && core.problemOfVotes(from, certificate, turn.now.ms)
+        ? certificate && core.problemOfVotes(certificate)
         : { reason: 'answer-not-asked', detail: `nonce ${answer.nonce}` }
     if (problem !== undefined) {
       turn.refuse(from, problem.reason, problem.detail)

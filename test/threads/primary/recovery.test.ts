@@ -1,9 +1,11 @@
 /** A store that is new or an old backup: nothing is signed until it is known how far this authority may have signed. */
 import { describe, expect, test } from 'vitest'
 import * as requests from '../../../src/shared/wire/primary/requests.js'
+import { voteMessage } from '../../../src/shared/wire/primary/vote.js'
 import type { CertificateRecord } from '../../../src/threads/primary/records.js'
 import { FRESH_STATE, recovering } from '../../../src/threads/primary/stored-state.js'
-import { PrimaryUnderTest, refused, sent, votesIn, written } from '../../support/primary-under-test.js'
+import { DIGEST, PrimaryUnderTest, refused, sent, votesIn, written } from '../../support/primary-under-test.js'
+import { simulatedKeys } from '../../support/simulator/keys.js'
 
 const nonceIn = (node: PrimaryUnderTest): number =>
   requests.decodeHighestRequest(sent(node.turns, 'highest-request')[0]!.bytes)
@@ -65,6 +67,20 @@ describe('an authority that has lost its store', () => {
     expect(refused(node.receive(1, requests.encodeHighest({ nonce, certificate: bad.bytes })))).toEqual([
       'signature-invalid',
     ])
+  })
+
+  test('takes no certificate of another epoch, however valid', () => {
+    const { node } = recoveringNode()
+    const header = node.header(1, 900, { epoch: 1 })
+    const votes = [1, 2, 3].map((voter) => {
+      const voted = { author: 1, round: 900, headerId: header.idBytes, epoch: 1 }
+      return { ...voted, voter, signature: simulatedKeys(voter).sign(voteMessage(DIGEST, voted)) }
+    })
+    const { bytes } = node.records.certificate(header, votes)
+    expect(refused(node.receive(1, requests.encodeHighest({ nonce: nonceIn(node), certificate: bytes })))).toEqual([
+      'epoch-other',
+    ])
+    expect(refused(node.receive(1, bytes))).toEqual(['epoch-other'])
   })
 
   test('asks again who has not answered', () => {
