@@ -45,6 +45,7 @@ export type ErrorCode =
   // consensus
   | 'ERR_EQUIVOCATION'
   | 'ERR_KEY_USED_TWICE'
+  | 'ERR_RECOVERY_IMPOSSIBLE'
   // the load client and a committee on one machine
   | 'ERR_UNREACHABLE'
   | 'ERR_DISCONNECTED'

@@ -93,6 +93,9 @@ const PRIMARY = [
   'flushMs',
   /** Unix ms at which the one began that is on its way; 0 if none is. */
   'flushBeganAt',
+  /** The round above which may be signed, and 1 while the committee stands below it. */
+  'signingAbove',
+  'isSigningHeld',
   /** Bytes of the store's file, with the pages in it that are free. */
   'storeFileBytes',
 ] as const

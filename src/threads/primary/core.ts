@@ -109,6 +109,11 @@ export class Core {
     return this.signing.state === 'recovering'
   }
 
+  /** The round above which anything may be signed; 0 while that is not known. */
+  get signingAbove(): Round {
+    return this.signing.state === 'above' ? this.signing.round : 0
+  }
+
   /** Whether anything may be signed in this round. */
   maySign(round: Round): boolean {
     return this.signing.state === 'above' && round > this.signing.round

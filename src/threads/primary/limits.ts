@@ -89,6 +89,11 @@ export const RANGE_REQUEST_COST = 16
 export const RECOVERY_RETRY_MS = 1000
 /** Rounds above the highest certificate of the peers in which a store that was lost may have signed: `recovery.ts`. */
 export const RECOVERY_ROUNDS = 2
+/**
+ * Time in ms for which the committee stands below the rounds in which we may sign, until that is said, and between two times:
+ * a committee at rest makes ten rounds meanwhile.
+ */
+export const SIGNING_HELD_MS = 10_000
 
 /** Time for which events are handled in one go of the event loop, in ms: flushes and what main says come in between. */
 export const RUN_SLICE_MS = 4
@@ -108,4 +113,4 @@ assert(CREATED_TOLERANCE_MS < CREATED_AHEAD_MS_MAX)
 assert(HEADER_DELAY_MS_MIN <= HEADER_DELAY_MS_MAX && HEADER_DELAY_MS_MAX < HEARTBEAT_MS)
 assert(CATCH_UP_ROUNDS < RANGE_ROUNDS_MAX && CERTIFICATES_REQUEST_MAX <= CERTIFICATES_WANTED_PER_AUTHORITY)
 assert(PARENT_WAIT_MS_MIN <= PARENT_WAIT_MS_MAX)
-assert(SILENCE_MS > 2 * HEARTBEAT_MS)
+assert(SILENCE_MS > 2 * HEARTBEAT_MS && SIGNING_HELD_MS > 2 * SILENCE_MS)

@@ -47,8 +47,9 @@ import { PayloadReceiver } from './payload-receiver.js'
 import { Peers } from './peers.js'
 import { Proposer } from './proposer.js'
 import { type HeaderRecord, Records } from './records.js'
-import { Recovery } from './recovery.js'
+import { checkRecoverable, Recovery } from './recovery.js'
 import { type Keys, Signatures } from './signatures.js'
+import { SigningWatch } from './signing-watch.js'
 import type { StoredState } from './store/writes.js'
 import type { CertificateReader } from './stored-state.js'
 import { type Problem, Synchronizer } from './synchronizer.js'
@@ -94,6 +95,7 @@ export class Primary {
   private readonly helper: Helper
   private readonly core: Core
   private readonly recovery: Recovery
+  private readonly signingWatch = new SigningWatch()
   private readonly stored: StoredState
   /** By worker of ours: the store that it said last, as hexadecimal. */
   private readonly workerStores: Map<number, string>
@@ -102,7 +104,7 @@ export class Primary {
 
   /**
    * @param stored what the store has; `FRESH_STATE` for an authority that has never signed anything
-   * @throws TypeError, RangeError, ERR_STORE_DAMAGED, ERR_STORE_SETTINGS
+   * @throws TypeError, RangeError, ERR_STORE_DAMAGED, ERR_STORE_SETTINGS, ERR_RECOVERY_IMPOSSIBLE
    */
   constructor(options: PrimaryOptions, dependencies: PrimaryDependencies, stored: StoredState) {
     const { authority, committeeDigest, gcDepth } = options
@@ -112,6 +114,7 @@ export class Primary {
     this.workerStores = new Map(stored.workerStores?.map(({ worker, storeId }) => [worker, hex(storeId)]))
     const stakes = new Stakes(options.stakes)
     const authorities = stakes.size
+    if (stored.signing.state === 'recovering') checkRecoverable(stakes, authority)
     assert(
       options.workers.length === authorities && authority < authorities,
       'workers of each authority, ours among them',
@@ -183,6 +186,8 @@ export class Primary {
       votesTaken: this.core.votesTaken,
       missingVotes: this.core.missingVotes,
       isRecovering: this.core.isRecovering,
+      signingAbove: this.core.signingAbove,
+      isSigningHeld: this.signingWatch.isHeld,
     }
   }
 
@@ -223,7 +228,10 @@ export class Primary {
         if (author === options.authority && !this.consensus.isOver(round, author)) this.listed(round, payload)
         core.restore(certificate, turn)
       }
-      if (core.isRecovering) turn.write({ type: 'signing', signing: stored.signing })
+      if (core.isRecovering) {
+        turn.write({ type: 'signing', signing: stored.signing })
+        this.recovery.say(turn)
+      }
       this.resendAtMs = now.ms + RESEND_MS
       const last = this.proposer.lastHeader
       if (last === undefined || !core.maySign(last.round) || last.round <= this.certificates.quorumRound) return
@@ -382,7 +390,7 @@ export class Primary {
     }
     const round = certificate?.header.round ?? 0
     this.catchUp.saw(from, round)
-    const above = recovery.answered(from, round)
+    const above = recovery.answer(from, round, turn)
     if (above !== undefined) core.mayFromNowSign(above, turn)
   }
 
@@ -408,6 +416,7 @@ export class Primary {
     core.lookAgain(this.headerWaiter.tick(turn))
     core.settle(turn)
     if (core.isRecovering) recovery.tick(turn)
+    else this.signingWatch.consider(core.signingAbove, certificates.quorumRound, turn)
     this.propose(turn)
     if (turn.now.ms >= this.resendAtMs) {
       core.resend('all', turn)
@@ -445,7 +454,7 @@ export class Primary {
       this.payloadFetcher.wakeAtMs,
       this.requests.wakeAtMs,
       this.catchUp.wakeAtMs(certificates.quorumRound),
-      core.isRecovering ? this.recovery.wakeAtMs : Number.POSITIVE_INFINITY,
+      core.isRecovering ? this.recovery.wakeAtMs : this.signingWatch.wakeAtMs,
     )
   }
 
@@ -494,4 +503,8 @@ export interface PrimaryStatus {
   /** Authorities whose votes our last header waits for. */
   readonly missingVotes: readonly AuthorityIndex[]
   readonly isRecovering: boolean
+  /** The round above which we may sign; 0 while it is recovering. */
+  readonly signingAbove: Round
+  /** The committee stands below that round. */
+  readonly isSigningHeld: boolean
 }

@@ -12,6 +12,7 @@
  * It takes any certificate, not only those of its own headers: an authority can have voted in rounds in which none of its
  * own headers was certified.
  */
+import { NarvalError } from '../../shared/errors.js'
 import { encodeHighestRequest } from '../../shared/wire/primary/requests.js'
 import type { Stakes } from './consensus/stakes.js'
 import type { AuthorityIndex, Round } from './consensus/types.js'
@@ -25,6 +26,7 @@ export class Recovery {
   private readonly nonce: number
   private readonly answers = new Map<AuthorityIndex, Round>()
   private askAtMs = Number.NEGATIVE_INFINITY
+  private answered = 0
 
   /** @param nonce a whole number that no earlier run has had */
   constructor(stakes: Stakes, peers: Peers, nonce: number) {
@@ -35,6 +37,11 @@ export class Recovery {
 
   get wakeAtMs(): number {
     return this.askAtMs
+  }
+
+  /** Says how far it is. */
+  say(turn: TurnBuilder): void {
+    turn.notice({ type: 'recovering', stake: this.answered, quorum: this.stakes.quorum })
   }
 
   /** Asks who has not answered. */
@@ -62,11 +69,31 @@ export class Recovery {
    *
    * @returns above which round we may sign, once that is known
    */
-  answered(peer: AuthorityIndex, round: Round): Round | undefined {
+  answer(peer: AuthorityIndex, round: Round, turn: TurnBuilder): Round | undefined {
+    const isFirst = !this.answers.has(peer)
     this.answers.set(peer, Math.max(round, this.answers.get(peer) ?? 0))
-    let stake = 0
-    for (const answerer of this.answers.keys()) stake += this.stakes.of(answerer)
-    if (stake < this.stakes.quorum) return undefined
+    if (isFirst) {
+      this.answered += this.stakes.of(peer)
+      this.say(turn)
+    }
+    if (this.answered < this.stakes.quorum) return undefined
     return Math.max(...this.answers.values()) + RECOVERY_ROUNDS
   }
+}
+
+/**
+ * Refuses to begin what can never end: the others have no quorum without this authority.
+ *
+ * @throws NarvalError ERR_RECOVERY_IMPOSSIBLE
+ */
+export function checkRecoverable(stakes: Stakes, authority: AuthorityIndex): void {
+  const others = stakes.total - stakes.of(authority)
+  if (others >= stakes.quorum) return
+  throw new NarvalError(
+    'ERR_RECOVERY_IMPOSSIBLE',
+    'the store is new, or was said to be a backup, so nothing may be signed before authorities with a stake of ' +
+      `${stakes.quorum} have said how far this one was; all others together have ${others}. If the key has never been ` +
+      'used, say so (narval fresh, with the same --keys and --store; markFresh in a program); if the store is the one ' +
+      'that it ran with last, start without --recovered; else make a committee with new keys',
+  )
 }

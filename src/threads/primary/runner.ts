@@ -164,10 +164,11 @@ export class Runner {
 
   private count(): void {
     const { counters, inbox, keys, primary } = this.dependencies
-    const { missingVotes, isRecovering, ...numbers } = primary.status
+    const { missingVotes, isRecovering, isSigningHeld, ...numbers } = primary.status
     for (const [name, value] of Object.entries(numbers)) counters.set(name as keyof typeof numbers, value)
     counters.set('missingVotes', missingVotes.length)
     counters.set('isRecovering', isRecovering ? 1 : 0)
+    counters.set('isSigningHeld', isSigningHeld ? 1 : 0)
     counters.set('inputsWaiting', inbox.size)
     for (const name of ['verified', 'verifyMs', 'signed', 'signMs'] as const) counters.set(name, keys[name])
   }

@@ -13,11 +13,13 @@ import { report, reportFailure } from '../../shared/runtime/thread-control.js'
 import { startThreadStats } from '../../shared/runtime/thread-stats.js'
 import { ignoreFailedCommit } from '../../shared/store/failed-commit.js'
 import { lockStore } from '../../shared/store/lock.js'
+import { Stakes } from './consensus/stakes.js'
 import { Ed25519Keys } from './ed25519-keys.js'
 import { Inbox } from './inbox.js'
 import { EPOCH } from './limits.js'
 import { Outbox } from './outbox.js'
 import { Primary, type PrimaryOptions, type PrimaryStatus } from './primary.js'
+import { checkRecoverable } from './recovery.js'
 import { Runner } from './runner.js'
 import { PrimaryStore } from './store/primary-store.js'
 import type { StoredState } from './store/writes.js'
@@ -69,7 +71,6 @@ async function run(task: PrimaryTask): Promise<void> {
   const budget = new VerificationBudget(options.stakes.length)
   const primary = new Primary(optionsOf(task), { keys, store, nonce: randomInt(NONCE_MAX) }, state)
   report(port, { type: 'log', level: 'info', text: startText(primary.status, state) })
-  if (primary.status.isRecovering) report(port, { type: 'log', level: 'warn', text: recoveringText(options) })
   const runner = new Runner({
     primary,
     store,
@@ -100,7 +101,7 @@ function openStore(
   onFatal: (error: NarvalError) => void,
 ): PrimaryStore {
   const head = new CommitLogHead(memory.commitLogHead.buffer, memory.commitLogHead.byteOffset)
-  const { authority, committeeDigest, gcDepth, publicKeys, rule } = primary
+  const { authority, committeeDigest, gcDepth, publicKeys, rule, stakes } = primary
   return new PrimaryStore(
     {
       ...store,
@@ -119,20 +120,9 @@ function openStore(
       onCommits: (index) => head.advance(index),
       onFlush: () => flushBegan(counters),
       onFileBytes: (bytes) => counters.set('storeFileBytes', bytes),
+      checkRecoverable: () => checkRecoverable(new Stakes(stakes), authority),
     },
   )
-}
-
-/** What it means that nothing may be signed yet, and what to do. */
-function recoveringText({ authority, stakes }: PrimaryTask['primary']): string {
-  const total = stakes.reduce((sum, stake) => sum + stake, 0)
-  const others = total - stakes[authority]!
-  const canAnswer = others >= Math.floor((2 * total) / 3) + 1
-  return `Nothing is signed yet: the store is new, or was said to be a backup, and this key may have signed what it does not know of. ${
-    canAnswer
-      ? 'It goes on when authorities with a quorum of the stake have answered'
-      : 'The others have no quorum without this authority, so they cannot say it'
-  }. If the key has never been used, end this, say so (narval fresh, with the same --keys and --store; markFresh in a program), and start again`
 }
 
 /** With what the primary begins, for people. */

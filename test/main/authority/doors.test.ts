@@ -115,23 +115,46 @@ describe('commits', () => {
 })
 
 describe('a new authority', () => {
-  test('without the mark signs nothing, says what to do, and signs once it is marked', async () => {
+  test('without the mark is refused if the others have no quorum, says what to do, and signs once it is marked', async () => {
     const [member] = await newMembers(1)
     const unmarked = { ...member!, store: join(temporaryDirectory(), 'store') }
-    const authority = await start(unmarked)
-    await authority.submit(transactionOf(1, 100))
-    await until('it says so', () =>
-      unmarked.lines.some((line) => /^warn primary: Nothing is signed yet: .*narval fresh/.test(line)),
-    )
-    expect(authority.health()).toMatchObject({ ok: false, primary: { ok: false } })
-    await expect(() => narval.markFresh(unmarked.store, unmarked.keys)).toThrow(
-      expect.objectContaining({ code: 'ERR_STORE_LOCKED' }),
-    )
-    await authority.close()
+    for (const _ of [1, 2]) {
+      await expect(start(unmarked)).rejects.toMatchObject({
+        code: 'ERR_RECOVERY_IMPOSSIBLE',
+        message: expect.stringContaining('narval fresh'),
+      })
+    }
     narval.markFresh(unmarked.store, unmarked.keys)
     narval.markFresh(unmarked.store, unmarked.keys)
     const again = await start(unmarked)
+    expect(() => narval.markFresh(unmarked.store, unmarked.keys)).toThrow(
+      expect.objectContaining({ code: 'ERR_STORE_LOCKED' }),
+    )
+    await again.submit(transactionOf(1, 100))
     expect((await read(again, 1)).transactions.map(numberOf)).toEqual([1])
+  })
+
+  test('without the mark in a committee of such says for whom it waits, and what it may sign; marked, all go on', async () => {
+    const members = (await newMembers(4)).map((member) => ({ ...member, store: join(temporaryDirectory(), 'store') }))
+    const authorities = [await start(members[0]!)]
+    await until('it says so', () =>
+      members[0]!.lines.some((line) =>
+        /^warn primary: Recovering: waits .* stake 3, has 0\. .*narval fresh/.test(line),
+      ),
+    )
+    expect(authorities[0]!.health()).toMatchObject({ ok: false, primary: { ok: false, signing: false } })
+    expect(authorities[0]!.health().problems.join()).toContain('3 of 3')
+    authorities.push(...(await Promise.all(members.slice(1).map((member) => start(member)))))
+    for (const { lines } of members) {
+      await until('all have answered', () =>
+        lines.includes('info primary: A quorum has answered: may sign above round 2'),
+      )
+    }
+    await Promise.all(authorities.map((authority) => authority.close()))
+    for (const { keys, store } of members) narval.markFresh(store, keys)
+    const [first] = await Promise.all(members.map((member) => start(member)))
+    await first!.submit(transactionOf(1, 100))
+    expect((await read(first!, 1)).transactions.map(numberOf)).toEqual([1])
   })
 
   test('is not marked when its store has been used, or is another one’s', async () => {

@@ -2,8 +2,11 @@
 import { describe, expect, test } from 'vitest'
 import * as requests from '../../../src/shared/wire/primary/requests.js'
 import { voteMessage } from '../../../src/shared/wire/primary/vote.js'
+import { SIGNING_HELD_MS } from '../../../src/threads/primary/limits.js'
 import type { CertificateRecord } from '../../../src/threads/primary/records.js'
+import type { StoredState } from '../../../src/threads/primary/store/writes.js'
 import { FRESH_STATE, recovering } from '../../../src/threads/primary/stored-state.js'
+import type { Turn } from '../../../src/threads/primary/turn.js'
 import { DIGEST, PrimaryUnderTest, refused, sent, votesIn, written } from '../../support/primary-under-test.js'
 import { simulatedKeys } from '../../support/simulator/keys.js'
 
@@ -128,4 +131,58 @@ test('an answer says the highest certificate, or that there is none', () => {
     nonce: 6,
     certificate: one!.bytes,
   })
+})
+
+const noticesOf = (turns: readonly Turn[]) => turns.flatMap(({ notices }) => notices)
+
+describe('how far it is', () => {
+  test('is said at the start and with each that answers, once', () => {
+    const { node } = recoveringNode()
+    for (const peer of [1, 2, 2, 3]) answer(node, peer)
+    expect(noticesOf(node.turns).filter(({ type }) => type.startsWith('recover'))).toEqual([
+      { type: 'recovering', stake: 0, quorum: 3 },
+      { type: 'recovering', stake: 1, quorum: 3 },
+      { type: 'recovering', stake: 2, quorum: 3 },
+      { type: 'recovering', stake: 3, quorum: 3 },
+      { type: 'recovered', round: 2 },
+    ])
+    expect(node.primary.status).toMatchObject({ isRecovering: false, signingAbove: 2 })
+  })
+
+  test('is said again and again while the committee stands below what may be signed', () => {
+    const { node, rounds } = recoveringNode()
+    for (const peer of [1, 2, 3]) answer(node, peer)
+    const held = () => noticesOf(node.drain()).filter(({ type }) => type === 'signing-held')
+    expect(held()).toEqual([])
+    node.wait(SIGNING_HELD_MS - 1)
+    for (const certificate of rounds[0]!) node.receive(1, certificate)
+    // It has moved.
+    node.wait(SIGNING_HELD_MS - 1)
+    expect([held(), node.primary.status.isSigningHeld]).toEqual([[], false])
+    expect(node.wait(1).wakeAtMs).toBeLessThanOrEqual(node.ms + SIGNING_HELD_MS)
+    node.wait(SIGNING_HELD_MS)
+    expect(held()).toEqual([
+      { type: 'signing-held', above: 2, round: 1 },
+      { type: 'signing-held', above: 2, round: 1 },
+    ])
+    expect(node.primary.status.isSigningHeld).toBe(true)
+    for (const certificate of rounds[1]!) node.receive(1, certificate)
+    node.wait(2 * SIGNING_HELD_MS)
+    expect([held(), node.primary.status.isSigningHeld]).toEqual([[], false])
+  })
+})
+
+test.each([
+  [[1], 1, 0],
+  [[1, 1, 1], 3, 2],
+  [[2, 1, 1, 1], 4, 3],
+])('what the others can never say is refused at the start: stakes %j', (stakes, quorum, others) => {
+  const start = (state: StoredState) => new PrimaryUnderTest({ state, stakes })
+  expect(() => start(recovering())).toThrow(
+    expect.objectContaining({
+      code: 'ERR_RECOVERY_IMPOSSIBLE',
+      message: expect.stringMatching(new RegExp(`stake of ${quorum} .* together have ${others}\\.`)),
+    }),
+  )
+  start(FRESH_STATE)
 })

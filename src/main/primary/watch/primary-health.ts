@@ -23,6 +23,8 @@ export interface PrimaryHealthState extends Standing {
   /** The other authorities. */
   readonly peers: readonly PrimaryPeerState[]
   readonly isRecovering: boolean
+  /** The committee stands, and we may sign above this higher round only. */
+  readonly signingHeldAbove: number | undefined
   /** The highest round with a quorum of certificates. */
   readonly quorumRound: number
   /** The highest round that anybody has shown. */
@@ -53,6 +55,7 @@ export const PRIMARY_PROBLEMS = [
   'failed',
   'not-open',
   'recovering',
+  'signing-held',
   'stalled',
   'no-quorum',
   'peers-away',
@@ -98,7 +101,7 @@ export function primaryHealthOf(state: PrimaryHealthState): PrimaryHealth {
   const has = (...kinds: PrimaryProblemKind[]): boolean => problems.some(({ kind }) => kinds.includes(kind))
   const open = !has('failed', 'not-open', 'thread-still')
   const quorumConnected = connectedStake(state) >= state.quorumThreshold
-  const signing = !state.isRecovering
+  const signing = !has('recovering', 'signing-held')
   const ordering = !has('stalled', 'not-ordering')
   const caughtUp = behindOf(state) <= state.gcDepth
   const storeWritable = !has('failed', 'not-open', 'slow-flush')
@@ -149,6 +152,7 @@ export function primaryProblems(state: PrimaryHealthState): readonly PrimaryProb
   add('thread-still', threadProblem(state))
   add('slow-flush', flushProblem(state))
   add('recovering', recoveryProblem(state))
+  add('signing-held', heldProblem(state))
   if (isStalled(state)) add('stalled', stallText(state))
   else if (connectedStake(state) < state.quorumThreshold) add('no-quorum', quorumText(state))
   else add('peers-away', awayText(state))
@@ -201,6 +205,11 @@ function recoveryProblem({
   const waiting = peers.filter(({ owesAnswer }) => owesAnswer)
   const answered = totalStake - ownStake - stakeOf(waiting)
   return `recovering: the store is new or an older one, and nothing is signed before stake ${quorumThreshold} of the others has said how far it is; it waits for ${quorumThreshold - answered} of ${quorumThreshold}: ${named(waiting)}. If this key has never been used, say so: narval fresh`
+}
+
+function heldProblem({ quorumRound, signingHeldAbove }: PrimaryHealthState): string | undefined {
+  if (signingHeldAbove === undefined) return undefined
+  return `it may sign above round ${signingHeldAbove} only, since its store was new or an older one, and the committee stands at round ${quorumRound}: the others have to make the rounds between. If too many of them have lost their stores as well, they never will: see "When too many stores are lost" in docs/consensus.md`
 }
 
 function stallText(state: PrimaryHealthState): string {

@@ -142,8 +142,16 @@ export class PrimaryMonitor {
       case 'certified':
         this.certified(notice.author, notice.round)
         break
+      case 'recovering':
+        this.dependencies.log.warn(
+          `Recovering: waits for answers of stake ${notice.quorum}, has ${notice.stake}. Nothing is signed until then: the store is new, or was said to be a backup, and this key may have signed what it does not know of. If the key has never been used, end this, say so (narval fresh, with the same --keys and --store; markFresh in a program), and start again`,
+        )
+        break
       case 'recovered':
-        this.dependencies.log.info(`A quorum has answered: signing from round ${notice.round + 1} on`)
+        this.dependencies.log.info(`A quorum has answered: may sign above round ${notice.round}`)
+        break
+      case 'signing-held':
+        // Its text is the health's, and the log has what the health finds.
         break
       case 'worker-store-new':
         this.dependencies.log.warn(
@@ -203,6 +211,7 @@ export class PrimaryMonitor {
       gcDepth,
       peers: peers.peers.map(({ index, name, refusal, stake }) => this.peerState(index, { name, refusal, stake })),
       isRecovering: counters.get('isRecovering') === 1,
+      signingHeldAbove: counters.get('isSigningHeld') === 1 ? counters.get('signingAbove') : undefined,
       quorumRound,
       seenRound: counters.get('seenRound'),
       decidedRound: counters.get('decidedRound'),

@@ -126,9 +126,14 @@ export type PrimaryNotice =
   /** Headers of ours with it get no quorum of votes, those without it do: it is proposed alone, now and then. */
   | { readonly type: 'batch-unobtainable'; readonly batch: BatchEntry }
   | { readonly type: 'proposed-again'; readonly batches: number }
+  /** Nothing is signed: others with so much stake have said how far we were, and a quorum has to. At the start, and with each. */
+  | { readonly type: 'recovering'; readonly stake: number; readonly quorum: number }
+  /** They have: we may sign above this round. */
   | { readonly type: 'recovered'; readonly round: number }
   /** A worker of ours has another store than before: so many batches that it had held are not there any more. */
   | { readonly type: 'worker-store-new'; readonly worker: number; readonly batches: number }
+  /** We may sign above a round only, and the committee stands at a lower one. Again and again while that lasts. */
+  | { readonly type: 'signing-held'; readonly above: number; readonly round: number }
   /** Whom we wait for, whenever that has changed since it was said last; looked at now and then. */
   | ({ readonly type: 'waits' } & PrimaryWaits)
 

@@ -55,8 +55,8 @@ export function removeFreshMarker(directory: string): void {
 }
 
 /**
- * Whether the store can have signed nothing: there is none yet, or it was made without the marker and has waited for the
- * others ever since.
+ * Whether nothing that was signed is in the store: there is none yet, or it was made without the marker and has signed
+ * neither while it waited for the others nor after they answered.
  *
  * @throws NarvalError ERR_STORE_FORMAT, ERR_STORE_DAMAGED
  */
@@ -68,10 +68,8 @@ export function hasSignedNothing(directory: string): boolean {
   const file = new StoreFile(directory)
   try {
     return file.read((snapshot) => {
-      const signing = snapshot.get('state', keys.state('signing'))
-      const isRecovering = signing?.length === 1
       const hasVoted = [...snapshot.entries('votes', 1)].length > 0
-      return isRecovering && !hasVoted && snapshot.get('state', keys.state('own-header')) === undefined
+      return !hasVoted && snapshot.get('state', keys.state('own-header')) === undefined
     })
   } finally {
     file.close()

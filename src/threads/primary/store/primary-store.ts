@@ -76,6 +76,8 @@ export interface PrimaryStoreDependencies {
   readonly onFileBytes?: (bytes: number) => void
   /** Bytes and transactions of a batch, if they are known here. */
   readonly sizeOf?: (batch: PayloadEntry) => StoredSizes | undefined
+  /** Nothing may be signed until the others have spoken: throws if they never can. Called before anything is written. */
+  readonly checkRecoverable?: () => void
 }
 
 export class PrimaryStore implements CertificateReader {
@@ -102,6 +104,7 @@ export class PrimaryStore implements CertificateReader {
     checkFileSystem(directory)
     prepareFile(directory, { log: dependencies.onNotice, logs: ['commits', 'sizes'] })
     const signing = this.signingAtStart()
+    if (signing?.state === 'recovering') dependencies.checkRecoverable?.()
     try {
       this.databases = openPrimaryDatabases(directory)
       this.storeId = this.openMeta(signing)

@@ -36,6 +36,7 @@ const WELL: PrimaryHealthState = {
   gcDepth: 50,
   peers: [peer('a'), peer('b'), peer('c')],
   isRecovering: false,
+  signingHeldAbove: undefined,
   quorumRound: 100,
   seenRound: 101,
   decidedRound: 98,
@@ -180,6 +181,12 @@ describe('the health of a primary', () => {
     const text = texts({ ...withPeers(...many), totalStake: many.length + 1, quorumThreshold: many.length })
     expect(text.match(/d{16}/g)).toHaveLength(NAMES_SHOWN_MAX)
     expect(text).toContain(' and 5 more')
+  })
+
+  test('one that may sign only above where the committee stands says both rounds, and is not well', () => {
+    const health = primaryHealthOf({ ...WELL, signingHeldAbove: 112 })
+    expect(health).toMatchObject({ ok: false, signing: false })
+    expect(health.problems).toEqual([expect.stringMatching(/above round 112 only.* round 100:/)])
   })
 
   test('every problem is named, the gravest first', () => {
