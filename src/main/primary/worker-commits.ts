@@ -27,7 +27,7 @@ export interface WorkerCommitsOptions {
 
 export interface WorkerCommitsDependencies {
   readonly head: CommitLogHead
-  readonly worker: Pick<OrderedWorker, 'applied' | 'committed' | 'onCommits' | 'onGap'>
+  readonly worker: Pick<OrderedWorker, 'applied' | 'committed' | 'isSettled' | 'onCommits' | 'onGap'>
 }
 
 export class WorkerCommits {
@@ -68,6 +68,7 @@ export class WorkerCommits {
     const reader = new CommitLogReader(this.options.directory)
     try {
       const { last } = reader.bounds()
+      await this.skipTo(last)
       while (!signal.aborted) {
         // Before the log is read: what comes meanwhile is seen in the next turn.
         const { seen } = head
@@ -82,6 +83,17 @@ export class WorkerCommits {
       reader.close()
       this.settleReplayed()
     }
+  }
+
+  /**
+   * A store that has nothing uncommitted, as a new one, need not be told of a long past. What it stores from now on is in
+   * later commits, or the primary says that it is in the order when it is told.
+   */
+  private async skipTo(last: number): Promise<void> {
+    const { worker } = this.dependencies
+    if (!worker.isSettled || last <= this.applied) return
+    await worker.committed([], { applied: last })
+    this.applied = last
   }
 
   /** Returns whether the log may have more. */

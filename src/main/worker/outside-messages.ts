@@ -58,8 +58,8 @@ export class OutsideMessages {
     const { isOpen, supervisor } = this.handlers
     return {
       commitState: async () => {
-        const { applied, storeId } = await processor.ask({ type: 'commit-state' })
-        return { applied: Number(applied), storeId }
+        const { applied, ...state } = await processor.ask({ type: 'commit-state' })
+        return { ...state, applied: Number(applied) }
       },
       committed: async (digests, place) => {
         const of = place && ('applied' in place ? { applied: BigInt(place.applied) } : { partOf: BigInt(place.partOf) })

@@ -72,7 +72,7 @@ async function answerNow(request: ProcessorRequest, store: Store, processor: Pro
     case 'uncommitted':
       return { answer: store.uncommitted(request.after, WALK_CHUNK), transfer: [] }
     case 'commit-state':
-      return { answer: { storeId: store.storeId, applied: store.stamp }, transfer: [] }
+      return { answer: store.commitState, transfer: [] }
     case 'committed':
       await store.committed(request)
       return { answer: undefined, transfer: [] }

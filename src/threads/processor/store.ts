@@ -19,7 +19,13 @@
 
 import { SEQUENCE_PER_MS, SEQUENCE_RANGE } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
-import type { KeptBatch, OwnBatches, SequenceRange, StoreOptions } from '../../shared/memory/dialogue/processor.js'
+import type {
+  KeptBatch,
+  OwnBatches,
+  ProcessorAnswers,
+  SequenceRange,
+  StoreOptions,
+} from '../../shared/memory/dialogue/processor.js'
 import { checkFileSystem } from '../../shared/store/file-system.js'
 import {
   checkFormat,
@@ -318,9 +324,10 @@ export class Store {
     if (this.retention.firstKept > 0n) void this.expiry.begin()
   }
 
-  /** Of this store alone, 16 bytes. */
-  get storeId(): Uint8Array {
-    return readStoreId(this.databases.meta)
+  /** Which store this is, up to which commit it knows what is committed, and whether that is all it has. */
+  get commitState(): ProcessorAnswers['commit-state'] {
+    const isSettled = keysUncommitted(this.databases, undefined, 1).length === 0
+    return { storeId: readStoreId(this.databases.meta), applied: this.commits.applied, isSettled }
   }
 
   /**

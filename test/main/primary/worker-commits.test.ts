@@ -25,7 +25,10 @@ class Told {
   gaps = 0
   commits = 0
 
-  constructor(readonly applied = 0) {}
+  constructor(
+    readonly applied = 0,
+    readonly isSettled = false,
+  ) {}
 
   async committed(digests: readonly Uint8Array[], place: CommitPlace): Promise<void> {
     this.digests.push(...digests.map(hex))
@@ -58,6 +61,16 @@ test.each([0, 1, 63, 64, 200, 249, 250, 400])('of a log of 250 it is told what i
   expect(worker.digests).toEqual(after < 250 ? batchesOf(after, 250) : [])
   expect(worker.writes.at(-1)).toBe(after < 250 ? 250 : undefined)
   expect(worker.gaps).toBe(0)
+})
+
+test('a store that has nothing uncommitted is told where the log is, and of nothing that is in it', async () => {
+  const directory = temporaryDirectory()
+  await fillLog(directory, 250)
+  for (const after of [0, 7, 250, 300]) {
+    const worker = new Told(after, true)
+    await follow(directory, worker).commits.replayed
+    expect([worker.digests, worker.writes, worker.gaps]).toEqual([[], after < 250 ? [250] : [], 0])
+  }
 })
 
 test('what comes later it is told as well, and only of its own id', async () => {

@@ -179,6 +179,7 @@ describe('the link', () => {
   const workerOf = (said: unknown[]): OrderedWorker => ({
     storeId: new Uint8Array(16).fill(5),
     applied: 0,
+    isSettled: true,
     committed: async (digests, place) => void said.push(['committed', digests, place]),
     onCommits: () => {},
     onGap: () => said.push('gap'),

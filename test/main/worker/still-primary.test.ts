@@ -8,7 +8,7 @@ import { until } from '../../support/until.js'
 test('health and log name it while batches are certified, and it is over with the next Cleanup', async () => {
   const lines: string[] = []
   const line = (text: string): void => {
-    if (text.includes('Cleanup')) lines.push(text)
+    if (text.includes('of no commit')) lines.push(text)
   }
   const started = await startNode({ warn: line, info: line }, true)
   const { node } = started
@@ -20,13 +20,13 @@ test('health and log name it while batches are certified, and it is over with th
     await node.submit(transactionOf(number, 100))
     await until('it is reported', () => primary.own.size > size)
   }
-  const problems = (): readonly string[] => node.health().problems.filter((text) => text.includes('Cleanup'))
+  const problems = (): readonly string[] => node.health().problems.filter((text) => text.includes('of no commit'))
 
   await primary.send({ type: 'Cleanup', round: 2n })
   await certify(1)
   expect(problems()).toEqual([])
   await until('it is named', () => problems().length > 0)
-  expect(problems()).toEqual([expect.stringMatching(/no Cleanup for \d+ s, and 1 batches were certified/)])
+  expect(problems()).toEqual([expect.stringMatching(/no commit for \d+ s, and 1 batches were certified/)])
   expect(node.health()).toMatchObject({ ok: true, primaryConnected: true, primaryCommitting: false })
   await until('the log says it', () => lines.length > 0)
   await certify(2)

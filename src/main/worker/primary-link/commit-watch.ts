@@ -7,7 +7,8 @@
  *                               └─ for longer than `stillMs`, primary connected ──▶ it stands still
  * ```
  *
- * A Cleanup says that some round was committed, not which batches were. So any Cleanup ends it. Time in which the primary
+ * A Cleanup says that some round was committed, not which batches were. So any Cleanup ends it; so does any commit of a primary
+ * that says what it commits. Time in which the primary
  * is not connected does not count: then something else is wrong, and is said.
  */
 import { COMMITS_STILL_HEADERS, COMMITS_STILL_MS, COMMITS_UNHEARD_MS } from './limits.js'

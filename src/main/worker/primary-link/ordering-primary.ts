@@ -47,6 +47,8 @@ export interface CommitState {
   readonly storeId: Uint8Array
   /** The last commit whose batches it knows to be committed. */
   readonly applied: number
+  /** It has no batch that is not known to be committed: what is in the log already says nothing to it. */
+  readonly isSettled: boolean
 }
 
 export interface OrderingLink {

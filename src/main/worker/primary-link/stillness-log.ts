@@ -19,7 +19,7 @@ export class StillnessLog {
     if (still === undefined) {
       if (this.said === undefined) return
       this.log.info(
-        `The primary commits again: it had sent no Cleanup for ${seconds(this.said.forMs)}, and ${this.said.batches} batches were certified meanwhile`,
+        `The primary commits again: it had told of no commit for ${seconds(this.said.forMs)}, and ${this.said.batches} batches were certified meanwhile`,
       )
       this.said = undefined
       return
@@ -38,7 +38,7 @@ export class StillnessLog {
 /** For people: what is wrong, and where to look. */
 export function stillnessText({ batches, forMs }: Stillness): string {
   return (
-    `the primary has sent no Cleanup for ${seconds(forMs)}, and ${batches} batches were certified meanwhile: it commits nothing. ` +
+    `the primary has told of no commit for ${seconds(forMs)}, and ${batches} batches were certified meanwhile: it commits nothing. ` +
     'Look at its log and at those of the other primaries; what others lack is sent to them first until it goes on'
   )
 }

@@ -264,7 +264,8 @@ export interface ProcessorAnswers {
   own: OwnBatches
   recent: KeptBatches
   uncommitted: KeptBatches
-  'commit-state': { readonly storeId: Uint8Array; readonly applied: bigint }
+  /** `isSettled`: no batch is uncommitted. */
+  'commit-state': { readonly storeId: Uint8Array; readonly applied: bigint; readonly isSettled: boolean }
   committed: undefined
 }
 

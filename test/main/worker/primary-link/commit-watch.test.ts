@@ -81,10 +81,10 @@ test('the log says it when it begins and when it is over, and a primary that stu
   const log = new StillnessLog({ warn: line, info: line }, () => nowMs)
   log.look(undefined)
   for (let second = 4; second < 20; second += 1) log.look({ forMs: second * 1_000, batches: second })
-  expect(lines).toEqual([expect.stringContaining('no Cleanup for 4 s, and 4 batches')])
+  expect(lines).toEqual([expect.stringContaining('no commit for 4 s, and 4 batches')])
   log.look(undefined)
   log.look(undefined)
-  expect(lines.slice(1)).toEqual([expect.stringContaining('commits again: it had sent no Cleanup for 19 s, and 19')])
+  expect(lines.slice(1)).toEqual([expect.stringContaining('commits again: it had told of no commit for 19 s, and 19')])
   for (let times = 0; times < 10; times += 1) {
     nowMs += STILLNESS_LOG_MS / 20
     log.look({ forMs: 4_000, batches: 1 })
