@@ -11,7 +11,6 @@ import { runLoadClient } from '../../src/main/local/load/load-client.js'
 import { parseLogLine } from '../../src/main/local/log-lines.js'
 import { type Metrics, sumOf } from '../../src/main/local/metrics-text.js'
 import { freePorts } from '../../src/main/local/ports.js'
-import { PrimaryStandIn } from '../../src/main/local/primary-stand-in.js'
 import { scrape } from '../../src/main/local/scrape.js'
 import { type Committee, parseCommittee } from '../../src/shared/config/committee.js'
 import { formatCommittee, localCommittee } from '../../src/shared/config/committee-file.js'
@@ -20,6 +19,7 @@ import { defaultParameters, formatParameters, type Parameters } from '../../src/
 import { encodeBase64 } from '../../src/shared/crypto/public-key.js'
 import { v8FlagsFor } from '../../src/shared/runtime/v8-flags.js'
 import { NODE_FILE } from '../flame/committee.js'
+import { PrimaryStandIn } from './primary-stand-in.js'
 import type { Target } from './protocol.js'
 
 /** Workers that run. */
@@ -193,7 +193,7 @@ export class AttackedCommittee {
       logFile: file(`worker-${node}.log`),
       onLine: (line) => {
         const event = parseLogLine(line)
-        if (event?.type === 'booted') worker.boots += 1
+        if (event?.type === 'worker-booted') worker.boots += 1
         else if (event?.type === 'batch-sample') this.onSample(node, event.digest, event.sample)
         else if (event?.type === 'batch-contains' && node === 0) this.bytesOf.set(event.digest, event.bytes)
         return true

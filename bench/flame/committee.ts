@@ -128,12 +128,12 @@ function findNode(parent: number, index: number): NodeProcess | undefined {
 /** What the arguments of a process say of the node in it; undefined for one that is none. */
 export function nodeOfCommand(pid: number, args: readonly string[]): (NodeProcess & { index: number }) | undefined {
   const flag = (name: string): string => args[args.indexOf(name) + 1] ?? ''
-  if (!args.includes('run') || !args.includes('worker')) return undefined
+  if (!args.includes('run') || !args.includes('authority')) return undefined
   const keys = flag('--keys')
   const index = /^\.node-(\d+)\.json$/.exec(basename(keys))?.[1]
   const metrics = parseMetricsAddress(flag('--metrics'))
   if (index === undefined || metrics === undefined) return undefined
-  return { pid, index: Number(index), metrics, log: join(dirname(keys), 'logs', `worker-${index}-${flag('--id')}.log`) }
+  return { pid, index: Number(index), metrics, log: join(dirname(keys), 'logs', `authority-${index}.log`) }
 }
 
 function childrenOf(parent: number): number[] {

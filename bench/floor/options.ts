@@ -1,5 +1,4 @@
 /** What a floor is asked to do. */
-import { LOCAL_RETENTION_ROUNDS, LOCAL_ROUND_MS } from '../../src/main/local/limits.js'
 
 /**
  * - `plain`: the bytes' whole way, over bare sockets: no libp2p, no rings, one thread.
@@ -39,8 +38,8 @@ export const IN_FLIGHT_MAX = 3
 /** Plaintext of one message of noise, and the tag behind it. */
 export const MESSAGE_BYTES = 65_519
 export const TAG_BYTES = 16
-/** Seconds of batches that `local` keeps: the floor may use the same pages of its store again. */
-export const RETAIN_S = (LOCAL_RETENTION_ROUNDS * LOCAL_ROUND_MS) / 1000
+/** Seconds of batches that a floor keeps, about as many as a node of `local`: both use the same pages of their stores again. */
+export const RETAIN_S = 5
 
 /** Retained bytes of a run of `local` at this rate; at rate 0, those of 60,000 tx/s of 512 B. */
 export function retainBytesFor(rate: number, transactionBytes: number): number {

@@ -52,6 +52,7 @@ export type ErrorCode =
   | 'ERR_DIRECTORY_FOREIGN'
   | 'ERR_BOOT_TIMEOUT'
   | 'ERR_CHILD_DIED'
+  | 'ERR_LOGS_APART'
   // lifecycle
   | 'ERR_CLOSED'
   | 'ERR_BUSY'

@@ -2,9 +2,8 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Decipherer, Encipherer } from '../../bench/floor/cipher.js'
 import { Dissemination, type OwnBatch } from '../../bench/floor/dissemination.js'
-import { retainBytesFor, wireBytesPerS } from '../../bench/floor/options.js'
+import { RETAIN_S, retainBytesFor, wireBytesPerS } from '../../bench/floor/options.js'
 import { transactionBytesOf } from '../../bench/floor/result.js'
-import { LOCAL_GC_DEPTH_ROUNDS, LOCAL_ROUND_MS } from '../../src/main/local/limits.js'
 
 /** What comes out of a decipherer, one entry for each batch. */
 function decipherTo(batches: Buffer[]): Decipherer {
@@ -95,9 +94,8 @@ describe("the floor's figures", () => {
     expect(wireBytesPerS({ rate: 7, transactionBytes: 512 })).toBe(516 * 7)
   })
 
-  it('have as many bytes retained as a local committee retains at the rate', () => {
-    const rounds = 2 * LOCAL_GC_DEPTH_ROUNDS
-    expect(retainBytesFor(60_000, 512)).toBe(((rounds * LOCAL_ROUND_MS) / 1000) * 60_000 * 512)
+  it('have a few seconds of the rate retained', () => {
+    expect(retainBytesFor(60_000, 512)).toBe(RETAIN_S * 60_000 * 512)
     expect(retainBytesFor(0, 64)).toBe(retainBytesFor(60_000, 512))
   })
 })

@@ -1,6 +1,7 @@
 import { defaultParameters } from '../../shared/config/parameters.js'
 import { NarvalError } from '../../shared/errors.js'
 import { transactionBytesMax } from '../../shared/wire/batch.js'
+import type { Rule } from '../authority/rules.js'
 import { LOCAL_WORKERS_MAX } from '../local/limits.js'
 import { burstBytesMax } from '../local/load/burst.js'
 import { CLIENT_BURST_BYTES_MAX } from '../local/load/limits.js'
@@ -17,6 +18,7 @@ export interface LocalFlags {
   readonly faults: number
   readonly unbuffered: boolean
   readonly ackLevel: 'stored' | 'durable'
+  readonly rule: Rule
   readonly json: boolean
   readonly dir?: string
   readonly keep: boolean
@@ -55,6 +57,7 @@ export function checkFlags(flags: LocalFlags): LocalOptions {
     faults,
     unbuffered: flags.unbuffered,
     ackLevel: flags.ackLevel,
+    rule: flags.rule,
     json: flags.json,
     directory: flags.dir,
     keep: flags.keep,

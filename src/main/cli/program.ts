@@ -12,13 +12,13 @@ import { BATCH_SIZE_MAX, COMMITTEE_SIZE_MAX, WORKER_ID_MAX } from '../../shared/
 import { NarvalError } from '../../shared/errors.js'
 import { platformProblem } from '../../shared/runtime/platform.js'
 import { CLIENT_TRANSACTION_BYTES_MIN } from '../../shared/wire/client-transaction.js'
-import { RULES, type Rule } from '../authority/rules.js'
+import { RULES } from '../authority/rules.js'
 import { levelOfVerbosity } from '../lib/log.js'
 import type { Interrupt } from '../lib/signals.js'
 import { VERSION } from '../lib/version.js'
 import { EXIT_FAILURE, EXIT_USAGE } from './exit-codes.js'
 import { leave } from './leave.js'
-import type { RunOptions } from './run-options.js'
+import type { AuthorityPart, RunOptions } from './run-options.js'
 import { digest, host, increase, integer, metricsAddress, tcpAddress, tcpAddresses } from './values.js'
 
 const RATE_MAX = 100_000_000
@@ -178,11 +178,12 @@ function addRun(program: Command, onDone: (code: number) => void, early: Interru
   run
     .command('authority')
     .description('run an authority: its primary and all of its workers, in one process')
-    .addOption(new Option('--rule <rule>', 'how certificates are put in order').choices(RULES).default(RULES[0]))
+    .addOption(ruleOption())
     .option('--recovered', 'the store may be older than what the key has signed: ask the others before signing')
+    .option('--consume', 'read every byte of every commit in this process, and log what was read: for benchmarks')
     .allowExcessArguments(false)
-    .action(({ recovered = false, rule }: { recovered?: boolean; rule: Rule }, command: Command) =>
-      runPart(command, { kind: 'authority', rule, recovered }),
+    .action(({ consume = false, recovered = false, rule }: Partial<AuthorityPart>, command: Command) =>
+      runPart(command, { kind: 'authority', rule: rule!, recovered, consume }),
     )
   run
     .command('worker')
@@ -227,7 +228,7 @@ function addClient(program: Command, onDone: (code: number) => void): void {
 function addLocal(program: Command, onDone: (code: number) => void): void {
   program
     .command('local')
-    .description('run a committee on this machine, under load, and measure it')
+    .description('run a committee of authorities on this machine, under load, and measure it')
     .option('--nodes <n>', 'authorities', integer(1, COMMITTEE_SIZE_MAX), 4)
     .option('--workers <n>', 'workers of each authority', integer(1, WORKERS_PER_AUTHORITY_MAX), 1)
     .option('--rate <n>', 'transactions a second, over all clients', integer(1, RATE_MAX), 20_000)
@@ -236,6 +237,7 @@ function addLocal(program: Command, onDone: (code: number) => void): void {
     .option('--faults <n>', 'authorities that are left out', integer(0, COMMITTEE_SIZE_MAX), 0)
     .option('--unbuffered', 'clients write each transaction by itself')
     .addOption(ackLevelOption('what an ACK promises').default('durable'))
+    .addOption(ruleOption())
     .option('--json', 'end standard output with one line of JSON, and print the rest on standard error')
     .option('--dir <dir>', 'where files are made: new, empty, or of an earlier run (default: a fresh one in .narval)')
     .option('--keep', 'leave keys, stores and logs where they are')
@@ -282,6 +284,10 @@ function addLog(program: Command): void {
       const { printLog } = await import('./log.js')
       await printLog({ follow: false, json: false, ...options })
     })
+}
+
+function ruleOption(): Option {
+  return new Option('--rule <rule>', 'how certificates are put in order').choices(RULES).default(RULES[0])
 }
 
 function ackLevelOption(description: string): Option {

@@ -36,4 +36,6 @@ export interface AuthorityPart {
   readonly rule: Rule
   /** The primary's store may be older than what its key has signed. */
   readonly recovered: boolean
+  /** Reads every byte of every commit in this process, and logs what was read. */
+  readonly consume: boolean
 }

@@ -8,7 +8,7 @@ import { type Keys, readKeys } from '../../shared/config/keys.js'
 import { defaultParameters, readParameters } from '../../shared/config/parameters.js'
 import { NarvalError } from '../../shared/errors.js'
 import { MAIN_FULL_COLLECTION_MS, startFullCollections } from '../../shared/runtime/garbage-collector.js'
-import { startAuthority } from '../authority/authority.js'
+import { type Authority, startAuthority } from '../authority/authority.js'
 import type { AuthorityOptions } from '../authority/authority-options.js'
 import { createLogger, type Logger } from '../lib/log.js'
 import { watchParent } from '../lib/parent.js'
@@ -73,7 +73,19 @@ async function start(options: RunOptions, log: Logger, signal: AbortSignal): Pro
     ...(options.mdns && { peerDiscovery: [(await import('@libp2p/mdns')).mdns()] }),
   } satisfies AuthorityOptions
   if (part.kind === 'worker') return startWorker({ ...shared, workerId: part.id })
-  return startAuthority({ ...shared, rule: part.rule, recovered: part.recovered })
+  const authority = await startAuthority({ ...shared, rule: part.rule, recovered: part.recovered })
+  return part.consume ? consumed(authority, keys, log) : authority
+}
+
+/** The authority and its consumer: one that cannot go on ends both. */
+async function consumed(authority: Authority, keys: Keys, log: Logger): Promise<RunningNode> {
+  const { consume } = await import('../local/load/consumer.js')
+  const reading = consume(authority, { publicKey: keys.publicKey, log }).catch(async (error) => {
+    await authority.close()
+    // Within a commit, a reader is told of the close by an error.
+    if (!(error instanceof NarvalError && error.code === 'ERR_CLOSED')) throw error
+  })
+  return { stopped: Promise.all([authority.stopped, reading]).then(() => {}) }
 }
 
 /** The hosts at which the committee knows the node. */

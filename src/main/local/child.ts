@@ -32,6 +32,7 @@ export class Child {
   private readonly process: ChildProcess
   private readonly lastLines: string[] = []
   private exit: ChildExit | undefined
+  private isToldToStop = false
 
   constructor(options: ChildOptions) {
     this.name = options.name
@@ -75,6 +76,11 @@ export class Child {
     return this.exit === undefined
   }
 
+  /** It was told to stop, and did not live long enough to do so in order: it was still being loaded. */
+  get isStopped(): boolean {
+    return this.isToldToStop && this.exit?.signal === 'SIGTERM'
+  }
+
   /** The last lines of its log, without those that are only measured. */
   get tail(): readonly string[] {
     return this.lastLines
@@ -95,6 +101,7 @@ export class Child {
    */
   async stop(deadlineMs: number): Promise<ChildExit & { readonly wasKilled: boolean }> {
     let wasKilled = false
+    this.isToldToStop = true
     this.kill('SIGTERM')
     const timer = setTimeout(() => {
       wasKilled = true

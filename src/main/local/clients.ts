@@ -1,4 +1,4 @@
-/** The load of a run: one client process for each node. */
+/** The load of a run: one client process for each worker. */
 import { formatTcpAddress } from '../../shared/config/address.js'
 import { aborted, sleep } from '../lib/sleep.js'
 import type { Child } from './child.js'
@@ -46,7 +46,7 @@ export class Clients {
       const options = {
         name: `client-${name.authority}-${name.worker}`,
         args: this.args(addresses[index]!, addresses),
-        logFile: workspace.log('client', name),
+        logFile: workspace.clientLog(name),
         onLine,
       }
       this.children.push(family.startClient(options))

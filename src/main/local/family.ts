@@ -36,7 +36,7 @@ export class Family {
   startClient(options: ChildOptions): Child {
     const child = this.start(options)
     void child.exited.then(async (exit) => {
-      if (exit.code === 0) return
+      if (exit.code === 0 || child.isStopped) return
       // A client that lost its node is heard of before the node's own end is, which is what the user has to know.
       await sleep(LOCAL_BLAME_MS)
       this.onDeath(child, exit)

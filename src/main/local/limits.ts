@@ -1,8 +1,9 @@
 /** Limits of a committee on one machine, each with its unit and its reason. */
 import assert from 'node:assert'
+import { defaultParameters } from '../../shared/config/parameters.js'
 import { CLIENT_STOP_GRACE_MS } from './load/limits.js'
 
-/** Workers that one machine is asked to run: each is a process of 100 MB and some, and has a client beside it. */
+/** Workers that one machine is asked to run: each takes 100 MB and some, and has a client beside it. */
 export const LOCAL_WORKERS_MAX = 128
 /** All nodes have to be up and connected within this: a node boots in a second, on a busy machine in ten. */
 export const LOCAL_BOOT_DEADLINE_MS = 60_000
@@ -14,22 +15,19 @@ export const LOCAL_INTERRUPTED_DRAIN_DEADLINE_MS = 2_000
 export const LOCAL_STOP_DEADLINE_MS = 15_000
 /** When a process fails because another died, the other's end is seen within this. */
 export const LOCAL_BLAME_MS = 300
-/** One round of the primary's stand-in: the reference's `max_header_delay`, and time for its votes and certificates. */
-export const LOCAL_ROUND_MS = 250
-/**
- * `gc_depth` of a local committee, fewer rounds than the reference's 50: a loaded committee writes gigabytes a minute, and
- * nobody is away for long. Batches are kept for twice that, five seconds.
- */
-export const LOCAL_GC_DEPTH_ROUNDS = 10
-/** `retention_rounds` of a local committee: the least that there may be. */
-export const LOCAL_RETENTION_ROUNDS = 2 * LOCAL_GC_DEPTH_ROUNDS
+/** `retention_rounds` of a local committee: the least that there may be. A loaded committee writes gigabytes a minute. */
+export const LOCAL_RETENTION_ROUNDS = 2 * defaultParameters().gcDepthRounds
 /** A node answers for its metrics within this, or the scrape is given up until the next one. */
 export const LOCAL_SCRAPE_DEADLINE_MS = 5_000
 /** A process's log starts anew at this size and the old one is kept once, so that a long run does not fill the disk. */
 export const LOCAL_LOG_BYTES_MAX = 32 * 1024 * 1024
 /** Lines of a process's log that are shown when it dies. */
 export const LOCAL_LOG_TAIL_LINES = 15
-/** Batches remembered after their certification, for lines about them that arrive late. */
-export const LOCAL_CERTIFIED_REMEMBERED = 4_096
+/** Batches remembered that are in some log, for lines about them that come from authorities that lag. */
+export const LOCAL_BATCHES_REMEMBERED = 16_384
+/** Sample transactions of which something may still be heard: twenty a second of each client. */
+export const LOCAL_SAMPLES_REMEMBERED = 65_536
+/** Commits that some have read and some have not, and that are to be compared: hours of a committee of four. */
+export const LOCAL_COMMITS_APART_MAX = 262_144
 
 assert(CLIENT_STOP_GRACE_MS < LOCAL_STOP_DEADLINE_MS)

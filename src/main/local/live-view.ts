@@ -1,62 +1,154 @@
-/** The live table: scrapes the nodes and draws, in place on a terminal, as a block every few seconds elsewhere. */
-
+/** The live view: takes what happened since it looked last, and draws; in place on a terminal, as a block elsewhere. */
+import type { Agreement } from './agreement.js'
+import { joinStages, type Ledger, type StageLatencies } from './ledger.js'
 import { type NodeStats, nodeStats, type Scrape } from './node-stats.js'
 import type { Nodes } from './nodes.js'
-import { drawTable, redraw } from './table.js'
+import { type LocalOptions, quorumThreshold } from './options.js'
+import { History } from './sparkline.js'
+import { paint, redraw, wantsColours } from './styled-text.js'
+import { type Canvas, drawView, SPARKLINE_FIGURES_MAX, type ViewRow, type ViewState } from './view.js'
 
 const TERMINAL_PERIOD_MS = 1000
 const FILE_PERIOD_MS = 5000
+/** Of a terminal that does not say how large it is. */
+const COLUMNS = 80
+const ROWS = 24
 
 export interface LiveViewOptions {
-  readonly nodes: Nodes
+  readonly options: LocalOptions
+  readonly nodes: Pick<Nodes, 'scrape'>
+  readonly ledger: Ledger
+  readonly agreement: Agreement
   /** Names of the authorities, base64, by number: peers are shown by number. */
   readonly authorities: readonly string[]
-  readonly workers: number
   readonly stream: NodeJS.WriteStream
+}
+
+/** What was counted of an authority up to a look. */
+interface Counted {
+  readonly commit: number
+  readonly certifiedBytes: number
+  readonly readBytes: number
+}
+
+/** What was counted up to a look. */
+interface Look {
+  readonly timeMs: number
+  readonly commonBytes: number
+  readonly scrapes: readonly (Scrape | undefined)[]
+  readonly counted: readonly Counted[]
 }
 
 export class LiveView {
   private readonly options: LiveViewOptions
-  private before: readonly (Scrape | undefined)[] = []
+  private readonly throughput = new History(SPARKLINE_FIGURES_MAX)
+  private readonly p99Ms = new History(SPARKLINE_FIGURES_MAX)
+  private readonly hasColours: boolean
+  private startMs = 0
+  private before: Look | undefined
   private linesDrawn = 0
   private timer: NodeJS.Timeout | undefined
   private isStopped = false
+  private readonly onResize = (): void => {
+    // Lines that were drawn may be wrapped now: the next block is drawn below them.
+    this.linesDrawn = 0
+  }
 
   constructor(options: LiveViewOptions) {
     this.options = options
+    this.hasColours = wantsColours(process.env, options.stream.isTTY === true)
   }
 
   start(): void {
-    const periodMs = this.options.stream.isTTY ? TERMINAL_PERIOD_MS : FILE_PERIOD_MS
+    const { stream } = this.options
+    const periodMs = stream.isTTY ? TERMINAL_PERIOD_MS : FILE_PERIOD_MS
+    stream.on('resize', this.onResize)
+    this.startMs = performance.now()
     const step = async (): Promise<void> => {
-      const now = await this.options.nodes.scrape()
+      const scrapes = await this.options.nodes.scrape()
       if (this.isStopped) return
-      this.draw(now)
+      this.draw(this.look(scrapes))
       this.timer = setTimeout(step, periodMs)
     }
     void step()
   }
 
-  private draw(now: readonly (Scrape | undefined)[]): void {
-    const { nodes, authorities, workers, stream } = this.options
-    const rows = nodes.names.map(({ authority, worker }, index) => ({
-      name: workers === 1 ? String(authority) : `${authority}-${worker}`,
-      stats: withPeerNumbers(now[index] && nodeStats(this.before[index], now[index]), authorities),
-    }))
+  /** The view stays where it stands. */
+  stop(): void {
+    this.isStopped = true
+    this.options.stream.off('resize', this.onResize)
+    clearTimeout(this.timer)
+  }
+
+  private look(scrapes: readonly (Scrape | undefined)[]): Look {
+    const { agreement, ledger } = this.options
+    return {
+      timeMs: performance.now(),
+      commonBytes: agreement.commonBytes,
+      scrapes,
+      counted: ledger.accounts.map(({ certifiedBytes }, authority) => ({
+        commit: agreement.lastOf(authority),
+        certifiedBytes,
+        readBytes: agreement.bytesOf(authority),
+      })),
+    }
+  }
+
+  private draw(now: Look): void {
+    const { stream } = this.options
+    const canvas: Canvas = stream.isTTY
+      ? { columns: stream.columns || COLUMNS, rows: stream.rows || ROWS }
+      : { columns: Number.POSITIVE_INFINITY, rows: Number.POSITIVE_INFINITY }
+    const lines = drawView(this.state(now), canvas).map((line) => paint(line, this.hasColours))
     this.before = now
-    const lines = drawTable(rows)
     if (stream.isTTY) {
-      stream.write(redraw(this.linesDrawn, lines, stream.columns))
+      stream.write(redraw(this.linesDrawn, lines))
       this.linesDrawn = lines.length
     } else {
       stream.write(`${lines.join('\n')}\n\n`)
     }
   }
 
-  /** The table stays where it stands. */
-  stop(): void {
-    this.isStopped = true
-    clearTimeout(this.timer)
+  private state(now: Look): ViewState {
+    const { agreement, ledger, options } = this.options
+    const { faults, nodes, rate, rule, transactionBytes } = options
+    const windows = ledger.accounts.map((_, authority) => ledger.takeWindow(authority))
+    const latencies = joinStages(windows)
+    if (this.before !== undefined) {
+      this.throughput.push(this.perS(now, (look) => look.commonBytes) / transactionBytes)
+      this.p99Ms.push(latencies.endToEnd.percentileMs(0.99) ?? undefined)
+    }
+    return {
+      head: { authorities: nodes, faults, quorum: quorumThreshold(nodes), rule, rate, transactionBytes },
+      elapsedS: (now.timeMs - this.startMs) / 1000,
+      rows: windows.map((window, authority) => this.row(now, authority, window)),
+      latencies,
+      logs: agreement,
+      throughput: this.throughput.figures,
+      p99Ms: this.p99Ms.figures,
+    }
+  }
+
+  private row(now: Look, authority: number, latencies: StageLatencies): ViewRow {
+    const { transactionBytes } = this.options.options
+    const rate = (pick: (counted: Counted) => number): number =>
+      this.perS(now, ({ counted }) => pick(counted[authority]!))
+    const scraped = now.scrapes[authority]
+    return {
+      name: String(authority),
+      stats: withPeerNumbers(scraped && nodeStats(this.before?.scrapes[authority], scraped), this.options.authorities),
+      commit: now.counted[authority]!.commit,
+      commitsPerS: rate(({ commit }) => commit),
+      certifiedPerS: rate(({ certifiedBytes }) => certifiedBytes) / transactionBytes,
+      orderedPerS: rate(({ readBytes }) => readBytes) / transactionBytes,
+      latencies,
+    }
+  }
+
+  /** 0 at the first look. */
+  private perS(now: Look, pick: (look: Look) => number): number {
+    const { before } = this
+    return before === undefined ? 0 : ((pick(now) - pick(before)) * 1000) / (now.timeMs - before.timeMs)
   }
 }
 

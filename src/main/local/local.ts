@@ -1,27 +1,24 @@
 /**
  * A committee on this machine, under load, measured: `narval local`.
  *
- * One process per worker, as a user would start them; one client process per worker; and in this process a stand-in for
- * each authority's primary. What it makes, it removes: processes, stores, keys.
+ * One process for each authority, as a user would start it, with a consumer of its commits in it; and one client process
+ * for each worker. What it makes, it removes: processes, stores, keys.
  */
-
-import { encodeBase64 } from '../../shared/crypto/public-key.js'
 import { NarvalError } from '../../shared/errors.js'
 import { EXIT_INTERRUPTED, watchSignals } from '../lib/signals.js'
 import { aborted, sleep } from '../lib/sleep.js'
+import { Agreement, describeDifference } from './agreement.js'
+import { type CommitteeMeasurement, referenceFigures, toAuthorityResult } from './authority-result.js'
 import { Clients } from './clients.js'
 import { type LocalCommittee, makeCommittee } from './committee-files.js'
 import { Family } from './family.js'
-import { Latencies } from './latencies.js'
 import { Ledger } from './ledger.js'
-import { LOCAL_DRAIN_DEADLINE_MS, LOCAL_INTERRUPTED_DRAIN_DEADLINE_MS, LOCAL_ROUND_MS } from './limits.js'
+import { LOCAL_DRAIN_DEADLINE_MS, LOCAL_INTERRUPTED_DRAIN_DEADLINE_MS } from './limits.js'
 import { LiveView } from './live-view.js'
 import type { LogEvent } from './log-lines.js'
 import type { ProcessUse } from './node-stats.js'
 import { Nodes } from './nodes.js'
-import { canCertify, type LocalOptions, quorumThreshold, startedWorkers, type WorkerName } from './options.js'
-import { PrimaryStandIn } from './primary-stand-in.js'
-import { type Measurement, toResult, windowS } from './result.js'
+import { canCertify, type LocalOptions, quorumThreshold, startedAuthorities, type WorkerName } from './options.js'
 import { summary } from './summary.js'
 import { Workspace } from './workspace.js'
 
@@ -61,161 +58,159 @@ class LocalRun {
   private readonly workspace: Workspace
   private readonly family: Family
   private readonly clients: Clients
-  private readonly ledgers = new Map<string, Ledger>()
-  private readonly primaries: PrimaryStandIn[] = []
-  private rounds: NodeJS.Timeout | undefined
+  private readonly ledger: Ledger
+  private readonly agreement: Agreement
   private view: LiveView | undefined
-  private lastCertifiedMs: number | undefined
 
   constructor(options: LocalOptions, workspace: Workspace, family: Family) {
     this.options = options
     this.workspace = workspace
     this.family = family
     this.clients = new Clients(options)
-    for (const name of startedWorkers(options)) this.ledgers.set(keyOf(name), new Ledger())
+    this.ledger = new Ledger(startedAuthorities(options))
+    this.agreement = new Agreement(startedAuthorities(options))
   }
 
   async run(stop: AbortSignal): Promise<number> {
     const family = this.family
     const committee = await makeCommittee(this.options, this.workspace)
-    await this.startPrimaries(committee)
     const nodes = new Nodes(this.options, committee, family)
     this.announce()
-    nodes.start(this.workspace, (name, event) => this.onEvent(name, event))
+    nodes.start(this.workspace, (authority, event) => this.onNodeEvent(authority, event))
     await family.orTrouble(nodes.ready(stop))
     if (stop.aborted) return this.abandon(nodes)
-    this.startRounds()
 
     const useBefore = await family.orTrouble(nodes.use())
-    this.clients.start(committee, this.workspace, family, (name, event) => this.onEvent(name, event))
-    if (!this.options.json) {
-      const { workers } = this.options
-      this.view = new LiveView({ nodes, authorities: committee.names, workers, stream: process.stdout })
-      this.view.start()
-    }
+    this.clients.start(committee, this.workspace, family, (name, event) => this.onClientEvent(name, event))
+    if (!this.options.json) this.startView(nodes, committee)
     await family.orTrouble(Promise.race([this.clients.allStarted(), aborted(stop)]))
     await family.orTrouble(this.clients.load(stop))
     this.view?.stop()
+    if (stop.aborted && this.clients.firstStartMs === undefined) return this.abandon(nodes)
     this.say('Clients have stopped; waiting for what is in flight.')
     await family.orTrouble(this.drain(stop))
     const useAfter = await family.orTrouble(nodes.use())
 
-    clearInterval(this.rounds)
     family.expectEnd()
     const complaints = await nodes.stop()
+    // All that they logged is here.
     this.print(committee, this.measure(useBefore, useAfter))
+    const { difference } = this.agreement
+    if (difference !== undefined) complaints.push(`the logs differ: ${describeDifference(difference)}`)
     for (const complaint of complaints) process.stderr.write(`narval: ${complaint}\n`)
     return complaints.length === 0 ? 0 : 1
   }
 
-  /** Lets go of listeners and timers; processes and files are the caller's. */
+  /** Lets go of timers; processes and files are the caller's. */
   close(): void {
     this.view?.stop()
-    clearInterval(this.rounds)
-    for (const primary of this.primaries) void primary.close()
   }
 
-  private async startPrimaries(committee: LocalCommittee): Promise<void> {
-    const { nodes, faults, workers } = this.options
-    for (let authority = 0; authority < nodes - faults; authority++) {
-      const primary = new PrimaryStandIn({
-        workerToPrimary: committee.workerToPrimary(authority),
-        primaryToWorkers: Array.from({ length: workers }, (_, worker) =>
-          committee.primaryToWorker({ authority, worker }),
-        ),
-        onMessage: ({ type, digest, workerId }) => {
-          if (type === 'OurBatch') this.onCertified({ authority, worker: workerId }, encodeBase64(digest))
-        },
-        onProblem: (error) =>
-          this.family.fail(
-            new NarvalError('ERR_CODEC', `a worker of authority ${authority} reported: ${error.message}`),
-          ),
-      })
-      this.primaries.push(primary)
-      await primary.listen()
+  private startView(nodes: Nodes, { names }: LocalCommittee): void {
+    const { agreement, ledger, options } = this
+    this.view = new LiveView({ options, nodes, ledger, agreement, authorities: names, stream: process.stdout })
+    this.view.start()
+  }
+
+  private onNodeEvent(authority: number, event: LogEvent): void {
+    const { agreement, ledger } = this
+    switch (event.type) {
+      case 'batch-committed':
+        ledger.committed(authority, event.digest, event.timeMs)
+        break
+      case 'batch-contains':
+        ledger.contains(authority, event.digest, event.bytes)
+        break
+      case 'batch-sample':
+        ledger.containsSample({ authority, worker: event.worker }, event.digest, event.sample)
+        break
+      case 'batch-certified':
+        ledger.certified(event.digest, event.timeMs)
+        break
+      case 'batch-created':
+        ledger.created(event.digest, event.timeMs)
+        break
+      case 'sample-read':
+        ledger.sampleRead({ authority, worker: event.worker }, event.sample, event.timeMs)
+        break
+      case 'commit-read':
+        this.orFail(() => agreement.read(authority, event.commit, event.timeMs))
+        break
+      case 'lines-lost':
+        this.onLinesLost(`authority-${authority}`, event.lines)
+        break
     }
   }
 
-  private startRounds(): void {
-    let round = 0n
-    this.rounds = setInterval(() => {
-      round += 1n
-      for (const primary of this.primaries) primary.cleanup(round)
-    }, LOCAL_ROUND_MS)
+  private onClientEvent(name: WorkerName, event: LogEvent): void {
+    if (event.type === 'sample-sent') this.ledger.sampleSent(name, event.sample, event.timeMs)
+    else if (event.type === 'lines-lost') this.onLinesLost(`client-${name.authority}-${name.worker}`, event.lines)
   }
 
-  private onCertified(name: WorkerName, digest: string): void {
-    const ledger = this.ledgers.get(keyOf(name))
-    if (ledger === undefined) {
-      this.family.fail(new NarvalError('ERR_CODEC', `authority ${name.authority} has no worker ${name.worker}`))
-      return
+  /** What is measured by a log that is not whole would be wrong. */
+  private onLinesLost(name: string, lines: number): void {
+    this.family.fail(
+      new NarvalError(
+        'ERR_BUSY',
+        `${lines} lines of the log of ${name} are lost, since this process did not read them in time: lower the --rate`,
+      ),
+    )
+  }
+
+  private orFail(step: () => void): void {
+    try {
+      step()
+    } catch (error) {
+      this.family.fail(error as Error)
     }
-    this.lastCertifiedMs = Date.now()
-    ledger.reported(digest, this.lastCertifiedMs)
   }
 
-  private onEvent(name: WorkerName, event: LogEvent): void {
-    const ledger = this.ledgers.get(keyOf(name))!
-    if (event.type === 'batch-contains') ledger.contains(event.digest, event.bytes)
-    else if (event.type === 'batch-sample') ledger.containsSample(event.digest, event.sample)
-    else if (event.type === 'sample-sent') ledger.sampleSent(event.sample, event.timeMs)
-  }
-
-  /** Waits until all that was sent is certified, or the deadline has passed. */
+  /** Waits until all that was sent is read by all, or the deadline has passed. */
   private async drain(stop: AbortSignal): Promise<void> {
     if (!canCertify(this.options)) return
     const startMs = performance.now()
     const sentBytes = this.clients.sent * this.options.transactionBytes
-    while (this.certifiedBytes() < sentBytes) {
+    while (this.agreement.commonBytes < sentBytes) {
       const limitMs = stop.aborted ? LOCAL_INTERRUPTED_DRAIN_DEADLINE_MS : LOCAL_DRAIN_DEADLINE_MS
       if (performance.now() - startMs > limitMs) return
       await sleep(DRAIN_POLL_MS)
     }
   }
 
-  private certifiedBytes(): number {
-    let bytes = 0
-    for (const ledger of this.ledgers.values()) bytes += ledger.bytes
-    return bytes
-  }
-
-  private measure(before: readonly ProcessUse[], after: readonly ProcessUse[]): Measurement {
-    const latencies = new Latencies()
-    let batches = 0
-    for (const ledger of this.ledgers.values()) {
-      latencies.add(ledger.latencies)
-      batches += ledger.batches
-    }
+  private measure(before: readonly ProcessUse[], after: readonly ProcessUse[]): CommitteeMeasurement {
     const used = (pick: (use: ProcessUse) => number): number =>
       after.reduce((sum, use, index) => sum + pick(use) - pick(before[index]!), 0)
+    this.ledger.finish()
     return {
       firstStartMs: this.clients.firstStartMs,
       lastStopMs: this.clients.lastStopMs,
-      lastCertifiedMs: this.lastCertifiedMs,
-      certifiedBytes: this.certifiedBytes(),
-      certifiedBatches: batches,
       sentTransactions: this.clients.sent,
-      latencies,
+      ledger: this.ledger,
+      agreement: this.agreement,
       cpuUserS: used((use) => use.userS),
       cpuSystemS: used((use) => use.systemS),
       rssBytesMax: Math.max(...after.map((use) => use.rssBytesMax)),
     }
   }
 
-  private print(committee: LocalCommittee, measurement: Measurement): void {
-    const result = toResult(this.options, process.version, measurement)
-    this.say(summary(this.options, committee.parameters, result, windowS(measurement)))
-    if (this.options.json) process.stdout.write(`${JSON.stringify(result)}\n`)
+  private print({ parameters }: LocalCommittee, measurement: CommitteeMeasurement): void {
+    const { agreement, options } = this
+    const result = toAuthorityResult(options, process.version, measurement)
+    const reference = referenceFigures(options, measurement)
+    this.say(summary({ options, parameters, result, reference, agreement }))
+    if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`)
   }
 
   private announce(): void {
-    const { nodes, workers, rate, transactionBytes, faults, ackLevel } = this.options
+    const { nodes, workers, rate, transactionBytes, faults, ackLevel, rule } = this.options
     this.say(
-      `A committee of ${nodes} with ${workers} worker(s) each, ${faults} left out, ACK level ${ackLevel}; ` +
+      `A committee of ${nodes} with ${workers} worker(s) each, ${faults} left out, rule ${rule}, ACK level ${ackLevel}; ` +
         `${rate.toLocaleString('en-US')} tx/s of ${transactionBytes} B. Files in ${this.workspace.directory}`,
     )
     if (canCertify(this.options)) return
-    this.say(`${nodes - faults} of ${nodes} are no quorum (${quorumThreshold(nodes)}): nothing will be certified.`)
+    this.say(
+      `${nodes - faults} of ${nodes} are no quorum (${quorumThreshold(nodes)}): nothing will be certified or ordered.`,
+    )
   }
 
   /** Interrupted before there was anything to measure. */
@@ -230,8 +225,4 @@ class LocalRun {
     const stream = this.options.json ? process.stderr : process.stdout
     stream.write(`${text}\n`)
   }
-}
-
-function keyOf({ authority, worker }: WorkerName): string {
-  return `${authority}-${worker}`
 }

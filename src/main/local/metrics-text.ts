@@ -54,3 +54,8 @@ export function byLabel(metrics: Metrics, name: string, label: string): Map<stri
   }
   return values
 }
+
+/** The greatest value over all labels of a metric; 0 where it is not there. */
+export function greatestOf(metrics: Metrics, name: string): number {
+  return Math.max(0, ...(metrics.get(name) ?? []).map(({ value }) => value))
+}

@@ -1,10 +1,9 @@
-/** What the live table shows of a node, from two scrapes of its metrics. */
-import { byLabel, type Metrics, sumOf } from './metrics-text.js'
+/** What the live view shows of a node, from two scrapes of its metrics. */
+import { byLabel, greatestOf, type Metrics, sumOf } from './metrics-text.js'
 
 export interface NodeStats {
-  /** Certified transactions and bytes of transactions a second, between the two scrapes. */
-  readonly transactionsPerS: number
-  readonly bytesPerS: number
+  /** Of its last header; undefined where the metrics do not say. */
+  readonly round: number | undefined
   /** Own batches that are sealed and neither certified nor given up. */
   readonly batchesInFlight: number
   /** Mean from sending a batch to a peer to its ACK, between the two scrapes; peers without an ACK are missing. */
@@ -18,17 +17,13 @@ export interface Scrape {
   readonly metrics: Metrics
 }
 
-/** @param before an earlier scrape, or undefined: then rates are since the process's start, over no time, and 0 */
+/** @param before an earlier scrape, or undefined: then means are since the process's start */
 export function nodeStats(before: Scrape | undefined, now: Scrape): NodeStats {
-  const elapsedS = before === undefined ? 0 : (now.timeMs - before.timeMs) / 1000
-  const rate = (name: string): number =>
-    before === undefined || elapsedS <= 0 ? 0 : (sumOf(now.metrics, name) - sumOf(before.metrics, name)) / elapsedS
   return {
-    transactionsPerS: rate('narval_transactions_certified_total'),
-    bytesPerS: rate('narval_transaction_bytes_certified_total'),
+    round: now.metrics.has('narval_primary_round') ? sumOf(now.metrics, 'narval_primary_round') : undefined,
     batchesInFlight: sumOf(now.metrics, 'narval_batches_in_flight'),
     ackMsByPeer: ackMsByPeer(before, now),
-    rssBytes: sumOf(now.metrics, 'process_resident_memory_bytes'),
+    rssBytes: greatestOf(now.metrics, 'process_resident_memory_bytes'),
     storeBytes: sumOf(now.metrics, 'narval_store_bytes'),
   }
 }
@@ -54,10 +49,14 @@ export interface ProcessUse {
   readonly rssBytesMax: number
 }
 
+/** Figures of the process: each of its parts may say them, and all say the same. */
 export function processUse(metrics: Metrics): ProcessUse {
   return {
-    userS: sumOf(metrics, 'process_cpu_user_seconds_total'),
-    systemS: sumOf(metrics, 'process_cpu_system_seconds_total'),
-    rssBytesMax: Math.max(sumOf(metrics, 'narval_rss_bytes_max'), sumOf(metrics, 'process_resident_memory_bytes')),
+    userS: greatestOf(metrics, 'process_cpu_user_seconds_total'),
+    systemS: greatestOf(metrics, 'process_cpu_system_seconds_total'),
+    rssBytesMax: Math.max(
+      greatestOf(metrics, 'narval_rss_bytes_max'),
+      greatestOf(metrics, 'process_resident_memory_bytes'),
+    ),
   }
 }

@@ -1,4 +1,4 @@
-/** The nodes of a run: one process for each worker that is not left out. */
+/** The nodes of a run: one process for each authority that is not left out, with its primary and its workers. */
 import { fileURLToPath } from 'node:url'
 import { NarvalError } from '../../shared/errors.js'
 import { v8FlagsFor } from '../../shared/runtime/v8-flags.js'
@@ -9,7 +9,7 @@ import type { Family } from './family.js'
 import { LOCAL_BLAME_MS, LOCAL_BOOT_DEADLINE_MS, LOCAL_STOP_DEADLINE_MS } from './limits.js'
 import { isRoutine, type LogEvent, parseLogLine } from './log-lines.js'
 import { type ProcessUse, processUse, type Scrape } from './node-stats.js'
-import { canCertify, type LocalOptions, startedWorkers, type WorkerName } from './options.js'
+import { canCertify, type LocalOptions, startedAuthorities } from './options.js'
 import { health, scrape } from './scrape.js'
 import type { Workspace } from './workspace.js'
 
@@ -19,9 +19,10 @@ export const NODE_FILE = fileURLToPath(new URL('../../node.js', import.meta.url)
 const POLL_MS = 50
 
 interface Node {
-  readonly name: WorkerName
+  readonly authority: number
   readonly child: Child
-  isBooted: boolean
+  /** Ids of its workers that take transactions: the primary is up before any of them. */
+  readonly booted: Set<number>
 }
 
 export class Nodes {
@@ -36,49 +37,50 @@ export class Nodes {
     this.family = family
   }
 
-  start(workspace: Workspace, onEvent: (name: WorkerName, event: LogEvent) => void): void {
-    for (const name of startedWorkers(this.options)) {
+  start(workspace: Workspace, onEvent: (authority: number, event: LogEvent) => void): void {
+    for (let authority = 0; authority < startedAuthorities(this.options); authority += 1) {
+      const booted = new Set<number>()
       const onLine = (line: string): boolean => {
         const event = parseLogLine(line)
         if (event === undefined) return true
-        if (event.type === 'booted') node.isBooted = true
-        onEvent(name, event)
+        if (event.type === 'worker-booted') booted.add(event.worker)
+        onEvent(authority, event)
         return !isRoutine(event)
       }
       const child = this.family.startNode({
-        name: `worker-${name.authority}-${name.worker}`,
-        args: this.args(name, workspace),
-        logFile: workspace.log('worker', name),
+        name: `authority-${authority}`,
+        args: this.args(authority, workspace),
+        logFile: workspace.authorityLog(authority),
         onLine,
       })
-      const node: Node = { name, child, isBooted: false }
-      this.nodes.push(node)
+      this.nodes.push({ authority, child, booted })
     }
   }
 
-  private args(name: WorkerName, workspace: Workspace): string[] {
+  private args(authority: number, workspace: Workspace): string[] {
     return [
       ...v8FlagsFor(process.versions.node),
       NODE_FILE,
       'run',
       '--keys',
-      workspace.keysFile(name.authority),
+      workspace.keysFile(authority),
       '--committee',
       workspace.committeeFile,
       '--parameters',
       workspace.parametersFile,
       '--store',
-      workspace.store(name),
+      workspace.store(authority),
       '--ack-level',
       this.options.ackLevel,
       '--benchmark',
       '--metrics',
-      `127.0.0.1:${this.committee.metrics(name).port}`,
+      `127.0.0.1:${this.committee.metrics(authority).port}`,
       '--bind',
       '127.0.0.1',
-      'worker',
-      '--id',
-      String(name.worker),
+      'authority',
+      '--rule',
+      this.options.rule,
+      '--consume',
     ]
   }
 
@@ -108,20 +110,16 @@ export class Nodes {
     }
   }
 
-  private async state(node: Node): Promise<string> {
-    if (!node.isBooted) return 'it has not booted'
-    const { ok, text } = await health(this.committee.metrics(node.name))
+  private async state({ authority, booted }: Node): Promise<string> {
+    if (booted.size < this.options.workers) return 'it has not booted'
+    const { ok, text } = await health(this.committee.metrics(authority))
     if (ok || (text !== 'no answer' && !canCertify(this.options))) return 'ready'
     return `health: ${text}`
   }
 
-  get names(): readonly WorkerName[] {
-    return this.nodes.map((node) => node.name)
-  }
-
-  /** Each node's metrics, in the order of `names`; undefined where one does not answer. */
+  /** Each node's metrics, in the order of the authorities; undefined where one does not answer. */
   scrape(): Promise<(Scrape | undefined)[]> {
-    return Promise.all(this.nodes.map((node) => scrape(this.committee.metrics(node.name))))
+    return Promise.all(this.nodes.map(({ authority }) => scrape(this.committee.metrics(authority))))
   }
 
   /** What each process has used since its start. @throws NarvalError ERR_UNREACHABLE */

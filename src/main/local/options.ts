@@ -1,8 +1,10 @@
+import type { Rule } from '../authority/rules.js'
+
 /** What `local` is asked to do. */
 export interface LocalOptions {
   /** Authorities of the committee. */
   readonly nodes: number
-  /** Workers of each authority: one process each. */
+  /** Workers of each authority, in one process with its primary; each has a client beside it. */
   readonly workers: number
   /** Transactions a second, over all clients. */
   readonly rate: number
@@ -15,6 +17,8 @@ export interface LocalOptions {
   /** Clients write each transaction by itself. */
   readonly unbuffered: boolean
   readonly ackLevel: 'stored' | 'durable'
+  /** How certificates are put in order. */
+  readonly rule: Rule
   /** Ends standard output with the result in one line of JSON; everything else goes to standard error. */
   readonly json: boolean
   /** Where files are made; without it a fresh directory under `.narval`. */
@@ -23,16 +27,21 @@ export interface LocalOptions {
   readonly keep: boolean
 }
 
-/** Names a worker process as the reference's log files do: authority, then worker, both counted from 0. */
+/** Names a worker as the reference's log files do: authority, then worker, both counted from 0. */
 export interface WorkerName {
   readonly authority: number
   readonly worker: number
 }
 
+/** How many authorities are started: the first ones. */
+export function startedAuthorities({ faults, nodes }: Pick<LocalOptions, 'nodes' | 'faults'>): number {
+  return nodes - faults
+}
+
 /** Workers that are started, in the order of the reference's logs. */
 export function startedWorkers(options: Pick<LocalOptions, 'nodes' | 'workers' | 'faults'>): WorkerName[] {
   const names: WorkerName[] = []
-  for (let authority = 0; authority < options.nodes - options.faults; authority++) {
+  for (let authority = 0; authority < startedAuthorities(options); authority++) {
     for (let worker = 0; worker < options.workers; worker++) names.push({ authority, worker })
   }
   return names
@@ -40,7 +49,7 @@ export function startedWorkers(options: Pick<LocalOptions, 'nodes' | 'workers' |
 
 /** Whether what is started is a quorum, each authority having a stake of one: `2·total/3 + 1`. */
 export function canCertify(options: Pick<LocalOptions, 'nodes' | 'faults'>): boolean {
-  return options.nodes - options.faults >= quorumThreshold(options.nodes)
+  return startedAuthorities(options) >= quorumThreshold(options.nodes)
 }
 
 export function quorumThreshold(totalStake: number): number {

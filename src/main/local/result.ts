@@ -1,11 +1,11 @@
 /**
  * The figures of a run.
  *
- * - Certified: an own batch whose `OurBatch` arrived at its authority, counted once committee-wide; transactions are
- *   its bytes of transactions by the size of one.
+ * - Certified: a batch of which its worker has told its primary that a quorum has it, counted once committee-wide;
+ *   transactions are its bytes of transactions by the size of one.
  * - The window that rates are taken over runs from the first client's start to the last client's stop, or to the last
  *   certification where that is later: what is drained after the stop adds to the count, and so its time is added too.
- * - Latency: from a client's sending of a sample transaction to the arrival of its batch's `OurBatch`.
+ * - Latency: from a client's sending of a sample transaction to when the primary is told.
  * - CPU: user and system time of all nodes from the clients' start to the end of the draining, without the clients and
  *   without the nodes' boot.
  */
@@ -27,7 +27,21 @@ export interface Measurement {
   readonly rssBytesMax: number
 }
 
-/** The shape of the JSON line. Quotients are null, and rates 0, where nothing was certified. */
+/** Exact to a millisecond; null where there is no sample. */
+export interface LatencyFigures {
+  readonly mean: number | null
+  readonly p50: number | null
+  readonly p99: number | null
+}
+
+/** What came through a stage, a second, and how long it took. */
+export interface Flow {
+  readonly tps: number
+  readonly bps: number
+  readonly latency_ms: LatencyFigures
+}
+
+/** The shape of the JSON line, as far as workers alone go. Quotients are null, and rates 0, where nothing was certified. */
 export interface Result {
   readonly config: {
     readonly nodes: number
@@ -41,13 +55,10 @@ export interface Result {
     readonly ack_level: string
     readonly node_version: string
   }
-  readonly certified: {
+  readonly certified: Flow & {
     readonly transactions: number
     readonly bytes: number
     readonly batches: number
-    readonly tps: number
-    readonly bps: number
-    readonly latency_ms: { readonly mean: number | null; readonly p50: number | null; readonly p99: number | null }
   }
   readonly sent_transactions: number
   readonly lost_transactions: number
@@ -66,11 +77,10 @@ export function windowS(measurement: Measurement): number {
   return Math.max(0, (lastStopMs ?? 0) - firstStartMs, (lastCertifiedMs ?? 0) - firstStartMs) / 1000
 }
 
-export function toResult(options: LocalOptions, nodeVersion: string, measurement: Measurement): Result {
+export function toResult(options: Omit<LocalOptions, 'rule'>, nodeVersion: string, measurement: Measurement): Result {
   const { certifiedBytes, certifiedBatches, sentTransactions, latencies, cpuUserS, cpuSystemS } = measurement
   const transactions = Math.floor(certifiedBytes / options.transactionBytes)
   const seconds = windowS(measurement)
-  const perS = (count: number): number => (seconds === 0 ? 0 : round(count / seconds, 1))
   return {
     config: {
       nodes: options.nodes,
@@ -87,13 +97,9 @@ export function toResult(options: LocalOptions, nodeVersion: string, measurement
       transactions,
       bytes: certifiedBytes,
       batches: certifiedBatches,
-      tps: perS(transactions),
-      bps: perS(certifiedBytes),
-      latency_ms: {
-        mean: latencies.meanMs === null ? null : round(latencies.meanMs, 1),
-        p50: latencies.percentileMs(0.5),
-        p99: latencies.percentileMs(0.99),
-      },
+      tps: perS(transactions, seconds),
+      bps: perS(certifiedBytes, seconds),
+      latency_ms: latencyFigures(latencies),
     },
     sent_transactions: sentTransactions,
     lost_transactions: Math.max(0, sentTransactions - transactions),
@@ -104,6 +110,19 @@ export function toResult(options: LocalOptions, nodeVersion: string, measurement
     },
     rss_bytes_max: measurement.rssBytesMax,
   }
+}
+
+export function latencyFigures(latencies: Latencies): LatencyFigures {
+  return {
+    mean: latencies.meanMs === null ? null : round(latencies.meanMs, 1),
+    p50: latencies.percentileMs(0.5),
+    p99: latencies.percentileMs(0.99),
+  }
+}
+
+/** 0 over no time. */
+export function perS(count: number, seconds: number): number {
+  return seconds === 0 ? 0 : round(count / seconds, 1)
 }
 
 function round(value: number, digits: number): number {

@@ -1,17 +1,26 @@
 /**
- * The SUMMARY block, line by line that of the reference (benchmark/logs.py), up to its results: the reference measures
- * at consensus, which a committee of workers alone does not have, so what was certified takes its place.
+ * The SUMMARY block: line by line that of the reference (benchmark/logs.py), results included, by its definitions; and
+ * behind it what only we measure.
  */
 import type { Parameters } from '../../shared/config/parameters.js'
+import { type Agreement, describeDifference } from './agreement.js'
+import type { AuthorityResult, ReferenceFigures, ReferenceFlow } from './authority-result.js'
 import { canCertify, type LocalOptions, quorumThreshold } from './options.js'
-import type { Result } from './result.js'
-import { formatBytes } from './table.js'
+import type { Flow } from './result.js'
+import { formatBytes } from './view.js'
 
 const RULE = '-----------------------------------------'
 
-export function summary(options: LocalOptions, parameters: Parameters, result: Result, executionS: number): string {
-  const { certified, cpu } = result
-  const latency = certified.latency_ms
+export interface Summarised {
+  readonly options: LocalOptions
+  readonly parameters: Parameters
+  readonly result: AuthorityResult
+  readonly reference: ReferenceFigures
+  readonly agreement: Pick<Agreement, 'difference'>
+}
+
+export function summary(of: Summarised): string {
+  const { options, parameters, reference } = of
   return [
     '',
     RULE,
@@ -24,7 +33,7 @@ export function summary(options: LocalOptions, parameters: Parameters, result: R
     ' Collocate primary and workers: True',
     ` Input rate: ${number(options.rate)} tx/s`,
     ` Transaction size: ${number(options.transactionBytes)} B`,
-    ` Execution time: ${number(executionS)} s`,
+    ` Execution time: ${number(reference.durationS)} s`,
     '',
     ` Header size: ${number(parameters.headerBytes)} B`,
     ` Max header delay: ${number(parameters.maxHeaderDelayMs)} ms`,
@@ -33,12 +42,34 @@ export function summary(options: LocalOptions, parameters: Parameters, result: R
     ` Sync retry nodes: ${number(parameters.syncRetryNodes)} node(s)`,
     ` batch size: ${number(parameters.batchBytesMax)} B`,
     ` Max batch delay: ${number(parameters.maxBatchDelayMs)} ms`,
-    ` ACK level: ${options.ackLevel}`,
     '',
-    " + RESULTS (of the workers; consensus is the primary's):",
-    ` Certified TPS: ${number(certified.tps)} tx/s`,
-    ` Certified BPS: ${number(certified.bps)} B/s`,
-    ` Certified latency: ${latency.mean === null ? 'none' : `${number(latency.mean)} ms (p50 ${latency.p50}, p99 ${latency.p99})`}`,
+    ' + RESULTS:',
+    ...referenceLines('Consensus', reference.consensus),
+    '',
+    ...referenceLines('End-to-end', reference.endToEnd),
+    '',
+    ...ownLines(of),
+    RULE,
+    '',
+  ].join('\n')
+}
+
+function referenceLines(name: string, { bps, latencyMs, tps }: ReferenceFlow): string[] {
+  return [
+    ` ${name} TPS: ${number(tps)} tx/s`,
+    ` ${name} BPS: ${number(bps)} B/s`,
+    ` ${name} latency: ${number(latencyMs)} ms`,
+  ]
+}
+
+function ownLines({ agreement, options, result }: Summarised): string[] {
+  const { certified, consensus, cpu, end_to_end: endToEnd } = result
+  const nsPerByte = cpu.ns_per_transaction_byte
+  return [
+    ` + RESULTS of narval, rule ${options.rule}, ACK level ${options.ackLevel}:`,
+    flowLine('Certified', certified),
+    flowLine('Consensus', consensus),
+    flowLine('Read by all', endToEnd),
     '',
     ` Sent: ${number(result.sent_transactions)} tx`,
     ` Certified: ${number(certified.transactions)} tx in ${number(certified.batches)} batches`,
@@ -46,13 +77,25 @@ export function summary(options: LocalOptions, parameters: Parameters, result: R
     canCertify(options)
       ? ` Lost: ${number(result.lost_transactions)} tx`
       : ` Uncertified: ${number(result.lost_transactions)} tx, for want of a quorum: ${options.nodes - options.faults} of ${options.nodes} authorities run, and ${quorumThreshold(options.nodes)} are needed`,
-    ` CPU of the nodes: ${(cpu.user_s + cpu.system_s).toFixed(1)} s${
-      cpu.ns_per_transaction_byte === null ? '' : ` (${cpu.ns_per_transaction_byte.toFixed(1)} ns per transaction byte)`
-    }`,
+    ` Logs: ${logsText(options, result, agreement)}`,
+    ` CPU of the nodes: ${(cpu.user_s + cpu.system_s).toFixed(1)} s${nsPerByte === null ? '' : ` (${nsPerByte.toFixed(1)} ns per transaction byte)`}`,
     ` Memory of the largest node: ${formatBytes(result.rss_bytes_max)}`,
-    RULE,
-    '',
-  ].join('\n')
+  ]
+}
+
+function flowLine(name: string, { latency_ms: { mean, p50, p99 }, tps }: Flow): string {
+  const latency = mean === null ? 'none' : `${number(mean)} ms (p50 ${p50}, p99 ${p99})`
+  return ` ${name}: ${number(tps)} tx/s, latency ${latency}`
+}
+
+function logsText(
+  { faults, nodes }: LocalOptions,
+  { commits }: AuthorityResult,
+  { difference }: Pick<Agreement, 'difference'>,
+): string {
+  if (difference !== undefined) return `THEY DIFFER: ${describeDifference(difference)}`
+  if (commits.digest === null) return 'no commit'
+  return `all ${nodes - faults} agree on ${number(commits.count)} commits, up to ${commits.digest}`
 }
 
 /** A whole number with thousands separators, as Python's `{round(x):,}`. */

@@ -25,8 +25,8 @@ import type { WorkerName } from './options.js'
 const PARENT = '.narval'
 const PREFIX = 'local-'
 const OWNER_FILE = '.narval-local'
-/** Everything that a run makes, directly in its directory. */
-const OURS = /^(?:\.narval-local|\.node-\d+\.json|\.committee\.json|\.parameters\.json|\.db-\d+-\d+|logs)$/
+/** Everything that a run makes, or made in an earlier version, directly in its directory. */
+const OURS = /^(?:\.narval-local|\.node-\d+\.json|\.committee\.json|\.parameters\.json|\.db-\d+(?:-\d+)?|logs)$/
 
 export class Workspace {
   readonly directory: string
@@ -103,12 +103,17 @@ export class Workspace {
     return join(this.directory, '.parameters.json')
   }
 
-  store({ authority, worker }: WorkerName): string {
-    return join(this.directory, `.db-${authority}-${worker}`)
+  /** Of its primary and its workers. */
+  store(authority: number): string {
+    return join(this.directory, `.db-${authority}`)
   }
 
-  log(kind: 'worker' | 'client', { authority, worker }: WorkerName): string {
-    return join(this.directory, 'logs', `${kind}-${authority}-${worker}.log`)
+  authorityLog(authority: number): string {
+    return join(this.directory, 'logs', `authority-${authority}.log`)
+  }
+
+  clientLog({ authority, worker }: WorkerName): string {
+    return join(this.directory, 'logs', `client-${authority}-${worker}.log`)
   }
 
   /** Lets go of the directory and, unless it is to be kept, removes it with all that we made in it. */

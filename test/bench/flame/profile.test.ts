@@ -184,16 +184,15 @@ describe('threads of the kernel', () => {
 })
 
 describe('the node to profile', () => {
-  const ARGS = '/usr/bin/node dist/node.js run --keys /t/l/.node-2.json --metrics 127.0.0.1:9000 worker --id 0'.split(
-    ' ',
-  )
+  const ARGS =
+    '/usr/bin/node dist/node.js run --keys /t/l/.node-2.json --metrics 127.0.0.1:9000 authority --rule shoal'.split(' ')
 
   it('is found by its command line, which says where its metrics and its log are', () => {
     expect(nodeOfCommand(7, ARGS)).toEqual({
       pid: 7,
       index: 2,
       metrics: { host: '127.0.0.1', port: 9000 },
-      log: '/t/l/logs/worker-2-0.log',
+      log: '/t/l/logs/authority-2.log',
     })
   })
 

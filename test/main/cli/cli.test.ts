@@ -103,6 +103,7 @@ describe('flags of local', () => {
     faults: 0,
     unbuffered: false,
     ackLevel: 'durable',
+    rule: 'shoal',
     json: false,
     keep: false,
   }

@@ -1,31 +1,78 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Ledger } from '../../../src/main/local/ledger.js'
-import { LOCAL_CERTIFIED_REMEMBERED } from '../../../src/main/local/limits.js'
+import { LOCAL_BATCHES_REMEMBERED } from '../../../src/main/local/limits.js'
 import { LineSplitter, parseLogLine } from '../../../src/main/local/log-lines.js'
 
-const worker = (text: string): string => `[2024-05-01T12:00:00.123Z INFO  narval::worker] ${text}`
+const line = (text: string): string => `[2024-05-01T12:00:00.123Z INFO  narval::authority] ${text}`
+const timeMs = Date.UTC(2024, 4, 1, 12, 0, 0, 123)
+const hash = '0f'.repeat(32)
 
 describe('log lines', () => {
-  it("the reference's lines say what they say, and others nothing", () => {
-    expect(parseLogLine(worker('Batch 3q2+7w== contains 499712 B'))).toEqual({
-      type: 'batch-contains',
-      digest: '3q2+7w==',
-      bytes: 499712,
-    })
-    expect(parseLogLine(worker('Batch 3q2+7w== contains sample tx 12'))).toEqual({
-      type: 'batch-sample',
-      digest: '3q2+7w==',
-      sample: 12,
-    })
-    const timeMs = Date.UTC(2024, 4, 1, 12, 0, 0, 123)
-    expect(parseLogLine(worker('Sending sample transaction 7'))).toEqual({ type: 'sample-sent', sample: 7, timeMs })
-    expect(parseLogLine(worker('Start sending transactions'))).toEqual({ type: 'client-started', timeMs })
-    expect(parseLogLine(worker('Worker 0 successfully booted on 127.0.0.1'))).toEqual({ type: 'booted' })
-    expect(parseLogLine(worker('Sent 1200 transactions'))).toEqual({ type: 'client-sent', transactions: 1200 })
-    for (const line of ['', 'Error: boom', worker('Batch x contains many B'), worker('something else')]) {
-      expect(parseLogLine(line)).toBeUndefined()
+  it("the reference's lines say what they say, with the part of an authority before them or without", () => {
+    for (const label of ['', 'worker 0: ', 'primary: ']) {
+      const of = (text: string) => parseLogLine(line(`${label}${text}`))
+      expect(of('Batch 3q2+7w== contains 499712 B')).toEqual({
+        type: 'batch-contains',
+        digest: '3q2+7w==',
+        bytes: 499712,
+      })
+      expect(of('Batch 3q2+7w== contains sample tx 12')).toEqual({
+        type: 'batch-sample',
+        worker: 0,
+        digest: '3q2+7w==',
+        sample: 12,
+      })
+      expect(of('Created B7(2hHOVfBLdXlMOQUb) -> 3q2+7w==')).toEqual({
+        type: 'batch-created',
+        digest: '3q2+7w==',
+        timeMs,
+      })
+      expect(of('Committed B7(2hHOVfBLdXlMOQUb) -> 3q2+7w==')).toEqual({
+        type: 'batch-committed',
+        digest: '3q2+7w==',
+        timeMs,
+      })
+      expect(of('Sending sample transaction 7')).toEqual({ type: 'sample-sent', sample: 7, timeMs })
+      expect(of('Start sending transactions')).toEqual({ type: 'client-started', timeMs })
+      expect(of('Worker 3 successfully booted on 127.0.0.1')).toEqual({ type: 'worker-booted', worker: 3 })
+      expect(of('Sent 1200 transactions')).toEqual({ type: 'client-sent', transactions: 1200 })
     }
+  })
+
+  it('our own say what was certified and read, and of which worker', () => {
+    expect(parseLogLine(line('worker 2: Batch x= contains sample tx 5'))).toMatchObject({ worker: 2, sample: 5 })
+    expect(parseLogLine(line('primary: Batch x= is certified'))).toEqual({
+      type: 'batch-certified',
+      digest: 'x=',
+      timeMs,
+    })
+    expect(parseLogLine(line('worker 2: Read sample tx 5'))).toEqual({
+      type: 'sample-read',
+      worker: 2,
+      sample: 5,
+      timeMs,
+    })
+    expect(parseLogLine(line(`Read commit 12 ${hash}: 3 batches of 1500 B, checksum 00ffee11`))).toEqual({
+      type: 'commit-read',
+      commit: { index: 12, digest: hash, batches: 3, bytes: 1500, checksum: '00ffee11' },
+      timeMs,
+    })
+    expect(parseLogLine('narval: 12 lines of the log are lost here: their reader did not keep up')).toEqual({
+      type: 'lines-lost',
+      lines: 12,
+    })
+  })
+
+  it('others say nothing', () => {
+    for (const other of [
+      'Batch x contains many B',
+      'something else',
+      'Read commit 1 zz: 1 batches',
+      'a: Sent 1 transactions',
+    ])
+      expect(parseLogLine(line(other))).toBeUndefined()
+    for (const other of ['', 'Error: boom', 'Sent 1200 transactions']) expect(parseLogLine(other)).toBeUndefined()
   })
 
   it('lines come out whole, however they were cut', () => {
@@ -48,54 +95,99 @@ describe('log lines', () => {
   })
 })
 
+const ALICE = { authority: 0, worker: 0 }
+const BOB = { authority: 1, worker: 0 }
+
 describe('ledger', () => {
-  it('the same comes out in whatever order the three sources are heard', () => {
+  it('the same comes out in whatever order the logs are heard', () => {
     const events: ((ledger: Ledger) => void)[] = [
-      (ledger) => ledger.sampleSent(1, 100),
-      (ledger) => ledger.sampleSent(2, 150),
-      (ledger) => ledger.containsSample('x', 1),
-      (ledger) => ledger.containsSample('x', 2),
-      (ledger) => ledger.contains('x', 1024),
-      (ledger) => ledger.reported('x', 220),
+      (ledger) => ledger.sampleSent(ALICE, 1, 100),
+      (ledger) => ledger.sampleSent(ALICE, 2, 150),
+      // Another client counts from the same number.
+      (ledger) => ledger.sampleSent(BOB, 1, 1000),
+      (ledger) => ledger.containsSample(ALICE, 'x', 1),
+      (ledger) => ledger.containsSample(ALICE, 'x', 2),
+      (ledger) => ledger.contains(0, 'x', 1024),
+      (ledger) => ledger.certified('x', 220),
+      (ledger) => ledger.created('x', 230),
+      (ledger) => ledger.committed(0, 'x', 300),
+      (ledger) => ledger.committed(1, 'x', 290),
+      (ledger) => ledger.sampleRead(ALICE, 1, 310),
+      (ledger) => ledger.sampleRead(ALICE, 2, 310),
     ]
     fc.assert(
       fc.property(fc.shuffledSubarray(events, { minLength: events.length }), (order) => {
-        const ledger = new Ledger()
+        const ledger = new Ledger(2)
         for (const event of order) event(ledger)
-        expect([ledger.bytes, ledger.batches, ledger.latencies.count, ledger.latencies.meanMs]).toEqual([
-          1024, 1, 2, 95,
-        ])
+        ledger.finish()
+        const { certified, endToEnd, ordered } = ledger.accounts[0]!.total
+        expect([ledger.certifiedBytes, ledger.certifiedBatches]).toEqual([1024, 1])
+        expect([ledger.orderedBytes, ledger.orderedBatches]).toEqual([1024, 1])
+        expect([certified.count, certified.meanMs]).toEqual([2, 95])
+        // In the log of its own authority, read by its own application.
+        expect([ordered.count, ordered.meanMs]).toEqual([2, 175])
+        expect([endToEnd.count, endToEnd.meanMs]).toEqual([2, 185])
+        // Of a batch, from its header to the first log that has it; of a sample, to the same.
+        expect([ledger.consensus.count, ledger.consensus.meanMs]).toEqual([1, 60])
+        expect([ledger.firstCommitted.count, ledger.firstCommitted.meanMs]).toEqual([2, 165])
+        expect([ledger.firstCreatedMs, ledger.lastFirstCommittedMs]).toEqual([230, 290])
+        expect(ledger.accounts[1]!.total.certified.count).toBe(0)
       }),
     )
   })
 
-  it('a batch that is reported twice counts once', () => {
-    const ledger = new Ledger()
-    ledger.contains('x', 10)
-    ledger.reported('x', 1)
-    ledger.reported('x', 2)
-    ledger.contains('x', 10)
-    expect([ledger.bytes, ledger.batches]).toEqual([10, 1])
-  })
-
-  it('a batch that was never reported does not count', () => {
-    const ledger = new Ledger()
-    ledger.contains('x', 10)
-    ledger.sampleSent(0, 1)
-    ledger.containsSample('x', 0)
-    expect([ledger.bytes, ledger.batches, ledger.latencies.count]).toEqual([0, 0, 0])
-  })
-
-  it('a sample line that comes after many later batches still finds its batch, within what is remembered', () => {
-    const ledger = new Ledger()
-    ledger.sampleSent(5, 0)
-    ledger.contains('first', 1)
-    ledger.reported('first', 40)
-    for (let i = 1; i < LOCAL_CERTIFIED_REMEMBERED; i++) {
-      ledger.contains(`${i}`, 1)
-      ledger.reported(`${i}`, 50)
+  it('what is told twice counts once, and a batch that is in two headers since the first', () => {
+    const ledger = new Ledger(2)
+    for (let time = 1; time <= 2; time += 1) {
+      ledger.contains(0, 'x', 10)
+      ledger.certified('x', time)
+      ledger.created('x', 10 * time)
+      ledger.committed(1, 'x', 100 * time)
     }
-    ledger.containsSample('first', 5)
-    expect(ledger.latencies.meanMs).toBe(40)
+    ledger.finish()
+    expect([ledger.certifiedBytes, ledger.certifiedBatches]).toEqual([10, 1])
+    expect([ledger.orderedBytes, ledger.orderedBatches]).toEqual([10, 1])
+    expect([ledger.consensus.count, ledger.consensus.meanMs]).toEqual([1, 90])
+  })
+
+  it('a batch that was only sealed, or only certified, is not ordered', () => {
+    const ledger = new Ledger(1)
+    ledger.contains(0, 'sealed', 10)
+    ledger.contains(0, 'certified', 10)
+    ledger.containsSample(ALICE, 'certified', 0)
+    ledger.sampleSent(ALICE, 0, 1)
+    ledger.certified('certified', 2)
+    ledger.created('certified', 3)
+    ledger.finish()
+    expect([ledger.certifiedBytes, ledger.orderedBytes]).toEqual([10, 0])
+    const { certified, endToEnd, ordered } = ledger.accounts[0]!.total
+    expect([certified.count, ordered.count, endToEnd.count, ledger.firstCommitted.count]).toEqual([1, 0, 0, 0])
+    expect([ledger.consensus.count, ledger.lastFirstCommittedMs]).toEqual([0, undefined])
+  })
+
+  it('what was of late is taken once, and stays in the total', () => {
+    const ledger = new Ledger(1)
+    ledger.sampleSent(ALICE, 0, 0)
+    ledger.sampleRead(ALICE, 0, 7)
+    expect(ledger.takeWindow(0).endToEnd.meanMs).toBe(7)
+    expect(ledger.takeWindow(0).endToEnd.count).toBe(0)
+    expect(ledger.accounts[0]!.total.endToEnd.count).toBe(1)
+  })
+
+  it('a line of an authority that lags still finds its batch, within what is remembered', () => {
+    const ledger = new Ledger(2)
+    const order = (digest: string, timeMs: number): void => {
+      ledger.contains(0, digest, 1)
+      ledger.certified(digest, timeMs)
+      ledger.created(digest, timeMs)
+      ledger.committed(0, digest, timeMs + 5)
+    }
+    order('first', 0)
+    for (let i = 1; i < LOCAL_BATCHES_REMEMBERED; i++) order(`${i}`, 50)
+    ledger.committed(1, 'first', 2)
+    ledger.finish()
+    expect(ledger.orderedBatches).toBe(LOCAL_BATCHES_REMEMBERED)
+    expect(ledger.consensus.count).toBe(LOCAL_BATCHES_REMEMBERED)
+    expect(ledger.consensus.percentileMs(0)).toBe(2)
   })
 })

@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Result } from '../../../src/main/local/result.js'
+import type { AuthorityResult } from '../../../src/main/local/authority-result.js'
+import { CommitLogReader } from '../../../src/shared/store/primary/commit-log-reader.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 
 const NODE_FILE = new URL('../../../dist/node.js', import.meta.url).pathname
@@ -82,6 +83,17 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20))
 }
 
+/** The digest of a commit's record, as an authority's store has it. */
+function recordOf(store: string, index: number): string | undefined {
+  const reader = new CommitLogReader(join(store, 'primary'))
+  try {
+    for (const commit of reader.commits(index - 1)) return Buffer.from(commit.digest()).toString('hex')
+  } finally {
+    reader.close()
+  }
+  return undefined
+}
+
 /** What ends a run and clears up after it does not ask how many there are: two nodes and two clients boot in half the time. */
 const TWO = ['local', '--nodes', '2', '--duration', '0']
 
@@ -100,15 +112,22 @@ async function untilLoaded(run: Run, nodes = 2): Promise<number[]> {
 }
 
 describe.skipIf(process.platform !== 'linux')('local', () => {
-  it('a committee of four certifies all that was sent, says so in one line of JSON, and leaves nothing', async () => {
-    const run = local('local', '--nodes', '4', '--rate', '2000', '--duration', '3', '--json', '--ack-level', 'stored')
+  it('a committee of four orders all that was sent, in logs that are equal on the disk too, and says so in one line of JSON', async () => {
+    const directory = join(base, 'kept')
+    const run = local(
+      ...['local', '--nodes', '4', '--rate', '2000', '--duration', '3', '--json', '--ack-level', 'stored'],
+      ...['--dir', directory, '--keep'],
+    )
     const [code] = await run.exited
     expect(code, run.stderr).toBe(0)
     expect(run.stdout).toMatch(/^\{.*\}\n$/)
-    const result = JSON.parse(run.stdout) as Result
+    const result = JSON.parse(run.stdout) as AuthorityResult
     expect(Object.keys(result)).toEqual([
       'config',
       'certified',
+      'consensus',
+      'end_to_end',
+      'commits',
       'sent_transactions',
       'lost_transactions',
       'cpu',
@@ -123,6 +142,7 @@ describe.skipIf(process.platform !== 'linux')('local', () => {
       faults: 0,
       ack_level: 'stored',
       node_version: process.version,
+      rule: 'shoal',
     })
     expect(result.sent_transactions).toBe(6000)
     expect(result.lost_transactions).toBe(0)
@@ -132,15 +152,26 @@ describe.skipIf(process.platform !== 'linux')('local', () => {
     expect(result.certified.latency_ms.p50).toBeGreaterThan(0)
     expect(result.cpu.ns_per_transaction_byte).toBeGreaterThan(0)
     expect(result.rss_bytes_max).toBeGreaterThan(0)
+    // A sample is certified first, and read last; a batch of it is ordered in between.
+    expect(result.end_to_end.tps).toBeGreaterThan(0)
+    expect(result.consensus.tps).toBeGreaterThan(0)
+    expect(result.consensus.latency_ms.p50).toBeGreaterThan(0)
+    expect(result.end_to_end.latency_ms.mean).toBeGreaterThan(result.certified.latency_ms.mean!)
     expect(run.stderr).toContain(' SUMMARY:')
-    expect(readdirSync(base)).toEqual([])
+    expect(run.stderr).toMatch(/ Consensus latency: [\d,]+ ms\n\n End-to-end TPS: [\d,]+ tx\/s\n/)
+    const { agree, count, digest } = result.commits
+    expect(agree).toBe(true)
+    expect(count).toBeGreaterThan(0)
+    for (const authority of [0, 1, 2, 3]) {
+      expect(recordOf(join(directory, `.db-${authority}`), count), `authority ${authority}`).toBe(digest)
+    }
   })
 
   it('with two of four left out nothing is certified: rates are 0, quotients null, and it still ends with 0', async () => {
     const run = local('local', '--faults', '2', '--rate', '2000', '--duration', '2', '--json')
     const [code] = await run.exited
     expect(code, run.stderr).toBe(0)
-    const result = JSON.parse(run.stdout) as Result
+    const result = JSON.parse(run.stdout) as AuthorityResult
     expect(result.certified).toEqual({
       transactions: 0,
       bytes: 0,
@@ -150,9 +181,31 @@ describe.skipIf(process.platform !== 'linux')('local', () => {
       latency_ms: { mean: null, p50: null, p99: null },
     })
     expect(result.cpu.ns_per_transaction_byte).toBeNull()
+    expect(result.commits).toEqual({ count: 0, digest: null, agree: true })
+    for (const { bps, latency_ms, tps } of [result.consensus, result.end_to_end]) {
+      expect([tps, bps, latency_ms]).toEqual([0, 0, { mean: null, p50: null, p99: null }])
+    }
     expect(result.sent_transactions).toBeGreaterThan(0)
     expect(result.lost_transactions).toBe(result.sent_transactions)
     expect(readdirSync(base)).toEqual([])
+  })
+
+  it('with one of four left out the others go on by the rule of the reference, and nothing is lost', async () => {
+    const run = local(...['local', '--faults', '1', '--rate', '1000', '--duration', '2', '--rule', 'tusk', '--json'])
+    const [code] = await run.exited
+    expect(code, run.stderr).toBe(0)
+    const result = JSON.parse(run.stdout) as AuthorityResult
+    expect([result.config.rule, result.config.faults, result.lost_transactions]).toEqual(['tusk', 1, 0])
+    expect([result.commits.agree, result.certified.transactions]).toEqual([true, result.sent_transactions])
+  })
+
+  it('the clients of several workers of an authority are all ordered', async () => {
+    const run = local(...['local', '--nodes', '1', '--workers', '2', '--rate', '400', '--duration', '1', '--json'])
+    const [code] = await run.exited
+    expect(code, run.stderr).toBe(0)
+    const result = JSON.parse(run.stdout) as AuthorityResult
+    expect([result.sent_transactions, result.lost_transactions]).toEqual([400, 0])
+    expect(result.end_to_end.latency_ms.p50).toBeGreaterThan(0)
   })
 
   it("without arguments it runs until Ctrl-C, which ends it with the reference's block and leaves no process and no file", async () => {
@@ -163,6 +216,9 @@ describe.skipIf(process.platform !== 'linux')('local', () => {
     const [code] = await run.exited
     expect(code, run.stderr).toBe(0)
     expect(run.stdout).toContain('ACK ms by peer')
+    expect(run.stdout).toMatch(/^All 4 logs agree on \d+ commits/m)
+    // A pipe gets no colours.
+    expect(run.stdout).not.toContain('\u001b')
     expect(run.stdout).toContain(' + RESULTS')
     expect(children.filter(isRunning)).toEqual([])
     expect(processesOf(base)).toEqual([])
@@ -175,6 +231,17 @@ describe.skipIf(process.platform !== 'linux')('local', () => {
     run.child.kill('SIGINT')
     expect((await run.exited)[0]).toBe(130)
     expect(processesOf(base)).toEqual([])
+    expect(readdirSync(base)).toEqual([])
+  })
+
+  it('Ctrl-C while the clients boot ends it in order, with a result or without', async () => {
+    const run = local(...TWO)
+    // A client is killed by a signal that comes before it can hear it.
+    await until(() => childrenOf(run.child.pid!).length === 4)
+    run.child.kill('SIGINT')
+    const [code] = await run.exited
+    expect([0, 130], run.stderr).toContain(code)
+    expect(run.stderr).not.toContain('ERR_')
     expect(readdirSync(base)).toEqual([])
   })
 
@@ -212,8 +279,8 @@ describe.skipIf(process.platform !== 'linux')('local', () => {
     process.kill(node, 'SIGKILL')
     const [code] = await run.exited
     expect(code).toBe(1)
-    expect(run.stderr).toMatch(/^worker-1-0 \| .*booted/m)
-    expect(run.stderr).toMatch(/narval: ERR_CHILD_DIED: worker-1-0 ended by itself with signal SIGKILL[^\n]*\n$/)
+    expect(run.stderr).toMatch(/^authority-1 \| .*booted/m)
+    expect(run.stderr).toMatch(/narval: ERR_CHILD_DIED: authority-1 ended by itself with signal SIGKILL[^\n]*\n$/)
     expect(children.filter(isRunning)).toEqual([])
     expect(readdirSync(base)).toEqual([])
   })
@@ -225,13 +292,13 @@ describe.skipIf(process.platform !== 'linux')('local', () => {
     expect(code, run.stderr).toBe(0)
     writeFileSync(join(directory, 'notes.txt'), 'mine')
     expect(readdirSync(directory).sort()).toEqual(
-      ['.narval-local', '.committee.json', '.db-0-0', '.node-0.json', '.parameters.json', 'logs', 'notes.txt'].sort(),
+      ['.narval-local', '.committee.json', '.db-0', '.node-0.json', '.parameters.json', 'logs', 'notes.txt'].sort(),
     )
-    expect(readdirSync(join(directory, 'logs')).sort()).toEqual(['client-0-0.log', 'worker-0-0.log'])
+    expect(readdirSync(join(directory, 'logs')).sort()).toEqual(['authority-0.log', 'client-0-0.log'])
     const digest = /Batch ([^ ]+) contains \d+ B/.exec(
-      readFileSync(join(directory, 'logs', 'worker-0-0.log'), 'utf8'),
+      readFileSync(join(directory, 'logs', 'authority-0.log'), 'utf8'),
     )![1]!
-    const printed = local('batch', digest, '--store', join(directory, '.db-0-0'))
+    const printed = local('batch', digest, '--store', join(directory, '.db-0', 'worker-0'))
     await printed.exited
     expect(printed.stdout).toContain(`digest        ${digest}\n`)
   })

@@ -1,6 +1,13 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { Agreement } from '../../../src/main/local/agreement.js'
+import {
+  type CommitteeMeasurement,
+  referenceFigures,
+  toAuthorityResult,
+} from '../../../src/main/local/authority-result.js'
 import { Latencies } from '../../../src/main/local/latencies.js'
+import { Ledger } from '../../../src/main/local/ledger.js'
 import { canCertify, clientRate, type LocalOptions, startedWorkers } from '../../../src/main/local/options.js'
 import { type Measurement, toResult, windowS } from '../../../src/main/local/result.js'
 import { summary } from '../../../src/main/local/summary.js'
@@ -15,6 +22,7 @@ const options: LocalOptions = {
   faults: 1,
   unbuffered: false,
   ackLevel: 'stored',
+  rule: 'shoal',
   json: true,
   directory: undefined,
   keep: false,
@@ -130,10 +138,206 @@ describe('result', () => {
   })
 })
 
+const A = { authority: 0, worker: 0 }
+const B = { authority: 1, worker: 0 }
+
+/** Two authorities, a batch of each; the second lags, and has read one commit less. */
+function committee(): CommitteeMeasurement {
+  const ledger = new Ledger(2)
+  ledger.sampleSent(A, 0, 1_000)
+  ledger.sampleSent(B, 0, 1_100)
+  for (const [authority, digest, name] of [
+    [0, 'x', A],
+    [1, 'y', B],
+  ] as const) {
+    ledger.containsSample(name, digest, 0)
+    ledger.contains(authority, digest, 500 * 512)
+    ledger.certified(digest, 1_150 + 10 * authority)
+    ledger.created(digest, 2_000 + 50 * authority)
+  }
+  ledger.committed(0, 'x', 3_000)
+  ledger.committed(1, 'x', 2_900)
+  ledger.committed(0, 'y', 6_000)
+  ledger.sampleRead(A, 0, 3_010)
+  ledger.finish()
+  const agreement = new Agreement(2)
+  const first = { index: 1, digest: '0a'.repeat(32), batches: 1, bytes: 500 * 512, checksum: '00000000' }
+  agreement.read(0, first, 3_010)
+  agreement.read(1, first, 21_000)
+  agreement.read(0, { ...first, index: 2, digest: '0b'.repeat(32) }, 6_010)
+  const { firstStartMs, lastStopMs, cpuSystemS, cpuUserS, rssBytesMax } = something
+  return { firstStartMs, lastStopMs, cpuSystemS, cpuUserS, rssBytesMax, sentTransactions: 1001, ledger, agreement }
+}
+
+const untouched = (): CommitteeMeasurement => ({
+  ...committee(),
+  firstStartMs: undefined,
+  lastStopMs: undefined,
+  sentTransactions: 0,
+  ledger: new Ledger(2),
+  agreement: new Agreement(2),
+})
+
+describe('result of authorities', () => {
+  it('has the order beside what was certified; what only some have read is lost', () => {
+    const result = toAuthorityResult(options, 'v20', committee())
+    expect(Object.keys(result)).toEqual([
+      'config',
+      'certified',
+      'consensus',
+      'end_to_end',
+      'commits',
+      'sent_transactions',
+      'lost_transactions',
+      'cpu',
+      'rss_bytes_max',
+    ])
+    expect(result.config.rule).toBe('shoal')
+    expect(result.certified).toMatchObject({ transactions: 1000, batches: 2, latency_ms: { mean: 105 } })
+    // Both batches, from the first header at 2 s to the last commit at 6 s; each takes 0.9 and 3.95 s from its own.
+    expect(result.consensus).toEqual({ tps: 250, bps: 128_000, latency_ms: { mean: 2425, p50: 900, p99: 3950 } })
+    // The one that both have read, when the slower one had; the other's client waits.
+    expect(result.end_to_end).toEqual({ tps: 25, bps: 12_800, latency_ms: { mean: 2010, p50: 2010, p99: 2010 } })
+    expect(result.commits).toEqual({ count: 1, digest: '0a'.repeat(32), agree: true })
+    expect([result.sent_transactions, result.lost_transactions]).toEqual([1001, 501])
+  })
+
+  it('says that logs differ', () => {
+    const measurement = committee()
+    const second = { index: 2, digest: 'ff'.repeat(32), batches: 1, bytes: 500 * 512, checksum: '00000000' }
+    measurement.agreement.read(1, second, 22_000)
+    expect(toAuthorityResult(options, 'v20', measurement).commits.agree).toBe(false)
+    expect(summaryOf(measurement)).toContain(' Logs: THEY DIFFER: commit 2 is 0b0b')
+  })
+
+  it('with nothing ordered rates are 0, latencies and the digest null', () => {
+    const { commits, consensus, end_to_end, lost_transactions } = toAuthorityResult(options, 'v20', untouched())
+    const nothingFlows = { tps: 0, bps: 0, latency_ms: { mean: null, p50: null, p99: null } }
+    expect([consensus, end_to_end]).toEqual([nothingFlows, nothingFlows])
+    expect(commits).toEqual({ count: 0, digest: null, agree: true })
+    expect(lost_transactions).toBe(0)
+  })
+})
+
+/** What the reference's parser takes from logs (benchmark/logs.py): every line is kept, and all is computed at the end. */
+interface ParsedLogs {
+  readonly starts: number[]
+  readonly sent: Map<string, number>
+  readonly sizes: Map<string, number>
+  readonly samples: Map<string, string>
+  readonly proposals: Map<string, number>
+  readonly commits: Map<string, number>
+}
+
+function earliest(times: Map<string, number>, digest: string, timeMs: number): void {
+  times.set(digest, Math.min(times.get(digest) ?? timeMs, timeMs))
+}
+
+function parserFigures({ commits, proposals, samples, sent, sizes, starts }: ParsedLogs, transactionBytes: number) {
+  const mean = (values: number[]): number => (values.length === 0 ? 0 : values.reduce((a, b) => a + b) / values.length)
+  const bytes = [...sizes].filter(([digest]) => commits.has(digest)).reduce((sum, [, size]) => sum + size, 0)
+  const end = Math.max(...commits.values())
+  const rates = (start: number) => ({
+    bps: bytes / ((end - start) / 1000),
+    tps: bytes / ((end - start) / 1000) / transactionBytes,
+  })
+  return {
+    consensus: {
+      ...rates(Math.min(...proposals.values())),
+      latencyMs: mean([...commits].map(([digest, timeMs]) => timeMs - proposals.get(digest)!)),
+    },
+    endToEnd: {
+      ...rates(Math.min(...starts)),
+      latencyMs: mean(
+        [...samples]
+          .filter(([, digest]) => commits.has(digest))
+          .map(([sample, digest]) => commits.get(digest)! - sent.get(sample)!),
+      ),
+    },
+  }
+}
+
+describe("the reference's figures", () => {
+  it('are those that its parser takes from the same lines', () => {
+    const batchOf = fc.record({
+      author: fc.nat(3),
+      bytes: fc.integer({ min: 1, max: 500_000 }),
+      sentMs: fc.integer({ min: 1_001, max: 2_000 }),
+      createdAfterMs: fc.integer({ min: 1, max: 200 }),
+      // By authority; some never commit it, as far as their logs go.
+      committedAfterMs: fc.array(fc.option(fc.integer({ min: 1, max: 900 }), { nil: undefined }), {
+        minLength: 4,
+        maxLength: 4,
+      }),
+    })
+    fc.assert(
+      fc.property(
+        fc.array(batchOf, { minLength: 1, maxLength: 12 }),
+        fc.infiniteStream(fc.nat(1_000)),
+        (batches, order) => {
+          fc.pre(batches.some(({ committedAfterMs }) => committedAfterMs.some((after) => after !== undefined)))
+          const logs: ParsedLogs = {
+            starts: [1_000],
+            sent: new Map(),
+            sizes: new Map(),
+            samples: new Map(),
+            proposals: new Map(),
+            commits: new Map(),
+          }
+          const lines: ((ledger: Ledger) => void)[] = []
+          for (const [number, batch] of batches.entries()) {
+            const { author, bytes, committedAfterMs, createdAfterMs, sentMs } = batch
+            const name = { authority: author, worker: 0 }
+            const digest = `digest-${number}`
+            const createdMs = sentMs + createdAfterMs
+            logs.sent.set(digest, sentMs)
+            logs.sizes.set(digest, bytes)
+            logs.samples.set(digest, digest)
+            earliest(logs.proposals, digest, createdMs)
+            lines.push(
+              (ledger) => ledger.sampleSent(name, number, sentMs),
+              (ledger) => ledger.containsSample(name, digest, number),
+              (ledger) => ledger.contains(author, digest, bytes),
+              (ledger) => ledger.certified(digest, sentMs + 1),
+              (ledger) => ledger.created(digest, createdMs),
+            )
+            for (const [authority, after] of committedAfterMs.entries()) {
+              if (after === undefined) continue
+              earliest(logs.commits, digest, createdMs + after)
+              lines.push((ledger) => ledger.committed(authority, digest, createdMs + after))
+            }
+          }
+          const ledger = new Ledger(4)
+          const keys = lines.map(() => order.next().value!)
+          for (const { line } of lines.map((line, at) => ({ line, key: keys[at]! })).sort((a, b) => a.key - b.key))
+            line(ledger)
+          ledger.finish()
+          const { consensus, endToEnd } = referenceFigures(options, { firstStartMs: 1_000, ledger })
+          const expected = parserFigures(logs, options.transactionBytes)
+          for (const [ours, theirs] of [
+            [consensus, expected.consensus],
+            [endToEnd, expected.endToEnd],
+          ] as const) {
+            expect(ours.bps).toBeCloseTo(theirs.bps, 6)
+            expect(ours.tps).toBeCloseTo(theirs.tps, 6)
+            expect(ours.latencyMs).toBeCloseTo(theirs.latencyMs, 6)
+          }
+        },
+      ),
+    )
+  })
+})
+
+function summaryOf(measurement: CommitteeMeasurement): string {
+  const parameters = defaultParameters()
+  const result = toAuthorityResult(options, 'v20', measurement)
+  const reference = referenceFigures(options, measurement)
+  return summary({ options, parameters, result, reference, agreement: measurement.agreement })
+}
+
 describe('summary', () => {
-  it("is the reference's block up to its results", () => {
-    const text = summary(options, defaultParameters(), toResult(options, 'v20', something), 10)
-    expect(text.split('\n').slice(0, 20)).toEqual([
+  it("is the reference's block, line by line, and ours behind it", () => {
+    expect(summaryOf(committee()).split('\n')).toEqual([
       '',
       '-----------------------------------------',
       ' SUMMARY:',
@@ -145,7 +349,7 @@ describe('summary', () => {
       ' Collocate primary and workers: True',
       ' Input rate: 20,000 tx/s',
       ' Transaction size: 512 B',
-      ' Execution time: 10 s',
+      ' Execution time: 5 s',
       '',
       ' Header size: 1,000 B',
       ' Max header delay: 100 ms',
@@ -154,15 +358,47 @@ describe('summary', () => {
       ' Sync retry nodes: 3 node(s)',
       ' batch size: 500,000 B',
       ' Max batch delay: 100 ms',
+      '',
+      ' + RESULTS:',
+      ' Consensus TPS: 250 tx/s',
+      ' Consensus BPS: 128,000 B/s',
+      ' Consensus latency: 2,425 ms',
+      '',
+      ' End-to-end TPS: 200 tx/s',
+      ' End-to-end BPS: 102,400 B/s',
+      ' End-to-end latency: 3,400 ms',
+      '',
+      ' + RESULTS of narval, rule shoal, ACK level stored:',
+      ' Certified: 100 tx/s, latency 105 ms (p50 60, p99 150)',
+      ' Consensus: 250 tx/s, latency 2,425 ms (p50 900, p99 3950)',
+      ' Read by all: 25 tx/s, latency 2,010 ms (p50 2010, p99 2010)',
+      '',
+      ' Sent: 1,001 tx',
+      ' Certified: 1,000 tx in 2 batches',
+      ' Lost: 501 tx',
+      ` Logs: all 3 agree on 1 commits, up to ${'0a'.repeat(32)}`,
+      ' CPU of the nodes: 0.8 s (1464.8 ns per transaction byte)',
+      ' Memory of the largest node: 0 kB',
+      '-----------------------------------------',
+      '',
     ])
-    expect(text).toContain(' Certified TPS: 100 tx/s\n Certified BPS: 51,200 B/s\n')
-    expect(text).toContain(' Lost: 1 tx\n')
   })
 
-  it('says that there is no latency where nothing was certified', () => {
-    expect(summary(options, defaultParameters(), toResult(options, 'v20', nothing), 0)).toContain(
-      ' Certified latency: none\n',
-    )
+  it('says that there is no latency where nothing was certified, and zeros where the reference does', () => {
+    const text = summaryOf(untouched())
+    expect(text).toContain(' Certified: 0 tx/s, latency none\n')
+    expect(text).toContain(' Consensus latency: 0 ms\n')
+    expect(text).toContain(' Logs: no commit\n')
+  })
+
+  it('where there is no quorum, nothing is lost', () => {
+    const measurement = untouched()
+    const few = { ...options, faults: 2 }
+    const result = toAuthorityResult(few, 'v20', { ...measurement, sentTransactions: 7 })
+    const reference = referenceFigures(few, measurement)
+    const { agreement } = measurement
+    const text = summary({ options: few, parameters: defaultParameters(), result, reference, agreement })
+    expect(text).toContain(' Uncertified: 7 tx, for want of a quorum: 2 of 4 authorities run, and 3 are needed\n')
   })
 })
 

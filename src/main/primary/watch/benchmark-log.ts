@@ -25,6 +25,11 @@ export class BenchmarkLog {
     this.names = names.map(shortName)
   }
 
+  /** Ours, beside those of the reference: a worker has told that a quorum has it. */
+  certified(digest: Uint8Array): void {
+    this.log.info(`Batch ${encodeBase64(digest)} is certified`)
+  }
+
   created(round: number, batches: readonly BatchEntry[]): void {
     for (const { digest } of batches) this.say('Created', round, this.ownIndex, digest)
   }

@@ -112,7 +112,9 @@ export class PrimaryMonitor {
   }
 
   onBatch(type: BatchType, { digest }: BatchEntry): void {
-    if (type === 'own-batch') this.stages.told(digest, nowMs())
+    if (type !== 'own-batch') return
+    this.stages.told(digest, nowMs())
+    this.benchmarkLog?.certified(digest)
   }
 
   onRequest(request: PrimaryWorkerRequest): void {

@@ -5,13 +5,13 @@
  */
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import type { TcpAddress } from '../../shared/config/address.js'
+import type { TcpAddress } from '../../src/shared/config/address.js'
 import {
   decodeWorkerPrimaryMessage,
   encodePrimaryWorkerMessage,
   type WorkerPrimaryMessage,
-} from '../../shared/wire/primary-messages.js'
-import { encodeFrame, FrameReader } from '../../shared/wire/reference-frame.js'
+} from '../../src/shared/wire/primary-messages.js'
+import { encodeFrame, FrameReader } from '../../src/shared/wire/reference-frame.js'
 
 export interface PrimaryStandInOptions {
   /** Where reports come in. */
