@@ -42,6 +42,7 @@ describe('command line', () => {
     [['local', '--nodes', 'four']],
     [['local', '--nodes', '0']],
     [['local', '--nodes', '4', '--faults', '4']],
+    [['local', '--rule', 'bullshark']],
     [['local', '--size', '8']],
     [['local', '--size', '499933']],
     [['local', '--rate', '0']],
