@@ -28,4 +28,12 @@ export const COMMITS_READ_PER_TURN = 64
 /** Between two looks at the log, in ms: nobody waits for a mark, and a write of the store has many commits then. */
 export const COMMITS_APPLIED_INTERVAL_MS = 50
 
+/**
+ * The least `gc_depth` of a primary, in rounds. Headers list no batches while the order is further behind than `gc_depth`,
+ * and while authorities are weak or far it is some ten rounds behind.
+ */
+export const PRIMARY_GC_DEPTH_MIN = 20
+/** The greatest, in rounds: the certificates of so many rounds are in memory, and as many more may wait for their parents. */
+export const PRIMARY_GC_DEPTH_MAX = 1000
+
 assert(RECORD_BYTES_MAX < PEER_QUEUE_BYTES_MAX)

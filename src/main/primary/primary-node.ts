@@ -8,6 +8,7 @@ import { type Committee, committeeDigest } from '../../shared/config/committee.j
 import type { Keys } from '../../shared/config/keys.js'
 import { deriveNetworkKeySeed } from '../../shared/config/network-key.js'
 import { defaultParameters, type Parameters } from '../../shared/config/parameters.js'
+import { NarvalError } from '../../shared/errors.js'
 import { CommitLogHead } from '../../shared/memory/commit-log-head.js'
 import { Counters } from '../../shared/memory/counters.js'
 import type {
@@ -32,6 +33,7 @@ import { PeerTable } from '../network/peer-table.js'
 import { Router } from '../network/router.js'
 import { Threads } from '../thread-host/threads.js'
 import { RefusalReporter } from '../worker/refusal-reporter.js'
+import { PRIMARY_GC_DEPTH_MAX, PRIMARY_GC_DEPTH_MIN } from './limits.js'
 import { PrimaryClient } from './primary-client.js'
 import { PrimaryStreams } from './primary-streams.js'
 import { primaryBootLines } from './watch/boot-log.js'
@@ -87,12 +89,13 @@ export class PrimaryNode {
   private readonly monitor: PrimaryMonitor
   private isStarted = false
 
-  /** @throws NarvalError ERR_NOT_IN_COMMITTEE */
+  /** @throws NarvalError ERR_NOT_IN_COMMITTEE, ERR_PARAMETERS_MALFORMED */
   constructor(options: PrimaryNodeOptions, handlers: PrimaryNodeHandlers) {
     const { committee, keys } = options
     const { memory, supervisor } = this
     this.options = options
     this.handlers = handlers
+    checkGcDepth(options.gcDepth)
     this.ownIndex = committee.ownIndexOf(keys)
     this.log = supervisor.guardLogger(options.log)
     this.names = new HostNames({ log: this.log, supervisor })
@@ -290,4 +293,12 @@ export class PrimaryNode {
       this.reporter.refused('authority', reason, this.options.committee.authority(from).name, detail)
     }
   }
+}
+
+function checkGcDepth(gcDepth: number): void {
+  if (gcDepth >= PRIMARY_GC_DEPTH_MIN && gcDepth <= PRIMARY_GC_DEPTH_MAX) return
+  throw new NarvalError(
+    'ERR_PARAMETERS_MALFORMED',
+    `gc_depth: a primary takes ${PRIMARY_GC_DEPTH_MIN} to ${PRIMARY_GC_DEPTH_MAX} rounds, all of the committee the same; found ${gcDepth}`,
+  )
 }

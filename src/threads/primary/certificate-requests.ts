@@ -1,6 +1,7 @@
 /**
  * Certificates that something waits for: each is asked of one peer at a time, first of the one that named it. What is not
- * wanted any more is dropped when it would be asked for again.
+ * wanted any more is dropped when it would be asked for again. What comes while it is full has its turn when there is room:
+ * what waits for it knows it.
  */
 import { assert } from '../../shared/assert.js'
 import { CERTIFICATES_REQUEST_MAX } from '../../shared/wire/primary/limits.js'
@@ -20,13 +21,21 @@ interface Wanted {
 export class CertificateRequests {
   private readonly peers: Peers
   private readonly isWanted: (digest: Digest) => boolean
+  private readonly allWanted: () => Iterable<Digest>
+  /** Something was not taken for want of room. */
+  private hasMore = false
   private readonly wanted = new Map<Digest, Wanted>()
   private readonly wantedMax: number
 
-  constructor(options: { wantedMax: number }, dependencies: { peers: Peers; isWanted: (digest: Digest) => boolean }) {
+  /** @param dependencies what waits: whether for this certificate, and for which */
+  constructor(
+    options: { wantedMax: number },
+    dependencies: { peers: Peers; isWanted: (digest: Digest) => boolean; allWanted: () => Iterable<Digest> },
+  ) {
     this.wantedMax = options.wantedMax
     this.peers = dependencies.peers
     this.isWanted = dependencies.isWanted
+    this.allWanted = dependencies.allWanted
   }
 
   get size(): number {
@@ -37,8 +46,12 @@ export class CertificateRequests {
   want(digests: readonly Digest[], peer: AuthorityIndex, nowMs: number): void {
     for (const digest of digests) {
       if (this.wanted.has(digest)) continue
-      if (this.wanted.size >= this.wantedMax) this.forgetUnwanted()
-      if (this.wanted.size >= this.wantedMax) return
+      // Once until the next flush: each look goes through all of them.
+      if (this.wanted.size >= this.wantedMax && !this.hasMore) this.forgetUnwanted()
+      if (this.wanted.size >= this.wantedMax) {
+        this.hasMore = true
+        return
+      }
       this.wanted.set(digest, { peer, askAtMs: nowMs })
     }
   }
@@ -51,6 +64,7 @@ export class CertificateRequests {
   /** Sends the requests that are due. */
   flush(turn: TurnBuilder): void {
     const { ms } = turn.now
+    this.takeMore(ms)
     const byPeer = new Map<AuthorityIndex, Digest[]>()
     for (const [digest, entry] of this.wanted) {
       if (entry.askAtMs > ms) continue
@@ -81,6 +95,17 @@ export class CertificateRequests {
       const part = digests.slice(at, at + CERTIFICATES_REQUEST_MAX).map(digestBytes)
       turn.sendAtOnce(peer, encodeCertificatesRequest(part))
     }
+  }
+
+  /** Takes what found no room before, when half of it is free again. */
+  private takeMore(nowMs: number): void {
+    if (!this.hasMore) return
+    this.forgetUnwanted()
+    if (this.wanted.size > this.wantedMax / 2) return
+    this.hasMore = false
+    const peer = this.peers.after(0)
+    if (peer !== undefined) this.want([...this.allWanted()], peer, nowMs)
+    else this.hasMore = true
   }
 
   private forgetUnwanted(): void {

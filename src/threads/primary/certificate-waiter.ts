@@ -29,6 +29,11 @@ export class CertificateWaiter {
     return this.children.has(parent)
   }
 
+  /** Parents that something waits for, and that do not wait themselves. */
+  *missing(): Generator<Digest> {
+    for (const parent of this.children.keys()) if (!this.waiting.has(parent)) yield parent
+  }
+
   wait(certificate: CertificateRecord, missing: readonly Digest[]): void {
     const entry: Waiting = { certificate, missing: new Set(missing) }
     this.waiting.set(certificate.digest, entry)

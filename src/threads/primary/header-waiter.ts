@@ -64,6 +64,11 @@ export class HeaderWaiter {
     return false
   }
 
+  /** Parents that are not here. */
+  *missingParents(): Generator<Digest> {
+    for (const { parents } of this.waiting.values()) yield* parents
+  }
+
   /** A certificate is delivered: the headers that have all parents now. Whether these are a quorum is to be looked at. */
   delivered(parent: Digest): HeaderRecord[] {
     const ready: HeaderRecord[] = []

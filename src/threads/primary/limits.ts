@@ -1,6 +1,7 @@
 /** Limits that the primary alone needs, each with its unit and its reason. */
 import { assert } from '../../shared/assert.js'
-import { CERTIFICATES_REQUEST_MAX, RANGE_ROUNDS_MAX } from '../../shared/wire/primary/limits.js'
+import { COMMITTEE_SIZE_MAX } from '../../shared/constants.js'
+import { CERTIFICATES_REQUEST_MAX, HEADER_PAYLOAD_MAX, RANGE_ROUNDS_MAX } from '../../shared/wire/primary/limits.js'
 
 /** The epoch of everything that is signed and stored: committees do not change yet. */
 export const EPOCH = 0
@@ -68,8 +69,10 @@ export const CATCH_UP_ROUNDS = 4
 /** A committee at rest makes a round a second: with no new certificate for so long, in ms, a peer is asked for its last ones. */
 export const SILENCE_MS = 2500
 
-/** Batches of each authority that are remembered as held. A mark that gave way is asked for again. */
+/** Batches of each authority that are remembered as held, at most. A mark that gave way is asked for again. */
 export const PAYLOAD_MARKS_PER_AUTHORITY = 65_536
+/** The same of all authorities, which have equal shares: some 300 MB. From 17 authorities on a share is smaller. */
+export const PAYLOAD_MARKS_MAX = 1_048_576
 /** Verified headers of each authority that are remembered, so that a certificate's header is not verified again. */
 export const VERIFIED_HEADERS_PER_AUTHORITY = 16
 /** Pairs of headers of one round that are kept as evidence against each authority: one would do. */
@@ -113,4 +116,6 @@ assert(CREATED_TOLERANCE_MS < CREATED_AHEAD_MS_MAX)
 assert(HEADER_DELAY_MS_MIN <= HEADER_DELAY_MS_MAX && HEADER_DELAY_MS_MAX < HEARTBEAT_MS)
 assert(CATCH_UP_ROUNDS < RANGE_ROUNDS_MAX && CERTIFICATES_REQUEST_MAX <= CERTIFICATES_WANTED_PER_AUTHORITY)
 assert(PARENT_WAIT_MS_MIN <= PARENT_WAIT_MS_MAX)
+// The smallest share has the batches of several full headers.
+assert(PAYLOAD_MARKS_MAX / COMMITTEE_SIZE_MAX >= 4 * HEADER_PAYLOAD_MAX)
 assert(SILENCE_MS > 2 * HEARTBEAT_MS && SIGNING_HELD_MS > 2 * SILENCE_MS)

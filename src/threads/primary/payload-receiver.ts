@@ -11,7 +11,7 @@
 import { digestKey } from '../../shared/wire/digest-key.js'
 import type { BatchEntry } from '../../shared/wire/primary/header.js'
 import type { AuthorityIndex, Digest, PayloadEntry } from './consensus/types.js'
-import { PAYLOAD_MARKS_PER_AUTHORITY } from './limits.js'
+import { PAYLOAD_MARKS_MAX, PAYLOAD_MARKS_PER_AUTHORITY } from './limits.js'
 import type { TurnBuilder } from './turn.js'
 
 type Marks = Map<Digest, BatchEntry>
@@ -24,7 +24,7 @@ export class PayloadReceiver {
   private readonly unconfirmed = new Map<number, Marks>()
 
   /** @param stored marks in the store */
-  constructor(authorities: number, stored: readonly BatchEntry[], marksMax = PAYLOAD_MARKS_PER_AUTHORITY) {
+  constructor(authorities: number, stored: readonly BatchEntry[], marksMax = shareOfMarks(authorities)) {
     this.marksMax = marksMax
     this.marks = Array.from({ length: authorities }, () => new Map())
     for (const batch of stored) {
@@ -89,4 +89,9 @@ export class PayloadReceiver {
     for (const marks of this.unconfirmed.values()) batch ??= marks.get(digest)
     if (batch !== undefined) turn.write({ type: 'payload-done', batch })
   }
+}
+
+/** How many batches of each authority are remembered as held. */
+export function shareOfMarks(authorities: number): number {
+  return Math.min(PAYLOAD_MARKS_PER_AUTHORITY, Math.floor(PAYLOAD_MARKS_MAX / authorities))
 }

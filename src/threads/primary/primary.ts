@@ -32,6 +32,7 @@ import { CertificateRequests } from './certificate-requests.js'
 import { CertificateWaiter } from './certificate-waiter.js'
 import { CertificatesAggregator } from './certificates-aggregator.js'
 import { Consensus } from './consensus/consensus.js'
+import { CertificateEquivocationError } from './consensus/equivocation.js'
 import type { RuleName } from './consensus/rule.js'
 import { Stakes } from './consensus/stakes.js'
 import type { AuthorityIndex, PayloadEntry, Round } from './consensus/types.js'
@@ -46,7 +47,7 @@ import { PayloadFetcher } from './payload-fetcher.js'
 import { PayloadReceiver } from './payload-receiver.js'
 import { Peers } from './peers.js'
 import { Proposer } from './proposer.js'
-import { type HeaderRecord, Records } from './records.js'
+import { type CertificateRecord, type HeaderRecord, Records } from './records.js'
 import { checkRecoverable, Recovery } from './recovery.js'
 import { type Keys, Signatures } from './signatures.js'
 import { SigningWatch } from './signing-watch.js'
@@ -135,6 +136,7 @@ export class Primary {
       {
         peers: this.peers,
         isWanted: (digest) => this.certificateWaiter.waitsFor(digest) || this.headerWaiter.waitsFor(digest),
+        allWanted: () => [...this.certificateWaiter.missing(), ...this.headerWaiter.missingParents()],
       },
     )
     const { certificates, ownBatches, pacing } = this
@@ -403,6 +405,7 @@ export class Primary {
         this.tick(turn)
       } catch (error) {
         if (!(error instanceof NarvalError)) throw error
+        if (error instanceof CertificateEquivocationError) keepCertificates(error, turn)
         this.stopped = error
       }
     }
@@ -474,6 +477,13 @@ export interface PrimaryBounds {
   readonly headersWaitingMax: number
   readonly certificatesWantedMax: number
   readonly payloadWantedMax: number
+}
+
+/** They show who has voted twice: more than F of the stake. */
+function keepCertificates({ first, second }: CertificateEquivocationError, turn: TurnBuilder): void {
+  const { author, round } = first.header
+  const [a, b] = [first as CertificateRecord, second as CertificateRecord]
+  turn.write({ type: 'certificate-evidence', author, round, first: a.bytes, second: b.bytes })
 }
 
 export interface PrimaryStatus {

@@ -91,7 +91,11 @@ async function run(task: PrimaryTask): Promise<void> {
   runner.end()
   stopStats()
   // What the last turns wrote counts, whatever ended them.
-  if (canClose) await store.close()
+  if (canClose) {
+    await store.close().catch((failure: unknown) => {
+      if (error === undefined) throw failure
+    })
+  }
   if (error !== undefined) throw error
 }
 

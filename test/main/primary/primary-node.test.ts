@@ -70,6 +70,13 @@ test('a primary with another rule is refused by name, and the one it called goes
   expect(first.node.peers.peers.every(({ connections }) => connections.length === 0)).toBe(true)
 })
 
+test.each([10, 19, 1001])('gc_depth %i is refused at the door', async (gcDepth) => {
+  await expect(startPrimary(await committeeOfFour(), 0, freshDirectory(0), { gcDepth })).rejects.toMatchObject({
+    code: 'ERR_PARAMETERS_MALFORMED',
+    message: expect.stringContaining(`20 to 1000 rounds, all of the committee the same; found ${gcDepth}`),
+  })
+})
+
 test('a thread that dies ends the primary, and its port is free again', async () => {
   const committee = await committeeOfFour()
   const directory = freshDirectory(0)

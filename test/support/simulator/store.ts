@@ -154,6 +154,8 @@ export class SimulatedStore implements CertificateReader {
       case 'evidence':
         this.evidence.push({ author: write.author, round: write.round })
         break
+      case 'certificate-evidence':
+        break
       case 'signing':
         this.signing = write.signing
         this.saysWhatMayBeSigned = true

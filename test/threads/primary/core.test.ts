@@ -394,8 +394,12 @@ describe('a certificate', () => {
     const node = started()
     const first = node.header(1, 1)
     node.receive(1, node.certificate(first))
-    const turn = node.receive(2, node.certificate(node.header(1, 1, { createdAt: 1 })))
+    const { bytes: secondBytes } = node.certificate(node.header(1, 1, { createdAt: 1 }))
+    const turn = node.receive(2, secondBytes)
     expect(turn.stopped?.code).toBe('ERR_EQUIVOCATION')
+    expect(written(turn, 'certificate-evidence')).toMatchObject([
+      { author: 1, round: 1, first: node.certificate(first).bytes, second: secondBytes },
+    ])
     expect(node.receive(1, node.header(2, 1)).stopped?.code).toBe('ERR_EQUIVOCATION')
     expect(sent(node.receive(2, node.header(2, 1)), 'vote')).toEqual([])
   })

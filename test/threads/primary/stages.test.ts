@@ -6,10 +6,11 @@ import { Helper } from '../../../src/threads/primary/helper.js'
 import {
   CERTIFICATE_BYTES_SERVED_PER_S,
   CERTIFICATES_SERVED_PER_S,
+  PAYLOAD_MARKS_MAX,
   RANGE_REQUEST_COST,
 } from '../../../src/threads/primary/limits.js'
 import { batchKey, OwnBatches } from '../../../src/threads/primary/own-batches.js'
-import { PayloadReceiver } from '../../../src/threads/primary/payload-receiver.js'
+import { PayloadReceiver, shareOfMarks } from '../../../src/threads/primary/payload-receiver.js'
 import { TurnBuilder } from '../../../src/threads/primary/turn.js'
 import { batchOf, PrimaryUnderTest, refused, sent, written } from '../../support/primary-under-test.js'
 
@@ -65,6 +66,16 @@ describe('marks of stored batches', () => {
     expect([check(1, 1), check(1, 2), check(1, 3), check(2, 1)]).toEqual(['missing', 'held', 'held', 'held'])
     expect(turn.writes.at(-1)).toEqual({ type: 'payload-done', batch: batchOf(1, 1) })
   })
+})
+
+test('the marks of all authorities together are bounded, in equal shares', () => {
+  expect([1, 4, 16].map(shareOfMarks)).toEqual([65_536, 65_536, 65_536])
+  expect([17, 64, 256].map((authorities) => authorities * shareOfMarks(authorities) <= PAYLOAD_MARKS_MAX)).toEqual([
+    true,
+    true,
+    true,
+  ])
+  expect(shareOfMarks(256)).toBe(4096)
 })
 
 describe('the Helper', () => {

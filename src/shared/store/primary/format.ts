@@ -17,7 +17,7 @@
  *  digests       digest 32                        →  round u64 ‖ author u16
  *  own           batch 46                         →  nothing: a batch of ours that no commit has yet
  *  payload       batch 46                         →  nothing: a batch of others that our own workers have
- *  evidence      author u16 ‖ round u64           →  bytes u32 of the first ‖ two records of headers
+ *  evidence      author u16 ‖ round u64           →  bytes u32 of the first ‖ two records, of headers or of certificates
  *  commits       index u64 ‖ part u32             →  a part of the record (shared/wire/primary/commit-record.ts)
  *  sizes         index u64 ‖ part u32             →  of a part's batches, if known: bytes u32 ‖ transactions u32, 0 for unknown
  *  runs          author u16 ‖ worker u32 ‖ first u64  →  last u64: a run of committed sequences

@@ -15,7 +15,8 @@ export class CertificateEquivocationError extends NarvalError {
     super(
       'ERR_EQUIVOCATION',
       `authority ${author} has two certificates of round ${round}: more than a third of the stake has voted twice. ` +
-        'Ordering stops: ask the operators of the other authorities what their stores have for that round',
+        'Ordering stops, and both are kept in the store as evidence: ask the operators of the other authorities what ' +
+        'their stores have for that round',
     )
     this.name = 'CertificateEquivocationError'
     this.first = first

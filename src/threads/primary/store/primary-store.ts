@@ -12,6 +12,7 @@ import { META_FORMAT } from '../../../shared/store/format.js'
 import { prepareFile } from '../../../shared/store/prepare-file.js'
 import {
   checkPrimaryFormat,
+  damaged,
   encodeNumbers,
   META_SETTINGS,
   META_STORE_ID,
@@ -93,6 +94,8 @@ export class PrimaryStore implements CertificateReader {
   private readonly outcomes: WriteOutcomes
   private readonly turns = new TurnQueue<Write>((turns) => this.commit(turns))
   private watch: StoreWatch | undefined
+  /** Resolves with the first write or flush that failed. */
+  private readonly failed: Promise<NarvalError>
 
   /** The caller holds the store's lock. @throws NarvalError ERR_STORE_* */
   constructor(options: PrimaryStoreOptions, dependencies: PrimaryStoreDependencies) {
@@ -128,7 +131,14 @@ export class PrimaryStore implements CertificateReader {
     } catch (error) {
       throw error instanceof NarvalError ? error : storeError(directory, error)
     }
-    this.outcomes = new WriteOutcomes(directory, dependencies.onFatal)
+    let fail: (error: NarvalError) => void = () => {}
+    this.failed = new Promise((resolve) => {
+      fail = resolve
+    })
+    this.outcomes = new WriteOutcomes(directory, (error) => {
+      fail(error)
+      dependencies.onFatal(error)
+    })
   }
 
   /**
@@ -150,9 +160,14 @@ export class PrimaryStore implements CertificateReader {
     this.dependencies.onCommits?.(this.log.head.index)
   }
 
-  /** What the primary begins with. */
+  /** What the primary begins with. @throws NarvalError ERR_STORE_DAMAGED */
   state(): StoredState {
-    return readStoredState(this.databases, this.keys, this.kept)
+    const state = readStoredState(this.databases, this.keys, this.kept)
+    const position = (state.consensus as { readonly index?: unknown } | undefined)?.index ?? 0
+    const { index } = this.log.head
+    // One transaction wrote both.
+    if (position !== index) throw damaged(`consensus stands at commit ${position}, and the log ends at commit ${index}`)
+    return state
   }
 
   /** The index of the last commit that was handed in. */
@@ -180,10 +195,14 @@ export class PrimaryStore implements CertificateReader {
     return this.writes.evidence(author, round)
   }
 
-  /** What was handed in is on the disk before it closes. */
+  /**
+   * What was handed in is on the disk before it closes. Rejects, and leaves LMDB as it is, if a write or a flush has failed
+   * or fails meanwhile: what waits for it never ends.
+   */
   async close(): Promise<void> {
-    await this.turns.drained()
+    const failure = await Promise.race([this.turns.drained(), this.failed])
     await this.watch?.close()
+    if (failure !== undefined) throw failure
     await this.databases.root.close()
   }
 

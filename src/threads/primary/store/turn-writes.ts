@@ -54,7 +54,7 @@ export class TurnWrites {
     return log.finish(deletesMax) ?? put
   }
 
-  /** The two headers of an author in a round that are kept as evidence, as records. */
+  /** The two headers, or certificates, of an author in a round that are kept as evidence, as records. */
   evidence(author: AuthorityIndex, round: Round): readonly [first: Uint8Array, second: Uint8Array] | undefined {
     const { databases, keys } = this.dependencies
     const value = databases.evidence.getBinary(keys.evidence(author, round))
@@ -102,6 +102,8 @@ export class TurnWrites {
         return state.put(keys.state('position'), encodePosition(write.state))
       case 'evidence':
         return this.putEvidence(write)
+      case 'certificate-evidence':
+        return databases.evidence.put(keys.evidence(write.author, write.round), pairOf(write))
       case 'signing':
         return state.put(keys.state('signing'), encodeSigning(write.signing))
       case 'collected':
@@ -116,12 +118,16 @@ export class TurnWrites {
     const isEnough = (this.evidenceCounts.get(author) ?? 0) >= EVIDENCE_PER_AUTHOR_MAX
     if (isEnough || databases.evidence.doesExist(key)) return undefined
     this.countEvidence(author)
-    const length = Buffer.allocUnsafe(4)
-    length.writeUInt32BE(first.length)
-    return databases.evidence.put(key, Buffer.concat([length, first, second]))
+    return databases.evidence.put(key, pairOf({ first, second }))
   }
 
   private countEvidence(author: AuthorityIndex): void {
     this.evidenceCounts.set(author, (this.evidenceCounts.get(author) ?? 0) + 1)
   }
+}
+
+function pairOf({ first, second }: { readonly first: Uint8Array; readonly second: Uint8Array }): Buffer {
+  const length = Buffer.allocUnsafe(4)
+  length.writeUInt32BE(first.length)
+  return Buffer.concat([length, first, second])
 }

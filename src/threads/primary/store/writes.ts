@@ -35,6 +35,14 @@ export type Write =
       readonly first: Uint8Array
       readonly second: Uint8Array
     }
+  /** Two certificates of one author and round: they take the place of the two headers, which they have in them. */
+  | {
+      readonly type: 'certificate-evidence'
+      readonly author: AuthorityIndex
+      readonly round: Round
+      readonly first: Uint8Array
+      readonly second: Uint8Array
+    }
   | { readonly type: 'signing'; readonly signing: Signing }
   /** Consensus has forgotten the rounds up to this one. Certificates below it are kept for peers that are behind. */
   | { readonly type: 'collected'; readonly gcRound: Round }

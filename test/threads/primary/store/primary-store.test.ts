@@ -1,20 +1,22 @@
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { checkStore } from '../../../../src/shared/store/check-store.js'
 import { META_FORMAT } from '../../../../src/shared/store/format.js'
-import { openPrimaryDatabases, PRIMARY_STORE_FORMAT } from '../../../../src/shared/store/primary/format.js'
+import { openPrimaryDatabases, PRIMARY_STORE_FORMAT, PrimaryKeys } from '../../../../src/shared/store/primary/format.js'
 import { FRESH_FILE, isFresh, writeFreshMarker } from '../../../../src/shared/store/primary/fresh-marker.js'
 import type { PrimarySettings } from '../../../../src/shared/store/primary/settings.js'
 import { openStoreReader } from '../../../../src/shared/store/store-reader.js'
+import type { WriteOutcomes } from '../../../../src/shared/store/write-outcomes.js'
 import { Consensus } from '../../../../src/threads/primary/consensus/consensus.js'
 import type { Certificate, Commit, Header } from '../../../../src/threads/primary/consensus/types.js'
 import { EVIDENCE_PER_AUTHOR_MAX } from '../../../../src/threads/primary/store/limits.js'
+import { encodePosition } from '../../../../src/threads/primary/store/stored-state.js'
 import type { Write } from '../../../../src/threads/primary/store/writes.js'
 import { randomDag } from '../../../support/consensus/dags.js'
 import { arrivals, logLine } from '../../../support/consensus/nodes.js'
 import { fillStore, openStore } from '../../../support/damaged-stores.js'
-import { certificateOf, openPrimaryStore, written } from '../../../support/primary-stores.js'
+import { certificateOf, openPrimaryStore, positionOf, turnOf, written } from '../../../support/primary-stores.js'
 import { seeded } from '../../../support/random.js'
 import { temporaryDirectory } from '../../../support/temporary-directory.js'
 import { batchOf, SETTINGS } from '../../../support/threads/commit-pattern.mjs'
@@ -104,6 +106,44 @@ describe('what a turn has written', () => {
     expect(store.evidence(2, 3)).toBeUndefined()
     await store.close()
   })
+})
+
+test('two certificates take the place of the two headers, which are in them', async () => {
+  const directory = temporaryDirectory()
+  const store = await openPrimaryStore(directory)
+  await written(
+    store,
+    { type: 'evidence', author: 1, round: 3, first: bytes(1), second: bytes(2) },
+    { type: 'certificate-evidence', author: 1, round: 3, first: bytes(1, 1), second: bytes(2, 2, 2) },
+  )
+  expect(store.evidence(1, 3)).toEqual([bytes(1, 1), bytes(2, 2, 2)])
+  await store.close()
+})
+
+test('a log that does not end where consensus stands is damage, and is said at the start', async () => {
+  const directory = temporaryDirectory()
+  const store = await openPrimaryStore(directory)
+  await written(store, ...turnOf(1, 3))
+  expect(store.state().consensus).toMatchObject({ index: 3 })
+  await store.close()
+  const databases = openPrimaryDatabases(directory)
+  await databases.state.put(new PrimaryKeys(SETTINGS.epoch).state('position'), encodePosition(positionOf(2)))
+  await databases.root.close()
+  const again = await openPrimaryStore(directory)
+  expect(() => again.state()).toThrow(/consensus stands at commit 2, and the log ends at commit 3/)
+  await again.close()
+})
+
+test('a store whose flush has failed does not hang when it is closed: it says so', async () => {
+  const failures: string[] = []
+  const store = await openPrimaryStore(temporaryDirectory(), {}, { onFatal: ({ code }) => failures.push(code) })
+  const { outcomes } = store as unknown as { outcomes: WriteOutcomes }
+  vi.spyOn(outcomes, 'settle').mockReturnValue(new Promise(() => {}))
+  store.write([vote(1, 1)], () => {})
+  const closed = store.close()
+  outcomes.flushFailed(new Error('EIO: i/o error, fdatasync'))
+  await expect(closed).rejects.toMatchObject({ code: 'ERR_STORE_WRITE' })
+  expect(failures).toEqual(['ERR_STORE_WRITE'])
 })
 
 describe('consensus', () => {
