@@ -12,7 +12,7 @@ import { InboundBatches } from './inbound/inbound-batches.js'
 import type { PrimaryReports } from './primary-reports.js'
 import type { RefusalReporter } from './refusal-reporter.js'
 import { Helper } from './sync/helper.js'
-import { SYNC_UNNAMED_MS } from './sync/limits.js'
+import { SYNC_LOOKUPS_MAX, SYNC_UNNAMED_MS } from './sync/limits.js'
 import { Synchronizer } from './sync/synchronizer.js'
 import type { WiringOptions } from './wiring.js'
 
@@ -118,6 +118,13 @@ function wireSynchronizer(
       // `OurBatch` would say that it is certified.
       onStored: (batch) => reports.othersStored(batch),
       onRefused: refusals.ofPeer,
+      onOverrun: (count) =>
+        refusals.refused(
+          'primary',
+          'synchronize-rate',
+          'our primary',
+          `${count} digests, while so many are looked up that it would be more than ${SYNC_LOOKUPS_MAX}`,
+        ),
       onReceived,
       onSlotFree,
     },

@@ -1,6 +1,6 @@
 /** Limits that fetching batches by digest alone needs, each with its unit and its reason. */
 import assert from 'node:assert'
-import { BATCH_SIZE_MAX, REQUEST_DIGESTS_MAX } from '../../../shared/constants.js'
+import { BATCH_SIZE_MAX, REQUEST_DIGESTS_MAX, SYNC_PENDING_MAX } from '../../../shared/constants.js'
 
 /** Bytes of a batch request: the digests, and MessagePack around them. */
 export const REQUEST_BYTES_MAX = 64 * REQUEST_DIGESTS_MAX + 64
@@ -13,6 +13,11 @@ export const HELPER_BYTES_PER_SECOND = 64 * 1024 * 1024
  * is of no use any more. Rounds do not tell: what is ordered has to be here, however many commits have passed.
  */
 export const SYNC_UNNAMED_MS = 30_000
+/**
+ * Digests of Synchronize messages that are being looked up in the store at once: two of the largest messages. Our primary has
+ * no rate, and a busy store may answer later than the next message comes: without a limit, digests would pile up.
+ */
+export const SYNC_LOOKUPS_MAX = 2 * SYNC_PENDING_MAX
 /** How often the Synchronizer looks for what is due. */
 export const SYNC_TICK_MS = 500
 

@@ -40,7 +40,7 @@ import type { Router } from '../../network/router.js'
 import type { ProcessorClient } from '../../thread-host/processor-client.js'
 import type { InboundDone } from '../inbound/inbound-batches.js'
 import type { ReportedBatch } from '../primary-link/primary-link.js'
-import { REQUEST_BYTES_MAX, REQUESTS_OPEN_MAX, SYNC_TICK_MS } from './limits.js'
+import { REQUEST_BYTES_MAX, REQUESTS_OPEN_MAX, SYNC_LOOKUPS_MAX, SYNC_TICK_MS } from './limits.js'
 import { type PendingDigest, PendingDigests } from './pending-digests.js'
 
 export interface SynchronizerOptions {
@@ -78,6 +78,8 @@ export interface SynchronizerHandlers {
   /** The batch is stored: the primary is to be told. */
   readonly onStored: (batch: ReportedBatch) => void
   readonly onRefused: (peer: number, refusal: PeerRefusal, detail: string) => void
+  /** So many digests of a Synchronize are not looked up, since too many others are. */
+  readonly onOverrun: (digestCount: number) => void
   readonly onReceived: (peer: number, bytes: number) => void
   readonly onSlotFree: (slot: number) => void
 }
@@ -101,6 +103,8 @@ export class Synchronizer {
   private readonly supervisor: Supervisor
   private readonly handlers: SynchronizerHandlers
   private readonly pending: PendingDigests
+  /** Digests that are being looked up in the store: at most SYNC_LOOKUPS_MAX. */
+  private lookups = 0
   /** What each peer is to be asked for when it has a place free; each digest once, at most SYNC_PENDING_MAX. */
   private readonly queues = new Map<number, Map<string, Uint8Array>>()
   private readonly open = new Map<number, number>()
@@ -140,6 +144,20 @@ export class Synchronizer {
 
   /** The primary misses these batches of `target`'s. */
   async synchronize(digests: readonly Uint8Array[], target: number): Promise<void> {
+    if (this.lookups + digests.length > SYNC_LOOKUPS_MAX) {
+      this.handlers.onOverrun(digests.length)
+      return
+    }
+    this.lookups += digests.length
+    try {
+      await this.lookUp(digests, target)
+    } finally {
+      this.lookups -= digests.length
+    }
+    this.tick()
+  }
+
+  private async lookUp(digests: readonly Uint8Array[], target: number): Promise<void> {
     for (let at = 0; at < digests.length; at += FIND_CHUNK) {
       const chunk = digests.slice(at, at + FIND_CHUNK)
       const found = await this.dependencies.processor.ask({ type: 'find', digests: chunk, touch: true })
@@ -154,7 +172,6 @@ export class Synchronizer {
         if (author !== -1) this.handlers.onStored({ digest, author, sequence: stored.sequence })
       }
     }
-    this.tick()
   }
 
   cleanup(round: bigint): void {

@@ -5,7 +5,7 @@
 import type { Stream } from '@libp2p/interface'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Router } from '../../../../src/main/network/router.js'
-import { REQUESTS_OPEN_MAX } from '../../../../src/main/worker/sync/limits.js'
+import { REQUESTS_OPEN_MAX, SYNC_LOOKUPS_MAX } from '../../../../src/main/worker/sync/limits.js'
 import { Synchronizer } from '../../../../src/main/worker/sync/synchronizer.js'
 import { REQUEST_DIGESTS_MAX, SYNC_SLOTS_PER_PEER } from '../../../../src/shared/constants.js'
 import type { InboundWork } from '../../../../src/shared/memory/dialogue/processor.js'
@@ -59,6 +59,7 @@ let asked: Asked[]
 let work: InboundWork[]
 let stored: number[]
 let refused: string[]
+let overruns: number[]
 let freed: number[]
 let arena: Arena
 let synchronizer: Synchronizer
@@ -73,6 +74,7 @@ beforeEach(() => {
   work = []
   stored = []
   refused = []
+  overruns = []
   freed = []
   const layout = createLayout({
     ownSlots: 4,
@@ -110,6 +112,7 @@ beforeEach(() => {
     {
       onStored: ({ digest }) => void stored.push(numberOf(digest)),
       onRefused,
+      onOverrun: (count) => void overruns.push(count),
       onReceived() {},
       onSlotFree: (slot) => void freed.push(slot),
     },
@@ -160,6 +163,18 @@ async function later(ms: number): Promise<void> {
 }
 
 describe('what the primary misses', () => {
+  test('is looked up for two of the largest messages at once, however fast they come; others are counted', async () => {
+    const digests = digestsOf(SYNC_LOOKUPS_MAX / 2)
+    for (let n = 0; n < digests.length; n += 1) inStore.add(n)
+    const messages = [1, 2, 3, 4].map(() => synchronizer.synchronize(digests, AUTHOR))
+    expect(overruns).toEqual([digests.length, digests.length])
+    await Promise.all(messages)
+    expect(stored).toHaveLength(2 * digests.length)
+    await synchronizer.synchronize(digestsOf(1), AUTHOR)
+    expect(stored).toHaveLength(2 * digests.length + 1)
+    expect(overruns).toHaveLength(2)
+  })
+
   test('is reported at once if it is stored, and asked of the target if not', async () => {
     inStore = new Set([1])
     await synchronizer.synchronize(digestsOf(3), 2)
