@@ -61,7 +61,7 @@ export class FrameStream {
   private readonly held = new HeldBytes()
   private ended = false
   private closed = false
-  private lastByteMs = Date.now()
+  private lastByteMs = performance.now()
   private stallTimer: NodeJS.Timeout | undefined
 
   constructor(stream: Stream, handlers: FrameStreamHandlers, options: FrameStreamOptions = {}) {
@@ -103,7 +103,7 @@ export class FrameStream {
       if (rest !== undefined) this.held.unshift(rest)
       if (this.waiting) return
     }
-    this.lastByteMs = Date.now()
+    this.lastByteMs = performance.now()
     // `resume` dispatches what came meanwhile, and at its end sends yamux's window update. If a handler paused the
     // stream in between, that would undo the pause. So if we have to wait again, the stream is paused once `resume` is
     // over.
@@ -135,7 +135,7 @@ export class FrameStream {
   }
 
   private onMessage(data: Uint8Array | Iterable<Uint8Array>): void {
-    this.lastByteMs = Date.now()
+    this.lastByteMs = performance.now()
     if (data instanceof Uint8Array) this.take(data)
     else for (const bytes of data) this.take(bytes)
   }
@@ -236,7 +236,7 @@ export class FrameStream {
 
   private checkStall(): void {
     const insideFrame = this.sink !== undefined || this.headerLength > 0
-    if (!(insideFrame || this.owesFrames) || this.waiting || Date.now() - this.lastByteMs < this.stallMs) return
+    if (!(insideFrame || this.owesFrames) || this.waiting || performance.now() - this.lastByteMs < this.stallMs) return
     const where = insideFrame ? 'in the middle of a frame' : 'where a frame is due'
     this.refuse('frame-stalled', `no byte for ${this.stallMs} ms ${where}`)
   }

@@ -36,7 +36,7 @@ export class RefusalReporter {
     count(kind, reason)
     const known = isAuthority(from)
     // All strangers share one key. If each had one of its own, they could fill the memory of what was logged.
-    const suppressed = this.limiter.admit(`${kind} ${reason} ${known ? from : ''}`, Date.now())
+    const suppressed = this.limiter.admit(`${kind} ${reason} ${known ? from : ''}`, performance.now())
     if (suppressed === null) return
     const more = suppressed > 0 ? ` (and ${suppressed} more like it)` : ''
     const level = QUIET_REFUSALS.has(reason) ? 'debug' : 'warn'

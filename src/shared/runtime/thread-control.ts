@@ -25,7 +25,7 @@ export function reportFailure(port: MessagePort, error: unknown): void {
   })
 }
 
-/** Lets the first occurrence of a key through, and then one in `intervalMs`; the keys are few and fixed. */
+/** Lets the first occurrence of a key through, and then one in `intervalMs` of a clock that nobody sets; the keys are few and fixed. */
 export class LogLimiter {
   private readonly intervalMs: number
   private readonly last = new Map<string, number>()

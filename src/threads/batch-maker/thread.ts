@@ -43,7 +43,7 @@ export default async function runBatchMaker(task: BatchMakerTask): Promise<void>
       batchMaker,
       counters,
       onRefused: (reason, from, detail) => {
-        const suppressed = limiter.admit(reason, Date.now())
+        const suppressed = limiter.admit(reason, performance.now())
         if (suppressed === null) return
         const more = suppressed > 0 ? ` (and ${suppressed} more like it)` : ''
         report(port, { type: 'log', level: 'warn', text: `Refused client ${from}: ${reason}: ${detail}${more}` })

@@ -132,7 +132,7 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
     onRelieved: () => doorbell.ring(),
     log: (text) => report(port, { type: 'log', level: 'info', text }),
     logRefusal: (key, text) => {
-      const more = limiter.admit(key, Date.now())
+      const more = limiter.admit(key, performance.now())
       if (more === null) return
       report(port, { type: 'log', level: 'warn', text: more === 0 ? text : `${text} (and ${more} more like it)` })
     },
@@ -192,7 +192,7 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
 
 /** Loudly for what is lost unless others hold it; else a line now and then. */
 function reportDamage(port: MessagePort, limiter: LogLimiter, { digest }: Damage, isUnreported: boolean): void {
-  const more = limiter.admit(`damaged ${isUnreported}`, Date.now())
+  const more = limiter.admit(`damaged ${isUnreported}`, performance.now())
   if (more === null) return
   const others = more > 0 ? `, and ${more} more; \`narval check\` names all` : ''
   report(port, {

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Stream, StreamMessageEvent } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import {
   collect,
   type FrameSink,
@@ -346,6 +346,17 @@ describe('a stream is refused', () => {
     await until('it is closed', () => far.events.includes('closed'))
     expect(far.events).toEqual(['refused ack-malformed: so', 'closed'])
     expect(far.frames).toHaveLength(1)
+  })
+
+  test('is not what a clock makes of it that is set an hour ahead', async () => {
+    const { near, far } = await open({ stallMs: 4_000 })
+    near.send(frame(1, Buffer.alloc(100)).subarray(0, 50))
+    await until('it has begun', () => far.asked === 1)
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 3_600_000 })
+    onTestFinished(() => void vi.useRealTimers())
+    // It looks four times in that time.
+    await sleep(1_300)
+    expect(far.events).toEqual([])
   })
 
   test('when a frame does not go on, counted from its last byte', async () => {

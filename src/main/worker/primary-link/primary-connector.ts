@@ -358,7 +358,7 @@ export class PrimaryConnector implements PrimaryLink {
 
   /** A primary that comes and goes many times a second must not fill the log. */
   private log(level: 'warn' | 'info', key: string, text: string): void {
-    const suppressed = this.limiter.admit(key, Date.now())
+    const suppressed = this.limiter.admit(key, performance.now())
     if (suppressed !== null) this.logger[level](suppressed === 0 ? text : `${text} (${suppressed} more such lines)`)
   }
 }
