@@ -108,8 +108,9 @@ export class FrameStream {
     // stream in between, that would undo the pause. So if we have to wait again, the stream is paused once `resume` is
     // over.
     this.resuming = true
-    if (this.stream.readStatus === 'paused') this.stream.resume()
+    if (this.stream.readStatus === 'paused') this.resume()
     this.resuming = false
+    if (this.closed) return
     if (this.waiting) this.pause()
     else if (this.ended) this.finishEnd()
   }
@@ -195,6 +196,15 @@ export class FrameStream {
     this.sink = undefined
     const refused = sink.end()
     if (refused !== undefined) this.refuse(refused.refused, refused.detail)
+  }
+
+  /** It sends a window update, which a connection that is being closed may not take: such a stream is over. */
+  private resume(): void {
+    try {
+      this.stream.resume()
+    } catch (error) {
+      this.abort(`it cannot be read any more: ${(error as Error).message}`)
+    }
   }
 
   private pause(): void {

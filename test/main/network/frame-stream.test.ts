@@ -127,6 +127,19 @@ describe('a frame that has to wait', () => {
     near.abort(new Error('done'))
   })
 
+  test('is over when the muxer takes no window update any more: who has the place is not to blame', async () => {
+    const { near, far } = await open()
+    far.places = 0
+    near.send(frame(7, randomBytes(10)))
+    await until('it waits', () => far.asked === 1)
+    far.frameStream.stream.resume = () => {
+      throw new Error('the connection is being closed')
+    }
+    far.give(1)
+    expect(far.frames).toHaveLength(1)
+    expect(far.events).toEqual(['closed'])
+  })
+
   test('that still has no place waits on', async () => {
     const { near, far } = await open()
     far.places = 0
