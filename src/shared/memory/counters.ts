@@ -91,8 +91,8 @@ const PRIMARY = [
   /** Transactions of the store that were flushed, and their milliseconds until the end of the flush. */
   'flushes',
   'flushMs',
-  /** Unix ms at which the one began that is on its way; 0 if none is. */
-  'flushBeganAt',
+  /** 1 while one is on its way. */
+  'isFlushing',
   /** The round above which may be signed, and 1 while the committee stands below it. */
   'signingAbove',
   'isSigningHeld',

@@ -139,9 +139,9 @@ function startText({ lastCommit, round }: PrimaryStatus, { ownBatches }: StoredS
 /** Returns what is to be called when it has ended. There is one at a time. */
 function flushBegan(counters: Counters<'primary'>): () => void {
   const beganMs = performance.now()
-  counters.set('flushBeganAt', Date.now())
+  counters.set('isFlushing', 1)
   return () => {
-    counters.set('flushBeganAt', 0)
+    counters.set('isFlushing', 0)
     counters.add('flushes')
     counters.add('flushMs', performance.now() - beganMs)
   }

@@ -13,6 +13,8 @@ export const WATCH_MS = 250
  * continents one and a half. Who watches hears of it within five seconds.
  */
 export const ROUND_STILL_MS = 3000
+/** A peer that was heard later than so long after a round began to stand still, in ms, is there: before, it was on its way. */
+export const HEARD_GRACE_MS = 1000
 /** A thread that has handled nothing for so long, in ms, is stuck: it looks at its own load five times a second. */
 export const THREAD_STILL_MS = 3000
 /** A flush that takes so long, in ms, holds up all that is signed: a good disk takes one or two, a busy one a hundred. */

@@ -7,7 +7,14 @@
  * help only where it has failed.
  */
 import { shortName } from '../../../shared/config/short-name.js'
-import { BEHIND_ROUNDS, FLUSH_SLOW_MS, NAMES_SHOWN_MAX, ROUND_STILL_MS, THREAD_STILL_MS } from './limits.js'
+import {
+  BEHIND_ROUNDS,
+  FLUSH_SLOW_MS,
+  HEARD_GRACE_MS,
+  NAMES_SHOWN_MAX,
+  ROUND_STILL_MS,
+  THREAD_STILL_MS,
+} from './limits.js'
 import type { Standing } from './progress.js'
 
 export interface PrimaryHealthState extends Standing {
@@ -32,8 +39,6 @@ export interface PrimaryHealthState extends Standing {
   /** How far the order is. */
   readonly decidedRound: number
   readonly lastCommit: number
-  /** How long the flush has taken that is on its way, in ms; 0 if none is. */
-  readonly flushMs: number
 }
 
 export interface PrimaryPeerState {
@@ -175,13 +180,22 @@ function isStalled({ roundStillMs }: PrimaryHealthState): boolean {
 
 /** Who keeps the next round from its quorum, or is not connected. */
 function missingOf(state: PrimaryHealthState): readonly PrimaryPeerState[] {
-  const { peers, quorumThreshold } = state
-  const isOwed = (peer: PrimaryPeerState): boolean => {
-    if (peers.some(({ owesVote }) => owesVote)) return peer.owesVote
-    // Our header is certified, and others' are not. Who is connected may have none because of those that are not.
-    return connectedStake(state) >= quorumThreshold && peer.owesCertificate
-  }
-  return peers.filter((peer) => !peer.connected || (isStalled(state) && isOwed(peer)))
+  const { peers } = state
+  const away = peers.filter(({ connected }) => !connected)
+  if (!isStalled(state)) return away
+  if (peers.some(({ owesVote }) => owesVote)) return peers.filter(({ connected, owesVote }) => !connected || owesVote)
+  // Our header is certified, and others' are not. Who is connected may have none because of those that are not.
+  if (!isQuorumWithout(away, state)) return away
+  const owing = peers.filter(({ connected, owesCertificate }) => !connected || owesCertificate)
+  // The same if others stand still: whoever is there is heard when it is asked for certificates.
+  const silent = owing.filter(
+    ({ connected, silentMs }) => !connected || silentMs >= state.roundStillMs - HEARD_GRACE_MS,
+  )
+  return isQuorumWithout(silent, state) ? owing : silent
+}
+
+function isQuorumWithout(missing: readonly PrimaryPeerState[], state: PrimaryHealthState): boolean {
+  return state.totalStake - stakeOf(missing) >= state.quorumThreshold
 }
 
 function threadProblem({ threadStillMs }: PrimaryHealthState): string | undefined {

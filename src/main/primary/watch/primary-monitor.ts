@@ -202,9 +202,14 @@ export class PrimaryMonitor {
     const { committee, gcDepth, ownIndex } = this.options
     const { counters, isOpen, lifecycle, peers } = this.dependencies
     const quorumRound = counters.get('quorumRound')
-    const flushBeganAt = counters.get('flushBeganAt')
+    const moving = {
+      events: counters.get('events'),
+      quorumRound,
+      flushes: counters.get('flushes'),
+      isFlushing: counters.get('isFlushing') === 1,
+    }
     return {
-      ...this.progress.look({ events: counters.get('events'), quorumRound }, nowMs()),
+      ...this.progress.look(moving, nowMs()),
       isOpen: isOpen(),
       failure: lifecycle.error?.message,
       ownStake: committee.stakeOf(ownIndex),
@@ -218,7 +223,6 @@ export class PrimaryMonitor {
       seenRound: counters.get('seenRound'),
       decidedRound: counters.get('decidedRound'),
       lastCommit: counters.get('lastCommit'),
-      flushMs: flushBeganAt === 0 ? 0 : Math.max(0, Date.now() - flushBeganAt),
     }
   }
 

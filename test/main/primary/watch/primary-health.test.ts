@@ -118,6 +118,20 @@ describe('the health of a primary', () => {
     expect(health.missing).toEqual(['b'.repeat(44), 'c'.repeat(44)])
   })
 
+  test('does not blame who is heard in the stall, where those that are not explain it', () => {
+    const owes = { owesCertificate: true }
+    const silent = { ...owes, silentMs: 9900 }
+    const stalled = { ...WELL, roundStillMs: 10_000 }
+    const frozen = [peer('a', { ...owes, silentMs: 4000 }), peer('b', silent), peer('c', silent)]
+    expect(primaryHealthOf({ ...stalled, peers: frozen }).missing).toEqual(['b'.repeat(44), 'c'.repeat(44)])
+    // One that is silent does not keep three of four from a quorum.
+    const talking = [peer('a', { ...owes, silentMs: 4000 }), peer('b', { ...owes, silentMs: 4000 }), peer('c', silent)]
+    expect(primaryHealthOf({ ...stalled, peers: talking }).missing).toHaveLength(3)
+    // One that is away and one that is silent do.
+    const mixed = [peer('a', { ...owes, silentMs: 10 }), peer('b', AWAY), peer('c', silent)]
+    expect(primaryHealthOf({ ...stalled, peers: mixed }).missing).toEqual(['b'.repeat(44), 'c'.repeat(44)])
+  })
+
   test('says who has been silent of those that are connected', () => {
     const peers = [
       peer('a'),
@@ -221,12 +235,27 @@ describe('the health of a primary', () => {
 })
 
 describe('what should move', () => {
+  const at = (events: number, quorumRound: number, flushes = 0, isFlushing = false) => ({
+    ...{ events, quorumRound, flushes, isFlushing },
+  })
+
   test('counts from when it moved last, each by itself', () => {
     const progress = new Progress()
-    expect(progress.look({ events: 1, quorumRound: 7 }, 1000)).toEqual({ roundStillMs: 0, threadStillMs: 0 })
-    expect(progress.look({ events: 2, quorumRound: 7 }, 3000)).toEqual({ roundStillMs: 2000, threadStillMs: 0 })
-    expect(progress.look({ events: 2, quorumRound: 8 }, 4000)).toEqual({ roundStillMs: 0, threadStillMs: 1000 })
+    expect(progress.look(at(1, 7), 1000)).toEqual({ roundStillMs: 0, threadStillMs: 0, flushMs: 0 })
+    expect(progress.look(at(2, 7), 3000)).toMatchObject({ roundStillMs: 2000, threadStillMs: 0 })
+    expect(progress.look(at(2, 8), 4000)).toMatchObject({ roundStillMs: 0, threadStillMs: 1000 })
     // A round that is lower than before is another one as well.
-    expect(progress.look({ events: 3, quorumRound: 0 }, 5000)).toEqual({ roundStillMs: 0, threadStillMs: 0 })
+    expect(progress.look(at(3, 0), 5000)).toMatchObject({ roundStillMs: 0, threadStillMs: 0 })
+  })
+
+  test('a flush counts while it is the same one, and not when there is none', () => {
+    const progress = new Progress()
+    progress.look(at(1, 7, 10, true), 1000)
+    expect(progress.look(at(1, 7, 10, true), 2000).flushMs).toBe(1000)
+    expect(progress.look(at(1, 7, 11, true), 3000).flushMs).toBe(0)
+    expect(progress.look(at(1, 7, 11, true), 5000).flushMs).toBe(2000)
+    expect(progress.look(at(1, 7, 12, false), 6000).flushMs).toBe(0)
+    expect(progress.look(at(1, 7, 12, false), 60_000).flushMs).toBe(0)
+    expect(progress.look(at(1, 7, 12, true), 60_100).flushMs).toBe(100)
   })
 })
