@@ -1,11 +1,13 @@
 /**
  * Runs the simulator of the primary: `npm run sim -- --seeds 1000 [--from 1] [--rule tusk]`. It prints the seeds that fail;
- * `--seeds 1 --from SEED` runs one of them again, the same message by message.
+ * `--seeds 1 --from SEED` runs one of them again, the same message by message. `--scenario far` runs committees without
+ * faults whose name has that in it, and prints how long batches took, authority by authority; `--scenario ''` all of them.
  */
 import { Command } from 'commander'
 import { integer } from '../src/main/cli/values.js'
 import type { RuleName } from '../src/threads/primary/consensus/rule.js'
-import { simulate } from '../test/support/simulator/simulation.js'
+import { SCENARIOS } from '../test/support/simulator/scenarios.js'
+import { type SimulationResult, simulate } from '../test/support/simulator/simulation.js'
 
 const whole = integer(0, Number.MAX_SAFE_INTEGER)
 
@@ -13,8 +15,36 @@ const options = new Command('sim')
   .option('--seeds <count>', 'how many runs', whole, 100)
   .option('--from <seed>', 'the first seed', whole, 1)
   .option('--rule <rule>', 'shoal, tusk or bullshark; without it the seed chooses')
+  .option('--scenario <name>', 'committees of scenarios.ts in the place of what the seed chooses')
   .parse()
-  .opts<{ seeds: number; from: number; rule?: RuleName }>()
+  .opts<{ seeds: number; from: number; rule?: RuleName; scenario?: string }>()
+
+function printScenarios(name: string): void {
+  for (const [title, schedule] of Object.entries(SCENARIOS).filter(([title]) => title.includes(name))) {
+    for (let seed = options.from; seed < options.from + options.seeds; seed += 1) {
+      try {
+        printResult(`${title}, seed ${seed}`, simulate(seed, schedule), schedule.chaosMs!)
+      } catch (error) {
+        process.exitCode = 1
+        console.log(error instanceof Error ? (error.stack ?? error.message) : error)
+      }
+    }
+  }
+}
+
+function printResult(title: string, { authorities, rounds }: SimulationResult, ms: number): void {
+  console.log(`${title}: a round in ${(ms / rounds).toFixed(1)} ms`)
+  for (const [index, { certified, ordered, p50Ms, p95Ms, p50Rounds }] of authorities.entries()) {
+    console.log(
+      `  authority ${index}: ${ordered} of ${certified} batches ordered, p50 ${p50Ms} ms, ${p50Rounds} rounds, p95 ${p95Ms} ms`,
+    )
+  }
+}
+
+if (options.scenario !== undefined) {
+  printScenarios(options.scenario)
+  process.exit()
+}
 
 const total = { commits: 0, batches: 0, messages: 0, crashes: 0, rounds: 0, verified: 0, signed: 0, evidence: 0 }
 const startedAt = performance.now()

@@ -23,8 +23,9 @@ import type { Consensus } from './consensus/consensus.js'
 import type { Stakes } from './consensus/stakes.js'
 import type { AuthorityIndex, Commit, Digest, Header, Round } from './consensus/types.js'
 import type { GarbageCollector } from './garbage-collector.js'
+import { GivenUpHeaders } from './given-up-headers.js'
 import type { HeaderWaiter } from './header-waiter.js'
-import { CREATED_AHEAD_MS_MAX, CREATED_TOLERANCE_MS, EPOCH, EVIDENCE_PER_AUTHORITY, GIVEN_UP_KEPT } from './limits.js'
+import { CREATED_AHEAD_MS_MAX, CREATED_TOLERANCE_MS, EPOCH, EVIDENCE_PER_AUTHORITY } from './limits.js'
 import type { OwnBatches } from './own-batches.js'
 import type { Pacing } from './pacing.js'
 import type { PayloadFetcher } from './payload-fetcher.js'
@@ -86,8 +87,9 @@ export class Core {
   private readonly evidence: Set<Round>[]
   /** The votes for our last header, until it has its certificate. */
   private votes: VotesAggregator | undefined
-  /** The votes for the last headers that were given up, oldest first: late ones still make a certificate. */
-  private readonly givenUp: VotesAggregator[] = []
+  /** When that header was made. */
+  private proposedAtMs = 0
+  private readonly givenUp = new GivenUpHeaders()
   /** Certificates whose parents are all delivered, and headers that are to be looked at again. */
   private readonly readyCertificates: CertificateRecord[] = []
   private readonly readyHeaders: HeaderRecord[] = []
@@ -101,6 +103,7 @@ export class Core {
     this.votedHeaders = new Array(size)
     this.lastCreated = Array.from({ length: size }, () => ({ round: 0, createdAt: 0 }))
     this.evidence = Array.from({ length: size }, () => new Set())
+    if (state.signing.state === 'above') stages.proposer.signsAbove(state.signing.round)
     for (const vote of state.votes) this.lastVotes[vote.author] = vote
     for (const { author, round } of state.evidence) this.evidence[author]!.add(round)
   }
@@ -126,6 +129,7 @@ export class Core {
 
   mayFromNowSign(above: Round, turn: TurnBuilder): void {
     this.signing = { state: 'above', round: above }
+    this.stages.proposer.signsAbove(above)
     turn.write({ type: 'signing', signing: this.signing })
     turn.notice({ type: 'recovered', round: above })
   }
@@ -143,7 +147,7 @@ export class Core {
 
   /** A vote for our header. */
   vote(from: AuthorityIndex, vote: Vote, turn: TurnBuilder): void {
-    const votes = [this.votes, ...this.givenUp].find((each) => each !== undefined && isFor(vote, each.header))
+    const votes = this.votes !== undefined && isFor(vote, this.votes.header) ? this.votes : this.givenUp.find(vote)
     const problem = this.problemOfVote(from, vote, votes)
     if (problem !== undefined) turn.refuse(from, problem.reason, problem.detail)
     else {
@@ -214,6 +218,7 @@ export class Core {
     const { authority, stakes } = this.options
     this.stages.signatures.trust(header)
     this.votes = new VotesAggregator(header, stakes)
+    this.proposedAtMs = turn.now.ms
     turn.sendAfterDurable('all', header.bytes)
     this.ordered(this.stages.consensus.addHeader(header).commits, turn)
     this.addVote(this.votes, authority, this.stages.signatures.signVote(header).signature, turn)
@@ -232,16 +237,17 @@ export class Core {
     return header
   }
 
-  /** Our last header has no certificate and will have none: its batches are proposed again. */
+  /** Our last header has no certificate, and the next one is due: its batches are proposed again. */
   giveUp(turn: TurnBuilder): void {
-    if (this.votes === undefined) return
-    const { round, payload } = this.votes.header
-    this.givenUp.push(this.votes)
-    if (this.givenUp.length > GIVEN_UP_KEPT) this.givenUp.shift()
-    this.votes = undefined
-    const batches = this.stages.ownBatches.giveUp(round)
-    this.stages.proposer.givenUp(payload)
-    turn.notice({ type: 'header-given-up', round, batches })
+    const { ownBatches, pacing, proposer, consensus } = this.stages
+    if (this.votes !== undefined) {
+      const { round } = this.votes.header
+      this.givenUp.add(this.votes, this.proposedAtMs, this.proposedAtMs + pacing.certificateMs)
+      this.votes = undefined
+      turn.notice({ type: 'header-given-up', round, batches: ownBatches.giveUp(round) })
+    }
+    this.givenUp.collect(consensus.gcRound)
+    for (const payload of this.givenUp.inVain(turn.now.ms)) proposer.givenUp(payload)
   }
 
   /** Sends our last header again to those whose vote is missing, or else the certificate, to one peer or to all. */
@@ -338,7 +344,10 @@ export class Core {
     const quorumAtMs = certificates.at(round)?.quorumAtMs ?? turn.now.ms
     proposer.delivered(certificate)
     const commits = this.order(certificate, turn)
+    const highest = certificates.quorumRound
     certificates.add(certificate, turn.now.ms)
+    const isOfLastHeader = certificates.quorumRound > highest && round === proposer.lastHeader?.round
+    if (isOfLastHeader) pacing.quorum(turn.now.ms - this.proposedAtMs)
     turn.write({ type: 'certificate', round, author, digest: header.idBytes, bytes })
     turn.notice({ type: 'certified', author, round })
     pacing.arrived(author, round, turn.now.ms - quorumAtMs)
@@ -346,17 +355,21 @@ export class Core {
     this.stages.requests.settle(digest)
     this.noteCreated(header)
     this.wantPayload(header, turn.now.ms)
-    if (this.votes?.header.id === digest) this.lastCertified(header, turn)
-    const late = this.givenUp.findIndex((votes) => votes.header.id === digest)
-    if (late >= 0) this.givenUp.splice(late, 1)
+    this.ownCertified(header, digest, turn)
     this.readyCertificates.push(...this.stages.certificateWaiter.delivered(digest))
     this.readyHeaders.push(...this.stages.headerWaiter.delivered(digest))
     this.ordered(commits, turn)
   }
 
-  private lastCertified({ payload }: Header, turn: TurnBuilder): void {
-    this.votes = undefined
-    const batch = this.stages.proposer.lastCertified(payload.length)
+  private ownCertified({ payload }: Header, digest: Digest, turn: TurnBuilder): void {
+    const { pacing, proposer } = this.stages
+    const isLast = this.votes?.header.id === digest
+    const late = isLast ? undefined : this.givenUp.certified(digest)
+    if (!isLast && late === undefined) return
+    if (isLast) this.votes = undefined
+    pacing.certified(turn.now.ms - (late?.proposedAtMs ?? this.proposedAtMs))
+    if (late?.isInVain) return
+    const batch = proposer.lastCertified(payload.length)
     if (batch !== undefined) turn.notice({ type: 'batch-unobtainable', batch })
   }
 

@@ -23,25 +23,36 @@ export const LOAD_LAG_MS = 5
 /** The time between two of our headers when there is nothing to order, in ms. */
 export const HEARTBEAT_MS = 1000
 
-/** The longest wait for certificates of authorities that answered lately, in ms. */
-export const PARENT_WAIT_MS_MAX = 250
-/** The shortest such wait, in ms: a certificate that is on its way comes within it on one machine. */
+/** The wait in each round for certificates of authorities that answered lately, at most, as a part of a round. */
+export const PARENT_WAIT_SHARE = 1 / 4
+/** How long that wait may be at least, in ms: a certificate that is on its way comes within it on one machine. */
 export const PARENT_WAIT_MS_MIN = 2
 /** Rounds for which an authority whose certificate came counts as one that answers. */
 export const RESPONSIVE_ROUNDS = 8
-/** In every so manieth round those that are slow are waited for as well: who is never a parent is never ordered. */
+/** The part of the time that is spent, at most, in rounds that wait for one that is far: who is never a parent is never ordered. */
+export const PATIENT_WAIT_SHARE = 1 / 6
+/** In each so manieth round the others may wait for one that is far: it has a header there, and waits for its certificate. */
 export const PATIENT_ROUNDS = 8
-/** Rounds for which a slow authority is waited for in such a round. */
-export const PATIENT_RESPONSIVE_ROUNDS = 64
-/** How many times as long as usual is waited then. */
-export const PATIENT_WAIT_FACTOR = 5
-/** How long our own certificate is waited for when the others have a quorum without it, in ms. */
+/** The longest wait in such a round, in ms. A certificate needs four ways, so one that is 250 ms away is waited for. */
+export const PATIENT_WAIT_MS_MAX = 1000
+/** How many times its usual lag one that is far is waited for, and for how many ms more: no two messages take the same time. */
+export const PATIENT_WAIT_FACTOR = 1.25
+export const PATIENT_WAIT_MS_MORE = 20
+/** It is waited for more often when this part of what is waited now would do. */
+export const PATIENT_OFTENER = 0.4
+/** One that was waited for in vain n times is waited for 2ⁿ times as rarely; n is so much at most, some minutes. */
+export const PATIENT_MISSED_MAX = 6
+/** Rounds of which it is remembered how long they took. */
+export const ROUNDS_MEASURED = 15
+/** How long our own certificate is waited for at least when the others have a quorum without it, in ms. */
 export const OWN_WAIT_MS = 250
+/** The same at most, when it usually takes long. */
+export const OWN_WAIT_MS_MAX = 2000
 
 /** Headers of ours that are given up in a row until an empty one shows whether their batches are the reason. */
 export const GIVEN_UP_BEFORE_PROBE = 3
-/** Headers of ours that are given up and still take votes: those of an authority that is far come late. */
-export const GIVEN_UP_KEPT = 8
+/** Headers of ours that are given up and still take votes: an authority that is far makes so many while votes are on their way. */
+export const GIVEN_UP_KEPT = 64
 /** In every so manieth round one batch is proposed, alone, of those that a quorum could not obtain. */
 export const UNOBTAINABLE_RETRY_ROUNDS = 64
 
@@ -115,7 +126,7 @@ export const WASTED_VERIFICATIONS_BURST = 512
 assert(CREATED_TOLERANCE_MS < CREATED_AHEAD_MS_MAX)
 assert(HEADER_DELAY_MS_MIN <= HEADER_DELAY_MS_MAX && HEADER_DELAY_MS_MAX < HEARTBEAT_MS)
 assert(CATCH_UP_ROUNDS < RANGE_ROUNDS_MAX && CERTIFICATES_REQUEST_MAX <= CERTIFICATES_WANTED_PER_AUTHORITY)
-assert(PARENT_WAIT_MS_MIN <= PARENT_WAIT_MS_MAX)
+assert(PARENT_WAIT_MS_MIN <= PARENT_WAIT_SHARE * HEADER_DELAY_MS_MIN && OWN_WAIT_MS <= OWN_WAIT_MS_MAX)
 // The smallest share has the batches of several full headers.
 assert(PAYLOAD_MARKS_MAX / COMMITTEE_SIZE_MAX >= 4 * HEADER_PAYLOAD_MAX)
 assert(SILENCE_MS > 2 * HEARTBEAT_MS && SIGNING_HELD_MS > 2 * SILENCE_MS)

@@ -129,7 +129,7 @@ export class Primary {
     this.payloadFetcher = new PayloadFetcher(authorities)
     this.ownBatches = new OwnBatches()
     this.peers = new Peers(authority, authorities)
-    this.pacing = new Pacing(authority, authorities)
+    this.pacing = new Pacing(authority, authorities, this.peers)
     this.catchUp = new CatchUp({ authority, authorities, gcDepth }, this.peers)
     this.requests = new CertificateRequests(
       { wantedMax: authorities * CERTIFICATES_WANTED_PER_AUTHORITY },
@@ -335,6 +335,7 @@ export class Primary {
   /** What was lost with the connection before is sent again. */
   private connected(peer: AuthorityIndex, turn: TurnBuilder): void {
     this.peers.connect(peer)
+    this.pacing.connected(peer)
     this.core.resend(peer, turn)
     if (this.core.isRecovering) this.recovery.ask(peer, turn)
   }
@@ -435,7 +436,7 @@ export class Primary {
     if (!core.maySign(this.certificates.quorumRound + 1)) return
     if (proposer.dueAtMs(turn.now.ms, consensus.decidedRound) > turn.now.ms) return
     core.giveUp(turn)
-    const header = core.makeHeader(proposer.propose(turn.now.unixMs, consensus.decidedRound), turn)
+    const header = core.makeHeader(proposer.propose(turn.now, consensus.decidedRound), turn)
     this.proposeHeader(header, turn)
     core.settle(turn)
   }

@@ -5,10 +5,11 @@
  *
  * 1. a round r has a quorum of certificates, and we have no header above r yet;
  * 2. our own certificate of r is there, or was waited for (it is given up then, and its batches are proposed again);
- * 3. so are the certificates of r of the authorities that answered lately;
+ * 3. so are those certificates of r that are worth a wait (`pacing.ts`);
  * 4. there is something to order and `headerDelayMs` has passed since our last header, or a second has.
  *
- * Left behind, with a header below r, we jump to r + 1 without the last of these. When the order has not moved for
+ * Left behind, with a header below r, we jump to r + 1 at once, or to r, if the others may wait there for one that is far:
+ * so who is far has a header in each round that it hears of, and the others link the one for which they wait. When the order has not moved for
  * `gc_depth` rounds, headers carry no batches and go out at `max_header_delay` and slower: only higher rounds can decide
  * what is undecided, so there is no bound on rounds, and memory must not fill meanwhile.
  */
@@ -16,11 +17,12 @@
 import type { BatchEntry } from '../../shared/wire/primary/header.js'
 import type { CertificatesAggregator } from './certificates-aggregator.js'
 import type { AuthorityIndex, Digest, Header, PayloadEntry, Round } from './consensus/types.js'
-import { CREATED_AHEAD_MS_MAX, HEARTBEAT_MS, OWN_WAIT_MS, VOTED_WORK_MS } from './limits.js'
+import { CREATED_AHEAD_MS_MAX, HEARTBEAT_MS, PATIENT_ROUNDS, VOTED_WORK_MS } from './limits.js'
 import { batchKey, type OwnBatches } from './own-batches.js'
 import type { Pacing } from './pacing.js'
 import { PayloadLimit } from './payload-limit.js'
 import type { CertificateRecord, HeaderRecord } from './records.js'
+import type { Now } from './turn.js'
 
 export interface ProposerOptions {
   readonly authority: AuthorityIndex
@@ -49,6 +51,8 @@ export class Proposer {
   private readonly pacing: Pacing
   private last: HeaderRecord | undefined
   private lastAtMs = Number.NEGATIVE_INFINITY
+  /** What may be signed is of rounds above it. */
+  private signedRound: Round = 0
   private readonly payloadLimit = new PayloadLimit()
   /** The first batch of our last header that was given up with batches. */
   private givenUpFirst: string | undefined
@@ -75,6 +79,11 @@ export class Proposer {
   /** Delivered certificates with batches that are not in the order. */
   get unorderedCount(): number {
     return this.unordered.size
+  }
+
+  /** After a store was lost, nothing may be signed in the rounds up to this one. */
+  signsAbove(round: Round): void {
+    this.signedRound = round
   }
 
   /** A certificate was delivered. */
@@ -136,16 +145,20 @@ export class Proposer {
     const at = this.certificates.at(round)
     const quorumAtMs = round === 0 ? Number.NEGATIVE_INFINITY : at!.quorumAtMs!
     const has = (author: AuthorityIndex): boolean => round === 0 || at!.byAuthor.has(author)
-    const parentsAtMs = this.pacing.parentsAtMs(round, quorumAtMs, has)
     const isLeftBehind = lastRound < round
-    if (isLeftBehind && !this.isStalled(round, decidedRound)) return parentsAtMs
-    const ownAtMs = has(this.options.authority) ? quorumAtMs : quorumAtMs + OWN_WAIT_MS
+    if (isLeftBehind && !this.isStalled(round, decidedRound)) return quorumAtMs
+    const parentsAtMs = this.pacing.parentsAtMs(round, quorumAtMs, has)
+    const ownAtMs = has(this.options.authority) ? quorumAtMs : quorumAtMs + this.pacing.ownWaitMs(round)
     return Math.max(parentsAtMs, ownAtMs, this.lastAtMs + this.delayMs(nowMs, round, decidedRound))
   }
 
   /** The next header. The one before is given up, if it has no certificate. */
-  propose(unixMs: number, decidedRound: Round): Proposal {
-    const parentRound = this.certificates.quorumRound
+  propose({ ms, unixMs }: Now, decidedRound: Round): Proposal {
+    const parentRound = this.parentRound
+    const at = this.certificates.at(parentRound)
+    if (at?.quorumAtMs !== undefined) {
+      this.pacing.proposed(parentRound, ms - at.quorumAtMs, (author) => at.byAuthor.has(author))
+    }
     const round = parentRound + 1
     const countMax = this.isStalled(parentRound, decidedRound) ? 0 : this.payloadLimit.count
     const parents = this.certificates.parentsFor(parentRound)
@@ -155,6 +168,14 @@ export class Proposer {
       parents,
       payload: this.ownBatches.take(round, countMax),
     }
+  }
+
+  /** Others that wait for our certificate wait in rounds of the pacing; of no other round that has a quorum is it of use. */
+  private get parentRound(): Round {
+    const { quorumRound } = this.certificates
+    const signedRound = Math.max(this.signedRound, this.last?.round ?? 0)
+    const isMissed = quorumRound % PATIENT_ROUNDS === 0 && signedRound < quorumRound
+    return isMissed && this.certificates.at(quorumRound - 1)?.quorumAtMs !== undefined ? quorumRound - 1 : quorumRound
   }
 
   /**
@@ -178,16 +199,20 @@ export class Proposer {
       const depths = Math.floor((round - decidedRound) / gcDepth)
       return Math.min(Math.max(HEARTBEAT_MS, maxHeaderDelayMs), maxHeaderDelayMs * depths)
     }
-    return this.hasWork(nowMs) ? this.pacing.headerDelayMs : HEARTBEAT_MS
+    return this.hasWork(nowMs, round) ? this.pacing.headerDelayMs : HEARTBEAT_MS
   }
 
   private isStalled(round: Round, decidedRound: Round): boolean {
     return round - decidedRound > this.options.gcDepth
   }
 
-  private hasWork(nowMs: number): boolean {
+  /**
+   * Whether a header above this round is needed to have something ordered. A header that we voted for brings work to its
+   * own round and those below; what comes after that waits for its certificate.
+   */
+  private hasWork(nowMs: number, quorumRound: Round): boolean {
     if (this.ownBatches.waiting > 0 || this.ownBatches.listed > 0 || this.unordered.size > 0) return true
-    for (const { untilMs } of this.voted.values()) if (untilMs > nowMs) return true
+    for (const { round, untilMs } of this.voted.values()) if (untilMs > nowMs && round > quorumRound) return true
     return false
   }
 }

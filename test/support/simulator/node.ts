@@ -12,6 +12,8 @@ export class SimulatedNode {
   readonly index: number
   readonly keys: ReturnType<typeof simulatedKeys>
   isUp = false
+  /** It will not come back. */
+  isDead = false
   /** Grows with every start: what an earlier run has scheduled does nothing. */
   run = 0
   store = new SimulatedStore()
@@ -28,7 +30,7 @@ export class SimulatedNode {
     this.simulation = simulation
     this.index = index
     this.keys = simulatedKeys(index)
-    this.skewMs = Math.floor((simulation.schedule.random() - 0.5) * 800)
+    this.skewMs = this.newSkewMs()
     this.alter = alterations(simulation, this)
   }
 
@@ -40,7 +42,16 @@ export class SimulatedNode {
     return this.primary?.status
   }
 
+  /** For good. */
+  die(): void {
+    this.isDead = true
+    this.isUp = false
+    this.run += 1
+    this.simulation.linksChanged()
+  }
+
   start(): void {
+    if (this.isDead) return
     const { schedule, clock } = this.simulation
     const { random, stakes, rule, gcDepth } = schedule
     this.isUp = true
@@ -86,7 +97,7 @@ export class SimulatedNode {
     if (schedule.sabotage === 'forgets-votes') this.store.forget('votes')
     if (schedule.sabotage === 'forgets-own-batches') this.store.forget('own-batches')
     if (schedule.sabotage === 'forgets-own-header') this.store.forget('own-header')
-    this.skewMs = Math.floor((random() - 0.5) * 800)
+    this.skewMs = this.newSkewMs()
     this.simulation.linksChanged()
     clock.after(random() < 0.7 ? random() * 100 : random() * 3000, () => this.start())
   }
@@ -100,6 +111,11 @@ export class SimulatedNode {
     this.simulation.storeIsLost = true
     this.hasLostStore = true
     this.store = (this.simulation.schedule.losesStore!.backup && this.backup) || new SimulatedStore()
+  }
+
+  private newSkewMs(): number {
+    const { isSteady, random } = this.simulation.schedule
+    return Math.floor((random() - 0.5) * (isSteady ? 50 : 800))
   }
 
   private now(): Now {
@@ -125,13 +141,13 @@ export class SimulatedNode {
     if (!this.transmit(turn.sends.filter(isEarly))) return
     const { clock, schedule, random } = this.simulation
     const { run } = this
-    this.durableAtMs = Math.max(
-      this.durableAtMs,
-      clock.ms + (turn.writes.length > 0 ? random() * 2 * schedule.flushMs : 0),
-    )
+    const flushMs = (schedule.isSteady ? 1 : random() * 2) * schedule.flushMs
+    this.durableAtMs = Math.max(this.durableAtMs, clock.ms + (turn.writes.length > 0 ? flushMs : 0))
     const late = turn.sends.filter((send) => !isEarly(send))
     if (turn.writes.length === 0 && turn.workerRequests.length === 0 && late.length === 0) return
-    clock.at(this.durableAtMs, () => {
+    // A turn without writes must wait for those of the turns before, which it may send again.
+    const isHasty = schedule.sabotage === 'flushes-out-of-order' && turn.writes.length === 0
+    clock.at(isHasty ? clock.ms : this.durableAtMs, () => {
       if (this.run === run) this.flushed(turn, late)
     })
   }
@@ -146,6 +162,7 @@ export class SimulatedNode {
         observer.committed(this.index, before + at + 1, commit)
       }
     }
+    workers.committed(this.index, this.store.commits.slice(before))
     if (turn.writes.length > 0 && this.crashes()) return
     if (!this.transmit(sends)) return
     for (const request of turn.workerRequests) workers.request(this.index, request)

@@ -22,6 +22,7 @@ export type Sabotage =
   | 'forgets-own-header'
   | 'forgets-own-batches'
   | 'ignores-amnesia'
+  | 'flushes-out-of-order'
 
 export interface Schedule {
   readonly seed: number
@@ -33,8 +34,16 @@ export interface Schedule {
   readonly byzantine: ReadonlyMap<number, Byzantine>
   /** How long there are faults, in ms. After it everything is healed. */
   readonly chaosMs: number
+  /** The usual time of a message on its way, in ms, and the share that is lost, where `links` says nothing else. */
   readonly delayMs: number
   readonly dropShare: number
+  readonly links: Links
+  /** Messages and flushes take nearly the same time always, and each worker gets each batch: for figures. */
+  readonly isSteady: boolean
+  /** By authority: when it goes down for good, in ms; 0 if it never starts. */
+  readonly dead: ReadonlyMap<number, number>
+  /** An authority whose worker loses what it has of the others' batches, and when, in ms. */
+  readonly losesWorkerStore: { readonly authority: number; readonly atMs: number } | undefined
   readonly duplicateShare: number
   /** Chance of a crash at each step that a crash could fall between. */
   readonly crashShare: number
@@ -48,6 +57,30 @@ export interface Schedule {
   readonly sabotage?: Sabotage
   /** Clocks that are wrong for a while. */
   readonly clockSteps?: readonly ClockStep[]
+}
+
+export interface Link {
+  readonly delayMs: number
+  readonly dropShare: number
+}
+
+/** What is different about the links of some authorities, one way and the other. */
+export interface Links {
+  /** By authority: the time of each message from it and to it, in ms. */
+  readonly far?: ReadonlyMap<number, number>
+  /** By authority: the share that is lost on its way from it and to it. */
+  readonly lossy?: ReadonlyMap<number, number>
+  /** By sender, and then by receiver: what the usual time is multiplied by. */
+  readonly factors?: readonly (readonly number[])[]
+}
+
+/** The link from one authority to another. Of two that are far, the farther one counts. */
+export function linkOf({ delayMs, dropShare, links }: Schedule, from: number, to: number): Link {
+  const { factors, far, lossy } = links
+  const farMs = Math.max(far?.get(from) ?? 0, far?.get(to) ?? 0)
+  const lost = Math.max(lossy?.get(from) ?? 0, lossy?.get(to) ?? 0)
+  const usualMs = delayMs * (factors?.[from]?.[to] ?? 1)
+  return { delayMs: Math.max(farMs, usualMs), dropShare: Math.max(lost, dropShare) }
 }
 
 export interface ClockStep {
@@ -81,6 +114,14 @@ export function scheduleOf(seed: number, given: Partial<Schedule> = {}): Schedul
   const byzantine = new Map<number, Byzantine>()
   if (mayFail && kind < 0.5) byzantine.set(who, pick(BYZANTINE))
   const losesStore = mayFail && kind >= 0.5 && kind < 0.75 ? { authority: who, backup: random() < 0.4 } : undefined
+  const dead = new Map<number, number>()
+  if (mayFail && kind >= 0.85) dead.set(who, pick([0, random() * chaosMs]))
+  // A second one, where the committee stands two.
+  const second = (who + 1 + Math.floor(random() * (stakes.length - 1))) % stakes.length
+  if (mayFail && second !== who && stakes[who]! + stakes[second]! <= faulty) {
+    if (random() < 0.5) byzantine.set(second, pick(BYZANTINE))
+    else dead.set(second, pick([0, random() * chaosMs]))
+  }
   return {
     seed,
     random,
@@ -91,6 +132,11 @@ export function scheduleOf(seed: number, given: Partial<Schedule> = {}): Schedul
     chaosMs,
     delayMs: pick([1, 3, 10, 40]),
     dropShare: pick([0, 0, 0.02, 0.1, 0.3]),
+    links: linksOf(random, stakes.length),
+    isSteady: false,
+    dead,
+    losesWorkerStore:
+      random() < 0.15 ? { authority: Math.floor(random() * stakes.length), atMs: random() * chaosMs } : undefined,
     duplicateShare: pick([0, 0.05, 0.2]),
     crashShare: pick([0, 0.0005, 0.002, 0.005]),
     partitions: partitionsOf(random, stakes.length, chaosMs),
@@ -100,6 +146,16 @@ export function scheduleOf(seed: number, given: Partial<Schedule> = {}): Schedul
     losesStore,
     ...given,
   }
+}
+
+function linksOf(random: Random, authorities: number): Links {
+  const kind = random()
+  const who = Math.floor(random() * authorities)
+  if (kind < 0.15) return { far: new Map([[who, 20 + random() * 180]]) }
+  if (kind < 0.25) return { lossy: new Map([[who, 0.2 + random() * 0.5]]) }
+  if (kind >= 0.4) return {}
+  const factor = (): number => 0.2 + 5 * random() * random()
+  return { factors: Array.from({ length: authorities }, () => Array.from({ length: authorities }, factor)) }
 }
 
 function partitionsOf(random: Random, authorities: number, chaosMs: number): Partition[] {

@@ -366,7 +366,7 @@ describe('a stall', () => {
     const ownBatches = new OwnBatches()
     const proposer = new Proposer(
       { authority: 0, gcDepth: 4, maxHeaderDelayMs: 100 },
-      { certificates, ownBatches, pacing: new Pacing(0, 4) },
+      { certificates, ownBatches, pacing: new Pacing(0, 4, { isConnected: () => true }) },
     )
     proposer.made(parents[0]!.header, 1000)
     ownBatches.add(batchOf(0, 1))
@@ -382,13 +382,13 @@ describe('a stall', () => {
     ] as const) {
       const { proposer } = stalledAt(round)
       expect(proposer.dueAtMs(1000, 0)).toBe(dueAtMs)
-      expect(proposer.propose(1, 0)).toMatchObject({ round: round + 1, payload: [] })
+      expect(proposer.propose({ ms: 1000, unixMs: 1 }, 0)).toMatchObject({ round: round + 1, payload: [] })
     }
   })
 
   test('is none within gc_depth rounds', () => {
     const { proposer } = stalledAt(8)
     expect(proposer.dueAtMs(1000, 4)).toBe(1020)
-    expect(proposer.propose(1, 4).payload).toHaveLength(1)
+    expect(proposer.propose({ ms: 1000, unixMs: 1 }, 4).payload).toHaveLength(1)
   })
 })
