@@ -26,6 +26,7 @@ import type { GarbageCollector } from './garbage-collector.js'
 import { GivenUpHeaders } from './given-up-headers.js'
 import type { HeaderWaiter } from './header-waiter.js'
 import { CREATED_AHEAD_MS_MAX, CREATED_TOLERANCE_MS, EPOCH, EVIDENCE_PER_AUTHORITY } from './limits.js'
+import { isUnlinked } from './links.js'
 import type { OwnBatches } from './own-batches.js'
 import type { Pacing } from './pacing.js'
 import type { PayloadFetcher } from './payload-fetcher.js'
@@ -237,15 +238,22 @@ export class Core {
     return header
   }
 
-  /** Our last header has no certificate, and the next one is due: its batches are proposed again. */
+  /**
+   * The next header is due. If our last one has no certificate its batches are proposed again, and so are those of
+   * headers whose certificates nobody has linked.
+   */
   giveUp(turn: TurnBuilder): void {
-    const { ownBatches, pacing, proposer, consensus } = this.stages
+    const { certificates, consensus, ownBatches, pacing, proposer } = this.stages
+    const { quorumRound } = certificates
     if (this.votes !== undefined) {
       const { round } = this.votes.header
       this.givenUp.add(this.votes, this.proposedAtMs, this.proposedAtMs + pacing.certificateMs)
       this.votes = undefined
       turn.notice({ type: 'header-given-up', round, batches: ownBatches.giveUp(round) })
     }
+    const isOver = (round: Round): boolean => isUnlinked(certificates, this.options.authority, round, quorumRound)
+    const again = proposer.isSearching ? 0 : ownBatches.collect(isOver)
+    if (again > 0) turn.notice({ type: 'proposed-again', batches: again })
     this.givenUp.collect(consensus.gcRound)
     for (const payload of this.givenUp.inVain(turn.now.ms)) proposer.givenUp(payload)
   }

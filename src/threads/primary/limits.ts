@@ -33,13 +33,15 @@ export const RESPONSIVE_ROUNDS = 8
 export const PATIENT_WAIT_SHARE = 1 / 6
 /** In each so manieth round the others may wait for one that is far: it has a header there, and waits for its certificate. */
 export const PATIENT_ROUNDS = 8
-/** The longest wait in such a round, in ms. A certificate needs four ways, so one that is 250 ms away is waited for. */
-export const PATIENT_WAIT_MS_MAX = 1000
+/** The longest wait in such a round, in ms. A certificate needs four ways, so one that is 400 ms away is waited for. */
+export const PATIENT_WAIT_MS_MAX = 2000
+/** The first wait for one of which nothing is known, in ms: nearly everybody is less than 250 ms away. */
+export const PATIENT_WAIT_MS_FIRST = 1000
 /** How many times its usual lag one that is far is waited for, and for how many ms more: no two messages take the same time. */
 export const PATIENT_WAIT_FACTOR = 1.25
 export const PATIENT_WAIT_MS_MORE = 20
 /** It is waited for more often when this part of what is waited now would do. */
-export const PATIENT_OFTENER = 0.4
+export const PATIENT_OFTENER = 0.45
 /** One that was waited for in vain n times is waited for 2ⁿ times as rarely; n is so much at most, some minutes. */
 export const PATIENT_MISSED_MAX = 6
 /** Rounds of which it is remembered how long they took. */

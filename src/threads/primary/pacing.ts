@@ -157,6 +157,7 @@ export class Pacing {
   private patientMs({ lagMs, missed }: Author): number {
     // Who did not come may have moved away.
     if (missed > 0) return limits.PATIENT_WAIT_MS_MAX
+    if (lagMs === Number.POSITIVE_INFINITY) return limits.PATIENT_WAIT_MS_FIRST
     return Math.min(limits.PATIENT_WAIT_MS_MAX, lagMs * limits.PATIENT_WAIT_FACTOR + limits.PATIENT_WAIT_MS_MORE)
   }
 }

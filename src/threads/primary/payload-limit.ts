@@ -25,6 +25,11 @@ export class PayloadLimit {
     return this.probed === undefined ? this.limit : 0
   }
 
+  /** Whether a batch is looked for: those that are certified must not come first again meanwhile. */
+  get isSearching(): boolean {
+    return this.probed !== undefined || this.limit < HEADER_PAYLOAD_MAX
+  }
+
   /** Our header with so many batches is given up. */
   givenUp(batches: number): void {
     if (batches === 0) {

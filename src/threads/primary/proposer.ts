@@ -86,6 +86,11 @@ export class Proposer {
     this.signedRound = round
   }
 
+  /** Whether it is looked for a batch that no quorum can get. */
+  get isSearching(): boolean {
+    return this.payloadLimit.isSearching
+  }
+
   /** A certificate was delivered. */
   delivered(certificate: CertificateRecord): void {
     const { header, digest } = certificate

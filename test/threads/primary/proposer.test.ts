@@ -254,6 +254,36 @@ describe('a header of ours', () => {
   })
 })
 
+describe('a certificate of ours that nobody links', () => {
+  /** Our header of round 2 lists a batch and is certified, the next one is not. These of the others link it. */
+  function afterTwoRounds(linking: readonly number[]): PrimaryUnderTest {
+    const node = new PrimaryUnderTest({ gcDepth: 50 })
+    node.start()
+    const zeros = finishRound(node, undefined, 1)
+    node.handle({ type: 'own-batch', batch: batchOf(0, 1) })
+    node.wait(20)
+    const ones = finishRound(node, zeros, 2)
+    const own = node.certificate(headers(node)[1]!)
+    node.wait(20)
+    for (const author of [1, 2, 3]) {
+      const parents = linking.includes(author) ? [...ones, own] : ones
+      for (const certificate of node.round(3, parents, [author])) node.receive(author, certificate)
+    }
+    node.wait(1000)
+    return node
+  }
+
+  test('has its batches proposed again in the next header, long before it is too old', () => {
+    const node = afterTwoRounds([])
+    expect(headers(node).map((header) => sequences(header))).toEqual([[], [1n], [], [1n]])
+  })
+
+  test('is one that somebody links otherwise', () => {
+    const node = afterTwoRounds([2])
+    expect(headers(node).map((header) => sequences(header))).toEqual([[], [1n], [], []])
+  })
+})
+
 describe('a batch of ours that no quorum can get', () => {
   /** Runs rounds in which the others vote for our header unless it lists `culprit`; returns what was certified. */
   function run(node: PrimaryUnderTest, culprit: bigint | undefined, from: number, rounds: number): bigint[] {
