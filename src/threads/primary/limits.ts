@@ -75,6 +75,8 @@ export const PAYLOAD_FETCHES_PER_AUTHORITY = 256
 export const PAYLOAD_WANTED_PER_AUTHORITY = 65_536
 /** Rounds below garbage collection after which a batch is not asked for any more: certificates are kept as long. */
 export const PAYLOAD_ROUNDS_KEPT = 10_000
+/** How often it is written down up to which round our workers have all batches, in rounds. */
+export const PAYLOAD_COMPLETE_ROUNDS = 64
 /** Certificates that are missing and asked for, for each authority: parents of its one waiting header are among them. */
 export const CERTIFICATES_WANTED_PER_AUTHORITY = 512
 /** A peer that is so many rounds above us is asked for whole rounds. */

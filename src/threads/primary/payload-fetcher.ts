@@ -31,12 +31,21 @@ interface Author {
 
 export class PayloadFetcher {
   private readonly authors: Author[]
+  /** The lowest round of batches for which there was no room: they are asked for after a restart. */
+  private forgottenRound = Number.POSITIVE_INFINITY
 
   constructor(authorities: number) {
     this.authors = Array.from({ length: authorities }, () => ({
       wanted: new Map(),
       nextAtMs: Number.POSITIVE_INFINITY,
     }))
+  }
+
+  /** The lowest round of which a batch is not here; Infinity if all are. */
+  get lowestRound(): Round {
+    let lowest = this.forgottenRound
+    for (const { wanted } of this.authors) for (const { round } of wanted.values()) lowest = Math.min(lowest, round)
+    return lowest
   }
 
   get size(): number {
@@ -47,7 +56,11 @@ export class PayloadFetcher {
   want({ author, round }: Pick<Header, 'author' | 'round'>, missing: readonly PayloadEntry[], nowMs: number): void {
     const share = this.authors[author]!
     for (const entry of missing) {
-      if (share.wanted.has(entry.digest) || share.wanted.size >= PAYLOAD_WANTED_PER_AUTHORITY) continue
+      if (share.wanted.has(entry.digest)) continue
+      if (share.wanted.size >= PAYLOAD_WANTED_PER_AUTHORITY) {
+        this.forgottenRound = Math.min(this.forgottenRound, round)
+        continue
+      }
       share.wanted.set(entry.digest, { entry, round, askAtMs: nowMs + PAYLOAD_GRACE_MS })
       share.nextAtMs = Math.min(share.nextAtMs, nowMs + PAYLOAD_GRACE_MS)
     }

@@ -40,7 +40,14 @@ import { Core } from './core.js'
 import { GarbageCollector } from './garbage-collector.js'
 import { HeaderWaiter } from './header-waiter.js'
 import { Helper } from './helper.js'
-import { CERTIFICATES_WANTED_PER_AUTHORITY, EPOCH, PAYLOAD_WANTED_PER_AUTHORITY, RESEND_MS } from './limits.js'
+import {
+  CERTIFICATES_WANTED_PER_AUTHORITY,
+  EPOCH,
+  PAYLOAD_COMPLETE_ROUNDS,
+  PAYLOAD_ROUNDS_KEPT,
+  PAYLOAD_WANTED_PER_AUTHORITY,
+  RESEND_MS,
+} from './limits.js'
 import { batchKey, OwnBatches } from './own-batches.js'
 import { Pacing } from './pacing.js'
 import { PayloadFetcher } from './payload-fetcher.js'
@@ -102,6 +109,8 @@ export class Primary {
   private readonly workerStores: Map<number, string>
   private resendAtMs = Number.POSITIVE_INFINITY
   private stopped: NarvalError | undefined
+  /** `gcRound` when it was last written down which batches are here. */
+  private payloadNotedRound: Round = 0
 
   /**
    * @param stored what the store has; `FRESH_STATE` for an authority that has never signed anything
@@ -243,15 +252,25 @@ export class Primary {
     })
   }
 
-  /** Batches of what was ordered last, and that may not have come before we stopped. */
+  /** Batches of what was ordered, and that may not have come before we stopped. */
   private wantPayloadBelowGc(nowMs: number): void {
     const { gcDepth, stakes } = this.options
     const to = this.consensus.gcRound - 1
-    const from = Math.max(1, to - gcDepth + 1)
+    const complete = this.stored.payloadRound ?? to - Math.max(gcDepth, PAYLOAD_COMPLETE_ROUNDS)
+    const from = Math.max(1, complete + 1, to - PAYLOAD_ROUNDS_KEPT + 1)
     if (from > to) return
-    for (const bytes of this.dependencies.store.certificates(from, to, gcDepth * stakes.length)) {
+    for (const bytes of this.dependencies.store.certificates(from, to, (to - from + 1) * stakes.length)) {
       this.core.wantPayload(this.records.readCertificate(bytes).header, nowMs)
     }
+  }
+
+  /** What a restart need not ask for. */
+  private notePayload(turn: TurnBuilder): void {
+    const { gcRound } = this.consensus
+    if (gcRound < this.payloadNotedRound + PAYLOAD_COMPLETE_ROUNDS) return
+    this.payloadNotedRound = gcRound
+    const round = Math.min(gcRound, this.payloadFetcher.lowestRound) - 1
+    turn.write({ type: 'payload-complete', round: Math.max(0, round) })
   }
 
   handle(event: PrimaryEvent, now: Now): Turn {
@@ -426,6 +445,7 @@ export class Primary {
       core.resend('all', turn)
       this.resendAtMs = turn.now.ms + RESEND_MS
     }
+    this.notePayload(turn)
     this.requests.flush(turn)
     this.payloadFetcher.tick(this.consensus.gcRound, turn)
     this.catchUp.consider(certificates.quorumRound, turn)

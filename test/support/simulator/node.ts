@@ -1,4 +1,5 @@
 /** One authority of a simulated committee: the product's own primary, with a store, a disk that takes time, and crashes. */
+import { kindOf } from '../../../src/shared/wire/primary/record.js'
 import { Primary } from '../../../src/threads/primary/primary.js'
 import { recovering } from '../../../src/threads/primary/stored-state.js'
 import type { Now, PrimaryEvent, Send, Turn } from '../../../src/threads/primary/turn.js'
@@ -172,11 +173,19 @@ export class SimulatedNode {
   private transmit(sends: readonly Send[]): boolean {
     for (const { to, bytes } of this.alter?.(sends) ?? sends) {
       for (const peer of this.simulation.peersOf(this.index)) {
-        if (to === 'all' || to === peer) this.simulation.send(this, peer, bytes)
+        if (to === 'all' || to === peer) this.sendTo(peer, bytes)
       }
       if (this.crashes()) return false
     }
     return true
+  }
+
+  /** One that holds back its certificates answers requests late as well. */
+  private sendTo(peer: number, bytes: Uint8Array): void {
+    const { byzantine, holdsBackMs } = this.simulation.schedule
+    const isHeldBack = byzantine.get(this.index) === 'holds-back' && kindOf(bytes) === 'certificate'
+    if (isHeldBack) this.simulation.clock.after(holdsBackMs, () => this.simulation.send(this, peer, bytes))
+    else this.simulation.send(this, peer, bytes)
   }
 
   private crashes(): boolean {

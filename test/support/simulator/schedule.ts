@@ -12,6 +12,7 @@ export const BYZANTINE = [
   'lies-about-time',
   'talks-rubbish',
   'forgets',
+  'holds-back',
 ] as const
 export type Byzantine = (typeof BYZANTINE)[number]
 
@@ -55,6 +56,8 @@ export interface Schedule {
   readonly flushMs: number
   readonly batchEveryMs: number
   readonly sabotage?: Sabotage
+  /** For how long one that holds back its certificates does so, in ms. */
+  readonly holdsBackMs: number
   /** Clocks that are wrong for a while. */
   readonly clockSteps?: readonly ClockStep[]
 }
@@ -138,6 +141,7 @@ export function scheduleOf(seed: number, given: Partial<Schedule> = {}): Schedul
     losesWorkerStore:
       random() < 0.15 ? { authority: Math.floor(random() * stakes.length), atMs: random() * chaosMs } : undefined,
     duplicateShare: pick([0, 0.05, 0.2]),
+    holdsBackMs: pick([5, 50, 300, 2000]),
     crashShare: pick([0, 0.0005, 0.002, 0.005]),
     partitions: partitionsOf(random, stakes.length, chaosMs),
     flushMs: pick([0, 1, 5, 20]),

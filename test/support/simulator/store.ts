@@ -37,6 +37,7 @@ export class SimulatedStore implements CertificateReader {
   /** By author and worker: the last sequence of each run of committed ones, by the first. */
   private readonly runs = new Map<string, Map<bigint, bigint>>()
   private gcRound = 0
+  private payloadRound: number | undefined
   private signing: Signing = FRESH_STATE.signing
 
   apply(writes: readonly Write[]): void {
@@ -55,6 +56,7 @@ export class SimulatedStore implements CertificateReader {
       workerStores: [...this.workerStores].map(([worker, storeId]) => ({ worker, storeId })),
       evidence: [...this.evidence],
       signing: this.signing,
+      ...(this.payloadRound !== undefined && { payloadRound: this.payloadRound }),
       ...(this.ownHeader && { ownHeader: this.ownHeader }),
       ...(this.position !== undefined && { consensus: { ...JSON.parse(this.position), batches: this.batches() } }),
     }
@@ -75,6 +77,7 @@ export class SimulatedStore implements CertificateReader {
     copy.position = this.position
     for (const [key, runs] of this.runs) copy.runs.set(key, new Map(runs))
     copy.gcRound = this.gcRound
+    copy.payloadRound = this.payloadRound
     copy.signing = this.signing
     return copy
   }
@@ -159,6 +162,9 @@ export class SimulatedStore implements CertificateReader {
       case 'signing':
         this.signing = write.signing
         this.saysWhatMayBeSigned = true
+        break
+      case 'payload-complete':
+        this.payloadRound = write.round
         break
       case 'collected':
         this.gcRound = write.gcRound

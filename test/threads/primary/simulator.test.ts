@@ -2,7 +2,9 @@
  * Committees of the product's own primaries in virtual time, with faults that a seed chooses; what is checked is in
  * `test/support/simulator/simulation.ts`. `npm run sim -- --seeds N` runs more. `SIMULATOR_RUNS=20` multiplies these.
  */
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
+import { Pacing } from '../../../src/threads/primary/pacing.js'
+import { SCENARIOS } from '../../support/simulator/scenarios.js'
 import { BYZANTINE, type Sabotage, type Schedule } from '../../support/simulator/schedule.js'
 import { simulate } from '../../support/simulator/simulation.js'
 
@@ -46,6 +48,45 @@ describe('a simulated committee', () => {
   test('runs the same again from the same seed', () => {
     expect(simulate(7)).toEqual(simulate(7))
   })
+})
+
+/** Faults are none but what each says; figures are of virtual time. */
+describe('an authority that is far', () => {
+  test.each([
+    ['20 ms away', SCENARIOS['far 20 ms']!, [3]],
+    ['150 ms away', SCENARIOS['far 150 ms']!, [3]],
+    ['150 ms away, with unequal stakes', SCENARIOS['stakes 3 1 3 1, far 150 ms']!, [3]],
+    ['one of two of seven', SCENARIOS['two far of seven']!, [5, 6]],
+  ])('%s has its batches ordered, and the others go on nearly as fast', { timeout: 120_000 }, (_, scenario, far) => {
+    const schedule = { ...scenario, chaosMs: 12_000 }
+    const { authorities, rounds } = simulate(1, schedule)
+    const alone = simulate(1, { ...schedule, links: {} })
+    // Waits are a sixth of the time. Each level of two is another sixth of the rest.
+    expect(rounds).toBeGreaterThan(alone.rounds * (5 / 6) ** far.length)
+    for (const author of far) expect(authorities[author]!.ordered).toBeGreaterThan(0.3 * authorities[author]!.certified)
+    for (const [author, { ordered, certified }] of authorities.entries()) {
+      if (!far.includes(author)) expect(ordered).toBeGreaterThan(0.95 * certified)
+    }
+  })
+
+  test('is starved by others that wait for nobody: the simulator finds it', { timeout: 120_000 }, () => {
+    const patience = vi.spyOn(Pacing.prototype, 'parentsAtMs').mockImplementation((_, quorumAtMs) => quorumAtMs)
+    try {
+      expect(() => simulate(1, { ...SCENARIOS['far 150 ms'], chaosMs: 5000 })).toThrowError(/not ordered/)
+    } finally {
+      patience.mockRestore()
+    }
+  })
+
+  test.each([4, 30, 200, 900, 5000])(
+    'or says so, by certificates that it holds back for %i ms, slows nobody more than that',
+    { timeout: 120_000 },
+    (holdsBackMs) => {
+      const schedule = { ...SCENARIOS.near, chaosMs: 8000 }
+      const { rounds } = simulate(1, { ...schedule, byzantine: new Map([[3, 'holds-back']]), holdsBackMs })
+      expect(rounds).toBeGreaterThan(simulate(1, schedule).rounds * (5 / 6) * (4 / 5))
+    },
+  )
 })
 
 describe('the simulator finds', () => {

@@ -7,6 +7,7 @@
  *  state         name                             →  own-header: round u64 ‖ the record of our last header
  *                                                    signing: 0, or 1 ‖ round u64 above which we may sign
  *                                                    gc-round: u64
+ *                                                    payload-round: u64, absent until it is known
  *                                                    position: JSON, where consensus stands after the last commit
  *                                                    head: index u64 ‖ digest 32 ‖ next batch u64 ‖ next transaction u64
  *                                                    log: oldest index u64 ‖ bytes u64 of the records
@@ -60,7 +61,7 @@ const DATABASES = [
 export type PrimaryDatabaseName = (typeof DATABASES)[number]
 export type PrimaryDatabases = Readonly<Record<PrimaryDatabaseName, BinaryDatabase>> & { readonly root: RootDatabase }
 
-export type StateName = 'own-header' | 'signing' | 'gc-round' | 'position' | 'head' | 'log' | 'kept'
+export type StateName = 'own-header' | 'signing' | 'gc-round' | 'payload-round' | 'position' | 'head' | 'log' | 'kept'
 
 const WORKER_STORE = Buffer.from('worker-store')
 const EPOCH_BYTES = 8

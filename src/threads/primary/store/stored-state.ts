@@ -28,6 +28,7 @@ export function readStoredState(
     votes: Array.from(votes.getRange(all), ({ value }) => new Uint8Array(value)),
     ownBatches: Array.from(own.getKeys(all), (key): BatchEntry => readKey.batch(key)),
     payload: Array.from(payload.getKeys(all), (key): BatchEntry => readKey.batch(key)),
+    ...readPayloadRound(databases, keys),
     workerStores: readWorkerStores(databases, keys),
     evidence: Array.from(evidence.getKeys(all), (key) => readKey.evidence(key)),
     signing: decodeSigning(state.getBinary(keys.state('signing'))),
@@ -49,6 +50,11 @@ function readWorkerStores(
 export function readGcRound({ state }: PrimaryDatabases, keys: PrimaryKeys): number {
   const value = state.getBinary(keys.state('gc-round'))
   return value === undefined ? 0 : decodeNumbers('gc-round', value, 1)[0]!
+}
+
+function readPayloadRound({ state }: PrimaryDatabases, keys: PrimaryKeys): Pick<StoredState, 'payloadRound'> {
+  const value = state.getBinary(keys.state('payload-round'))
+  return value === undefined ? {} : { payloadRound: decodeNumbers('payload-round', value, 1)[0]! }
 }
 
 /** Without the committed sequences, which a whole state has as well. */

@@ -106,6 +106,8 @@ export class TurnWrites {
         return databases.evidence.put(keys.evidence(write.author, write.round), pairOf(write))
       case 'signing':
         return state.put(keys.state('signing'), encodeSigning(write.signing))
+      case 'payload-complete':
+        return state.put(keys.state('payload-round'), encodeNumbers([write.round]))
       case 'collected':
         this.gcRound = write.gcRound
         return state.put(keys.state('gc-round'), encodeNumbers([write.gcRound]))

@@ -46,6 +46,8 @@ export type Write =
   | { readonly type: 'signing'; readonly signing: Signing }
   /** Consensus has forgotten the rounds up to this one. Certificates below it are kept for peers that are behind. */
   | { readonly type: 'collected'; readonly gcRound: Round }
+  /** Our workers have all batches of certificates of the rounds up to this one: after a restart they are not asked for. */
+  | { readonly type: 'payload-complete'; readonly round: Round }
 
 /** What we may sign. Nothing at all while the store is new or an old backup and the peers have not said how far we were. */
 export type Signing = { readonly state: 'recovering' } | { readonly state: 'above'; readonly round: Round }
@@ -64,6 +66,8 @@ export interface StoredState {
   readonly ownBatches: readonly BatchEntry[]
   /** Batches of others that our workers have. */
   readonly payload: readonly BatchEntry[]
+  /** The round of the last `payload-complete`, if there was one. */
+  readonly payloadRound?: Round
   /** The last stores of our workers that we know of; none unless given. */
   readonly workerStores?: readonly { readonly worker: number; readonly storeId: Uint8Array }[]
   /** Author and round of the evidence that is kept. */
