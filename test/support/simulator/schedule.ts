@@ -148,8 +148,14 @@ export function scheduleOf(seed: number, given: Partial<Schedule> = {}): Schedul
     batchEveryMs: pick([20, 50, 200]),
     allCrashAtMs: random() < 0.2 ? random() * chaosMs : undefined,
     losesStore,
-    ...given,
+    ...withoutOthers(given),
   }
+}
+
+/** Who says which authority is faulty has the others without faults: together they would be too many. */
+function withoutOthers(given: Partial<Schedule>): Partial<Schedule> {
+  const saysFaults = given.byzantine !== undefined || given.losesStore !== undefined || given.clockSteps !== undefined
+  return saysFaults ? { dead: new Map(), ...given } : given
 }
 
 function linksOf(random: Random, authorities: number): Links {

@@ -58,12 +58,12 @@ describe('an authority that is far', () => {
     ['150 ms away, with unequal stakes', SCENARIOS['stakes 3 1 3 1, far 150 ms']!, [3]],
     ['one of two of seven', SCENARIOS['two far of seven']!, [5, 6]],
   ])('%s has its batches ordered, and the others go on nearly as fast', { timeout: 120_000 }, (_, scenario, far) => {
-    const schedule = { ...scenario, chaosMs: 12_000 }
+    const schedule = { ...scenario, chaosMs: 9000 }
     const { authorities, rounds } = simulate(1, schedule)
     const alone = simulate(1, { ...schedule, links: {} })
     // Waits are a sixth of the time. Each level of two is another sixth of the rest.
     expect(rounds).toBeGreaterThan(alone.rounds * (5 / 6) ** far.length)
-    for (const author of far) expect(authorities[author]!.ordered).toBeGreaterThan(0.3 * authorities[author]!.certified)
+    for (const author of far) expect(authorities[author]!.ordered).toBeGreaterThan(0.2 * authorities[author]!.certified)
     for (const [author, { ordered, certified }] of authorities.entries()) {
       if (!far.includes(author)) expect(ordered).toBeGreaterThan(0.95 * certified)
     }
@@ -78,11 +78,11 @@ describe('an authority that is far', () => {
     }
   })
 
-  test.each([4, 30, 200, 900, 5000])(
+  test.each([4, 200, 5000])(
     'or says so, by certificates that it holds back for %i ms, slows nobody more than that',
     { timeout: 120_000 },
     (holdsBackMs) => {
-      const schedule = { ...SCENARIOS.near, chaosMs: 8000 }
+      const schedule = { ...SCENARIOS.near, chaosMs: 5000 }
       const { rounds } = simulate(1, { ...schedule, byzantine: new Map([[3, 'holds-back']]), holdsBackMs })
       expect(rounds).toBeGreaterThan(simulate(1, schedule).rounds * (5 / 6) * (4 / 5))
     },
