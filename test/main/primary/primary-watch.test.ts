@@ -38,8 +38,11 @@ test('metrics count what a committee of four does, and health finds nothing wron
   for (const sequence of [1, 2, 3]) await orderOne(started, 0, sequence)
   const { node, lines } = started[0]!
   await until('all take part, and it is well', async () => {
-    const rounds = byLabel(await metricsOf(node), 'narval_primary_author_round', 'author')
-    return [...rounds.values()].every((round) => round > 0) && node.health().problems.length === 0
+    const metrics = await metricsOf(node)
+    const each = (name: string): number[] => [...byLabel(metrics, `narval_primary_${name}`, 'author').values()]
+    const voted = each('votes_sent_total').filter((votes) => votes > 0)
+    const takePart = [...each('author_round'), ...each('certificates_total')].every((count) => count > 0)
+    return takePart && voted.length >= AUTHORITIES.length - 1 && node.health().problems.length === 0
   })
   expect(node.health()).toMatchObject({ ok: true, missing: [], signing: true, ordering: true })
 
