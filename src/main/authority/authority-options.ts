@@ -1,22 +1,13 @@
 /** The door of `startAuthority`: its options, checked one by one, with their defaults. */
-import { booleanArgument, choiceArgument, objectArgument, pathArgument } from '../../shared/arguments.js'
+import { booleanArgument, choiceArgument, pathArgument } from '../../shared/arguments.js'
 import type { TcpAddress } from '../../shared/config/address.js'
 import type { Committee } from '../../shared/config/committee.js'
 import { type Keys, keysArgument } from '../../shared/config/keys.js'
-import { checkParameters, type Parameters } from '../../shared/config/parameters.js'
+import type { Parameters } from '../../shared/config/parameters.js'
 import { NarvalError } from '../../shared/errors.js'
 import { createLogger, type Logger } from '../lib/log.js'
 import type { PeerDiscovery } from '../network/peer-discovery.js'
-import {
-  addressArgument,
-  committeeArgument,
-  discoveryArgument,
-  hostArgument,
-  loggerArgument,
-  only,
-  optionsArgument,
-  signalArgument,
-} from '../worker/option-arguments.js'
+import { committeeArgument, commonOptions, loggerArgument, optionsArgument } from '../worker/option-arguments.js'
 import { GC_DEPTH_ROUNDS_MIN } from './limits.js'
 import { RULES, type Rule } from './rules.js'
 
@@ -98,26 +89,19 @@ export function checkAuthorityOptions(options: unknown): CheckedAuthorityOptions
   const { given, optional } = optionsArgument(options, NAMES, 'startAuthority')
   const keys = keysArgument('keys', given.keys)
   const committee = committeeArgument('committee', given.committee)
-  const parameters = checkParameters(optional('parameters', objectArgument) ?? {}, 'parameters')
+  const common = commonOptions(optional)
   const ownIndex = committee.ownIndexOf(keys)
-  checkWorkers(committee, ownIndex, parameters)
-  checkRounds(parameters)
+  checkWorkers(committee, ownIndex, common.parameters)
+  checkRounds(common.parameters)
   return {
     keys,
     committee,
     ownIndex,
-    parameters,
+    ...common,
     store: pathArgument('store', given.store),
     rule: optional('rule', (name, value) => choiceArgument(name, value, RULES)) ?? RULES[0],
     recovered: optional('recovered', booleanArgument) ?? false,
-    clients: optional('clients', booleanArgument) ?? false,
-    benchmark: optional('benchmark', booleanArgument) ?? false,
-    poisonFreedSlots: optional('poisonFreedSlots', booleanArgument) ?? false,
     log: optional('log', loggerArgument) ?? createLogger('narval::authority', 'info'),
-    ...only('bind', optional('bind', hostArgument)),
-    ...only('metrics', optional('metrics', addressArgument)),
-    ...only('peerDiscovery', optional('peerDiscovery', discoveryArgument)),
-    ...only('signal', optional('signal', signalArgument)),
   }
 }
 

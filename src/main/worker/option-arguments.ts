@@ -1,6 +1,7 @@
 /** Checks of the options that a worker and an authority share; behind them, values are what their types say. */
 import {
   arrayArgument,
+  booleanArgument,
   bytesArgument,
   functionArgument,
   integerArgument,
@@ -12,6 +13,7 @@ import {
 import { HOST_FORM, parseHostText, type TcpAddress } from '../../shared/config/address.js'
 import { type Committee, parseCommittee } from '../../shared/config/committee.js'
 import { committeeFileOf } from '../../shared/config/committee-file.js'
+import { checkParameters } from '../../shared/config/parameters.js'
 import { SEED_BYTES } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
 import { LOG_LEVELS, type Logger } from '../lib/log.js'
@@ -34,6 +36,30 @@ export function optionsArgument<const Name extends string>(
     optional: (name, check) => (given[name] === undefined ? undefined : check(name, given[name])),
   }
 }
+
+/** The options that a worker and an authority have in common and may be left out, with their defaults. */
+export function commonOptions(optional: Optional<CommonName>) {
+  return {
+    parameters: checkParameters(optional('parameters', objectArgument) ?? {}, 'parameters'),
+    clients: optional('clients', booleanArgument) ?? false,
+    benchmark: optional('benchmark', booleanArgument) ?? false,
+    poisonFreedSlots: optional('poisonFreedSlots', booleanArgument) ?? false,
+    ...only('bind', optional('bind', hostArgument)),
+    ...only('metrics', optional('metrics', addressArgument)),
+    ...only('peerDiscovery', optional('peerDiscovery', discoveryArgument)),
+    ...only('signal', optional('signal', signalArgument)),
+  }
+}
+
+type CommonName =
+  | 'parameters'
+  | 'clients'
+  | 'benchmark'
+  | 'poisonFreedSlots'
+  | 'bind'
+  | 'metrics'
+  | 'peerDiscovery'
+  | 'signal'
 
 /** An option as a part of an object: none if it has no value. */
 export function only<K extends string, T>(name: K, value: T | undefined): { readonly [P in K]?: T } {

@@ -1,29 +1,20 @@
 /** The door of `startWorker`: its options, checked one by one, with their defaults. */
-import {
-  booleanArgument,
-  functionArgument,
-  integerArgument,
-  objectArgument,
-  pathArgument,
-} from '../../shared/arguments.js'
+import { functionArgument, integerArgument, pathArgument } from '../../shared/arguments.js'
 import type { TcpAddress } from '../../shared/config/address.js'
 import type { Committee } from '../../shared/config/committee.js'
 import { type Keys, keysArgument } from '../../shared/config/keys.js'
-import { checkParameters, type Parameters } from '../../shared/config/parameters.js'
+import type { Parameters } from '../../shared/config/parameters.js'
 import { WORKER_ID_MAX } from '../../shared/constants.js'
 import type { BatchReport } from '../../shared/wire/primary-messages.js'
 import { createLogger, type Logger } from '../lib/log.js'
 import type { PeerDiscovery } from '../network/peer-discovery.js'
 import {
-  addressArgument,
   committeeArgument,
+  commonOptions,
   copiedSeed,
-  discoveryArgument,
-  hostArgument,
   loggerArgument,
   only,
   optionsArgument,
-  signalArgument,
 } from './option-arguments.js'
 
 export interface WorkerOptions {
@@ -105,16 +96,9 @@ export function checkWorkerOptions(options: unknown): CheckedOptions {
     committee: committeeArgument('committee', committee),
     store: pathArgument('store', store),
     workerId: optional('workerId', (name, value) => integerArgument(name, value, 0, WORKER_ID_MAX)) ?? 0,
-    parameters: checkParameters(optional('parameters', objectArgument) ?? {}, 'parameters'),
-    clients: optional('clients', booleanArgument) ?? false,
-    benchmark: optional('benchmark', booleanArgument) ?? false,
-    poisonFreedSlots: optional('poisonFreedSlots', booleanArgument) ?? false,
+    ...commonOptions(optional),
     log: optional('log', loggerArgument) ?? createLogger('narval::worker', 'info'),
     ...only('networkKeySeed', optional('networkKeySeed', copiedSeed)),
-    ...only('bind', optional('bind', hostArgument)),
-    ...only('metrics', optional('metrics', addressArgument)),
-    ...only('peerDiscovery', optional('peerDiscovery', discoveryArgument)),
-    ...only('signal', optional('signal', signalArgument)),
     ...only('primary', optional('primary', functionArgument<NonNullable<WorkerOptions['primary']>>)),
   }
 }
