@@ -203,6 +203,8 @@ class Commit implements OrderedCommit {
   }
 }
 
+const LEFT = 'the reader has left'
+
 /**
  * A signal that is aborted with the first of these, and by `dispose`, which lets go of them. `AbortSignal.any` would leave
  * something in those that live as long as the authority, for each commit that is read.
@@ -216,7 +218,8 @@ function endedBy(signals: readonly AbortSignal[]): { readonly signal: AbortSigna
     signal: controller.signal,
     dispose: () => {
       for (const signal of signals) signal.removeEventListener('abort', onAbort)
-      controller.abort()
+      // With a reason: without one, an exception with its stack would be made for each commit.
+      controller.abort(LEFT)
     },
   }
 }
