@@ -7,10 +7,11 @@
  *  log:  ─── applied ───┤ read, a chunk at a time ──▶ the store's write ──▶ applied ┤ ─── not read yet ───▶ head moves
  * ```
  */
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { CommitsPrunedError, NarvalError } from '../../shared/errors.js'
 import type { CommitLogHead } from '../../shared/memory/commit-log-head.js'
 import { CommitLogReader } from '../../shared/store/primary/commit-log-reader.js'
+import { sleep } from '../lib/sleep.js'
 import type { OrderedWorker } from '../worker/primary-link/ordering-primary.js'
 import {
   COMMITS_APPLIED_BATCHES,
@@ -77,7 +78,7 @@ export class WorkerCommits {
         if (isMore) continue
         await head.moved(seen, signal)
         // Many commits go in one write of the store.
-        await sleep(COMMITS_APPLIED_INTERVAL_MS, undefined, { signal }).catch(() => {})
+        await sleep(COMMITS_APPLIED_INTERVAL_MS, signal)
       }
     } finally {
       reader.close()
