@@ -13,7 +13,6 @@ export interface NodeStats {
 }
 
 export interface Scrape {
-  readonly timeMs: number
   readonly metrics: Metrics
 }
 

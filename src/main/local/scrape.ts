@@ -14,7 +14,7 @@ interface Answer {
 export async function scrape(address: TcpAddress): Promise<Scrape | undefined> {
   const answer = await ask(address, '/metrics')
   if (answer?.status !== 200) return undefined
-  return { timeMs: performance.now(), metrics: parseMetrics(answer.body) }
+  return { metrics: parseMetrics(answer.body) }
 }
 
 /** Whether the node is connected to a quorum and takes writes; what it says if it is not. */

@@ -6,9 +6,9 @@ import { unsupervised } from '../../../src/main/lib/supervisor.js'
 import { OWN_BATCHES_UNORDERED_MAX } from '../../../src/main/primary/limits.js'
 import { WorkerLink, type WorkerLinkDependencies } from '../../../src/main/primary/worker-link.js'
 import type { OrderedWorker } from '../../../src/main/worker/primary-link/ordering-primary.js'
-import { parseCommittee } from '../../../src/shared/config/committee.js'
+import { type Committee, parseCommittee } from '../../../src/shared/config/committee.js'
 import { localCommittee } from '../../../src/shared/config/committee-file.js'
-import { generateKeys, keysOf } from '../../../src/shared/config/keys.js'
+import { generateKeys, type Keys, keysOf } from '../../../src/shared/config/keys.js'
 import { defaultParameters } from '../../../src/shared/config/parameters.js'
 import { CommitLogHead } from '../../../src/shared/memory/commit-log-head.js'
 import { CommitLogReader } from '../../../src/shared/store/primary/commit-log-reader.js'
@@ -33,15 +33,12 @@ function batchesIn(store: string): { all: number; uncommitted: number } {
   return { all: all.length, uncommitted: uncommitted.length }
 }
 
-test('what a worker certifies is ordered, and its store knows what was', async () => {
-  const { startLinkedWorker } =
-    await fromDist<typeof import('../../../src/main/worker/worker.js')>('main/worker/worker.js')
+/** A primary whose store is new, and the link of its one worker. */
+async function startLinkedPrimary(keys: Keys, committee: Committee) {
   const { PrimaryNode } =
     await fromDist<typeof import('../../../src/main/primary/primary-node.js')>('main/primary/primary-node.js')
   const { WorkerLink: Link } =
     await fromDist<typeof import('../../../src/main/primary/worker-link.js')>('main/primary/worker-link.js')
-  const keys = generateKeys()
-  const committee = parseCommittee(localCommittee([keys.name], 1, await freePorts(5)), 'test')
   const directory = temporaryDirectory()
   writeFreshMarker(directory, keys.name)
   const primary = new PrimaryNode(
@@ -59,6 +56,15 @@ test('what a worker certifies is ordered, and its store knows what was', async (
   )
   const link: WorkerLink = new Link({ committee, workerId: 0, directory }, primary)
   await primary.start()
+  return { directory, link, primary }
+}
+
+test('what a worker certifies is ordered, and its store knows what was', async () => {
+  const { startLinkedWorker } =
+    await fromDist<typeof import('../../../src/main/worker/worker.js')>('main/worker/worker.js')
+  const keys = generateKeys()
+  const committee = parseCommittee(localCommittee([keys.name], 1, await freePorts(5)), 'test')
+  const { directory, link, primary } = await startLinkedPrimary(keys, committee)
   const store = join(temporaryDirectory(), 'store')
   const worker = await startLinkedWorker(
     {
@@ -95,10 +101,6 @@ test('what a worker certifies is ordered, and its store knows what was', async (
 test('a primary whose store is new is told of all that is certified and not committed, and orders it', async () => {
   const { startLinkedWorker } =
     await fromDist<typeof import('../../../src/main/worker/worker.js')>('main/worker/worker.js')
-  const { PrimaryNode } =
-    await fromDist<typeof import('../../../src/main/primary/primary-node.js')>('main/primary/primary-node.js')
-  const { WorkerLink: Link } =
-    await fromDist<typeof import('../../../src/main/primary/worker-link.js')>('main/primary/worker-link.js')
   const keys = generateKeys()
   const committee = parseCommittee(localCommittee([keys.name], 1, await freePorts(5)), 'test')
   const store = join(temporaryDirectory(), 'store')
@@ -117,23 +119,7 @@ test('a primary whose store is new is told of all that is certified and not comm
   await lost.close()
   expect(batchesIn(store)).toEqual({ all: 5, uncommitted: 5 })
 
-  const directory = temporaryDirectory()
-  writeFreshMarker(directory, keys.name)
-  const primary = new PrimaryNode(
-    {
-      keys,
-      committee,
-      store: { directory },
-      rule: 'shoal',
-      gcDepth: 50,
-      maxHeaderDelayMs: 100,
-      bind: '127.0.0.1',
-      log: silent,
-    },
-    { onRequest: (request) => link.onRequest(request), onNotice: () => {} },
-  )
-  const link: WorkerLink = new Link({ committee, workerId: 0, directory }, primary)
-  await primary.start()
+  const { directory, link, primary } = await startLinkedPrimary(keys, committee)
   const worker = await startLinkedWorker(options, link)
   onTestFinished(async () => {
     await worker.close()
