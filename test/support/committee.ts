@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished, vi } from 'vitest'
+import { isExitMessage } from '../../src/main/cli/leave.js'
 import { type Metrics, sumOf } from '../../src/main/local/metrics-text.js'
 import { health, scrape } from '../../src/main/local/scrape.js'
 import { type Committee, parseCommittee } from '../../src/shared/config/committee.js'
@@ -149,9 +150,15 @@ export class TestNode {
     })
     closeSync(log)
     this.child = child
-    this.exited = once(child, 'exit').then(([code, signal]) => {
+    let told: number | undefined
+    child.on('message', (message) => {
+      if (isExitMessage(message)) told = message.exitCode
+    })
+    this.exited = once(child, 'exit').then(async ([code, signal]) => {
+      if (child.connected) await once(child, 'disconnect')
       if (this.child === child) this.child = undefined
-      return { code, signal }
+      // A child whose threads ask for names tells its code, and kills itself.
+      return told === undefined ? { code, signal } : { code: told, signal: null }
     })
     await until(`node ${this.index} has booted`, () => {
       if (!this.isRunning) throw new Error(`node ${this.index} ended while it booted: ${this.log}`)

@@ -80,6 +80,13 @@ export class LiveView {
     clearTimeout(this.timer)
   }
 
+  /** Draws once more, below what was written since the view stopped. */
+  async drawLast(): Promise<void> {
+    const scrapes = await this.options.nodes.scrape()
+    this.linesDrawn = 0
+    this.draw(this.look(scrapes))
+  }
+
   private look(scrapes: readonly (Scrape | undefined)[]): Look {
     const { agreement, ledger } = this.options
     return {

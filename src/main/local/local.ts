@@ -90,6 +90,7 @@ class LocalRun {
     this.say('Clients have stopped; waiting for what is in flight.')
     await family.orTrouble(this.drain(stop))
     const useAfter = await family.orTrouble(nodes.use())
+    if (this.view !== undefined) await family.orTrouble(this.view.drawLast())
 
     family.expectEnd()
     const complaints = await nodes.stop()
