@@ -25,10 +25,15 @@ export function runsNode(args: readonly string[]): boolean {
   return command === 'run' && !args.includes('--help') && !args.includes('-h')
 }
 
+/** What the process that runs the node finds in its environment. A setting that the user has made is the user's. */
+export function nodeEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return { UV_THREADPOOL_SIZE: String(POOL_THREADS), ...environment }
+}
+
 /** Runs the same command with these flags of V8. Does not return. */
 export function relaunch(flags: readonly string[]): void {
   const args = [...process.execArgv, ...flags, ...process.argv.slice(1)]
-  const env = { UV_THREADPOOL_SIZE: String(POOL_THREADS), ...process.env }
+  const env = nodeEnvironment(process.env)
   const { execve } = process as { execve?: Execve }
   // A child with a channel to its parent would lose it.
   if (execve !== undefined && !process.connected) execve(process.execPath, [process.execPath, ...args], env)

@@ -34,6 +34,8 @@ export interface Libp2pNodeOptions {
   readonly gate?: Gate
   /** What each connection may cost; without it, anything. */
   readonly guards?: ConnectionGuards
+  /** NEGOTIATION_MS unless given. */
+  readonly negotiationMs?: number
   /** The installed noise or yamux is not the one that is known here: it works, and costs more. Called once. */
   readonly onAsShipped?: () => void
 }
@@ -96,7 +98,7 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
       // We dial by ourselves, for ever.
       reconnectRetries: 0,
       inboundUpgradeTimeout: HELLO_TIMEOUT_MS,
-      inboundStreamProtocolNegotiationTimeout: NEGOTIATION_MS,
+      inboundStreamProtocolNegotiationTimeout: options.negotiationMs ?? NEGOTIATION_MS,
     },
   })
 }

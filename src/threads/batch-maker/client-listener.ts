@@ -86,7 +86,7 @@ export class ClientListener {
       { noDelay: true, keepAlive: true, keepAliveInitialDelay: CLIENT_KEEP_ALIVE_MS },
       (socket) => this.accept(socket),
     )
-    this.server.maxConnections = options.connectionsMax + CLIENT_SOCKETS_CLOSING_MAX
+    this.server.maxConnections = options.connectionsMax + (options.socketsClosingMax ?? CLIENT_SOCKETS_CLOSING_MAX)
     this.server.on('drop', (dropped) => this.tooMany(dropped?.remoteAddress ?? 'unknown'))
   }
 

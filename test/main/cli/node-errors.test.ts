@@ -6,6 +6,7 @@ import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { POOL_THREADS } from '../../../src/main/names/limits.js'
 import { type CommitteeFile, formatCommittee, localCommittee } from '../../../src/shared/config/committee-file.js'
 import { generateKeys, writeKeys } from '../../../src/shared/config/keys.js'
 import { v8FlagsFor } from '../../../src/shared/runtime/v8-flags.js'
@@ -380,14 +381,16 @@ describe('signals', () => {
     expect(children).toHaveLength(replaced ? 0 : 1)
     const inner = replaced ? run.child.pid! : children[0]!
     expect(readFileSync(`/proc/${inner}/cmdline`, 'utf8')).toContain(v8FlagsFor(process.versions.node)[0])
+    expect(poolThreadsOf(inner)).toBe(`${POOL_THREADS}`)
     run.child.kill('SIGTERM')
     expect(await run.ended).toMatchObject({ code: 0, signal: null })
     expect(existsSync(`/proc/${inner}`)).toBe(false)
 
-    // With a channel it always stays.
-    const killed = new Run(argsOf({}), [])
+    // With a channel it always stays. A size of the pool that the user sets is the user's.
+    const killed = new Run(argsOf({}), [], true, { UV_THREADPOOL_SIZE: '5' })
     await killed.booted()
     const [orphan = killed.child.pid!] = childrenOf(killed.child.pid!)
+    expect(poolThreadsOf(orphan)).toBe('5')
     killed.child.kill('SIGKILL')
     await until('the inner process notices, and ends', () => !existsSync(`/proc/${orphan}`))
     for (const port of ownPorts()) await (await listen(port)).close()
@@ -475,6 +478,12 @@ describe('names that nobody answers for', () => {
     await until('it has closed', () => stdout.includes('closed\n'))
   })
 })
+
+/** What libuv reads in a process that has started. */
+function poolThreadsOf(pid: number): string | undefined {
+  const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
+  return environment.find((entry) => entry.startsWith('UV_THREADPOOL_SIZE='))?.split('=')[1]
+}
 
 function childrenOf(pid: number): number[] {
   try {

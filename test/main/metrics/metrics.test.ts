@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { parseMetricsAddress } from '../../../src/main/http/http-address.js'
 import { MetricsServer, type MetricsServerOptions } from '../../../src/main/http/http-server.js'
-import { METRICS_CONNECTIONS_MAX } from '../../../src/main/http/limits.js'
+import { METRICS_CONNECTIONS_MAX, METRICS_HEADER_BYTES_MAX } from '../../../src/main/http/limits.js'
 import { peerNumber } from '../../../src/main/local/live-view.js'
 import { byLabel, type Metrics, parseMetrics, sumOf } from '../../../src/main/local/metrics-text.js'
 import { nodeStats, processUse } from '../../../src/main/local/node-stats.js'
@@ -400,6 +400,20 @@ describe('the server of metrics and health', () => {
     socket.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(100))
     await closed(socket)
     expect(renders).toBe(1)
+  })
+
+  it('refuses a request whose headers are too large, and takes one below that', async () => {
+    const address = await serve()
+    for (const [bytes, answer] of [
+      [METRICS_HEADER_BYTES_MAX - 200, /^HTTP\/1\.1 200 /],
+      [METRICS_HEADER_BYTES_MAX, /^HTTP\/1\.1 431 /],
+    ] as const) {
+      const socket = await dial(address)
+      const answered = once(socket, 'data')
+      socket.write(`GET /health HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(bytes)}\r\n\r\n`)
+      expect(String(await answered)).toMatch(answer)
+      socket.destroy()
+    }
   })
 
   it('closes a connection whose request does not come to its end', async () => {

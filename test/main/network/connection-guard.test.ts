@@ -5,7 +5,13 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { ConnectionGuard } from '../../../src/main/network/connection-guard.js'
 import { ConnectionGuards } from '../../../src/main/network/connection-guards.js'
 import { createLibp2pNode } from '../../../src/main/network/libp2p-node.js'
-import { SOCKET_BUFFER_BYTES, SOCKET_QUEUE_BYTES_MAX } from '../../../src/main/network/limits.js'
+import {
+  MUXER_FRAME_PIECES_MAX,
+  NEGOTIATION_MS,
+  QUEUED_FRAME_BYTES,
+  SOCKET_BUFFER_BYTES,
+  SOCKET_QUEUE_BYTES_MAX,
+} from '../../../src/main/network/limits.js'
 import { guardMuxer } from '../../../src/main/network/muxer-guard.js'
 import { SLICE_BYTES, STREAM_WINDOW_INITIAL_BYTES } from '../../../src/shared/constants.js'
 import { TokenBucket } from '../../../src/shared/token-bucket.js'
@@ -37,19 +43,29 @@ let near: Connection
 let guard: ConnectionGuard
 let far: Connection
 let refusals: string[]
+let details: string[]
 let farStreams: Stream[]
 
-beforeEach(async () => {
+/** By how much the guard's clock is ahead. */
+let aheadMs: number
+
+async function start(negotiationMs?: number): Promise<void> {
+  aheadMs = 0
   refusals = []
+  details = []
   farStreams = []
-  const guards = new ConnectionGuards({ onRefused: (reason) => void refusals.push(reason) })
+  const onRefused = (reason: string, _from: string, detail: string): void => {
+    refusals.push(reason)
+    details.push(detail)
+  }
+  const guards = new ConnectionGuards({ onRefused }, () => performance.now() + aheadMs)
   const node = (byte: number, guarded: boolean): Promise<Libp2p> =>
     createLibp2pNode({
       networkKeySeed: new Uint8Array(32).fill(byte),
       listen: { host: '127.0.0.1', port: 0 },
       authorities: 4,
       admits: () => true,
-      ...(guarded && { guards }),
+      ...(guarded && { guards, ...(negotiationMs && { negotiationMs }) }),
     })
   nodes = [await node(1, false), await node(2, true)]
   const [dialler, listener] = nodes as [Libp2p, Libp2p]
@@ -63,8 +79,12 @@ beforeEach(async () => {
   // A peer whose frames are never too many: what is queued has to be bounded for it as well.
   guard = guards.of((far as unknown as { maConn: object }).maConn) as ConnectionGuard
   guard.verified('peer', new TokenBucket(1e12, 1e12))
-})
-afterEach(() => Promise.all(nodes.map((node) => node.stop())))
+}
+
+const stop = (): Promise<unknown> => Promise.all(nodes.map((node) => node.stop()))
+
+beforeEach(() => start())
+afterEach(stop)
 
 test.each([
   ['pings', (i: number) => header(TYPES.ping, FLAGS.syn, 0, i)],
@@ -91,6 +111,9 @@ test.each([
     expect(refusals.filter((reason) => reason !== 'negotiation-late')).toEqual(['socket-unread'])
     expect(most).toBeGreaterThan(SOCKET_BUFFER_BYTES / 2)
     expect(most).toBeLessThanOrEqual(SOCKET_QUEUE_BYTES_MAX)
+    // Each frame of a few bytes counts the memory beside them.
+    const queued = Number(/in (\d+) frames/.exec(details.find((detail) => detail.includes('wait for it'))!)![1])
+    expect(queued).toBeLessThanOrEqual(SOCKET_QUEUE_BYTES_MAX / QUEUED_FRAME_BYTES)
   },
   60_000,
 )
@@ -160,6 +183,48 @@ test('a stream without a protocol is held in one window of memory, although noth
   }
   expect(isOpen(far)).toBe(false)
   expect(sent).toBeGreaterThan(STREAM_WINDOW_INITIAL_BYTES)
+})
+
+test('a stream for which no protocol is agreed in time is reset and counted; one that the peer ends before is not', async () => {
+  await stop()
+  await start(500)
+  const greeting = proposal('/multistream/1.0.0')
+  const isThere = (id: number): boolean => far.streams.some((stream) => stream.id === `${id}`)
+  const open = (id: number): void =>
+    sendToMuxer(near, Buffer.concat([header(TYPES.data, FLAGS.syn, id, greeting.length), greeting]))
+  open(4001)
+  await until('it is there', () => isThere(4001))
+  sendToMuxer(near, header(TYPES.windowUpdate, FLAGS.rst, 4001, 0))
+  await until('it is gone', () => !isThere(4001))
+  expect(refusals).toEqual([])
+  open(4003)
+  await until('the second is there', () => isThere(4003))
+  aheadMs = NEGOTIATION_MS
+  await until('it is reset', () => !isThere(4003))
+  expect(refusals).toEqual(['negotiation-late'])
+  expect(isOpen(far)).toBe(true)
+})
+
+test('a frame that comes byte by byte waits in a bounded number of pieces, and is whole at its end', async () => {
+  const stream = await near.newStream([PROTOCOL])
+  await until('it is there', () => farStreams.length === 1)
+  const received: Uint8Array[] = []
+  farStreams[0]!.addEventListener('message', ({ data }) => void received.push(data.subarray()))
+  const { decoder } = (far as unknown as { muxer: { decoder: { buffer: { bufs: unknown[]; byteLength: number } } } })
+    .muxer
+  const payload = Buffer.from(Array.from({ length: 2 * MUXER_FRAME_PIECES_MAX + 100 }, (_, i) => i))
+  sendToMuxer(near, header(TYPES.data, 0, Number(stream.id), payload.length))
+  let most = 0
+  for (let at = 0; at < payload.length - 1; at += 1) {
+    sendMessages(near, [payload.subarray(at, at + 1)])
+    if (at % 50 === 49) await until('they have come', () => decoder.buffer.byteLength === 12 + at + 1)
+    most = Math.max(most, decoder.buffer.bufs.length)
+  }
+  expect(most).toBeGreaterThan(MUXER_FRAME_PIECES_MAX / 2)
+  expect(most).toBeLessThanOrEqual(MUXER_FRAME_PIECES_MAX)
+  sendMessages(near, [payload.subarray(-1)])
+  await until('it is whole', () => received.length > 0)
+  expect(Buffer.concat(received).equals(payload)).toBe(true)
 })
 
 test('a muxer with other internals is left as it is, and it is said', () => {

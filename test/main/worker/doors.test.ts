@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { runInNewContext } from 'node:vm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Logger, Worker, WorkerOptions } from '../../../src/index.js'
+import { PEER_DISCOVERY_MAX } from '../../../src/main/worker/limits.js'
 import { localCommittee } from '../../../src/shared/config/committee-file.js'
 import { freePorts } from '../../support/free-ports.js'
 import { until } from '../../support/until.js'
@@ -262,6 +263,9 @@ describe('startWorker', () => {
     ],
     [TypeError, 'peerDiscovery', [null, () => {}, {}, 'mdns']],
     [TypeError, 'peerDiscovery', [[undefined], ['mdns']], 'peerDiscovery[0]'],
+    [RangeError, 'peerDiscovery', [Array.from({ length: PEER_DISCOVERY_MAX + 1 }, () => () => {})]],
+    // So many may be: what is refused is the last of them.
+    [TypeError, 'peerDiscovery', [Array(PEER_DISCOVERY_MAX).fill('mdns')], 'peerDiscovery[0]'],
     [TypeError, 'primary', [null, {}, '127.0.0.1:4001', []]],
     [TypeError, 'benchmark', [null, 1, 'true']],
     [TypeError, 'poisonFreedSlots', [null, 0]],

@@ -30,6 +30,31 @@ test('an error of accept is counted and said, and the port goes on', async () =>
   await until('the next one is accepted', () => counters.get('connections') === 1)
 })
 
+test.each([
+  [0, 'dropped before anybody is asked to leave for it'],
+  [1, 'judged by the shares of the sources'],
+])('with room for %i sockets beside the places, one more is %s', async (socketsClosingMax) => {
+  const port = await freePorts(1)
+  const counters = new Counters({ buffer: new SharedArrayBuffer(COUNTERS_BYTES), byteOffset: 0 }, 'batch-maker')
+  const listener = new ClientListener(
+    { host: '127.0.0.1', port, connectionsMax: 2, idleTimeoutMs: 30_000, socketsClosingMax },
+    { batchMaker: {} as never, counters, onRefused() {} },
+  )
+  await listener.listen()
+  onTestFinished(() => listener.close())
+  const open = (localAddress: string): void => {
+    const socket = connect({ host: '127.0.0.1', port, localAddress })
+    socket.on('error', () => {})
+    onTestFinished(() => void socket.destroy())
+  }
+  open('127.0.0.2')
+  open('127.0.0.2')
+  await until('the places are taken', () => counters.get('connections') === 2)
+  open('127.0.0.3')
+  await until('the third is counted', () => counters.get('too-many-connections') + counters.get('source-share') === 1)
+  expect(counters.get('source-share')).toBe(socketsClosingMax)
+})
+
 test('a port in use is the failure of the start', async () => {
   const port = await freePorts(1)
   const make = (): ClientListener =>

@@ -1,12 +1,13 @@
 /** How turns are carried out, with a store and a primary that do as the test says. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { PRIMARY_INBOUND_MESSAGES_MAX } from '../../../src/shared/constants.js'
+import { PRIMARY_INBOUND_BYTES_MAX, PRIMARY_INBOUND_MESSAGES_MAX } from '../../../src/shared/constants.js'
 import { NarvalError } from '../../../src/shared/errors.js'
 import { Counters } from '../../../src/shared/memory/counters.js'
 import type { PrimaryToMain } from '../../../src/shared/memory/dialogue/primary.js'
 import { createPrimaryMemory } from '../../../src/shared/memory/primary-memory.js'
 import { digestKey } from '../../../src/shared/wire/digest-key.js'
+import { RECORD_BYTES_MAX } from '../../../src/shared/wire/primary/limits.js'
 import type { PayloadEntry, Vertex } from '../../../src/threads/primary/consensus/types.js'
 import { Inbox } from '../../../src/threads/primary/inbox.js'
 import { WASTED_VERIFICATIONS_BURST, WASTED_VERIFICATIONS_PER_S } from '../../../src/threads/primary/limits.js'
@@ -313,5 +314,9 @@ describe('the inbox', () => {
     for (let count = 0; count < PRIMARY_INBOUND_MESSAGES_MAX; count += 1) inbox.push(messageOf(1))
     expect(() => inbox.push(messageOf(1))).toThrow(/credits/)
     expect(() => inbox.push(messageOf(2))).not.toThrow()
+    // Beyond the bytes by one message at most.
+    const large = { ...messageOf(3), bytes: new Uint8Array(RECORD_BYTES_MAX) }
+    for (let bytes = 0; bytes < PRIMARY_INBOUND_BYTES_MAX; bytes += RECORD_BYTES_MAX) inbox.push(large)
+    expect(() => inbox.push(messageOf(3))).toThrow(/credits for its bytes/)
   })
 })

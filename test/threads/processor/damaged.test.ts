@@ -8,8 +8,11 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import type { NarvalError } from '../../../src/shared/errors.js'
 import { checkStore } from '../../../src/shared/store/check-store.js'
 import { FLUSH_FAILURE_FILE } from '../../../src/shared/store/flush-failure.js'
+import type { IndexEntry } from '../../../src/shared/store/format.js'
 import { StoreFile } from '../../../src/shared/store/store-snapshot.js'
+import { DAMAGED_REMEMBERED_MAX } from '../../../src/threads/processor/limits.js'
 import { StoreWrites } from '../../../src/threads/processor/store-writes.js'
+import { VerifiedReads } from '../../../src/threads/processor/verified-reads.js'
 import { dataFile, FOREIGN, fillStore, openStore, overwrite, segmentFiles } from '../../support/damaged-stores.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 import { batchOf, OWN_INDEX, OWN_KEY, startProcessor, WORKER_ID } from '../../support/threads/processor-under-test.js'
@@ -278,4 +281,26 @@ it('an own batch that was damaged, and is taken from another worker, is still ou
   expect((await again.client.ask({ type: 'unreported', from: 0n, before: 9n }))[0]).toEqual({ sequence: 1n, digest })
   await again.close()
   expect(damagedIn(directory)).toEqual([])
+})
+
+it('so many digests of damaged batches are remembered; of more, the oldest is forgotten, and found again when it is read', () => {
+  let found = 0
+  const reads = new VerifiedReads({
+    cells: {} as never,
+    // Nothing is where the index says.
+    file: { read: () => undefined } as unknown as StoreFile,
+    onDamaged: () => {
+      found += 1
+    },
+  })
+  const digestOf = (n: number): Uint8Array => new Uint8Array(Buffer.from(`${n}`.padStart(32)))
+  const read = (n: number): unknown =>
+    reads.read(digestOf(n), { author: FOREIGN, byteLength: 100, placed: 1n } as unknown as IndexEntry)
+  for (let n = 0; n < DAMAGED_REMEMBERED_MAX; n += 1) read(n)
+  expect(read(0)).toBeUndefined()
+  expect([found, reads.isDamaged(digestOf(0))]).toEqual([DAMAGED_REMEMBERED_MAX, true])
+  read(DAMAGED_REMEMBERED_MAX)
+  expect([reads.isDamaged(digestOf(0)), reads.isDamaged(digestOf(1))]).toEqual([false, true])
+  read(0)
+  expect([found, reads.isDamaged(digestOf(1))]).toEqual([DAMAGED_REMEMBERED_MAX + 2, false])
 })

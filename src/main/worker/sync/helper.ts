@@ -48,6 +48,8 @@ export interface HelperOptions {
   readonly requestMs?: number
   /** How long a reply may hold a batch while others wait; of REPLY_HELD_MS and REPLY_BYTES_PER_S_MIN unless given. */
   readonly heldMs?: number
+  /** Of each peer, averaged over BURST_SECONDS; HELPER_BYTES_PER_SECOND unless given. */
+  readonly bytesPerSecond?: number
 }
 
 export interface HelperDependencies {
@@ -88,7 +90,13 @@ export class Helper {
 
   constructor(options: HelperOptions, dependencies: HelperDependencies, handlers: HelperHandlers) {
     const heldMs = REPLY_HELD_MS + (options.batchBytesMax / REPLY_BYTES_PER_S_MIN) * 1000
-    this.options = { stallMs: FRAME_STALL_MS, requestMs: REQUEST_WHOLE_MS, heldMs, ...options }
+    this.options = {
+      stallMs: FRAME_STALL_MS,
+      requestMs: REQUEST_WHOLE_MS,
+      heldMs,
+      bytesPerSecond: HELPER_BYTES_PER_SECOND,
+      ...options,
+    }
     this.dependencies = dependencies
     this.handlers = handlers
     const batchesMax = Math.max(1, Math.floor(REPLY_BYTES_MAX / options.batchBytesMax))
@@ -271,7 +279,8 @@ export class Helper {
   private bucketOf(peer: number): TokenBucket {
     let bucket = this.buckets.get(peer)
     if (bucket === undefined) {
-      bucket = new TokenBucket(HELPER_BYTES_PER_SECOND, HELPER_BYTES_PER_SECOND * BURST_SECONDS)
+      const { bytesPerSecond } = this.options
+      bucket = new TokenBucket(bytesPerSecond, bytesPerSecond * BURST_SECONDS)
       this.buckets.set(peer, bucket)
     }
     return bucket

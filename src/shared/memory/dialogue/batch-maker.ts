@@ -18,6 +18,8 @@ export interface ClientListenerOptions {
   readonly connectionsMax: number
   /** After this long without a byte, a client in the middle of a frame is closed. A client between frames may rest. */
   readonly idleTimeoutMs: number
+  /** CLIENT_SOCKETS_CLOSING_MAX unless given. */
+  readonly socketsClosingMax?: number
 }
 
 export interface BatchMakerTask {

@@ -5,6 +5,7 @@ import { Healer } from '../../../../src/main/worker/dissemination/healer.js'
 import {
   HEAL_BYTES_PER_SECOND,
   HEAL_STILL_BYTES_PER_SECOND,
+  HEALS_OWED_AT_ONCE,
   PUSH_AGAIN_INTERVAL_MS,
 } from '../../../../src/main/worker/dissemination/limits.js'
 import { digestOf, numberOf } from '../../../support/numbered-digests.js'
@@ -78,6 +79,20 @@ test('what one peer is owed waits for that peer alone', async () => {
   await until('it went out', () => healed.length > 0)
   await sleep(50)
   expect(healed).toEqual([3])
+})
+
+test('of what one peer is owed so much goes out together, the newest first', async () => {
+  const { healed, healer, sendable, state } = make()
+  state.nowMs = 0
+  sendable.add(3)
+  const numbers = Array.from({ length: 2 * HEALS_OWED_AT_ONCE }, (_, number) => number)
+  for (const number of numbers) healer.owe(3, digestOf(number))
+  healer.tick()
+  await until('the first are out', () => healed.length >= HEALS_OWED_AT_ONCE)
+  await sleep(50)
+  expect([...healed].sort((a, b) => a - b)).toEqual(numbers.slice(HEALS_OWED_AT_ONCE))
+  healer.tick()
+  await until('the others', () => healed.length === numbers.length)
 })
 
 test('and goes to that peer alone, from its slot and from the store', async () => {

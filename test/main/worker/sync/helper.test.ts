@@ -6,7 +6,12 @@ import { Supervisor } from '../../../../src/main/lib/supervisor.js'
 import { SYNC_PROTOCOL } from '../../../../src/main/network/protocols.js'
 import { Router } from '../../../../src/main/network/router.js'
 import { Helper, type HelperOptions } from '../../../../src/main/worker/sync/helper.js'
-import { HELPER_BYTES_PER_SECOND, REPLY_BYTES_MAX, REQUESTS_OPEN_MAX } from '../../../../src/main/worker/sync/limits.js'
+import {
+  HELPER_BYTES_PER_SECOND,
+  LOOKUP_BYTES,
+  REPLY_BYTES_MAX,
+  REQUESTS_OPEN_MAX,
+} from '../../../../src/main/worker/sync/limits.js'
 import { REQUEST_DIGESTS_MAX, SLICE_BYTES, STREAM_WINDOW_BYTES } from '../../../../src/shared/constants.js'
 import { NarvalError } from '../../../../src/shared/errors.js'
 import { FRAME_TYPES } from '../../../../src/shared/wire/frames.js'
@@ -253,6 +258,19 @@ test('a peer that has had its bytes waits with no batch in memory, and a reset e
     await until('it is gone', () => answerer.status !== 'open')
   }
   expect(refused).toEqual([])
+})
+
+test('what is not here counts as a look into the store: a peer that asks for rubbish is slowed down too', async () => {
+  // One look a second, ten at once.
+  const open = startHelper({ bytesPerSecond: LOOKUP_BYTES }, async () => undefined)
+  const { asker } = await open(PEER)
+  await asker.sendFrame(FRAME_TYPES.request, encodeDigests(digests))
+  await until('those at once are looked for', () => reads >= 10)
+  const other = await open(PEER + 1)
+  await other.asker.sendFrame(FRAME_TYPES.request, one)
+  await other.asker.framesCame(1)
+  expect(reads).toBeLessThan(digests.length / 2)
+  asker.abort()
 })
 
 describe('a reply that cannot go on', () => {

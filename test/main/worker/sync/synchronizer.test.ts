@@ -5,8 +5,8 @@
 import type { Stream } from '@libp2p/interface'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Router } from '../../../../src/main/network/router.js'
-import { REQUESTS_OPEN_MAX, SYNC_LOOKUPS_MAX } from '../../../../src/main/worker/sync/limits.js'
-import { Synchronizer } from '../../../../src/main/worker/sync/synchronizer.js'
+import { REQUESTS_OPEN_MAX, SYNC_LOOKUPS_MAX, SYNC_UNNAMED_MS } from '../../../../src/main/worker/sync/limits.js'
+import { Synchronizer, type SynchronizerOptions } from '../../../../src/main/worker/sync/synchronizer.js'
 import { REQUEST_DIGESTS_MAX, SYNC_SLOTS_PER_PEER } from '../../../../src/shared/constants.js'
 import type { InboundWork } from '../../../../src/shared/memory/dialogue/processor.js'
 import { createLayout } from '../../../../src/shared/memory/layout.js'
@@ -76,6 +76,10 @@ beforeEach(() => {
   refused = []
   overruns = []
   freed = []
+  make()
+})
+
+function make(options: Partial<SynchronizerOptions> = {}): void {
   const layout = createLayout({
     ownSlots: 4,
     inboundSlotsPerPeer: INBOUND_SLOTS,
@@ -92,6 +96,7 @@ beforeEach(() => {
       gcDepthRounds: GC_DEPTH,
       peers: PEERS,
       firstSlot: FIRST_SLOT,
+      ...options,
     },
     {
       arena,
@@ -117,7 +122,7 @@ beforeEach(() => {
       onSlotFree: (slot) => void freed.push(slot),
     },
   )
-})
+}
 afterEach(() => {
   synchronizer.close()
   for (const { stream } of asked) stream.abort()
@@ -245,6 +250,21 @@ describe('what did not come', () => {
     await later(1)
     await request(2)
     expect(asked.slice(1).map(({ peer }) => peer)).toEqual([3, 1])
+  })
+
+  test('is given up once a primary that asks again does not ask for it, and whatever the rounds are', async () => {
+    synchronizer.close()
+    make({ unnamedMs: SYNC_UNNAMED_MS })
+    connected.clear()
+    await synchronizer.synchronize(digestsOf(2), 2)
+    synchronizer.cleanup(5n + BigInt(GC_DEPTH))
+    await later(SYNC_UNNAMED_MS - 1)
+    await synchronizer.synchronize(digestsOf(1), 2)
+    expect(synchronizer.pendingCount).toBe(2)
+    await later(2)
+    expect(synchronizer.pendingCount).toBe(1)
+    await later(SYNC_UNNAMED_MS)
+    expect(synchronizer.pendingCount).toBe(0)
   })
 
   test('is given up gc_depth rounds later, and not before', async () => {
