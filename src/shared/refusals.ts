@@ -123,6 +123,9 @@ export type PrimaryRefusal =
   | 'synchronize-queue'
   | 'too-many-connections'
 
+/** Why a reader of the library's, of certified batches or of commits, was refused: as many as may be are there. */
+export type ReaderRefusal = 'too-many-readers'
+
 /** Why a message of another authority's primary was refused, or left unanswered. */
 export type AuthorityRefusal =
   | 'message-unknown'

@@ -184,6 +184,7 @@ export class AuthorityNode {
           reader,
           head: this.primary.head,
           batches: this.ordered,
+          onRefused: this.primary.readerRefused,
         }),
       (opened) => opened.close(),
     )

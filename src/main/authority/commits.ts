@@ -8,6 +8,7 @@
  * A commit can be gigabytes, so it is read as the reader goes on. What is in memory is its place, a part of the commit's
  * record and COMMITS_AHEAD_BYTES of batches. A slow reader takes no more, and holds nobody up.
  */
+import { setMaxListeners } from 'node:events'
 import { integerArgument, objectArgument, refuseUnknownKeys } from '../../shared/arguments.js'
 import type { Committee } from '../../shared/config/committee.js'
 import { NarvalError } from '../../shared/errors.js'
@@ -78,6 +79,8 @@ export interface CommitsDependencies {
   readonly reader: CommitLogReader
   readonly head: CommitLogHead
   readonly batches: Pick<OrderedBatches, 'bytesOf'>
+  /** There are as many readers as may be. */
+  readonly onRefused: (detail: string) => void
 }
 
 export class Commits {
@@ -89,6 +92,8 @@ export class Commits {
 
   constructor(dependencies: CommitsDependencies) {
     this.dependencies = dependencies
+    // Each reader listens to it: Node would take more than ten for a leak, and say so.
+    setMaxListeners(0, this.closing.signal)
     const ahead = Math.floor(COMMITS_AHEAD_BYTES / dependencies.batchBytesMax)
     this.aheadMax = Math.min(Math.max(ahead, 1), COMMITS_AHEAD_MAX)
   }
@@ -106,7 +111,9 @@ export class Commits {
   private async *follow({ after, signal }: CheckedCommitsOptions): AsyncGenerator<OrderedCommit, void, undefined> {
     const { head, reader } = this.dependencies
     if (this.readers >= COMMIT_READERS_MAX) {
-      throw new NarvalError('ERR_BUSY', `${this.readers} readers of commits, at most ${COMMIT_READERS_MAX}`)
+      const detail = `${this.readers} readers of commits, at most ${COMMIT_READERS_MAX}: end those that are done`
+      this.dependencies.onRefused(detail)
+      throw new NarvalError('ERR_BUSY', detail)
     }
     this.readers += 1
     const endings = signal === undefined ? [this.closing.signal] : [this.closing.signal, signal]

@@ -2,7 +2,13 @@
 
 import type { InboundStatus } from '../../shared/memory/dialogue/processor.js'
 import type { AckVerdict } from '../../shared/memory/dialogue/quorum-waiter.js'
-import type { AuthorityRefusal, ClientRefusal, PeerRefusal, PrimaryRefusal } from '../../shared/refusals.js'
+import type {
+  AuthorityRefusal,
+  ClientRefusal,
+  PeerRefusal,
+  PrimaryRefusal,
+  ReaderRefusal,
+} from '../../shared/refusals.js'
 import { REFUSAL_REASONS_MAX } from './limits.js'
 
 /** What may be refused, and why. */
@@ -19,6 +25,8 @@ export interface Refusals {
   readonly primary: PrimaryRefusal
   /** A message of another authority's primary. */
   readonly authority: AuthorityRefusal
+  /** A reader that this program began. */
+  readonly reader: ReaderRefusal
 }
 export type RefusalKind = keyof Refusals
 
@@ -33,6 +41,7 @@ export class RefusalCounts {
     batch: new Map(),
     primary: new Map(),
     authority: new Map(),
+    reader: new Map(),
   }
 
   add<K extends RefusalKind>(kind: K, reason: Refusals[K]): void {

@@ -220,6 +220,10 @@ export class PrimaryNode {
     return this.lifecycle.close()
   }
 
+  /** A reader of this program's was refused: there are as many as may be. */
+  readonly readerRefused = (detail: string): void =>
+    this.reporter.refused('reader', 'too-many-readers', 'of commits', detail)
+
   private openNetwork(): ReturnType<typeof openNetwork> {
     const { bind, committee, gcDepth, keys, rule } = this.options
     const { log, names, ownIndex, peers, supervisor } = this

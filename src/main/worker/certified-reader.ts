@@ -71,6 +71,14 @@ export class CertifiedReader implements AsyncIterableIterator<CertifiedBatch> {
     this.wake()
   }
 
+  /** Nothing more is handed out: the next call of `next` rejects with this. */
+  fail(error: unknown): void {
+    if (this.isOver) return
+    this.ahead = new Deque()
+    this.failure = { error }
+    this.end()
+  }
+
   next(): Promise<IteratorResult<CertifiedBatch, undefined>> {
     const result = this.last.then(() => this.take())
     this.last = result.catch(() => {})
@@ -125,12 +133,5 @@ export class CertifiedReader implements AsyncIterableIterator<CertifiedBatch> {
       if (error instanceof NarvalError && error.code === 'ERR_CLOSED') this.end()
       else this.fail(error)
     }
-  }
-
-  private fail(error: unknown): void {
-    if (this.isOver) return
-    this.ahead = new Deque()
-    this.failure = { error }
-    this.end()
   }
 }

@@ -5,7 +5,7 @@
 import { NarvalError } from '../../shared/errors.js'
 import { Deque } from '../lib/deque.js'
 import { CertifiedReader, type CertifiedReaderDependencies } from './certified-reader.js'
-import { CERTIFIED_UNREAD_MAX } from './limits.js'
+import { CERTIFIED_READERS_MAX, CERTIFIED_UNREAD_MAX } from './limits.js'
 
 /** A batch of ours that a quorum of the committee has stored. */
 export interface CertifiedBatch {
@@ -49,11 +49,8 @@ class Reader implements AsyncIterator<CertifiedBatch> {
 
   push(batch: CertifiedBatch): void {
     if (this.unread.size >= CERTIFIED_UNREAD_MAX) {
-      this.failure = new NarvalError(
-        'ERR_BUSY',
-        `${this.unread.size} certified batches were not read, at most ${CERTIFIED_UNREAD_MAX}`,
-      )
-      this.end()
+      const unread = `${this.unread.size} certified batches were not read, at most ${CERTIFIED_UNREAD_MAX}`
+      this.fail(new NarvalError('ERR_BUSY', unread))
       return
     }
     this.unread.pushBack(batch)
@@ -64,6 +61,11 @@ class Reader implements AsyncIterator<CertifiedBatch> {
     this.ended = true
     this.onReturn(this)
     this.wake()
+  }
+
+  fail(failure: NarvalError): void {
+    this.failure = failure
+    this.end()
   }
 
   async next(): Promise<IteratorResult<CertifiedBatch>> {
@@ -89,15 +91,20 @@ class Reader implements AsyncIterator<CertifiedBatch> {
   }
 }
 
+export interface CertifiedStreamDependencies extends Omit<CertifiedReaderDependencies, 'onOver'> {
+  /** There are as many readers as may be. */
+  readonly onRefused: (detail: string) => void
+}
+
 export class CertifiedStream implements AsyncIterable<CertifiedBatch> {
   private readonly readers = new Set<Reader>()
   private readonly pastReaders = new Set<CertifiedReader>()
   private closed = false
   private readonly author: Uint8Array
-  private readonly dependencies: Omit<CertifiedReaderDependencies, 'onOver'>
+  private readonly dependencies: CertifiedStreamDependencies
 
   /** @param author the public key of our authority */
-  constructor(author: Uint8Array, dependencies: Omit<CertifiedReaderDependencies, 'onOver'>) {
+  constructor(author: Uint8Array, dependencies: CertifiedStreamDependencies) {
     this.author = author
     this.dependencies = dependencies
   }
@@ -109,7 +116,7 @@ export class CertifiedStream implements AsyncIterable<CertifiedBatch> {
       { ...this.dependencies, onOver: (over) => this.pastReaders.delete(over) },
     )
     if (this.closed) reader.end()
-    else if (!signal?.aborted) this.pastReaders.add(reader)
+    else if (!signal?.aborted && this.hasPlace(reader)) this.pastReaders.add(reader)
     return reader
   }
 
@@ -134,7 +141,17 @@ export class CertifiedStream implements AsyncIterable<CertifiedBatch> {
   [Symbol.asyncIterator](): AsyncIterator<CertifiedBatch> {
     const reader = new Reader((gone) => this.readers.delete(gone))
     if (this.closed) reader.end()
-    else this.readers.add(reader)
+    else if (this.hasPlace(reader)) this.readers.add(reader)
     return reader
+  }
+
+  /** A reader for which there is no place fails: whoever reads it is told. */
+  private hasPlace(reader: { fail(error: NarvalError): void }): boolean {
+    const count = this.readers.size + this.pastReaders.size
+    if (count < CERTIFIED_READERS_MAX) return true
+    const detail = `${count} readers of certified batches, at most ${CERTIFIED_READERS_MAX}: end those that are done`
+    this.dependencies.onRefused(detail)
+    reader.fail(new NarvalError('ERR_BUSY', detail))
+    return false
   }
 }

@@ -20,6 +20,11 @@ export const REPORT_ROOM_POLL_MS = 250
 export const SUBMIT_WAITING_MAX = 1_024
 /** Certified batches that a reader may leave unread: about 100 bytes each. */
 export const CERTIFIED_UNREAD_MAX = 65_536
+/**
+ * Readers of `certified` at a time, those of the past and those of what comes together: each has batches in memory that it
+ * did not take yet, and is woken when one is certified. Few programs have more than one or two.
+ */
+export const CERTIFIED_READERS_MAX = 64
 /** How long `close()` waits for batches in flight to be certified; what is not, is in the store. */
 export const CLOSE_GRACE_MS = 2_000
 /**

@@ -116,7 +116,6 @@ export class Wiring {
     this.peers = new PeerTable(committee, ownIndex, workerId)
     const { port1, port2 } = new MessageChannel()
     this.processor = new ProcessorClient(port1, handlers.supervisor)
-    this.certified = new CertifiedStream(options.keys.publicKey, { processor: this.processor, frontier: this.frontier })
     this.processorPort = port2
     this.processorCounters = new Counters(layout.counters.processor, 'processor')
     const names = new Set(committee.authorities.map(({ name }) => name))
@@ -126,6 +125,11 @@ export class Wiring {
       count: (kind, reason) => this.metrics.refused(kind, reason),
       nameOf: (peer) => this.nameOf(peer),
       isAuthority: (name) => names.has(name),
+    })
+    this.certified = new CertifiedStream(options.keys.publicKey, {
+      processor: this.processor,
+      frontier: this.frontier,
+      onRefused: (detail) => this.refusals.refused('reader', 'too-many-readers', 'of certified batches', detail),
     })
     this.reports = new PrimaryReports({
       processor: this.processor,

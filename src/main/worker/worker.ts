@@ -48,6 +48,9 @@ export interface StoredBatchView {
  * error (`CertifiedOptions.skipDeleted`). A batch may be deleted between `next()` and `read(digest)`. The one exception: a
  * batch that the disk damaged before the primary acknowledged it is not certified again, and not shown.
  *
+ * There may be 64 readers at a time, of both kinds together: the next one fails with `ERR_BUSY`. A reader that is not read to
+ * its end keeps its place until `return()` or its signal ends it; leaving `for await` calls `return()`.
+ *
  * Both end when the worker is closed, or fails. A store that is new knows nothing of those before it.
  */
 export interface CertifiedBatches extends AsyncIterable<CertifiedBatch> {

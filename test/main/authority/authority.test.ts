@@ -143,6 +143,10 @@ describe('readers', () => {
   })
 
   test('are so many at most, and one that has left makes room', async () => {
+    const warnings: string[] = []
+    const onWarning = ({ message }: Error): void => void warnings.push(message)
+    process.on('warning', onWarning)
+    onTestFinished(() => void process.off('warning', onWarning))
     const [member] = await newMembers(1)
     const authority = await start(member!)
     await authority.submit(transactionOf(1, 100))
@@ -154,8 +158,12 @@ describe('readers', () => {
       }),
     )
     await expect(authority.commits().next()).rejects.toMatchObject({ code: 'ERR_BUSY' })
+    expect(await authority.metrics()).toMatch(
+      /narval_refusals_total\{.*kind="reader",reason="too-many-readers".*\} 1\n/,
+    )
     await readers[0]!.return()
     await expect(authority.commits().next()).resolves.toMatchObject({ done: false })
+    expect(warnings).toEqual([])
   })
 
   test('wait for what is ordered and was lost here, until another authority has sent it', async () => {

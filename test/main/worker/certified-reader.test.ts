@@ -24,6 +24,7 @@ class Own {
   readonly stream = new CertifiedStream(AUTHOR, {
     processor: { ask: async (request: unknown) => (await this.walk(request as SequenceRange)) as never },
     frontier: this.frontier,
+    onRefused: (detail) => expect.unreachable(detail),
   })
 
   constructor() {

@@ -1,6 +1,7 @@
+import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { type CertifiedBatch, CertifiedStream } from '../../../src/main/worker/certified-stream.js'
-import { CERTIFIED_UNREAD_MAX } from '../../../src/main/worker/limits.js'
+import { CERTIFIED_READERS_MAX, CERTIFIED_UNREAD_MAX } from '../../../src/main/worker/limits.js'
 
 const author = new Uint8Array(32).fill(7)
 
@@ -12,9 +13,13 @@ const batch = (sequence: number): Omit<CertifiedBatch, 'author'> => ({
 })
 
 /** A stream of which the store has nothing. */
-function streamOf(author: Uint8Array): CertifiedStream {
+function streamOf(author: Uint8Array, onRefused: (detail: string) => void = () => {}): CertifiedStream {
   const ask = async (): Promise<never> => ({ found: [], next: 0n, deleted: 0n }) as never
-  return new CertifiedStream(author, { processor: { ask }, frontier: { value: 0n, isCertified: () => true } })
+  return new CertifiedStream(author, {
+    processor: { ask },
+    frontier: { value: 0n, isCertified: () => true },
+    onRefused,
+  })
 }
 
 async function take(iterator: AsyncIterator<CertifiedBatch>, count: number): Promise<number[]> {
@@ -105,5 +110,67 @@ describe('a reader of certified batches', () => {
     expect(await take(quick, 2)).toEqual([2, 3])
     for (let i = 0; i < CERTIFIED_UNREAD_MAX; i += 1) await slow.next()
     await expect(slow.next()).rejects.toMatchObject({ code: 'ERR_BUSY' })
+  })
+})
+
+describe('readers of certified batches', () => {
+  /** As many as may be: half of them of the past. */
+  function fill(stream: CertifiedStream): AsyncIterator<CertifiedBatch>[] {
+    return Array.from({ length: CERTIFIED_READERS_MAX }, (_, n) =>
+      n % 2 === 0 ? stream[Symbol.asyncIterator]() : stream.readAfter({ after: 0n }),
+    )
+  }
+
+  test('are so many at most, of both kinds together: one more is counted and told so, and disturbs no other', async () => {
+    const refused: string[] = []
+    const stream = streamOf(author, (detail) => void refused.push(detail))
+    const readers = fill(stream)
+    const controller = new AbortController()
+    const late = [stream[Symbol.asyncIterator](), stream.readAfter({ after: 0n, signal: controller.signal })]
+    for (const reader of late) {
+      await expect(reader.next()).rejects.toMatchObject({
+        code: 'ERR_BUSY',
+        message: expect.stringContaining(`at most ${CERTIFIED_READERS_MAX}`),
+      })
+    }
+    expect(getEventListeners(controller.signal, 'abort')).toEqual([])
+    // Nobody is left waiting by one that was refused and is read on.
+    expect(await late[1]!.next()).toEqual({ done: true, value: undefined })
+    expect(refused).toHaveLength(2)
+    stream.push(batch(1))
+    expect(await take(readers[0]!, 1)).toEqual([1])
+  })
+
+  test.each([
+    ['it leaves', 0, (reader: AsyncIterator<CertifiedBatch>) => reader.return!()],
+    ['it leaves, of the past', 1, (reader: AsyncIterator<CertifiedBatch>) => reader.return!()],
+  ])('one makes room when %s', async (_, index, leave) => {
+    const refused: string[] = []
+    const stream = streamOf(author, (detail) => void refused.push(detail))
+    const readers = fill(stream)
+    await leave(readers[index]!)
+    const next = stream[Symbol.asyncIterator]()
+    stream.push(batch(1))
+    expect(await take(next, 1)).toEqual([1])
+    expect(refused).toEqual([])
+  })
+
+  test('one of the past makes room when its signal ends it, or the loop that reads it is left', async () => {
+    const refused: string[] = []
+    const stream = streamOf(author, (detail) => void refused.push(detail))
+    const [reader] = fill(stream)
+    await reader!.return!()
+    for (let n = 0; n < 3; n += 1) {
+      const controller = new AbortController()
+      stream.readAfter({ after: 0n, signal: controller.signal })
+      controller.abort()
+      const left = (async () => {
+        for await (const { sequence } of stream) return sequence
+        return undefined
+      })()
+      stream.push(batch(n))
+      expect(await left).toBe(BigInt(n))
+    }
+    expect(refused).toEqual([])
   })
 })

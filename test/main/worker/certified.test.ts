@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { CertifiedBatch, CertifiedOptions, Logger, Worker, WorkerOptions } from '../../../src/index.js'
+import { CERTIFIED_READERS_MAX } from '../../../src/main/worker/limits.js'
 import { parseCommittee } from '../../../src/shared/config/committee.js'
 import { localCommittee } from '../../../src/shared/config/committee-file.js'
 import { keysOf } from '../../../src/shared/config/keys.js'
@@ -239,3 +240,13 @@ describe('certified({ after })', () => {
 function ascending(a: bigint, b: bigint): number {
   return a < b ? -1 : 1
 }
+
+test('readers beyond the limit are refused and counted', async () => {
+  const { start } = await alone()
+  const worker = await start()
+  const readers = Array.from({ length: CERTIFIED_READERS_MAX }, () => worker.certified({ after: 0n }))
+  await expect(worker.certified({ after: 0n }).next()).rejects.toMatchObject({ code: 'ERR_BUSY' })
+  expect(await worker.metrics()).toContain('narval_refusals_total{kind="reader",reason="too-many-readers"} 1\n')
+  await readers[0]!.return!()
+  expect(await makeBatches(worker, 1)).toHaveLength(1)
+})
