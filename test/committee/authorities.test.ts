@@ -5,7 +5,6 @@ import { TestClient } from '../support/client.js'
 import type { AuthorityProcess } from '../support/proof/authority-process.js'
 import { committeeOfFour } from '../support/proof/committee.js'
 import { numbersOf, recordsOf } from '../support/proof/order-reader.js'
-import { Proof } from '../support/proof/proof.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
 import { until } from '../support/until.js'
 
@@ -68,24 +67,3 @@ test('four authorities agree record by record, and one that was killed catches u
   await Promise.all(nodes.map((node) => node.end('SIGTERM')))
   for (const { log } of nodes) expect(log).toMatch(/Closed\n$/)
 }, 300_000)
-
-test('four authorities that are killed, one, a quorum and all of them, and stopped for a while, keep all that was promised', async () => {
-  const lines: string[] = []
-  const proof = new Proof({
-    directory: temporaryDirectory(),
-    nodeFile: NODE_FILE,
-    seed: Number(process.env.NARVAL_PROOF_SEED ?? 1),
-    rounds: 4,
-    kinds: ['kill-one', 'kill-quorum', 'kill-all', 'freeze'],
-    freezeMs: 3_000,
-    perTick: 5,
-    say: (line) => void lines.push(line),
-  })
-  const { kills, promised, transactions } = await proof.run().catch((error: Error) => {
-    error.message = `${lines.join('\n')}\n${error.message}`
-    throw error
-  })
-  expect(kills).toBeGreaterThanOrEqual(8)
-  expect(promised).toBeGreaterThan(50)
-  expect(transactions).toBeGreaterThan(500)
-}, 600_000)

@@ -2,10 +2,12 @@
  * GarbageCollector: what follows from commits. What is ordered is done with; rounds at or below consensus's `gcRound` are
  * forgotten by every stage; batches of own headers that fell out are proposed again.
  */
+import { digestKey } from '../../shared/wire/digest-key.js'
+import type { BatchEntry } from '../../shared/wire/primary/header.js'
 import type { CertificateWaiter } from './certificate-waiter.js'
 import type { CertificatesAggregator } from './certificates-aggregator.js'
 import type { Consensus } from './consensus/consensus.js'
-import type { AuthorityIndex, Commit, Round } from './consensus/types.js'
+import type { AuthorityIndex, Commit, PayloadEntry, Round } from './consensus/types.js'
 import type { HeaderWaiter } from './header-waiter.js'
 import { batchKey, type OwnBatches } from './own-batches.js'
 import type { PayloadReceiver } from './payload-receiver.js'
@@ -42,8 +44,9 @@ export class GarbageCollector {
   committed(commits: readonly Commit[], turn: TurnBuilder): CertificateRecord[] {
     if (commits.length === 0) return []
     turn.commit(commits)
-    for (const { vertices } of commits) {
-      for (const { certificate } of vertices) this.ordered(certificate as CertificateRecord, turn)
+    for (const { batches, vertices } of commits) {
+      const first = new Set<PayloadEntry>(batches)
+      for (const { certificate } of vertices) this.ordered(certificate as CertificateRecord, first, turn)
     }
     const { consensus, ownBatches, proposer } = this.stages
     const again = ownBatches.collect((round) => consensus.isOver(round, this.authority))
@@ -53,14 +56,19 @@ export class GarbageCollector {
   }
 
   /** All entries of the header are done, also those that the commit drops as repeats: they are in an earlier one. */
-  private ordered({ digest, header }: CertificateRecord, turn: TurnBuilder): void {
-    this.stages.proposer.ordered(digest)
-    for (const { author, digest, worker, sequence } of header.payload) {
+  private ordered({ digest, header }: CertificateRecord, first: ReadonlySet<PayloadEntry>, turn: TurnBuilder): void {
+    const { ownBatches, payload, proposer } = this.stages
+    proposer.ordered(digest)
+    for (const entry of header.payload) {
+      const { author, digest, worker, sequence } = entry
       if (author === this.authority) {
-        const batch = this.stages.ownBatches.done(batchKey({ worker, sequence: sequence! }))
-        if (batch !== undefined) turn.write({ type: 'own-batch-done', batch })
+        const batch = ownBatches.done(batchKey({ worker, sequence: sequence! }))
+        if (batch === undefined) continue
+        turn.write({ type: 'own-batch-done', batch })
+        if (!first.has(entry) || digestKey(batch.digest) !== digest) sayOrdered(batch, turn)
       } else {
-        this.stages.payload.done(author, digest, turn)
+        const batch = payload.done(author, digest, turn)
+        if (batch !== undefined && !first.has(entry)) sayOrdered(batch, turn)
       }
     }
   }
@@ -75,4 +83,9 @@ export class GarbageCollector {
     headerWaiter.collect(gcRound)
     return certificateWaiter.collect(gcRound)
   }
+}
+
+/** What the log does not name: another batch of this sequence is in it, so this one never will be. */
+function sayOrdered({ digest, worker }: BatchEntry, turn: TurnBuilder): void {
+  turn.request({ type: 'ordered', worker, digest })
 }

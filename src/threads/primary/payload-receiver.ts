@@ -83,11 +83,15 @@ export class PayloadReceiver {
     return this.marks.some((marks) => marks.has(entry.digest)) ? 'untrue' : 'missing'
   }
 
-  /** It is in the order. The mark stays in memory: the batch may be listed again by who has not seen the commit. */
-  done(author: AuthorityIndex, digest: Digest, turn: TurnBuilder): void {
+  /**
+   * It is in the order. The mark stays in memory: the batch may be listed again by who has not seen the commit. Returns the
+   * batch, if a worker of ours has it.
+   */
+  done(author: AuthorityIndex, digest: Digest, turn: TurnBuilder): BatchEntry | undefined {
     let batch = this.marks[author]!.get(digest)
     for (const marks of this.unconfirmed.values()) batch ??= marks.get(digest)
     if (batch !== undefined) turn.write({ type: 'payload-done', batch })
+    return batch
   }
 }
 

@@ -2,6 +2,7 @@
 import { encodeBase64 } from '../../../src/shared/crypto/public-key.js'
 import { decodeOwnEntry } from '../../../src/shared/store/format.js'
 import { CommitLogReader } from '../../../src/shared/store/primary/commit-log-reader.js'
+import { readKey } from '../../../src/shared/store/primary/format.js'
 import { openStoreReader } from '../../../src/shared/store/store-reader.js'
 import { StoreFile } from '../../../src/shared/store/store-snapshot.js'
 import { numbersIn } from '../stores.js'
@@ -47,6 +48,20 @@ export function ownBatchesOf({ workerStore }: Pick<AuthorityProcess, 'workerStor
       snapshot
         .entries('own', Number.POSITIVE_INFINITY)
         .map((entry) => encodeBase64(decodeOwnEntry(snapshot.valueOf(entry)).digest)),
+    )
+  } finally {
+    file.close()
+  }
+}
+
+/** What the primary keeps as evidence: who has signed two headers of one round. Authorities that do not lie never have. */
+export function evidenceOf({
+  primaryStore,
+}: Pick<AuthorityProcess, 'primaryStore'>): { author: number; round: number }[] {
+  const file = new StoreFile(primaryStore)
+  try {
+    return file.read((snapshot) =>
+      snapshot.entries('evidence', Number.POSITIVE_INFINITY).map(({ key }) => readKey.evidence(key)),
     )
   } finally {
     file.close()

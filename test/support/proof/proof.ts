@@ -5,6 +5,7 @@
  * - the logs of all four are equal, record by record, and no record has changed since it was read first;
  * - each batch that a node's log has called certified, and each own batch that its store has, is in the order;
  * - no batch and no transaction is in it twice, and each is, byte for byte, in every authority's own store;
+ * - no authority has signed two headers of one round, as far as any other has evidence of it;
  * - no process has ended by itself, and no log has an error in it.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -15,6 +16,7 @@ import { committeeOfFour } from './committee.js'
 import {
   BatchNotHereError,
   batchReaderOf,
+  evidenceOf,
   lastCommitOf,
   type OrderedRecord,
   ownBatchesOf,
@@ -198,6 +200,7 @@ export class Proof {
       RESUME_MS,
     )
     this.checkProcesses()
+    this.checkEvidence()
     summary.commits = this.records.length
     summary.batches = this.ordered.size
     summary.transactions = this.numbers.size
@@ -280,6 +283,14 @@ export class Proof {
   private checkProcesses(): void {
     const ends = this.nodes.flatMap(({ ownEnds }) => ownEnds)
     if (ends.length > 0) throw new Error(ends.join('; '))
+  }
+
+  private checkEvidence(): void {
+    for (const node of this.nodes) {
+      const [second] = evidenceOf(node)
+      if (second === undefined) continue
+      throw new Error(`authority ${second.author} has signed two headers of round ${second.round}, says ${node.index}`)
+    }
   }
 
   /** All logs once more from their beginning, and an orderly end. */

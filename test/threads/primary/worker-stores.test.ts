@@ -1,7 +1,9 @@
 /** What the primary takes for held and for ordered, when its workers or it itself start again, on old stores and on new ones. */
 import { describe, expect, test } from 'vitest'
+import { digestKey } from '../../../src/shared/wire/digest-key.js'
 import type { BatchEntry } from '../../../src/shared/wire/primary/header.js'
 import { PAYLOAD_GRACE_MS, PAYLOAD_RETRY_MS } from '../../../src/threads/primary/limits.js'
+import type { CertificateRecord } from '../../../src/threads/primary/records.js'
 import type { Turn, WorkerRequest } from '../../../src/threads/primary/turn.js'
 import { batchOf, PrimaryUnderTest, votesIn, written } from '../../support/primary-under-test.js'
 
@@ -127,5 +129,48 @@ describe('a batch that is in the order', () => {
     const other = { ...batchOf(0, 7), digest: new Uint8Array(32).fill(3) }
     expect(ordered(node.handle(others(other)))).toEqual([{ type: 'ordered', worker: 0, digest: other.digest }])
     expect(ordered(node.handle(others(batchOf(0, 8))))).toEqual([])
+  })
+
+  test('is said to be so when the order drops it, since another of its sequence is in it: the log does not name it', () => {
+    const node = started()
+    const first = batchOf(1, 7)
+    const second = { ...first, digest: new Uint8Array(32).fill(3) }
+    for (const batch of [first, second]) node.handle(others(batch))
+    node.drain()
+    let parents: readonly CertificateRecord[] = []
+    for (let round = 1; round <= 6; round += 1) {
+      const more = round === 1 ? {} : { parents: parents.map(({ header }) => header.idBytes) }
+      const payload = [[first], [second]][round - 1] ?? []
+      const certificates = [1, 2, 3].map((author) =>
+        node.certificate(node.header(author, round, author === 1 ? { ...more, payload } : more)),
+      )
+      for (const certificate of certificates) node.receive(certificate.header.author, certificate)
+      parents = certificates
+    }
+    const turns = node.drain()
+    const committed = node.store.commits.flatMap(({ batches }) => batches.map(({ digest }) => digest))
+    expect(committed).toEqual([digestKey(first.digest)])
+    expect(turns.flatMap(ordered)).toEqual([{ type: 'ordered', worker: 0, digest: second.digest }])
+  })
+
+  test('and whose place an own one of the same sequence had, is not proposed, and the worker is told', () => {
+    const node = started()
+    const mine = batchOf(0, 7)
+    const before = { ...mine, digest: new Uint8Array(32).fill(3) }
+    node.handle(own(mine))
+    node.drain()
+    let parents: readonly CertificateRecord[] = []
+    for (let round = 1; round <= 6; round += 1) {
+      const more = round === 1 ? {} : { parents: parents.map(({ header }) => header.idBytes) }
+      const certificates = [1, 2, 3].map((author) =>
+        node.certificate(
+          node.header(author, round, author === 1 && round === 1 ? { ...more, payload: [before] } : more),
+        ),
+      )
+      for (const certificate of certificates) node.receive(certificate.header.author, certificate)
+      parents = certificates
+    }
+    expect(node.drain().flatMap(ordered)).toEqual([{ type: 'ordered', worker: 0, digest: mine.digest }])
+    expect(node.primary.status.ownBatchesWaiting + node.primary.status.ownBatchesListed).toBe(0)
   })
 })

@@ -17,6 +17,7 @@ import { encodeCertificate } from '../../../../src/shared/wire/primary/certifica
 import { headerId } from '../../../../src/shared/wire/primary/header.js'
 import { encodeVote } from '../../../../src/shared/wire/primary/vote.js'
 import type { PrimaryStore } from '../../../../src/threads/primary/store/primary-store.js'
+import type { Write } from '../../../../src/threads/primary/store/writes.js'
 import { atStep, killAtSteps, killsAtAllSteps, runKilled } from '../../../support/kill-steps.js'
 import { preloaded } from '../../../support/preload.js'
 import { openPrimaryStore, readLog } from '../../../support/primary-stores.js'
@@ -32,6 +33,24 @@ const FILES = ['data.mdb', 'lock.mdb', 'narval.lock']
 const { authority } = OPTIONS.settings
 
 const stages = stagesOf({ encodeCertificate, encodeVote, headerId })
+
+/** Whoever adds a kind of write adds it here, and then to the script. */
+const KINDS: Readonly<Record<Write['type'], true>> = {
+  'own-header': true,
+  vote: true,
+  certificate: true,
+  payload: true,
+  'payload-done': true,
+  'worker-store': true,
+  'own-batch': true,
+  'own-batch-done': true,
+  commits: true,
+  evidence: true,
+  'certificate-evidence': true,
+  signing: true,
+  collected: true,
+  'payload-complete': true,
+}
 
 /** Where a process begins. */
 interface Begins {
@@ -151,6 +170,11 @@ async function killing(from: Begins, sampled: number): Promise<Map<string, numbe
     return ran
   })
 }
+
+it('is tried with every kind of write that a turn has', () => {
+  const written = new Set(stages.flatMap(({ writes = [] }) => writes.map(({ type }) => type)))
+  expect([...written].sort()).toEqual(Object.keys(KINDS).sort())
+})
 
 it('at a step leaves whole turns, all that was told, a marker that counts once, and no file that nobody deletes', async (test) => {
   const preload = preloaded('steps.c')
