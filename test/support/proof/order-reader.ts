@@ -10,7 +10,7 @@ import type { AuthorityProcess } from './authority-process.js'
 
 export interface OrderedRecord {
   readonly index: number
-  /** In base64. */
+  /** In hexadecimal, as `narval log` says it. */
   readonly digest: string
   /** Digests in base64. */
   readonly batches: readonly string[]
@@ -22,7 +22,7 @@ export function recordsOf({ primaryStore }: Pick<AuthorityProcess, 'primaryStore
   try {
     return Array.from(reader.commits(after), (commit) => ({
       index: commit.index,
-      digest: encodeBase64(commit.digest()),
+      digest: Buffer.from(commit.digest()).toString('hex'),
       batches: Array.from(commit.batches(), ({ digest }) => encodeBase64(digest)),
     }))
   } finally {
