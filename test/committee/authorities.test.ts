@@ -1,14 +1,16 @@
 /** Four authorities as a user runs them: processes, clients over TCP, kill -9, and logs that are compared record by record. */
 import { spawn } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { TestClient } from '../support/client.js'
-import type { AuthorityProcess } from '../support/proof/authority-process.js'
+import { type AuthorityProcess, BOOT_MS } from '../support/proof/authority-process.js'
 import { committeeOfFour } from '../support/proof/committee.js'
 import { numbersOf, recordsOf } from '../support/proof/order-reader.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
 import { until } from '../support/until.js'
 
 const NODE_FILE = new URL('../../dist/node.js', import.meta.url).pathname
+const LOOK_MS = 200
 
 /** The numbers in its order, or none while a batch of it is still on its way. */
 function numbersIn(node: AuthorityProcess): number[] {
@@ -30,7 +32,15 @@ test('four authorities agree record by record, and one that was killed catches u
     for (let turn = 0; turn < 20; turn += 1) for (const client of of) await client.send(25, 200)
   }
   const ordered = (node: AuthorityProcess, count: number): Promise<void> =>
-    until(`${count} transactions are in its order`, () => numbersIn(node).length >= count)
+    until(
+      `${count} transactions are in its order`,
+      async () => {
+        // A look reads every byte, which the nodes have to wait for.
+        await sleep(LOOK_MS)
+        return numbersIn(node).length >= count
+      },
+      BOOT_MS,
+    )
   await sendAll(clients)
   for (const node of nodes) await ordered(node, 2_000)
 
