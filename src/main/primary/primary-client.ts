@@ -23,6 +23,12 @@ export interface PrimaryClientHandlers {
   readonly onBatch?: (type: BatchType, batch: BatchEntry) => void
 }
 
+interface WorkerStoreCall {
+  readonly worker: number
+  readonly resolve: (highestSequence: bigint) => void
+  readonly reject: (error: Error) => void
+}
+
 interface Credits {
   messages: number
   bytes: number
@@ -36,6 +42,8 @@ export class PrimaryClient {
   private readonly handedOver: Credits[]
   /** Batches that the primary's store does not have yet, in order; bounded by what each worker may have under way. */
   private readonly batches = new Deque<{ resolve: () => void; reject: (error: Error) => void }>()
+  /** Workers that have said which store they have, and have no answer yet: one call of each at its start. */
+  private workerStores: WorkerStoreCall[] = []
   private inputs: PrimaryInput[] = []
   private isScheduled = false
   private isClosed = false
@@ -81,9 +89,16 @@ export class PrimaryClient {
     this.say({ type: 'peer-disconnected', peer })
   }
 
-  /** Which store a worker of ours has: to be said before any of its batches. */
-  workerStore(worker: number, storeId: Uint8Array): void {
-    this.say({ type: 'worker-store', worker, storeId })
+  /**
+   * Which store a worker of ours has: to be said before any of its batches. Resolves with the highest sequence of its batches
+   * that the primary knows of; rejects with ERR_CLOSED.
+   */
+  workerStore(worker: number, storeId: Uint8Array): Promise<bigint> {
+    if (this.isClosed) return Promise.reject(closed())
+    return new Promise((resolve, reject) => {
+      this.workerStores.push({ worker, resolve, reject })
+      this.say({ type: 'worker-store', worker, storeId })
+    })
   }
 
   /** Our worker has a batch. Resolves when the primary's store has that; rejects with ERR_CLOSED if it may not. */
@@ -103,6 +118,7 @@ export class PrimaryClient {
     for (let batch = this.batches.popFront(); batch !== undefined; batch = this.batches.popFront()) {
       batch.reject(closed())
     }
+    for (const { reject } of this.workerStores.splice(0)) reject(closed())
   }
 
   private say(input: PrimaryInput): void {
@@ -129,7 +145,14 @@ export class PrimaryClient {
       handedOver.bytes -= bytes
       this.handlers.onCredit(from)
     }
+    for (const request of output.requests) if (request.type === 'sequences-after') this.answer(request)
     this.handlers.onOutput(output)
+  }
+
+  /** The primary answers in the order in which it was told. */
+  private answer({ sequence, worker }: { readonly worker: number; readonly sequence: bigint }): void {
+    const at = this.workerStores.findIndex((call) => call.worker === worker)
+    if (at !== -1) this.workerStores.splice(at, 1)[0]!.resolve(sequence)
   }
 }
 

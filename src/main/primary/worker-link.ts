@@ -2,7 +2,7 @@
  * The link of a primary to one of its own workers in the same process.
  *
  * ```
- *  worker: store id ──▶ marks of another store are void
+ *  worker: store id ──▶ marks of another store are void ──▶ the highest sequence of its batches: it goes on above that
  *  worker: OurBatch, OthersBatch ──▶ the primary's store has it ──▶ delivered
  *  primary: its log, from the worker's last commit on ──▶ the worker's store: committed
  *  primary: synchronize, ordered ──▶ the worker
@@ -63,11 +63,12 @@ export class WorkerLink implements OrderingPrimary {
       throw new NarvalError('ERR_USAGE', `this WorkerLink serves worker ${workerId} already: make another one`)
     }
     this.worker = worker
-    client.workerStore(workerId, worker.storeId)
+    const sequencesAfter = client.workerStore(workerId, worker.storeId)
     const commits = new WorkerCommits({ directory, workerId }, { head, worker })
     worker.supervisor.watch('the commits of the primary', commits.run())
     const isFull = (): boolean => this.isFull
     return {
+      sequencesAfter,
       replayed: commits.replayed,
       get isFull() {
         return isFull()
@@ -98,6 +99,7 @@ export class WorkerLink implements OrderingPrimary {
     const { worker } = this
     // Whoever is not there is asked again, and finds what is committed in the log.
     if (worker === undefined || request.type === 'committed' || request.worker !== this.options.workerId) return
+    if (request.type === 'sequences-after') return
     if (request.type === 'ordered') this.sayOrdered(request.digest, worker)
     else worker.synchronize(request.digests, request.author)
   }

@@ -55,6 +55,11 @@ export class PrimaryReports {
     return this.link?.replayed
   }
 
+  /** The highest sequence of our batches that the primary knows of; 0 where it knows of none, or cannot say. */
+  get sequencesAfter(): bigint {
+    return this.link?.sequencesAfter ?? 0n
+  }
+
   /** A batch of another authority is stored. */
   othersStored(batch: ReportedBatch): void {
     const { author, digest, sequence } = batch

@@ -339,8 +339,8 @@ export class WorkerNode {
 
   private async openClients(): Promise<void> {
     const { bind, clients, committee, parameters, workerId } = this.options
-    const { frontier, gate, processor, rings, submits } = this.wiring
-    const { start, end } = await processor.ask({ type: 'reserve-sequences' })
+    const { frontier, gate, processor, reports, rings, submits } = this.wiring
+    const { start, end } = await processor.ask({ type: 'reserve-sequences', after: reports.sequencesAfter })
     this.firstSequence = start
     frontier.begin(start)
     rings.toBatchMaker({ kind: 'range', start, end })

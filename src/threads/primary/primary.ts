@@ -346,9 +346,17 @@ export class Primary {
         payloadFetcher.want(header, own, turn.now.ms)
       }
     }
+    turn.request({ type: 'sequences-after', worker, sequence: this.highestSequence(worker) })
     const isHeld = (entry: PayloadEntry): boolean => payload.check(entry) === 'held'
     payloadFetcher.held(isHeld)
     core.lookAgain(headerWaiter.held(isHeld, turn.now.ms))
+  }
+
+  /** Of the batches of a worker of ours, ordered or not. A worker whose store is new does not know it. */
+  private highestSequence(worker: number): bigint {
+    const ordered = this.consensus.highestSequence(this.options.authority, worker)
+    const of = this.ownBatches.of(worker)
+    return of.reduce((highest, { sequence }) => (sequence > highest ? sequence : highest), ordered)
   }
 
   /** What was lost with the connection before is sent again. */

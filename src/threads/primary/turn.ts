@@ -62,6 +62,11 @@ export type WorkerRequest =
       readonly author: AuthorityIndex
       readonly digests: readonly Uint8Array[]
     }
+  /**
+   * After the flush, to each worker that says which store it has: the highest sequence of its batches that is known here, 0
+   * for none. The next ones are to be higher: the order has one batch of each sequence, and takes others for repeats.
+   */
+  | { readonly type: 'sequences-after'; readonly worker: number; readonly sequence: bigint }
   /** After the flush: a batch that this worker told of is in the order already. */
   | { readonly type: 'ordered'; readonly worker: number; readonly digest: Uint8Array }
   /** After the flush: these commits are in the log. */

@@ -60,7 +60,7 @@ async function answerNow(request: ProcessorRequest, store: Store, processor: Pro
     case 'cleanup-state':
       return { answer: { stamp: store.stamp, primaryRound: store.primaryRound }, transfer: [] }
     case 'reserve-sequences':
-      return { answer: await store.reserveSequences(Date.now()), transfer: [] }
+      return { answer: await store.reserveSequences(Date.now(), request.after), transfer: [] }
     case 'unreported':
       return { answer: store.unreported(request, WALK_CHUNK), transfer: [] }
     case 'own':

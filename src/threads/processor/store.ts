@@ -345,12 +345,15 @@ export class Store {
   /**
    * Reserves sequences that were never used before and never will be again, and resolves when that is on the disk. A
    * crash does not repeat one, since the end of the range is kept. A new store does not either, since ranges begin at
-   * the clock, which is far ahead of any counter.
+   * the clock, which is far ahead of any counter; and if the clock has been set back, since a primary that orders says
+   * which sequences it knows of.
+   *
+   * @param after the highest sequence that another store of this worker is known to have used
    */
-  async reserveSequences(nowMs: number): Promise<{ start: bigint; end: bigint }> {
+  async reserveSequences(nowMs: number, after = 0n): Promise<{ start: bigint; end: bigint }> {
     const reserved = readNumber(this.databases.meta, META_RESERVED)
     const byClock = BigInt(nowMs) * SEQUENCE_PER_MS
-    const start = reserved > byClock ? reserved : byClock
+    const start = [reserved, byClock, after + 1n].reduce((greatest, least) => (least > greatest ? least : greatest))
     const end = start + SEQUENCE_RANGE
     await this.writes.write(() => this.databases.meta.put(META_RESERVED, encodeNumber(end)), 'durable')
     return { start, end }

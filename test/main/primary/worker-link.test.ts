@@ -10,6 +10,7 @@ import { type Committee, parseCommittee } from '../../../src/shared/config/commi
 import { localCommittee } from '../../../src/shared/config/committee-file.js'
 import { generateKeys, type Keys, keysOf } from '../../../src/shared/config/keys.js'
 import { defaultParameters } from '../../../src/shared/config/parameters.js'
+import { SEQUENCE_PER_MS } from '../../../src/shared/constants.js'
 import { CommitLogHead } from '../../../src/shared/memory/commit-log-head.js'
 import { CommitLogReader } from '../../../src/shared/store/primary/commit-log-reader.js'
 import { followBatches } from '../../../src/shared/store/primary/follow-commits.js'
@@ -98,6 +99,44 @@ test('what a worker certifies is ordered, and its store knows what was', async (
   expect(new Set(ordered).size).toBe(3)
 })
 
+test('a worker whose store is new, with a clock that was set back, uses no sequence again that the order has', async () => {
+  const { startLinkedWorker } =
+    await fromDist<typeof import('../../../src/main/worker/worker.js')>('main/worker/worker.js')
+  const keys = generateKeys()
+  const committee = parseCommittee(localCommittee([keys.name], 1, await freePorts(5)), 'test')
+  const { directory, link, primary } = await startLinkedPrimary(keys, committee)
+  // What it made before its disk was lost; its clock was a day ahead.
+  const sequence = BigInt(Date.now() + 86_400_000) * SEQUENCE_PER_MS
+  await primary.client.batch('own-batch', { author: 0, worker: 0, sequence, digest: new Uint8Array(32).fill(9) })
+  const sequencesInLog = (): bigint[] => {
+    const reader = new CommitLogReader(directory)
+    const sequences = [...reader.commits(0)].flatMap((commit) =>
+      Array.from(commit.batches(), (batch) => batch.sequence!),
+    )
+    reader.close()
+    return sequences
+  }
+  await until('it is ordered', () => sequencesInLog().length === 1)
+  const worker = await startLinkedWorker(
+    {
+      keys,
+      committee,
+      store: join(temporaryDirectory(), 'store'),
+      parameters: { ...defaultParameters(), maxBatchDelayMs: 5 },
+      bind: '127.0.0.1',
+      log: silent,
+    },
+    link,
+  )
+  onTestFinished(async () => {
+    await worker.close()
+    await primary.close()
+  })
+  await worker.submit(transactionOf(1, 100))
+  await until('the new one is ordered', () => sequencesInLog().length === 2)
+  expect(sequencesInLog()[1]).toBeGreaterThan(sequence)
+})
+
 test('a primary whose store is new is told of all that is certified and not committed, and orders it', async () => {
   const { startLinkedWorker } =
     await fromDist<typeof import('../../../src/main/worker/worker.js')>('main/worker/worker.js')
@@ -110,7 +149,12 @@ test('a primary whose store is new is told of all that is certified and not comm
   const taken: string[] = []
   const lost = await startLinkedWorker(options, {
     onMessage: async ({ digest }) => void taken.push(hex(digest)),
-    attach: () => ({ isFull: false, replayed: Promise.resolve(), close: async () => {} }),
+    attach: () => ({
+      isFull: false,
+      sequencesAfter: Promise.resolve(0n),
+      replayed: Promise.resolve(),
+      close: async () => {},
+    }),
   })
   for (let number = 0; number < 5; number += 1) {
     await lost.submit(transactionOf(number, 100))
@@ -155,7 +199,10 @@ describe('the link', () => {
     const primary: WorkerLinkDependencies = {
       client: {
         batch: async (type, batch) => void told.push([type, batch]),
-        workerStore: (worker, storeId) => void told.push(['store', worker, storeId]),
+        workerStore: async (worker, storeId) => {
+          told.push(['store', worker, storeId])
+          return 0n
+        },
       },
       counters: { get: (name) => counts[name as keyof typeof counts] },
       head: new CommitLogHead(new SharedArrayBuffer(4)),

@@ -42,6 +42,7 @@ class PlayedPrimary implements OrderingPrimary {
       get isFull() {
         return isFull()
       },
+      sequencesAfter: Promise.resolve(0n),
       replayed: this.replay?.(worker) ?? Promise.resolve(),
       close: async () => {},
     }

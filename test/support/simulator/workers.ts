@@ -143,7 +143,7 @@ export class SimulatedWorkers {
       for (const digest of request.digests) this.fetch(authority, Buffer.from(digest).toString('hex'), 20)
       return
     }
-    if (request.type === 'ordered') return
+    if (request.type !== 'committed') return
     for (const { vertices } of request.commits) {
       for (const { certificate } of vertices) {
         for (const batch of certificate.header.payload) this.uncommitted[authority]!.delete(batchName(batch))

@@ -103,6 +103,22 @@ test('own batches that a worker has lost and that are not ordered are got back f
   expect(asked(node.wait(PAYLOAD_RETRY_MS))).toEqual([])
 })
 
+test('a worker that says which store it has is told the highest sequence of its batches, ordered or not', () => {
+  const node = started({ stakes: [1] })
+  const sequences = (turn: Turn): WorkerRequest[] =>
+    turn.workerRequests.filter(({ type }) => type === 'sequences-after')
+  const after = (sequence: bigint): WorkerRequest[] => [{ type: 'sequences-after', worker: 0, sequence }]
+  expect(sequences(node.handle(hello(OLD)))).toEqual(after(0n))
+  node.handle(own(batchOf(0, 900)))
+  node.handle(own(batchOf(0, 7)))
+  expect(sequences(node.handle(hello(NEW)))).toEqual(after(900n))
+  for (let step = 0; step < 20; step += 1) node.wait(100)
+  expect(node.primary.status.ownBatchesWaiting + node.primary.status.ownBatchesListed).toBe(0)
+  const again = started({ stakes: [1], store: node.store })
+  expect(sequences(again.handle(hello(NEW)))).toEqual(after(900n))
+  expect(sequences(again.handle(hello(NEW, 1)))).toEqual([{ type: 'sequences-after', worker: 1, sequence: 0n }])
+})
+
 describe('a batch that is in the order', () => {
   /** A primary alone orders what it is told of. */
   function orderedBatch(store?: PrimaryUnderTest['store']) {

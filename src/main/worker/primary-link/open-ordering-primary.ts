@@ -32,7 +32,13 @@ export async function openOrderingPrimary(
     synchronize: (digests, author) => handlers.onSynchronize(digests, author, 'in-process'),
     supervisor,
   })
+  const sequencesAfter = await link.sequencesAfter.catch(async (error: unknown) => {
+    await link.close()
+    await reports.close()
+    throw error
+  })
   return {
+    sequencesAfter,
     report: (report) => reports.report(report),
     get isFull() {
       return reports.isFull || link.isFull

@@ -6,6 +6,7 @@
  *  worker                                             primary
  *    its store's id, the last commit it applied ──▶   marks of another store are void
  *    reports: certified, stored                 ──▶   in the primary's store: delivered
+ *    its next sequence is above                 ◀──   the highest sequence of its batches that is known
  *    batches of commits, in order               ◀──   its log, from that commit on
  *    batches that were in the order when told   ◀──
  *    batches that are missing                   ◀──
@@ -54,6 +55,11 @@ export interface CommitState {
 export interface OrderingLink {
   /** Whether sealing is to pause: too many own batches are not ordered yet. */
   readonly isFull: boolean
+  /**
+   * The highest sequence of the worker's batches that the primary knows of, whichever store they were in: a new batch has a
+   * higher one. Rejects if the primary ends before it can say.
+   */
+  readonly sequencesAfter: Promise<bigint>
   /** Resolves when all commits are applied that the log had at the start, or the link is closed. */
   readonly replayed: Promise<void>
   close(): Promise<void>

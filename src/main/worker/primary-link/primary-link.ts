@@ -43,6 +43,8 @@ export interface PrimaryLink {
    * is closed. What it does not know then is told again.
    */
   readonly replayed?: Promise<void> | undefined
+  /** Where the primary knows them: the highest sequence of our batches, whichever store they were in. */
+  readonly sequencesAfter?: bigint | undefined
   /** Hands over what it can at once, and ends the link. */
   close(): Promise<void>
 }

@@ -83,6 +83,8 @@ export type PrimaryWorkerRequest =
       readonly author: number
       readonly digests: readonly Uint8Array[]
     }
+  /** The answer to `worker-store`: the highest sequence of this worker's batches that the primary knows of, 0 for none. */
+  | { readonly type: 'sequences-after'; readonly worker: number; readonly sequence: bigint }
   /** A batch that this worker told of is in the order already, on the disk. */
   | { readonly type: 'ordered'; readonly worker: number; readonly digest: Uint8Array }
   /** These commits are in the log, on the disk. */

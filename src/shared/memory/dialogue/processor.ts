@@ -224,7 +224,8 @@ export type ProcessorRequest =
   | { readonly type: 'cleanup'; readonly round: bigint; readonly primaryRound?: bigint }
   /** What the last of them said. */
   | { readonly type: 'cleanup-state' }
-  | { readonly type: 'reserve-sequences' }
+  /** With `after`, above that sequence: another store of this worker may have used those up to it. */
+  | { readonly type: 'reserve-sequences'; readonly after?: bigint }
   /** A walk over own batches that were not reported, in the order of their sequences, at most WALK_CHUNK at a time. */
   | ({ readonly type: 'unreported' } & SequenceRange)
   /** A walk over all own batches, in the order of their sequences, at most WALK_CHUNK at a time. */

@@ -31,6 +31,11 @@ export class CommittedBatches {
     return this.runs.get(author)?.get(worker)?.has(sequence) ?? false
   }
 
+  /** The highest sequence of this worker that a commit has; 0 if none has any. */
+  highest(author: number, worker: number): bigint {
+    return this.runs.get(author)?.get(worker)?.highest ?? 0n
+  }
+
   snapshot(): CommittedBatchesState {
     const all = [...this.runs].flatMap(([author, workers]) =>
       [...workers].map(([worker, runs]) => [author, worker, runs.toString()] as const),

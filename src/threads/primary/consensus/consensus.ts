@@ -142,6 +142,11 @@ export class Consensus {
     return this.batches.has(author, worker, sequence)
   }
 
+  /** The highest sequence of this worker that a commit has; 0 if none has any. */
+  highestSequence(author: AuthorityIndex, worker: number): bigint {
+    return this.batches.highest(author, worker)
+  }
+
   /** What a restart needs of the committed prefix, as JSON has it: as it is after the last commit that was given. */
   snapshot(): ConsensusState {
     return { ...this.position(), batches: this.batches.snapshot() }

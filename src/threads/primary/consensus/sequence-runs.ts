@@ -32,6 +32,11 @@ export class SequenceRuns {
     return this.firsts.length
   }
 
+  /** The highest committed sequence. */
+  get highest(): bigint | undefined {
+    return this.lasts.at(-1)
+  }
+
   has(sequence: bigint): boolean {
     const at = this.runsUpTo(sequence)
     return at > 0 && sequence <= this.lasts[at - 1]!
