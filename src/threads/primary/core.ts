@@ -169,10 +169,8 @@ export class Core {
     }
     const missing = synchronizer.missingParents(header, consensus.gcRound)
     if (missing.length === 0) this.readyCertificates.push(certificate)
-    else {
-      certificateWaiter.wait(certificate, missing)
-      this.stages.requests.want(missing, from, turn.now.ms)
-    }
+    else if (certificateWaiter.wait(certificate, missing)) this.stages.requests.want(missing, from, turn.now.ms)
+    else turn.refuse(from, 'round-ahead', `round ${header.round}, and there is no room for what waits for parents`)
   }
 
   /**

@@ -1,7 +1,12 @@
 /** Limits that the primary alone needs, each with its unit and its reason. */
 import { assert } from '../../shared/assert.js'
 import { COMMITTEE_SIZE_MAX } from '../../shared/constants.js'
-import { CERTIFICATES_REQUEST_MAX, HEADER_PAYLOAD_MAX, RANGE_ROUNDS_MAX } from '../../shared/wire/primary/limits.js'
+import {
+  CERTIFICATE_BYTES_MAX,
+  CERTIFICATES_REQUEST_MAX,
+  HEADER_PAYLOAD_MAX,
+  RANGE_ROUNDS_MAX,
+} from '../../shared/wire/primary/limits.js'
 
 /** The epoch of everything that is signed and stored: committees do not change yet. */
 export const EPOCH = 0
@@ -73,12 +78,20 @@ export const PAYLOAD_GRACE_MS = 500
 export const PAYLOAD_FETCHES_PER_AUTHORITY = 256
 /** Batches of each author's certificates that are to be asked for. Beyond it they are asked for after a restart only. */
 export const PAYLOAD_WANTED_PER_AUTHORITY = 65_536
+/** The same of all authorities, which have equal shares: some 300 MB. From 17 authorities on a share is smaller. */
+export const PAYLOAD_WANTED_MAX = 1_048_576
 /** Rounds below garbage collection after which a batch is not asked for any more: certificates are kept as long. */
 export const PAYLOAD_ROUNDS_KEPT = 10_000
 /** How often it is written down up to which round our workers have all batches, in rounds. */
 export const PAYLOAD_COMPLETE_ROUNDS = 64
 /** Certificates that are missing and asked for, for each authority: parents of its one waiting header are among them. */
 export const CERTIFICATES_WANTED_PER_AUTHORITY = 512
+/**
+ * Bytes of certificates that wait for parents, of all authorities, which have equal shares. Those of a share that has no room
+ * any more come again by range; the lowest rounds stay, since those are delivered first. In the largest committee a share
+ * has some twenty certificates of the largest kind, in a committee of four a thousand.
+ */
+export const CERTIFICATES_WAITING_BYTES_MAX = 256 * 1024 * 1024
 /** A peer that is so many rounds above us is asked for whole rounds. */
 export const CATCH_UP_ROUNDS = 4
 /** A committee at rest makes a round a second: with no new certificate for so long, in ms, a peer is asked for its last ones. */
@@ -113,6 +126,18 @@ export const RECOVERY_ROUNDS = 2
  */
 export const SIGNING_HELD_MS = 10_000
 
+/**
+ * When nothing was ordered for more than `gc_depth` rounds, a round takes so many ms for each round of the stall. Nothing is
+ * forgotten in a stall, and only higher rounds can end it: so their number cannot be bounded, but how fast it grows is.
+ */
+export const STALL_DELAY_MS_PER_ROUND = 1
+/** The longest such round, in ms: the order needs some six rounds to go on. A day has 8,640 of them, with no batches in them. */
+export const STALL_DELAY_MS_MAX = 10_000
+/**
+ * Turns that may wait for the disk until no more events are handled: some ten times what is handled during a flush under
+ * load. Peers wait by their credits then, and workers by their calls.
+ */
+export const TURNS_WAITING_MAX = 4096
 /** Time for which events are handled in one go of the event loop, in ms: flushes and what main says come in between. */
 export const RUN_SLICE_MS = 4
 /** How often the thread looks how late its event loop is, in ms. */
@@ -133,4 +158,6 @@ assert(CATCH_UP_ROUNDS < RANGE_ROUNDS_MAX && CERTIFICATES_REQUEST_MAX <= CERTIFI
 assert(PARENT_WAIT_MS_MIN <= PARENT_WAIT_SHARE * HEADER_DELAY_MS_MIN && OWN_WAIT_MS <= OWN_WAIT_MS_MAX)
 // The smallest share has the batches of several full headers.
 assert(PAYLOAD_MARKS_MAX / COMMITTEE_SIZE_MAX >= 4 * HEADER_PAYLOAD_MAX)
+assert(PAYLOAD_WANTED_MAX / COMMITTEE_SIZE_MAX >= 4 * HEADER_PAYLOAD_MAX)
+assert(CERTIFICATES_WAITING_BYTES_MAX / COMMITTEE_SIZE_MAX >= 4 * CERTIFICATE_BYTES_MAX)
 assert(SILENCE_MS > 2 * HEARTBEAT_MS && SIGNING_HELD_MS > 2 * SILENCE_MS)

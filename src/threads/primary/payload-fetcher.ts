@@ -12,6 +12,7 @@ import {
   PAYLOAD_GRACE_MS,
   PAYLOAD_RETRY_MS,
   PAYLOAD_ROUNDS_KEPT,
+  PAYLOAD_WANTED_MAX,
   PAYLOAD_WANTED_PER_AUTHORITY,
 } from './limits.js'
 import { synchronizeRequests } from './synchronize-requests.js'
@@ -30,11 +31,13 @@ interface Author {
 }
 
 export class PayloadFetcher {
+  private readonly wantedMax: number
   private readonly authors: Author[]
   /** The lowest round of batches for which there was no room: they are asked for after a restart. */
   private forgottenRound = Number.POSITIVE_INFINITY
 
-  constructor(authorities: number) {
+  constructor(authorities: number, wantedMax = shareOfWanted(authorities)) {
+    this.wantedMax = wantedMax
     this.authors = Array.from({ length: authorities }, () => ({
       wanted: new Map(),
       nextAtMs: Number.POSITIVE_INFINITY,
@@ -57,7 +60,7 @@ export class PayloadFetcher {
     const share = this.authors[author]!
     for (const entry of missing) {
       if (share.wanted.has(entry.digest)) continue
-      if (share.wanted.size >= PAYLOAD_WANTED_PER_AUTHORITY) {
+      if (share.wanted.size >= this.wantedMax) {
         this.forgottenRound = Math.min(this.forgottenRound, round)
         continue
       }
@@ -109,4 +112,9 @@ export class PayloadFetcher {
     }
     for (const request of synchronizeRequests(due)) turn.request(request)
   }
+}
+
+/** How many batches of each authority may be asked for, or be waiting for that. */
+export function shareOfWanted(authorities: number): number {
+  return Math.min(PAYLOAD_WANTED_PER_AUTHORITY, Math.floor(PAYLOAD_WANTED_MAX / authorities))
 }

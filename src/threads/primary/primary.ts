@@ -45,12 +45,11 @@ import {
   EPOCH,
   PAYLOAD_COMPLETE_ROUNDS,
   PAYLOAD_ROUNDS_KEPT,
-  PAYLOAD_WANTED_PER_AUTHORITY,
   RESEND_MS,
 } from './limits.js'
 import { batchKey, OwnBatches } from './own-batches.js'
 import { Pacing } from './pacing.js'
-import { PayloadFetcher } from './payload-fetcher.js'
+import { PayloadFetcher, shareOfWanted } from './payload-fetcher.js'
 import { PayloadReceiver } from './payload-receiver.js'
 import { Peers } from './peers.js'
 import { Proposer } from './proposer.js'
@@ -94,7 +93,7 @@ export class Primary {
   private readonly payloadFetcher: PayloadFetcher
   private readonly ownBatches: OwnBatches
   private readonly headerWaiter = new HeaderWaiter()
-  private readonly certificateWaiter = new CertificateWaiter()
+  private readonly certificateWaiter: CertificateWaiter
   private readonly requests: CertificateRequests
   private readonly catchUp: CatchUp
   private readonly peers: Peers
@@ -137,6 +136,7 @@ export class Primary {
     this.payload = new PayloadReceiver(authorities, stored.payload)
     this.payloadFetcher = new PayloadFetcher(authorities)
     this.ownBatches = new OwnBatches()
+    this.certificateWaiter = new CertificateWaiter(authorities)
     this.peers = new Peers(authority, authorities)
     this.pacing = new Pacing(authority, authorities, this.peers)
     this.catchUp = new CatchUp({ authority, authorities, gcDepth }, this.peers)
@@ -208,7 +208,7 @@ export class Primary {
     return {
       headersWaitingMax: length,
       certificatesWantedMax: length * CERTIFICATES_WANTED_PER_AUTHORITY,
-      payloadWantedMax: length * PAYLOAD_WANTED_PER_AUTHORITY,
+      payloadWantedMax: length * shareOfWanted(length),
     }
   }
 

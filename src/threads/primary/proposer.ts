@@ -17,7 +17,14 @@
 import type { BatchEntry } from '../../shared/wire/primary/header.js'
 import type { CertificatesAggregator } from './certificates-aggregator.js'
 import type { AuthorityIndex, Digest, Header, PayloadEntry, Round } from './consensus/types.js'
-import { CREATED_AHEAD_MS_MAX, HEARTBEAT_MS, PATIENT_ROUNDS, VOTED_WORK_MS } from './limits.js'
+import {
+  CREATED_AHEAD_MS_MAX,
+  HEARTBEAT_MS,
+  PATIENT_ROUNDS,
+  STALL_DELAY_MS_MAX,
+  STALL_DELAY_MS_PER_ROUND,
+  VOTED_WORK_MS,
+} from './limits.js'
 import { batchKey, type OwnBatches } from './own-batches.js'
 import type { Pacing } from './pacing.js'
 import { PayloadLimit } from './payload-limit.js'
@@ -202,7 +209,8 @@ export class Proposer {
     const { gcDepth, maxHeaderDelayMs } = this.options
     if (this.isStalled(round, decidedRound)) {
       const depths = Math.floor((round - decidedRound) / gcDepth)
-      return Math.min(Math.max(HEARTBEAT_MS, maxHeaderDelayMs), maxHeaderDelayMs * depths)
+      const slowedMs = Math.min(STALL_DELAY_MS_MAX, (round - decidedRound) * STALL_DELAY_MS_PER_ROUND)
+      return Math.max(slowedMs, Math.min(Math.max(HEARTBEAT_MS, maxHeaderDelayMs), maxHeaderDelayMs * depths))
     }
     return this.hasWork(nowMs, round) ? this.pacing.headerDelayMs : HEARTBEAT_MS
   }

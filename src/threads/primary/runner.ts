@@ -2,13 +2,14 @@
  * Runs the primary: hands it one event after another, and carries out what each turn says, in the order of `turn.ts`.
  *
  * Many events are handled in one go of the event loop, for RUN_SLICE_MS at most: the writes of their turns become one
- * transaction with one flush, and main gets one post. There is one timer, for whatever comes next.
+ * transaction with one flush, and main gets one post. There is one timer, for whatever comes next. While TURNS_WAITING_MAX
+ * turns wait for the disk nothing is handled.
  */
 import type { Counters } from '../../shared/memory/counters.js'
 import type { PrimaryInput } from '../../shared/memory/dialogue/primary.js'
 import type { Ed25519Keys } from './ed25519-keys.js'
 import type { Inbox } from './inbox.js'
-import { LOAD_PERIOD_MS, RUN_SLICE_MS, TIMER_MS_MAX } from './limits.js'
+import { LOAD_PERIOD_MS, RUN_SLICE_MS, TIMER_MS_MAX, TURNS_WAITING_MAX } from './limits.js'
 import type { Outbox } from './outbox.js'
 import type { Primary, PrimaryBounds } from './primary.js'
 import type { PrimaryStore } from './store/primary-store.js'
@@ -17,7 +18,7 @@ import type { VerificationBudget } from './verification-budget.js'
 
 export interface RunnerDependencies {
   readonly primary: Pick<Primary, 'bounds' | 'handle' | 'start' | 'status' | 'waits'>
-  readonly store: Pick<PrimaryStore, 'write'>
+  readonly store: Pick<PrimaryStore, 'turnsWaiting' | 'write'>
   /** Counts what it does. */
   readonly keys: Pick<Ed25519Keys, 'verified' | 'signed' | 'verifyMs' | 'signMs'>
   readonly budget: VerificationBudget
@@ -37,6 +38,8 @@ export class Runner {
   /** Whom the primary waits for, as it was said last. */
   private saidWaits = ''
   private isScheduled = false
+  /** It goes on when a turn is on the disk. */
+  private waitsForDisk = false
   private isOver = false
 
   constructor(dependencies: RunnerDependencies) {
@@ -77,6 +80,7 @@ export class Runner {
     this.isScheduled = false
     const beganMs = performance.now()
     for (let nowMs = beganMs; !this.isOver && nowMs - beganMs < RUN_SLICE_MS; nowMs = performance.now()) {
+      if (this.isHeld) break
       const input = this.dependencies.inbox.take(nowMs)
       if (input !== undefined) this.take(input, nowMs)
       else if (this.wakeAtMs <= nowMs) this.handle({ type: 'timer' }, nowMs)
@@ -86,10 +90,19 @@ export class Runner {
     this.wait()
   }
 
+  /** Too many turns wait for the disk. */
+  private get isHeld(): boolean {
+    return this.dependencies.store.turnsWaiting >= TURNS_WAITING_MAX
+  }
+
   /** One timer for all that is to come. */
   private wait(): void {
     clearTimeout(this.timer)
     if (this.isOver) return
+    if (this.isHeld) {
+      this.waitsForDisk = true
+      return
+    }
     const nowMs = performance.now()
     const waitMs = Math.min(this.wakeAtMs - nowMs, this.dependencies.inbox.waitMs(nowMs), TIMER_MS_MAX)
     if (waitMs <= 0) this.schedule()
@@ -137,6 +150,9 @@ export class Runner {
         outbox.send(sendsAfter)
         outbox.request(requestsAfter)
         onDurable?.()
+        if (!this.waitsForDisk) return
+        this.waitsForDisk = false
+        this.schedule()
       })
     }
     if (stopped !== undefined) this.fail(stopped)

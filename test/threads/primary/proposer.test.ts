@@ -416,6 +416,12 @@ describe('a stall', () => {
     }
   })
 
+  test('that goes on makes ever fewer rounds, down to one in ten seconds: nothing of it can be forgotten', () => {
+    const { proposer } = stalledAt(8)
+    const delayMs = (rounds: number): number => proposer.dueAtMs(1000, 8 - rounds) - 1000
+    expect([100, 1_000, 3_000, 10_000, 1_000_000].map(delayMs)).toEqual([1_000, 1_000, 3_000, 10_000, 10_000])
+  })
+
   test('is none within gc_depth rounds', () => {
     const { proposer } = stalledAt(8)
     expect(proposer.dueAtMs(1000, 4)).toBe(1020)

@@ -10,7 +10,11 @@ import { digestKey } from '../../../src/shared/wire/digest-key.js'
 import { RECORD_BYTES_MAX } from '../../../src/shared/wire/primary/limits.js'
 import type { PayloadEntry, Vertex } from '../../../src/threads/primary/consensus/types.js'
 import { Inbox } from '../../../src/threads/primary/inbox.js'
-import { WASTED_VERIFICATIONS_BURST, WASTED_VERIFICATIONS_PER_S } from '../../../src/threads/primary/limits.js'
+import {
+  TURNS_WAITING_MAX,
+  WASTED_VERIFICATIONS_BURST,
+  WASTED_VERIFICATIONS_PER_S,
+} from '../../../src/threads/primary/limits.js'
 import { Outbox } from '../../../src/threads/primary/outbox.js'
 import type { PrimaryStatus } from '../../../src/threads/primary/primary.js'
 import { Runner } from '../../../src/threads/primary/runner.js'
@@ -52,7 +56,12 @@ function runnerOf(turnOf: (event: PrimaryEvent) => Partial<Turn>) {
         return { ...NOTHING, ...turnOf(event) }
       },
     },
-    store: { write: (writes, onDurable) => void flushes.push({ writes, onDurable }) },
+    store: {
+      get turnsWaiting() {
+        return flushes.length
+      },
+      write: (writes, onDurable) => void flushes.push({ writes, onDurable }),
+    },
     keys,
     budget,
     inbox: new Inbox(0, 4, budget),
@@ -70,6 +79,24 @@ const messageOf = (from: number, byte = 0): PrimaryEvent & { type: 'message' } =
   type: 'message',
   from,
   bytes: Uint8Array.of(byte),
+})
+
+test('while too many turns wait for the disk nothing is handled, and then all is', async () => {
+  const { events, flushes, runner } = runnerOf(({ type }) =>
+    type === 'others-batch' ? { writes: [{ type: 'collected', gcRound: 1 }] } : {},
+  )
+  const batches = Array.from({ length: TURNS_WAITING_MAX + 5 }, (_, n) => batchOf(1, n))
+  const handled = (): number => events.filter(({ type }) => type === 'others-batch').length
+  runner.push(batches.map((batch) => ({ type: 'others-batch', batch })))
+  await until('as many as there may be are handled', () => handled() >= TURNS_WAITING_MAX)
+  await sleep(50)
+  expect(handled()).toBe(TURNS_WAITING_MAX)
+  runner.push([{ type: 'peer-connected', peer: 1 }])
+  await sleep(50)
+  expect(events.some(({ type }) => type === 'peer-connected')).toBe(false)
+  for (const { onDurable } of flushes.splice(0, 10)) onDurable()
+  await until('the rest is handled', () => handled() === batches.length)
+  expect(events.some(({ type }) => type === 'peer-connected')).toBe(true)
 })
 
 describe('a turn', () => {

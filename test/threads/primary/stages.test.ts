@@ -1,15 +1,21 @@
 /** The stages that have a file of their own and need no primary around them. */
 import { describe, expect, test } from 'vitest'
 import { digestKey } from '../../../src/shared/wire/digest-key.js'
+import { RECORD_BYTES_MAX } from '../../../src/shared/wire/primary/limits.js'
 import * as requests from '../../../src/shared/wire/primary/requests.js'
+import { CertificateWaiter } from '../../../src/threads/primary/certificate-waiter.js'
+import type { PayloadEntry } from '../../../src/threads/primary/consensus/types.js'
 import { Helper } from '../../../src/threads/primary/helper.js'
 import {
   CERTIFICATE_BYTES_SERVED_PER_S,
   CERTIFICATES_SERVED_PER_S,
+  CERTIFICATES_WAITING_BYTES_MAX,
   PAYLOAD_MARKS_MAX,
+  PAYLOAD_WANTED_MAX,
   RANGE_REQUEST_COST,
 } from '../../../src/threads/primary/limits.js'
 import { batchKey, OwnBatches } from '../../../src/threads/primary/own-batches.js'
+import { PayloadFetcher, shareOfWanted } from '../../../src/threads/primary/payload-fetcher.js'
 import { PayloadReceiver, shareOfMarks } from '../../../src/threads/primary/payload-receiver.js'
 import { TurnBuilder } from '../../../src/threads/primary/turn.js'
 import { batchOf, PrimaryUnderTest, refused, sent, written } from '../../support/primary-under-test.js'
@@ -76,6 +82,52 @@ test('the marks of all authorities together are bounded, in equal shares', () =>
     true,
   ])
   expect(shareOfMarks(256)).toBe(4096)
+})
+
+test('batches that are asked for are bounded, in equal shares, and what finds no room is asked for after a restart', () => {
+  expect([1, 4, 16].map(shareOfWanted)).toEqual([65_536, 65_536, 65_536])
+  expect(256 * shareOfWanted(256)).toBe(PAYLOAD_WANTED_MAX)
+  const fetcher = new PayloadFetcher(4, 2)
+  const entry = (author: number, sequence: number): PayloadEntry => ({
+    ...batchOf(author, sequence),
+    digest: digestKey(batchOf(author, sequence).digest),
+  })
+  fetcher.want({ author: 1, round: 5 }, [entry(1, 1), entry(1, 2), entry(1, 3)], 0)
+  fetcher.want({ author: 2, round: 9 }, [entry(2, 1)], 0)
+  expect(fetcher.size).toBe(3)
+  for (const sequence of [1, 2]) fetcher.stored(1, entry(1, sequence).digest, 0)
+  expect(fetcher.lowestRound).toBe(5)
+})
+
+describe('certificates that wait for parents', () => {
+  const node = new PrimaryUnderTest()
+  const parent = digestKey(new Uint8Array(32).fill(1))
+  const waiting = (author: number, round: number) =>
+    node.certificate(node.header(author, round, { parents: [new Uint8Array(32).fill(1)] }))
+  const { length: bytes } = waiting(1, 2).bytes
+
+  test('have shares of the bytes by author, and the highest rounds of one give way', () => {
+    const waiter = new CertificateWaiter(4, 2 * bytes)
+    const [two, three, four, other] = [waiting(1, 2), waiting(1, 3), waiting(1, 4), waiting(2, 4)]
+    expect(waiter.wait(four, [parent])).toBe(true)
+    expect(waiter.wait(two, [parent])).toBe(true)
+    expect(waiter.wait(three, [parent])).toBe(true)
+    expect([two, three, four].map(({ digest }) => waiter.has(digest))).toEqual([true, true, false])
+    expect(waiter.wait(four, [parent])).toBe(false)
+    expect(waiter.wait(other, [parent])).toBe(true)
+    expect(waiter.delivered(parent)).toEqual([two, three, other])
+    expect(waiter.size).toBe(0)
+    // There is room again, and nothing waits any more.
+    expect(waiter.wait(four, [parent])).toBe(true)
+    expect(waiter.collect(4)).toEqual([])
+    expect([waiter.size, waiter.waitsFor(parent)]).toEqual([0, false])
+    for (const certificate of [two, three]) expect(waiter.wait(certificate, [parent])).toBe(true)
+  })
+
+  test('have room for a thousand rounds in a committee of four, and for twenty in the largest', () => {
+    expect(CERTIFICATES_WAITING_BYTES_MAX / 4).toBeGreaterThan(1_000 * 24_000)
+    expect(CERTIFICATES_WAITING_BYTES_MAX / 256).toBeGreaterThan(20 * RECORD_BYTES_MAX)
+  })
 })
 
 describe('the Helper', () => {

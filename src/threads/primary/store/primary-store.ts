@@ -175,6 +175,11 @@ export class PrimaryStore implements CertificateReader {
     return this.log.head.index
   }
 
+  /** Turns that are not on the disk: whoever hands them in waits while there are too many. */
+  get turnsWaiting(): number {
+    return this.turns.size
+  }
+
   /** Takes the writes of a turn. `onDurable` is called when they are on the disk, in the order of the turns. */
   write(writes: readonly Write[], onDurable: () => void): void {
     this.turns.push({ writes, onDurable })

@@ -13,10 +13,16 @@ export class TurnQueue<W> {
   /** Puts the writes of these turns into one transaction; resolves when it is on the disk, and never if that fails. */
   private readonly commit: (turns: readonly Turn<W>[]) => Promise<void>
   private waiting: Turn<W>[] = []
+  private committing = 0
   private running: Promise<void> | undefined
 
   constructor(commit: (turns: readonly Turn<W>[]) => Promise<void>) {
     this.commit = commit
+  }
+
+  /** Turns that are not on the disk. */
+  get size(): number {
+    return this.waiting.length + this.committing
   }
 
   push(turn: Turn<W>): void {
@@ -35,7 +41,9 @@ export class TurnQueue<W> {
     while (this.waiting.length > 0) {
       const turns = this.waiting
       this.waiting = []
+      this.committing = turns.length
       await this.commit(turns)
+      this.committing = 0
       for (const { onDurable } of turns) onDurable()
     }
     this.running = undefined

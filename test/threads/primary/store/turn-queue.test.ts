@@ -45,6 +45,20 @@ describe('turns', () => {
     expect(transactions.at(-1)).toEqual(['f'])
   })
 
+  test('are counted until they are on the disk', async () => {
+    const { end, push, queue } = disk()
+    push('a')
+    push('b')
+    expect(queue.size).toBe(2)
+    await turn()
+    push('c')
+    expect(queue.size).toBe(3)
+    await end()
+    expect(queue.size).toBe(1)
+    await end()
+    expect(queue.size).toBe(0)
+  })
+
   test('are told in order, also those without writes', async () => {
     const { end, push, told } = disk()
     push('a')
