@@ -3,6 +3,7 @@ import { writeSync } from 'node:fs'
 import { encodeBase64 } from '../../shared/crypto/public-key.js'
 import { NarvalError } from '../../shared/errors.js'
 import { commandName } from '../../shared/runtime/command.js'
+import { storesIn } from '../../shared/store/authority-directories.js'
 import { BATCH_VERSION, readBatchHeader, transactions } from '../../shared/wire/batch.js'
 
 /** The part of a store that this needs. */
@@ -21,13 +22,19 @@ export interface StoredBatch {
 
 export async function printBatch(digest: Uint8Array, options: { store: string; raw: boolean }): Promise<void> {
   const { openStoreReader } = await import('../../shared/store/store-reader.js')
-  const reader = openStoreReader(options.store)
-  let batch: StoredBatch
-  try {
-    batch = findBatch(reader, digest, options.store)
-  } finally {
-    reader.close()
+  // Of an authority, whichever of its workers has it.
+  const workers = storesIn(options.store).filter(([name]) => name !== 'primary')
+  const found: (StoredBatch | undefined)[] = []
+  for (const [, path] of workers.length === 0 ? [['', options.store] as const] : workers) {
+    const reader = openStoreReader(path)
+    try {
+      found.push(reader.get(digest))
+    } finally {
+      reader.close()
+    }
   }
+  const best = found.find((one) => one?.isWhole) ?? found.find((one) => one !== undefined)
+  const batch = findBatch({ get: () => best }, digest, options.store)
   if (options.raw) writeAll(batch.bytes)
   else writeAll(Buffer.from(describeBatch(digest, batch)))
 }

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { generateKeys, writeKeys } from '../../shared/config/keys.js'
 
 /**
@@ -11,5 +12,11 @@ export async function generateKeyFile(path: string, store?: string): Promise<voi
   if (store === undefined) return
   // It brings the store's native parts with it.
   const { markFresh } = await import('../authority/mark-fresh.js')
-  markFresh(store, keys)
+  try {
+    markFresh(store, keys)
+  } catch (error) {
+    // Or the command, given again, would be refused for its own file.
+    rmSync(path)
+    throw error
+  }
 }

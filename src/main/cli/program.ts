@@ -252,7 +252,7 @@ function addBatch(program: Command): void {
     .command('batch')
     .description('print a stored batch')
     .argument('<digest>', 'base64 as in the log, or hex', digest)
-    .requiredOption('--store <dir>', "a worker's store, whether the worker runs or not")
+    .requiredOption('--store <dir>', "a worker's store, or an authority's, whether it runs or not")
     .option('--raw', "write the batch's bytes to standard output")
     .action(async (wanted: Uint8Array, options: { store: string; raw?: boolean }) => {
       const { printBatch } = await import('./batch.js')
@@ -264,7 +264,7 @@ function addCheck(program: Command, onDone: (code: number) => void): void {
   program
     .command('check')
     .description('read a whole store, and name each part that is damaged (exit code 1 if there is one)')
-    .requiredOption('--store <dir>', "a worker's store, or a primary's, whether it runs or not")
+    .requiredOption('--store <dir>', "a store of a worker or a primary, or an authority's, whether it runs or not")
     .action(async ({ store }: { store: string }) => {
       const { check } = await import('./check.js')
       onDone(check(store))

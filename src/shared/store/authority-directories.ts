@@ -1,5 +1,5 @@
 /** Where the stores of an authority lie, in the directory that it is given. */
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { NarvalError } from '../errors.js'
 import { DATA_FILE } from './store-error.js'
@@ -16,6 +16,21 @@ export function workerDirectory(store: string, workerId: number): string {
 export function primaryStoreOf(directory: string): string {
   const ofAuthority = primaryDirectory(directory)
   return existsSync(join(ofAuthority, DATA_FILE)) ? ofAuthority : directory
+}
+
+const PART = /^(primary|worker-(\d{1,3}))$/
+
+/**
+ * The stores in a directory that somebody names, by the name that each has there: of an authority its primary's and those
+ * of its workers, in order; otherwise the directory itself, under no name.
+ */
+export function storesIn(directory: string): readonly (readonly [name: string, path: string])[] {
+  if (existsSync(join(directory, DATA_FILE)) || !existsSync(directory)) return [['', directory]]
+  const order = (name: string): number => Number(PART.exec(name)![2] ?? -1)
+  const names = readdirSync(directory)
+    .filter((name) => PART.test(name) && existsSync(join(directory, name, DATA_FILE)))
+    .sort((a, b) => order(a) - order(b))
+  return names.length === 0 ? [['', directory]] : names.map((name) => [name, join(directory, name)])
 }
 
 /** Refuses the directory of a single store: stores of an authority made in it would be hard to find, and new. */

@@ -133,6 +133,13 @@ describe('run authority', () => {
     await until('they are ordered', () => ordered('store').length > 0)
     expect(ordered(join('store', 'primary')).length).toBeGreaterThan(0)
     expect(narval('check', '--store', join('store', 'primary'))).toMatchObject({ status: 0 })
+    const all = narval('check', '--store', 'store')
+    expect(all).toMatchObject({ status: 0, stderr: '' })
+    expect(all.stdout).toMatch(/^primary: \d+ entries, .*: all whole\nworker-0: \d+ batch(es)?, .*: all whole\n$/)
+    const [logged] = narval('log', '--store', 'store').stdout.match(/[\w+/]{43}=(?= {2}worker 0 of)/) ?? []
+    for (const of of ['store', join('store', 'worker-0')]) {
+      expect(narval('batch', logged!, '--store', of).stdout).toContain(`digest        ${logged}\n`)
+    }
     expectError(narval(...argsOf()), 1, /ERR_STORE_LOCKED|ERR_ADDRESS_IN_USE/)
     client.destroy()
     run.child.kill('SIGTERM')
@@ -214,6 +221,12 @@ describe('fresh', () => {
     expectError(narval('fresh', '--store', 'new'), 2, /ERR_USAGE: required option '--keys <file>'/)
     expect(narval('generate_keys', '--filename', 'second.json').status).toBe(0)
     expectError(narval('fresh', '--keys', 'second.json', '--store', 'new'), 1, /ERR_STORE_FOREIGN/)
+  })
+
+  it('where no mark can be made no keys are, and the command can be given again', () => {
+    const args = ['generate_keys', '--filename', 'third.json', '--store', join('no', 'such', 'directory')]
+    for (let n = 0; n < 2; n += 1) expectError(narval(...args), 1, /ERR_STORE_WRITE: .*no such file or directory/)
+    expect(existsSync(join(directory, 'third.json'))).toBe(false)
   })
 
   it('keys that exist are not made anew, and no store is marked for them', () => {
