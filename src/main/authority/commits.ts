@@ -16,10 +16,12 @@ import type { CommitLogHead } from '../../shared/memory/commit-log-head.js'
 import type { CommitLogReader, LoggedBatch, LoggedCommit } from '../../shared/store/primary/commit-log-reader.js'
 import { followCommits } from '../../shared/store/primary/follow-commits.js'
 import { readBatchHeader, transactions } from '../../shared/wire/batch.js'
-import { Deque } from '../lib/deque.js'
 import { signalArgument } from '../worker/option-arguments.js'
-import { COMMIT_READERS_MAX, COMMITS_AHEAD_BYTES, COMMITS_AHEAD_MAX } from './limits.js'
+import { BatchesAhead, ReadBudget } from './batches-ahead.js'
+import { Endings } from './endings.js'
+import { COMMIT_READERS_MAX, COMMITS_AHEAD_BYTES, COMMITS_AHEAD_MAX, COMMITS_FOLLOWED_AHEAD } from './limits.js'
 import type { OrderedBatches } from './ordered-batches.js'
+import { pulledAhead } from './pulled-ahead.js'
 
 /** A place in the order: behind the batch at this position of this commit. */
 export interface CommitCursor {
@@ -116,42 +118,99 @@ export class Commits {
       throw new NarvalError('ERR_BUSY', detail)
     }
     this.readers += 1
-    const endings = signal === undefined ? [this.closing.signal] : [this.closing.signal, signal]
-    const { dispose, signal: ending } = endedBy(endings)
+    const endings = new Endings(signal === undefined ? [this.closing.signal] : [this.closing.signal, signal])
+    const { dispose, signal: ending } = endings.join()
+    const window = new ReaderWindow(this.aheadMax)
     try {
       const isWhole = after.position === Number.POSITIVE_INFINITY
       const behind = isWhole ? after.commit : after.commit - 1
-      for await (const commit of followCommits(reader, behind, { head, signal: ending })) {
-        const from = commit.index === after.commit ? after.position + 1 : 0
-        yield new Commit(commit, from, endings, this.aheadMax, this.dependencies)
+      const commits = this.commits(followCommits(reader, behind, { head, signal: ending }), after, endings, window)
+      const ahead = pulledAhead(commits, COMMITS_FOLLOWED_AHEAD, (commit) => window.add(commit), dispose)
+      for await (const commit of ahead) {
+        if (ending.aborted) break
+        window.reach(commit)
+        yield commit
       }
       signal?.throwIfAborted()
     } finally {
+      window.leave()
       dispose()
       this.readers -= 1
     }
+  }
+
+  private async *commits(
+    logged: AsyncIterable<LoggedCommit>,
+    after: CommitCursor,
+    endings: Endings,
+    window: ReaderWindow,
+  ): AsyncGenerator<Commit, void, undefined> {
+    for await (const commit of logged) {
+      const from = commit.index === after.commit ? after.position + 1 : 0
+      yield new Commit(commit, from, endings, window, this.dependencies)
+    }
+  }
+}
+
+/** What a reader has read ahead: of the commit that it deals with, and of those behind it. */
+class ReaderWindow {
+  readonly budget: ReadBudget
+  /** The one that it deals with, and those that it has not reached. */
+  private commits: Commit[] = []
+  /** Whether it reads batches at all. */
+  private areBatchesRead = false
+
+  constructor(batchesMax: number) {
+    this.budget = new ReadBudget(batchesMax)
+  }
+
+  add(commit: Commit): void {
+    this.commits.push(commit)
+    this.fill()
+  }
+
+  /** The reader has gone on to this one. */
+  reach(commit: Commit): void {
+    const at = this.commits.indexOf(commit)
+    for (const passed of this.commits.splice(0, at)) passed.leaveUnread()
+  }
+
+  fill(): void {
+    if (!this.areBatchesRead) return
+    for (const commit of this.commits) if (!commit.fill()) return
+  }
+
+  read(): void {
+    this.areBatchesRead = true
+    this.fill()
+  }
+
+  leave(): void {
+    for (const commit of this.commits.splice(0)) commit.leaveUnread()
   }
 }
 
 class Commit implements OrderedCommit {
   private readonly logged: LoggedCommit
   private readonly from: number
-  /** Whichever of these is aborted first ends the reading of its batches. */
-  private readonly endings: readonly AbortSignal[]
-  private readonly aheadMax: number
+  private readonly endings: Endings
+  private readonly window: ReaderWindow
   private readonly dependencies: CommitsDependencies
+  /** Its batches for the first who reads them. */
+  private ahead: BatchesAhead | undefined
+  private isRead = false
 
   constructor(
     logged: LoggedCommit,
     from: number,
-    endings: readonly AbortSignal[],
-    aheadMax: number,
+    endings: Endings,
+    window: ReaderWindow,
     dependencies: CommitsDependencies,
   ) {
     this.logged = logged
     this.from = from
     this.endings = endings
-    this.aheadMax = aheadMax
+    this.window = window
     this.dependencies = dependencies
   }
 
@@ -172,62 +231,56 @@ class Commit implements OrderedCommit {
   }
 
   digest(): Uint8Array {
-    for (const ending of this.endings) ending.throwIfAborted()
+    this.endings.throwIfAborted()
     return this.logged.digest()
   }
 
+  /** Begins to read its batches for who comes first, as far as the budget goes. Returns whether all are begun. */
+  fill(): boolean {
+    if (this.batchCount === 0) return true
+    this.ahead ??= this.batchesAhead()
+    return this.ahead.fill()
+  }
+
+  /** Nobody reads its batches: what was read ahead is not waited for any more. */
+  leaveUnread(): void {
+    if (this.isRead) return
+    this.ahead?.leave()
+    this.ahead = undefined
+  }
+
   async *batches(): AsyncGenerator<OrderedBatch, void, undefined> {
-    const { batches, committee } = this.dependencies
-    const entries = this.logged.batches(this.from)
-    const ahead = new Deque<{ readonly entry: LoggedBatch; readonly bytes: Promise<Uint8Array> }>()
-    const { dispose, signal: ending } = endedBy(this.endings)
-    const read = (): void => {
-      while (ahead.size < this.aheadMax) {
-        const { done, value: entry } = entries.next()
-        if (done) return
-        const bytes = batches.bytesOf(entry, this.index, ending)
-        // It is waited for when its turn comes, or the reader has left by then.
-        bytes.catch(() => {})
-        ahead.pushBack({ entry, bytes })
-      }
-    }
+    this.endings.throwIfAborted()
+    const ahead = (this.isRead ? undefined : this.ahead) ?? this.batchesAhead()
+    if (!this.isRead) this.ahead = ahead
+    this.isRead = true
     try {
+      this.window.read()
       for (;;) {
-        ending.throwIfAborted()
-        read()
-        const next = ahead.popFront()
+        this.endings.throwIfAborted()
+        const next = ahead.take()
         if (next === undefined) return
-        yield orderedBatch(next.entry, this.index, await next.bytes, committee)
+        ahead.fill()
+        this.window.fill()
+        yield orderedBatch(next.entry, this.index, await next.bytes, this.dependencies.committee)
       }
     } finally {
-      // What is read ahead is not waited for any more.
-      dispose()
+      ahead.leave()
     }
   }
 
   async *transactions(): AsyncGenerator<Uint8Array, void, undefined> {
     for await (const batch of this.batches()) yield* batch.transactions()
   }
-}
 
-const LEFT = 'the reader has left'
-
-/**
- * A signal that is aborted with the first of these, and by `dispose`, which lets go of them. `AbortSignal.any` would leave
- * something in those that live as long as the authority, for each commit that is read.
- */
-function endedBy(signals: readonly AbortSignal[]): { readonly signal: AbortSignal; readonly dispose: () => void } {
-  const controller = new AbortController()
-  const onAbort = (): void => controller.abort(signals.find(({ aborted }) => aborted)?.reason)
-  for (const signal of signals) signal.addEventListener('abort', onAbort, { once: true })
-  if (signals.some(({ aborted }) => aborted)) onAbort()
-  return {
-    signal: controller.signal,
-    dispose: () => {
-      for (const signal of signals) signal.removeEventListener('abort', onAbort)
-      // With a reason: without one, an exception with its stack would be made for each commit.
-      controller.abort(LEFT)
-    },
+  private batchesAhead(): BatchesAhead {
+    const { dispose, signal } = this.endings.join()
+    return new BatchesAhead({
+      entries: this.logged.batches(this.from),
+      bytesOf: (entry) => this.dependencies.batches.bytesOf(entry, this.index, signal),
+      budget: this.window.budget,
+      onLeft: dispose,
+    })
   }
 }
 

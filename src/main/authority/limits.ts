@@ -6,6 +6,8 @@ export const COMMIT_READERS_MAX = 64
 export const COMMITS_AHEAD_BYTES = 4 * 1024 * 1024
 /** Batches that it has read ahead at most, where they are small: each is a question to the processor. */
 export const COMMITS_AHEAD_MAX = 16
+/** Commits that it has read ahead at most: at full speed one is a few batches, and there are dozens in a second. */
+export const COMMITS_FOLLOWED_AHEAD = 32
 /** A batch that is ordered and not here is asked for again after so long, in ms; each time at another peer first. */
 export const ORDERED_RETRY_MS = 2_000
 /** After so long, in ms, the log says that a reader waits for a batch. */

@@ -1,0 +1,73 @@
+/**
+ * Reads a source ahead of whoever takes from it: the next items are on their way while one is dealt with.
+ *
+ * @param itemsMax how many wait at most
+ * @param onPulled called with each item when it has come, before it is taken
+ * @param stop makes a source end that waits for its next item; called when the taker leaves
+ */
+import { Deque } from '../lib/deque.js'
+
+export async function* pulledAhead<T>(
+  source: AsyncIterable<T>,
+  itemsMax: number,
+  onPulled: (item: T) => void,
+  stop: () => void,
+): AsyncGenerator<T, void, undefined> {
+  const pulled = new Deque<T>()
+  const [some, room] = [new Wake(), new Wake()]
+  let isLeft = false
+  let end: { readonly error?: unknown } | undefined
+  const pull = async (): Promise<void> => {
+    for await (const item of source) {
+      if (isLeft) return
+      pulled.pushBack(item)
+      onPulled(item)
+      some.wake()
+      while (pulled.size >= itemsMax && !isLeft) await room.woken()
+    }
+  }
+  const pulling = pull().then(
+    () => ({}),
+    (error: unknown) => ({ error }),
+  )
+  void pulling.then((ended) => {
+    end = ended
+    some.wake()
+  })
+  try {
+    for (;;) {
+      const item = pulled.popFront()
+      if (item !== undefined) {
+        room.wake()
+        yield item
+      } else if (end === undefined) await some.woken()
+      else if ('error' in end) throw end.error
+      else return
+    }
+  } finally {
+    isLeft = true
+    room.wake()
+    stop()
+    await pulling
+  }
+}
+
+/** One that waits, and what wakes it: also if it begins to wait only after that. */
+class Wake {
+  private isWoken = false
+  private wakeUp: (() => void) | undefined
+
+  wake(): void {
+    this.isWoken = true
+    this.wakeUp?.()
+  }
+
+  async woken(): Promise<void> {
+    if (!this.isWoken)
+      await new Promise<void>((resolve) => {
+        this.wakeUp = resolve
+      })
+    this.wakeUp = undefined
+    this.isWoken = false
+  }
+}
