@@ -43,6 +43,11 @@ export const CLIENT_TICK_MS = 1_000
  * Larger batches cost hardly less for each byte where the pipeline is idle.
  */
 export const EARLY_SEAL_BYTES_MIN = 32 * 1024
+/**
+ * A quorum that has certified the last batch within so many ms has cores to spare: twice what it takes four authorities on
+ * an idle machine. Where it takes longer, each batch that is sealed early makes the others later.
+ */
+export const QUICK_CERTIFICATION_MS = 30
 /** Smaller batches a second that are sealed early: as many as one delay of 100 ms would make, they at most double in number. */
 export const SMALL_EARLY_SEALS_PER_S = 10
 /** So many of them at once: a user who tries the first transactions by hand waits for none. */

@@ -13,6 +13,7 @@ import { LOAD_PERIOD_MS, RUN_SLICE_MS, TIMER_MS_MAX, TURNS_WAITING_MAX } from '.
 import type { Outbox } from './outbox.js'
 import type { Primary, PrimaryBounds } from './primary.js'
 import type { PrimaryStore } from './store/primary-store.js'
+import type { Write } from './store/writes.js'
 import type { Now, PrimaryEvent, Turn } from './turn.js'
 import type { VerificationBudget } from './verification-budget.js'
 
@@ -146,14 +147,16 @@ export class Runner {
     const requestsAfter = workerRequests.filter(({ type }) => type !== 'synchronize')
     // Without writes it waits for those of the turns before: what is sent again may be of one of them.
     if (writes.length + sendsAfter.length + requestsAfter.length > 0 || onDurable !== undefined) {
-      store.write(writes, () => {
+      const isUrgent = sendsAfter.length + requestsAfter.length > 0 || !writes.every(canWait)
+      const done = (): void => {
         outbox.send(sendsAfter)
         outbox.request(requestsAfter)
         onDurable?.()
         if (!this.waitsForDisk) return
         this.waitsForDisk = false
         this.schedule()
-      })
+      }
+      store.write(writes, done, isUrgent)
     }
     if (stopped !== undefined) this.fail(stopped)
   }
@@ -201,6 +204,22 @@ export class Runner {
   private fail(error: unknown): void {
     this.end()
     this.dependencies.onEnd(error)
+  }
+}
+
+/** Whether nobody waits for it to be on the disk: what was received, which others have as well, and what is held or done. */
+function canWait({ type }: Write): boolean {
+  switch (type) {
+    case 'certificate':
+    case 'payload':
+    case 'payload-done':
+    case 'own-batch':
+    case 'own-batch-done':
+    case 'collected':
+    case 'payload-complete':
+      return true
+    default:
+      return false
   }
 }
 

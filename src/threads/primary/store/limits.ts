@@ -15,3 +15,7 @@ export const CERTIFICATE_ROUNDS_KEPT = 10_000
 export const CERTIFICATE_BYTES_KEPT = 1024 ** 3
 /** Pairs of headers kept as evidence against each authority: one is enough to convict it. */
 export const EVIDENCE_PER_AUTHOR_MAX = 64
+/** How long writes wait for others to go with, in ms, when nobody waits for them. */
+export const TURNS_HELD_MS = 50
+/** Turns that wait so at most: fewer than the reports that a worker has on their way, which must not wait for each other. */
+export const TURNS_HELD_MAX = 16

@@ -180,9 +180,13 @@ export class PrimaryStore implements CertificateReader {
     return this.turns.size
   }
 
-  /** Takes the writes of a turn. `onDurable` is called when they are on the disk, in the order of the turns. */
-  write(writes: readonly Write[], onDurable: () => void): void {
-    this.turns.push({ writes, onDurable })
+  /**
+   * Takes the writes of a turn. `onDurable` is called when they are on the disk, in the order of the turns.
+   *
+   * @param isUrgent whether somebody waits for that; what is not urgent goes with what is, and is held for a moment
+   */
+  write(writes: readonly Write[], onDurable: () => void, isUrgent = true): void {
+    this.turns.push({ writes, onDurable, isUrgent })
   }
 
   /** The record of a certificate. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { TURNS_HELD_MAX, TURNS_HELD_MS } from '../../../../src/threads/primary/store/limits.js'
 import { TurnQueue } from '../../../../src/threads/primary/store/turn-queue.js'
 
 /** A disk on which transactions end when they are told to. */
@@ -10,12 +11,15 @@ function disk() {
     transactions.push(turns.flatMap(({ writes }) => writes))
     return new Promise((resolve) => ends.push(resolve))
   })
-  const push = (...writes: string[]): void => queue.push({ writes, onDurable: () => told.push(writes.join('')) })
+  const add = (isUrgent: boolean, writes: string[]): void =>
+    queue.push({ writes, isUrgent, onDurable: () => told.push(writes.join('')) })
+  const push = (...writes: string[]): void => add(true, writes)
+  const hold = (...writes: string[]): void => add(false, writes)
   const end = async (): Promise<void> => {
     ends.shift()!()
     await turn()
   }
-  return { queue, transactions, told, push, end }
+  return { queue, transactions, told, push, hold, end }
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
@@ -80,12 +84,60 @@ describe('turns', () => {
 
   test('that a callback pushes when it is told go in the next transaction', async () => {
     const { end, queue, transactions } = disk()
-    queue.push({ writes: ['a'], onDurable: () => queue.push({ writes: ['b'], onDurable: () => {} }) })
+    queue.push({
+      writes: ['a'],
+      isUrgent: true,
+      onDurable: () => queue.push({ writes: ['b'], isUrgent: true, onDurable: () => {} }),
+    })
     await turn()
     await end()
     expect(transactions).toEqual([['a'], ['b']])
     const drained = queue.drained()
     await end()
     await drained
+  })
+
+  test('that nobody waits for go with the next urgent one, in order', async () => {
+    const { end, hold, push, told, transactions } = disk()
+    hold('a')
+    hold('b')
+    await turn()
+    expect(transactions).toEqual([])
+    push('c')
+    await turn()
+    expect(transactions).toEqual([['a', 'b', 'c']])
+    // Also those that come while a flush runs are no reason for another one.
+    hold('d')
+    await end()
+    expect([told, transactions.length]).toEqual([['a', 'b', 'c'], 1])
+    push('e')
+    await turn()
+    expect(transactions.at(-1)).toEqual(['d', 'e'])
+  })
+
+  test('that nobody waits for go by themselves after a while, or when they are many, or at the end', async () => {
+    const { end, hold, queue, told, transactions } = disk()
+    const beganMs = performance.now()
+    hold('a')
+    while (transactions.length === 0) await turn()
+    expect(performance.now() - beganMs).toBeGreaterThanOrEqual(TURNS_HELD_MS - 1)
+    await end()
+    expect(told).toEqual(['a'])
+
+    for (let n = 1; n < TURNS_HELD_MAX; n += 1) hold(String(n))
+    await turn()
+    expect(transactions).toHaveLength(1)
+    hold('last')
+    await turn()
+    expect(transactions.at(-1)).toHaveLength(TURNS_HELD_MAX)
+    await end()
+
+    hold('z')
+    const drained = queue.drained()
+    await turn()
+    expect(transactions.at(-1)).toEqual(['z'])
+    await end()
+    await drained
+    expect(told.at(-1)).toBe('z')
   })
 })
