@@ -88,6 +88,15 @@ export const HELLO_STRING_CHARS_MAX = 256
  */
 export const HELLO_AHEAD_MS_MAX = 600_000
 
+// --- Address records ------------------------------------------------------------------------------------------------
+
+/** Bytes of a signed address record: what a stranger's table gives is small, and what a table keeps is a few of these. */
+export const ADDRESS_RECORD_BYTES_MAX = 2_048
+/** Addresses in one: those of a machine with an interface or two in both families. */
+export const ADDRESS_RECORD_ADDRESSES_MAX = 4
+/** How old one may be, in ms: a day. A node publishes its own again every few minutes. */
+export const ADDRESS_RECORD_AGE_MS_MAX = 86_400_000
+
 // --- Acknowledgements -----------------------------------------------------------------------------------------------
 
 /** Bytes of an ACK record between workers (docs/protocol.md). */

@@ -84,6 +84,8 @@ export type PeerRefusal =
   | 'hello-unexpected'
   /** A reason of hello-check.ts, of the hello's frames, or `out-of-turn`. */
   | `hello-${string}`
+  /** An address record that a hash table gave: a reason of address-record.ts. */
+  | `record-${string}`
 
 /**
  * Refusals that are counted and not worth a line. Whoever checks whether a port is open causes some all day; an honest

@@ -5,6 +5,7 @@ import type { Committee } from '../../shared/config/committee.js'
 import { type Keys, keysArgument } from '../../shared/config/keys.js'
 import type { Parameters } from '../../shared/config/parameters.js'
 import { NarvalError } from '../../shared/errors.js'
+import type { KadOptions } from '../kad/kad-options.js'
 import { createLogger, type Logger } from '../lib/log.js'
 import type { PeerDiscovery } from '../network/peer-discovery.js'
 import { committeeArgument, commonOptions, loggerArgument, optionsArgument } from '../worker/option-arguments.js'
@@ -42,8 +43,13 @@ export interface AuthorityOptions {
   readonly clients?: boolean
   /** Where metrics and health are served over HTTP. Default: nowhere. */
   readonly metrics?: TcpAddress
-  /** libp2p peer discovery for the workers: it only adds addresses to try, trust comes from the committee. */
+  /** libp2p peer discovery for the primary and the workers: it only adds addresses to try, trust comes from the committee. */
   readonly peerDiscovery?: PeerDiscovery
+  /**
+   * Looks for the addresses of other authorities in a distributed hash table, and publishes its own, signed. `bootstrap` are
+   * the multiaddrs of bootstrap nodes (`startBootstrap`). The committee may lack addresses then.
+   */
+  readonly kad?: KadOptions
   /** Log what the reference logs for its benchmark scripts. */
   readonly benchmark?: boolean
   /** Default: the reference's format, on stderr, from `info` on. */
@@ -54,7 +60,7 @@ export interface AuthorityOptions {
   readonly poisonFreedSlots?: boolean
 }
 
-type OptionalName = 'bind' | 'metrics' | 'peerDiscovery' | 'signal'
+type OptionalName = 'bind' | 'metrics' | 'peerDiscovery' | 'kad' | 'signal'
 
 /** The options that always have a value, and those that have none by default. */
 export type CheckedAuthorityOptions = Required<Omit<AuthorityOptions, OptionalName>> &
@@ -75,6 +81,7 @@ const NAMES = [
   'clients',
   'metrics',
   'peerDiscovery',
+  'kad',
   'benchmark',
   'log',
   'signal',

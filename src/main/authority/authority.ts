@@ -94,18 +94,18 @@ export async function startAuthority(options: AuthorityOptions): Promise<Authori
 
 /** What each part binds, by the family of the address at which the committee knows it. */
 async function bindsOf({ bind, committee, metrics, ownIndex }: CheckedAuthorityOptions): Promise<Binds> {
-  const bindFor = (known: string): Promise<string> =>
-    bind === undefined ? loopbackFor(known) : addressToBind('bind', bind, known)
+  const bindFor = (known: string | undefined): Promise<string> =>
+    bind === undefined ? loopbackFor(known ?? '127.0.0.1') : addressToBind('bind', bind, known)
   const { primary, workers } = committee.authority(ownIndex)
   // Names are asked about together: one that nobody answers for is waited for once.
   const [ofPrimary, ofMetrics, ...ofWorkers] = await Promise.all([
-    bindFor(primary.primaryToPrimary.host),
+    bindFor(primary.primaryToPrimary?.host),
     metrics && addressToBind('metrics', metrics.host),
-    ...Array.from(workers, async ([id, { workerToWorker }]) => [id, await bindFor(workerToWorker.host)] as const),
+    ...Array.from(workers, async ([id, { workerToWorker }]) => [id, await bindFor(workerToWorker?.host)] as const),
   ])
   return { primary: ofPrimary, workers: new Map(ofWorkers), metrics: ofMetrics }
 }
 
 function sayLoopback({ committee, ownIndex }: CheckedAuthorityOptions, binds: Binds, { log }: AuthorityNode): void {
-  warnOfLoopback(log, committee, binds.primary, committee.primary(ownIndex).primaryToPrimary.host)
+  warnOfLoopback(log, committee, binds.primary, committee.authority(ownIndex).primary.primaryToPrimary?.host)
 }

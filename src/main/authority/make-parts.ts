@@ -3,16 +3,18 @@ import { primaryDirectory, workerDirectory } from '../../shared/store/authority-
 import type { Logger } from '../lib/log.js'
 import { PrimaryNode, type PrimaryNodeHandlers } from '../primary/primary-node.js'
 import { type MadeWorker, makeWorker } from '../worker/make-worker.js'
+import { only } from '../worker/option-arguments.js'
 import type { OrderingPrimary } from '../worker/primary-link/ordering-primary.js'
 import type { CheckedAuthorityOptions } from './authority-options.js'
 import { labelledLog } from './labelled-log.js'
 
 export function makePrimary(
-  { benchmark, committee, keys, parameters, recovered, rule, store }: CheckedAuthorityOptions,
+  options: CheckedAuthorityOptions,
   bind: string,
   log: Logger,
   handlers: PrimaryNodeHandlers,
 ): PrimaryNode {
+  const { benchmark, committee, kad, keys, parameters, peerDiscovery, recovered, rule, store } = options
   return new PrimaryNode(
     {
       keys,
@@ -25,6 +27,8 @@ export function makePrimary(
       parameters,
       benchmark,
       log: labelledLog(log, 'primary'),
+      ...only('peerDiscovery', peerDiscovery),
+      ...only('kad', kad),
     },
     handlers,
   )
@@ -37,7 +41,7 @@ export function makeOwnWorker(
   log: Logger,
   link: OrderingPrimary,
 ): MadeWorker {
-  const { benchmark, clients, committee, keys, parameters, peerDiscovery, poisonFreedSlots, store } = options
+  const { benchmark, clients, committee, kad, keys, parameters, peerDiscovery, poisonFreedSlots, store } = options
   return makeWorker(
     {
       keys,
@@ -49,7 +53,8 @@ export function makeOwnWorker(
       poisonFreedSlots,
       store: workerDirectory(store, workerId),
       log: labelledLog(log, `worker ${workerId}`),
-      ...(peerDiscovery && { peerDiscovery }),
+      ...only('peerDiscovery', peerDiscovery),
+      ...only('kad', kad),
     },
     bind,
     link,

@@ -16,10 +16,11 @@ import { RULES } from '../authority/rules.js'
 import { levelOfVerbosity } from '../lib/log.js'
 import type { Interrupt } from '../lib/signals.js'
 import { VERSION } from '../lib/version.js'
+import type { BootstrapCommandOptions } from './bootstrap.js'
 import { EXIT_FAILURE, EXIT_USAGE } from './exit-codes.js'
 import { leave } from './leave.js'
 import type { AuthorityPart, RunOptions } from './run-options.js'
-import { digest, host, increase, integer, metricsAddress, tcpAddress, tcpAddresses } from './values.js'
+import { bootstraps, digest, host, increase, integer, metricsAddress, tcpAddress, tcpAddresses } from './values.js'
 
 const RATE_MAX = 100_000_000
 const DURATION_S_MAX = 7 * 24 * 3600
@@ -72,10 +73,11 @@ function oneLine(text: string): string {
 }
 
 /** What commander makes of the flags of `run`: a flag that was not given is missing. */
-type RunFlags = Omit<RunOptions, 'logLevel' | 'benchmark' | 'mdns' | 'part'> & {
+type RunFlags = Omit<RunOptions, 'logLevel' | 'benchmark' | 'mdns' | 'kad' | 'part'> & {
   verbose: number
   benchmark?: boolean
   mdns?: boolean
+  kad?: boolean
 }
 
 /** @param onDone takes the exit code of the command that ran */
@@ -104,6 +106,7 @@ function createProgram(onDone: (code: number) => void, early: Interrupt | undefi
   addGenerateKeys(program)
   addFresh(program)
   addRun(program, onDone, early)
+  addBootstrap(program, onDone)
   addClient(program, onDone)
   addLocal(program, onDone)
   addBatch(program)
@@ -156,6 +159,8 @@ function addRun(program: Command, onDone: (code: number) => void, early: Interru
       host,
     )
     .option('--mdns', 'look for the addresses of peers by mDNS too')
+    .option('--kad', 'look for the addresses of peers in a Kademlia table too, and publish those of this node')
+    .addOption(bootstrapOption())
     .helpCommand(false)
     // Only what is no command comes here.
     .allowUnknownOption()
@@ -172,8 +177,10 @@ function addRun(program: Command, onDone: (code: number) => void, early: Interru
     })
   const runPart = async (command: Command, part: RunOptions['part']): Promise<void> => {
     const { verbose, ...options } = command.optsWithGlobals<RunFlags>()
+    demandBootstrap(options)
     const { run } = await import('./run.js')
-    onDone(await run({ benchmark: false, mdns: false, ...options, part, logLevel: levelOfVerbosity(verbose) }, early))
+    const flags = { benchmark: false, mdns: false, kad: false, ...options }
+    onDone(await run({ ...flags, part, logLevel: levelOfVerbosity(verbose) }, early))
   }
   run
     .command('authority')
@@ -202,6 +209,34 @@ function addRun(program: Command, onDone: (code: number) => void, early: Interru
         "run primary: not in this version: `run … authority` runs a primary with all of its workers in one process; a worker alone works with the reference's primary (asonnino/narwhal)",
       )
     })
+}
+
+function addBootstrap(program: Command, onDone: (code: number) => void): void {
+  program
+    .command('bootstrap')
+    .description('run a node of the Kademlia table in which a committee finds the addresses of its nodes')
+    .requiredOption('--committee <file>', 'the committee file; keys, stakes and worker ids are enough')
+    .requiredOption('--listen <addr>', 'listen on this host:port', tcpAddress)
+    .option('--keys <file>', 'a key file of its own, for the same peer id at each start (default: new keys)')
+    .addOption(bootstrapOption())
+    .action(async (_, command: Command) => {
+      const { verbose, ...options } = command.optsWithGlobals<{ verbose: number } & BootstrapCommandOptions>()
+      const { bootstrap } = await import('./bootstrap.js')
+      onDone(await bootstrap({ ...options, logLevel: levelOfVerbosity(verbose) }))
+    })
+}
+
+function bootstrapOption(): Option {
+  return new Option(
+    '--bootstrap <multiaddr>',
+    'a bootstrap node of the Kademlia table, as /ip4/10.0.0.9/tcp/4100; may be given several times',
+  ).argParser(bootstraps)
+}
+
+function demandBootstrap({ bootstrap, kad }: Pick<RunFlags, 'bootstrap' | 'kad'>): void {
+  if (kad && bootstrap === undefined)
+    throw new NarvalError('ERR_USAGE', '--kad: name a node with --bootstrap (see --help)')
+  if (!kad && bootstrap !== undefined) throw new NarvalError('ERR_USAGE', '--bootstrap: of no use without --kad')
 }
 
 function addClient(program: Command, onDone: (code: number) => void): void {

@@ -21,6 +21,10 @@ export interface RunOptions {
   readonly bind?: string
   /** Looks for peers' addresses by mDNS too. */
   readonly mdns: boolean
+  /** Looks for peers' addresses in a distributed hash table too, and publishes its own. */
+  readonly kad: boolean
+  /** Multiaddrs of bootstrap nodes. */
+  readonly bootstrap?: readonly string[]
   readonly logLevel: LogLevel
   /** What is run. */
   readonly part: WorkerPart | AuthorityPart

@@ -14,6 +14,7 @@ import { createLogger, type Logger } from '../lib/log.js'
 import { watchParent } from '../lib/parent.js'
 import { type Interrupt, watchSignals } from '../lib/signals.js'
 import { everyAddressFor } from '../names/own-address.js'
+import { nodePlace } from '../network/node-address.js'
 import { startWorker } from '../worker/worker.js'
 import { EXIT_FAILURE } from './exit-codes.js'
 import { leave } from './leave.js'
@@ -70,6 +71,7 @@ async function start(options: RunOptions, log: Logger, signal: AbortSignal): Pro
     bind: options.bind ?? (await everyAddressFor(knownHosts(committee, keys, part))),
     clients: true,
     ...(metrics && { metrics }),
+    ...(options.kad && { kad: { bootstrap: options.bootstrap ?? [] } }),
     ...(options.mdns && { peerDiscovery: [(await import('@libp2p/mdns')).mdns()] }),
   } satisfies AuthorityOptions
   if (part.kind === 'worker') return startWorker({ ...shared, workerId: part.id })
@@ -88,12 +90,13 @@ async function consumed(authority: Authority, keys: Keys, log: Logger): Promise<
   return { stopped: Promise.all([authority.stopped, reading]).then(() => {}) }
 }
 
-/** The hosts at which the committee knows the node. */
+/** The hosts at which the committee knows the node; any of IPv4 if there are none. */
 function knownHosts(committee: Committee, keys: Keys, part: RunOptions['part']): string[] {
   const index = committee.ownIndexOf(keys)
-  if (part.kind === 'worker') return [committee.worker(index, part.id).workerToWorker.host]
-  const { primary, workers } = committee.authority(index)
-  return [primary.primaryToPrimary.host, ...Array.from(workers.values(), ({ workerToWorker }) => workerToWorker.host)]
+  const roles =
+    part.kind === 'worker' ? [part.id] : (['primary', ...committee.authority(index).workers.keys()] as const)
+  const hosts = roles.flatMap((role) => nodePlace(committee, index, role).address?.host ?? [])
+  return hosts.length > 0 ? hosts : ['0.0.0.0']
 }
 
 /** Waits for the end of the node. The exit code. */

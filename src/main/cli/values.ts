@@ -10,6 +10,8 @@ import {
 import { DIGEST_BYTES } from '../../shared/constants.js'
 import { decodeBase64 } from '../../shared/crypto/public-key.js'
 import { METRICS_ADDRESS_FORM, parseMetricsAddress } from '../http/http-address.js'
+import { BOOTSTRAP_FORM, parseBootstrap } from '../kad/kad-options.js'
+import { KAD_BOOTSTRAP_MAX } from '../kad/limits.js'
 
 /** A parser of integers from `min` to `max`. */
 export function integer(min: number, max: number): (text: string) => number {
@@ -35,6 +37,14 @@ export function metricsAddress(text: string): TcpAddress {
 /** For a flag that takes several. */
 export function tcpAddresses(text: string, previous: readonly TcpAddress[] = []): TcpAddress[] {
   return [...previous, tcpAddress(text)]
+}
+
+/** Addresses of bootstrap nodes: one each time that the flag is given. */
+export function bootstraps(text: string, previous: readonly string[] = []): string[] {
+  const address = parseBootstrap(text)
+  if (address === undefined) throw new InvalidArgumentError(`Expected ${BOOTSTRAP_FORM}.`)
+  if (previous.length >= KAD_BOOTSTRAP_MAX) throw new InvalidArgumentError(`At most ${KAD_BOOTSTRAP_MAX} are taken.`)
+  return [...previous, address]
 }
 
 export function host(text: string): string {

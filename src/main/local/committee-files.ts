@@ -44,11 +44,11 @@ export async function makeCommittee(options: LocalOptions, workspace: Workspace)
   const parameters = { ...defaultParameters(), ackLevel: options.ackLevel, retentionRounds: LOCAL_RETENTION_ROUNDS }
   writeFileSync(workspace.parametersFile, formatParameters(parameters))
 
-  const authorityOf = authorityLookup(committee, names)
+  const indexOf = indexLookup(committee, names)
   return {
     names,
     parameters,
-    transactions: (name) => local(authorityOf(name.authority).workers.get(name.worker)!.transactions.port),
+    transactions: (name) => local(committee.worker(indexOf(name.authority), name.worker).transactions.port),
     metrics: (authority) => local(portFirst + committeePorts + authority),
   }
 }
@@ -58,7 +58,7 @@ function local(port: number): LocalAddress {
 }
 
 /** A committee in memory is ordered by raw keys, our files by number. */
-function authorityLookup(committee: Committee, names: readonly string[]) {
-  const byName = new Map(committee.authorities.map((authority) => [authority.name, authority]))
-  return (authority: number) => byName.get(names[authority]!)!
+function indexLookup(committee: Committee, names: readonly string[]): (authority: number) => number {
+  const byName = new Map(committee.authorities.map(({ name }, index) => [name, index]))
+  return (authority) => byName.get(names[authority]!)!
 }

@@ -17,7 +17,7 @@ import type { PeerRefusal } from '../../shared/refusals.js'
 import type { TokenBucket } from '../../shared/token-bucket.js'
 import type { Supervisor } from '../lib/supervisor.js'
 import { NEGOTIATION_MS, QUEUED_FRAME_BYTES, SOCKET_QUEUE_BYTES_MAX, WORK_PAUSE_MS } from './limits.js'
-import { WorkBudget } from './work-budget.js'
+import { type StrangerSum, WorkBudget } from './work-budget.js'
 
 export interface ConnectionGuardHandlers {
   /** `from` is the address before the hello, and the authority's name after it. */
@@ -52,7 +52,7 @@ export class ConnectionGuard {
   private readonly handlers: ConnectionGuardHandlers
   private readonly nowMs: () => number
   private readonly supervisor: Supervisor
-  private readonly budget = new WorkBudget()
+  private readonly budget: WorkBudget
   private from: string
   private secured: SecuredStream | undefined
   private refused = false
@@ -66,8 +66,10 @@ export class ConnectionGuard {
     handlers: ConnectionGuardHandlers,
     nowMs: () => number,
     supervisor: Supervisor,
+    sum?: StrangerSum,
   ) {
     this.supervisor = supervisor
+    this.budget = new WorkBudget(sum)
     this.connection = connection
     this.handlers = handlers
     this.nowMs = nowMs

@@ -4,22 +4,26 @@ import type { TokenBucket } from '../../shared/token-bucket.js'
 import { type Supervisor, unsupervised } from '../lib/supervisor.js'
 import { ConnectionGuard, type ConnectionGuardHandlers, type SecuredStream } from './connection-guard.js'
 import type { Peer } from './peer-table.js'
-import { peerBucket } from './work-budget.js'
+import { peerBucket, type StrangerSum } from './work-budget.js'
 
 export class ConnectionGuards {
   private readonly handlers: ConnectionGuardHandlers
   private readonly nowMs: () => number
   private readonly supervisor: Supervisor
+  private readonly sum: StrangerSum | undefined
   /** By the socket's connection, and by noise's on top of it. */
   private readonly guards = new WeakMap<object, ConnectionGuard>()
   /** By index of the authority: at most as many as there are. */
   private readonly buckets = new Map<number, TokenBucket>()
 
+  /** @param sum what a connection may cost before its hello; that of a hello if not given */
   constructor(
     handlers: ConnectionGuardHandlers,
     nowMs: () => number = () => performance.now(),
     supervisor: Supervisor = unsupervised,
+    sum?: StrangerSum,
   ) {
+    this.sum = sum
     this.supervisor = supervisor
     this.handlers = handlers
     this.nowMs = nowMs
@@ -31,7 +35,7 @@ export class ConnectionGuards {
   open(connection: MultiaddrConnection): ConnectionGuard {
     let guard = this.guards.get(connection)
     if (guard === undefined) {
-      guard = new ConnectionGuard(connection, this.handlers, this.nowMs, this.supervisor)
+      guard = new ConnectionGuard(connection, this.handlers, this.nowMs, this.supervisor, this.sum)
       this.guards.set(connection, guard)
     }
     return guard

@@ -13,8 +13,8 @@ import { isSpecialHost } from './special-hosts.js'
 export interface HelloOrigin {
   /** The host at the other end of the connection. */
   readonly host: string | undefined
-  /** The peer's address in the committee file, a multiaddr. */
-  readonly committeeAddress: string
+  /** The peer's address in the committee file, a multiaddr, if it has one. */
+  readonly committeeAddress: string | undefined
   /** The peer id of the connection. */
   readonly peerId: string
 }
@@ -25,7 +25,7 @@ export interface HelloOrigin {
  */
 export function dialableOfHello(claimed: readonly string[], origin: HelloOrigin): string[] {
   const { committeeAddress, host, peerId } = origin
-  const committeeHost = hostOf(committeeAddress)
+  const committeeHost = committeeAddress === undefined ? undefined : hostOf(committeeAddress)
   const found = new Set<string>()
   for (const text of claimed) {
     const address = parseLibp2pAddress(text)

@@ -2,9 +2,10 @@
  * Keeps every peer dialled, for ever: its addresses in turn, with a pause between attempts that grows to a few seconds.
  * The pause is short again after a connection that lasted, not after one that a peer took and closed at once.
  *
- * The committee file's address is tried in each attempt; a name in it is asked about anew, and each of its addresses tried. Of the addresses in the peer's own hello and of those that
- * discovery has told of, only a few are tried in each attempt: they may be anybody's and lead nowhere, and the
- * committee file's address should not wait for all of them.
+ * The committee file's address, if it has one, is tried in each attempt; a name in it is asked about anew, and each of its
+ * addresses tried. Of the addresses in the peer's own hello, of those that it has published, and of those that discovery has
+ * told of, only a few are tried in each attempt: they may lead nowhere, and the committee file's address should not wait
+ * for all of them.
  */
 
 import { unsupervised } from '../lib/supervisor.js'
@@ -58,6 +59,11 @@ export class Dialer {
     this.wakers.get(peer)?.()
   }
 
+  /** There is a new address to try. */
+  found(peer: Peer): void {
+    this.wakers.get(peer)?.()
+  }
+
   close(): void {
     this.closing.abort()
     for (const wake of this.wakers.values()) wake()
@@ -74,7 +80,7 @@ export class Dialer {
         await this.attempt(peer, turn)
         turn += 1
         if (peer.connections.length > 0) break
-        await pause(backoffMs * (0.75 + random() / 2), signal)
+        await this.rest(peer, backoffMs * (0.75 + random() / 2))
         backoffMs = Math.min(backoffMs * 2, DIAL_BACKOFF_MAX_MS)
       }
       if (signal.aborted) return
@@ -92,11 +98,21 @@ export class Dialer {
     }
   }
 
+  /** A pause between two attempts, which a new address ends. */
+  private async rest(peer: Peer, ms: number): Promise<void> {
+    const woken = new Promise<void>((resolve) => {
+      this.wakers.set(peer, resolve)
+    })
+    await Promise.race([this.dependencies.pause(ms, this.closing.signal), woken])
+    this.wakers.delete(peer)
+  }
+
   private async attempt(peer: Peer, turn: number): Promise<void> {
     const { dial, discovered, resolve } = this.dependencies
     const own = inTurn(peer.learnedAddresses, PEER_ADDRESSES_PER_ATTEMPT, turn)
     const some = discovered(peer, DISCOVERED_PER_ATTEMPT)
-    for (const address of [peer.address, ...own, ...some]) {
+    const listed = peer.address === undefined ? [] : [peer.address]
+    for (const address of [...listed, ...own, ...some]) {
       const resolved = resolve === undefined ? [address] : await resolve(peer, address)
       const places = inTurn(resolved, NAME_ADDRESSES_PER_ATTEMPT, turn)
       for (const place of places) {

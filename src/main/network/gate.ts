@@ -68,7 +68,7 @@ export class Gate {
   /** The gate of a worker with these peers; where the committee file has names, places go to what they stand for. */
   static of(peers: PeerTable, handlers: GateHandlers, names: HostNames, supervisor: Supervisor): Gate {
     const members = peers.peers.flatMap(({ address, index }) => {
-      const host = hostOf(address)
+      const host = address === undefined ? undefined : hostOf(address)
       return host === undefined ? [] : [{ index, host }]
     })
     const memberOf = (peerId: string): number | undefined => peers.known(peerId)?.index

@@ -24,6 +24,7 @@ import type { PeerDiscovery } from './peer-discovery.js'
 export interface Libp2pNodeOptions {
   /** Seed of the worker's network key, 32 bytes. */
   readonly networkKeySeed: Uint8Array
+  /** Port 0 leaves the choice to the system. */
   readonly listen: TcpAddress
   readonly authorities: number
   /** Passed through to libp2p: it only adds addresses to try. */

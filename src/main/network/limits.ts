@@ -43,6 +43,8 @@ export const LEARNED_ADDRESSES_MAX = 64
  * peer's own address should be tried again within half a minute, whatever is announced on the network.
  */
 export const DISCOVERED_PER_ATTEMPT = 4
+/** Of the addresses in a peer's signed record, those that are tried in one attempt to reach it: the others have their turn in the next. */
+export const RECORD_ADDRESSES_PER_ATTEMPT = 2
 /** Of the addresses in a peer's hello, those that are kept: a move, a second interface, and two to spare. */
 export const PEER_ADDRESSES_MAX = 4
 /** Of these, those tried in one attempt to reach the peer: the others have their turn in the next. */

@@ -9,11 +9,13 @@ import { shortName } from '../../shared/config/short-name.js'
 import { listenError } from '../../shared/errors.js'
 import type { PeerRefusal } from '../../shared/refusals.js'
 import type { AckLevelCode } from '../../shared/wire/ack.js'
+import type { AddressRecord } from '../../shared/wire/address-record.js'
 import type { HelloVerdict } from '../../shared/wire/hello-check.js'
 import type { Logger } from '../lib/log.js'
 import { sleep } from '../lib/sleep.js'
 import { type Supervisor, unsupervised } from '../lib/supervisor.js'
 import type { HostNames } from '../names/host-names.js'
+import { AddressRecords } from './address-records.js'
 import type { ConnectionGuards } from './connection-guards.js'
 import { dialableOfHello, hostOf, isDialableDiscovery, numericAddresses } from './dialable.js'
 import { Dialer } from './dialer.js'
@@ -52,6 +54,17 @@ export interface NetworkDependencies {
   readonly gate: Gate
   /** Those of the node: told when a hello is over. */
   readonly guards?: ConnectionGuards
+  /** Hosts beside the committee file's that may be of this machine: those of bootstrap nodes. */
+  readonly trustedHosts?: ReadonlySet<string>
+  /** Looks for peers that are not connected, and hands what they have signed to `onRecord`. */
+  readonly search?: PeerSearch
+}
+
+export interface PeerSearch {
+  start(): void
+  /** A peer is lost. */
+  wake(): void
+  close(): Promise<void>
 }
 
 export interface NetworkHandlers {
@@ -72,6 +85,7 @@ export class Network {
   private readonly dialer: Dialer
   private readonly hellos: Hellos
   private readonly discovered = new DiscoveredAddresses()
+  private readonly records: AddressRecords
   private readonly peerLog: PeerLog
   private closed = false
 
@@ -79,6 +93,7 @@ export class Network {
     this.dependencies = dependencies
     this.handlers = handlers
     this.supervisor = dependencies.supervisor ?? unsupervised
+    this.records = new AddressRecords(this.trustedHosts())
     this.peerLog = new PeerLog({
       log: dependencies.log,
       nowMs: () => performance.now(),
@@ -96,7 +111,11 @@ export class Network {
       dial: (peer, address, timeoutMs) => this.dial(peer, address, timeoutMs),
       resolve: (peer, address) => this.resolve(peer, address),
       defersTo: (peer) => Buffer.compare(dependencies.ownKey, peer.publicKey) > 0,
-      discovered: (peer, count) => this.discovered.next(count, (peerId) => dependencies.peers.mayBe(peer, peerId)),
+      discovered: (peer, count) => [
+        // What the peer has signed has places of its own: no number of announcements keeps it waiting.
+        ...this.records.next(peer.index),
+        ...this.discovered.next(count, (peerId) => dependencies.peers.mayBe(peer, peerId)),
+      ],
       random: Math.random,
       watch: this.supervisor.watch,
       nowMs: () => performance.now(),
@@ -106,7 +125,7 @@ export class Network {
 
   async start(): Promise<void> {
     const { listen, node, peers, protocols = WORKER_PROTOCOLS } = this.dependencies
-    const committeeHosts = new Set(peers.peers.flatMap(({ address }) => hostOf(address) ?? []))
+    const trustedHosts = this.trustedHosts()
     const streamLimits = { maxInboundStreams: 4, maxOutboundStreams: 8 }
     const { guard } = this.supervisor
     const onHello = guard('a hello', (stream: Stream, connection: Connection) =>
@@ -127,7 +146,7 @@ export class Network {
       if (detail.id.equals(node.peerId)) return
       for (const multiaddr of detail.multiaddrs) {
         const address = multiaddr.toString()
-        if (isDialableDiscovery(address, committeeHosts)) this.discovered.add(address, detail.id.toString())
+        if (isDialableDiscovery(address, trustedHosts)) this.discovered.add(address, detail.id.toString())
       }
     })
     node.addEventListener('connection:open', onOpen)
@@ -146,6 +165,16 @@ export class Network {
       )
     }
     this.dialer.start(peers.peers)
+    this.dependencies.search?.start()
+  }
+
+  /** Addresses that an authority has signed. Whether there is one that is new, and that may be dialled. */
+  onRecord(index: number, record: AddressRecord): boolean {
+    const { peers } = this.dependencies
+    const peer = peers.at(index)
+    if (peer === undefined || !peers.mayBe(peer, record.peerId) || !this.records.take(index, record)) return false
+    if (peer.connections.length === 0) this.dialer.found(peer)
+    return true
   }
 
   /** Closes the connection of a peer that breaks the protocol or is silent; it is dialled again. */
@@ -157,8 +186,16 @@ export class Network {
     this.closed = true
     this.dialer.close()
     this.peerLog.close()
+    await this.dependencies.search?.close()
     this.dependencies.gate.close()
     await this.dependencies.node.stop()
+  }
+
+  /** Hosts that a user has named: they may be of this machine. */
+  private trustedHosts(): Set<string> {
+    const { peers, trustedHosts } = this.dependencies
+    const listed = peers.peers.flatMap(({ address }) => (address === undefined ? [] : (hostOf(address) ?? [])))
+    return new Set([...(trustedHosts ?? []), ...listed])
   }
 
   private async resolve(peer: Peer, address: string): Promise<readonly string[]> {
@@ -248,6 +285,7 @@ export class Network {
     const { log, names, peers } = this.dependencies
     const address = remoteAddr.toString()
     const isAt = (peer: Peer): boolean =>
+      peer.address !== undefined &&
       numericAddresses(peer.address, names.known(hostOf(peer.address) ?? ''), true).some((one) =>
         address.startsWith(`${one}/`),
       )
@@ -264,6 +302,7 @@ export class Network {
     this.peerLog.say('warn', peer, `Lost ${shortName(peer.name)}`)
     this.handlers.onPeerLost(peer)
     this.dialer.lost(peer)
+    this.dependencies.search?.wake()
   }
 
   private admitStream(protocol: PeerProtocol, stream: Stream, connection: Connection): void {

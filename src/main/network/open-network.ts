@@ -1,5 +1,5 @@
 /** Puts the network of a worker, or of a primary, together: the libp2p node, our hello, and what we believe of others'. */
-import type { PeerId } from '@libp2p/interface'
+import type { Libp2p, PeerId } from '@libp2p/interface'
 import { type Committee, committeeDigest } from '../../shared/config/committee.js'
 import type { Keys } from '../../shared/config/keys.js'
 import type { Parameters } from '../../shared/config/parameters.js'
@@ -9,6 +9,9 @@ import { NarvalError } from '../../shared/errors.js'
 import { ACK_LEVELS } from '../../shared/wire/ack.js'
 import { encodeHello, type PeerRole } from '../../shared/wire/hello.js'
 import { checkHello } from '../../shared/wire/hello-check.js'
+import { hostsOf } from '../kad/dial-budget.js'
+import type { KadOptions } from '../kad/kad-options.js'
+import { KadSearch } from '../kad/kad-search.js'
 import type { Logger } from '../lib/log.js'
 import type { Supervisor } from '../lib/supervisor.js'
 import { NODE_VERSION } from '../lib/version.js'
@@ -17,7 +20,8 @@ import { ConnectionGuards } from './connection-guards.js'
 import { Gate } from './gate.js'
 import { createLibp2pNode } from './libp2p-node.js'
 import { Network, type NetworkHandlers } from './network.js'
-import { nodeAddress } from './node-address.js'
+import { nodePlace } from './node-address.js'
+import { ownAddresses } from './own-addresses.js'
 import type { PeerDiscovery } from './peer-discovery.js'
 import type { PeerTable } from './peer-table.js'
 import { PRIMARY_PROTOCOLS, WORKER_PROTOCOLS } from './protocols.js'
@@ -36,6 +40,8 @@ export interface OpenNetworkOptions {
   readonly bind: string
   readonly parameters: Pick<Parameters, 'batchBytesMax' | 'ackLevel'>
   readonly peerDiscovery?: PeerDiscovery | undefined
+  /** Looks for addresses in a hash table too. */
+  readonly kad?: KadOptions | undefined
 }
 
 export interface OpenNetworkDependencies {
@@ -45,16 +51,26 @@ export interface OpenNetworkDependencies {
   readonly supervisor: Supervisor
 }
 
+export interface OpenedNetwork {
+  readonly network: Network
+  readonly peerId: string
+  /** Multiaddrs at which others may reach it, as it says in its hello. */
+  readonly addresses: readonly string[]
+  /** The port that it listens on. */
+  readonly port: number
+}
+
 export async function openNetwork(
   options: OpenNetworkOptions,
   { log, names, peers, supervisor }: OpenNetworkDependencies,
   handlers: NetworkHandlers,
-): Promise<{ readonly network: Network; readonly peerId: string }> {
+): Promise<OpenedNetwork> {
   const { bind, committee, keys, networkKeySeed, ownIndex, parameters, peerDiscovery, workerId } = options
   const { batchBytesMax } = parameters
   const ackLevel = ACK_LEVELS[parameters.ackLevel]
-  const own = nodeAddress(committee, ownIndex, workerId)
-  const listen = { host: bind, port: own.port }
+  const own = nodePlace(committee, ownIndex, workerId)
+  // Without an address the system chooses the port, and others have to find it.
+  const listen = { host: bind, port: own.address?.port ?? 0 }
   const digest = options.agreement ?? committeeDigest(committee)
   const sign = signer(keys.seed)
   const gate = Gate.of(peers, handlers, names, supervisor)
@@ -85,6 +101,31 @@ export async function openNetwork(
       `the committee file names the peer id ${own.peerId} for this worker, its network key gives ${peerId}: correct one of them`,
     )
   }
+  const bootstrapHosts = hostsOf(options.kad?.bootstrap ?? [])
+  const addresses = (): string[] =>
+    ownAddresses(own.address?.multiaddr, node.getMultiaddrs().map(String), bootstrapHosts)
+  const search =
+    options.kad &&
+    new KadSearch(
+      {
+        committee,
+        committeeDigest: committeeDigest(committee),
+        ownIndex,
+        role: workerId,
+        peerId,
+        sign,
+        ...options.kad,
+      },
+      {
+        log,
+        names,
+        supervisor,
+        ownAddresses: addresses,
+        missing: () => peers.peers.filter(({ connections }) => connections.length === 0).map(({ index }) => index),
+        onRecord: (index, record) => network.onRecord(index, record),
+        onRefused: handlers.onRefused,
+      },
+    )
   const ownHello = (): Uint8Array =>
     encodeHello(
       {
@@ -92,7 +133,7 @@ export async function openNetwork(
         authority: keys.publicKey,
         workerId,
         peerId,
-        addresses: [own.multiaddr],
+        addresses: addresses(),
         committeeDigest: digest,
         timeMs: Date.now(),
         nodeVersion: NODE_VERSION,
@@ -117,7 +158,7 @@ export async function openNetwork(
         return peer?.peerId === undefined ? undefined : { peerId: peer.peerId, timeMs: peer.helloTimeMs }
       },
     })
-  const network = new Network(
+  const network: Network = new Network(
     {
       supervisor,
       node,
@@ -132,9 +173,17 @@ export async function openNetwork(
       ackLevel,
       ownHello,
       checkHello: check,
+      trustedHosts: bootstrapHosts,
+      ...(search && { search }),
     },
     handlers,
   )
   await network.start()
-  return { network, peerId }
+  return { network, peerId, addresses: addresses(), port: portOf(node) ?? listen.port }
+}
+
+function portOf(node: Libp2p): number | undefined {
+  const [first] = node.getMultiaddrs()
+  const port = first?.getComponents().find(({ name }) => name === 'tcp')?.value
+  return port === undefined ? undefined : Number(port)
 }

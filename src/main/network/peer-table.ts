@@ -7,7 +7,7 @@ import type { Committee } from '../../shared/config/committee.js'
 import { shortName } from '../../shared/config/short-name.js'
 import { ACK_LEVELS, type AckLevelCode } from '../../shared/wire/ack.js'
 import type { PeerRole } from '../../shared/wire/hello.js'
-import { nodeAddress } from './node-address.js'
+import { nodePlace } from './node-address.js'
 
 export interface Peer {
   /** The authority's index in the committee. */
@@ -19,8 +19,8 @@ export interface Peer {
   readonly stake: number
   /** The PeerId that the committee file names, if it does. */
   readonly namedPeerId: string | undefined
-  /** From the committee file. */
-  readonly address: string
+  /** From the committee file, if it has one. */
+  readonly address: string | undefined
   /** Of the addresses in the peer's newest hello, those at which it can be. */
   learnedAddresses: readonly string[]
   /** The PeerId of the newest hello, and the time that the hello says. */
@@ -45,7 +45,7 @@ export class PeerTable {
   constructor(committee: Committee, ownIndex: number, role: PeerRole) {
     this.peers = committee.authorities.flatMap((authority, index) => {
       if (index === ownIndex) return []
-      const { multiaddr, peerId } = nodeAddress(committee, index, role)
+      const { address, peerId } = nodePlace(committee, index, role)
       return [
         {
           index,
@@ -53,7 +53,7 @@ export class PeerTable {
           name: authority.name,
           stake: authority.stake,
           namedPeerId: peerId,
-          address: multiaddr,
+          address: address?.multiaddr,
           learnedAddresses: [],
           peerId: undefined,
           helloTimeMs: 0,

@@ -48,10 +48,23 @@ export function peerBucket(): TokenBucket {
   return new TokenBucket(PEER_WORK_PER_SECOND, PEER_WORK_BURST)
 }
 
+/** What a connection may cost until it is somebody's whom we know. */
+export interface StrangerSum {
+  readonly work: number
+  readonly bytes: number
+}
+
+const HELLO_SUM: StrangerSum = { work: STRANGER_WORK_MAX, bytes: STRANGER_BYTES_MAX }
+
 export class WorkBudget {
-  private workLeft = STRANGER_WORK_MAX
-  private bytesLeft = STRANGER_BYTES_MAX
+  private workLeft: number
+  private bytesLeft: number
   private bucket: TokenBucket | undefined
+
+  constructor({ bytes, work }: StrangerSum = HELLO_SUM) {
+    this.workLeft = work
+    this.bytesLeft = bytes
+  }
 
   /** The hello is over: from now on the work is the authority's. */
   verified(bucket: TokenBucket): void {

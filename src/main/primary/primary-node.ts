@@ -21,6 +21,7 @@ import type {
 } from '../../shared/memory/dialogue/primary.js'
 import { createPrimaryMemory } from '../../shared/memory/primary-memory.js'
 import { primaryAgreement } from '../../shared/wire/primary/agreement.js'
+import type { KadOptions } from '../kad/kad-options.js'
 import { Lifecycle } from '../lib/lifecycle.js'
 import type { Logger } from '../lib/log.js'
 import { Supervisor } from '../lib/supervisor.js'
@@ -28,7 +29,9 @@ import type { PrimaryMetrics } from '../metrics/primary-metrics.js'
 import { RefusalCounts } from '../metrics/refusal-counts.js'
 import { HostNames } from '../names/host-names.js'
 import type { NetworkHandlers } from '../network/network.js'
+import { demandAddresses } from '../network/node-address.js'
 import { openNetwork } from '../network/open-network.js'
+import type { PeerDiscovery } from '../network/peer-discovery.js'
 import { PeerTable } from '../network/peer-table.js'
 import { Router } from '../network/router.js'
 import { Threads } from '../thread-host/threads.js'
@@ -54,6 +57,8 @@ export interface PrimaryNodeOptions {
   readonly benchmark?: boolean
   /** The address that it listens on. */
   readonly bind: string
+  readonly peerDiscovery?: PeerDiscovery
+  readonly kad?: KadOptions
   readonly log: Logger
 }
 
@@ -97,6 +102,7 @@ export class PrimaryNode {
     this.handlers = handlers
     checkGcDepth(options.gcDepth)
     this.ownIndex = committee.ownIndexOf(keys)
+    demandAddresses(committee, this.ownIndex, 'primary', options)
     this.log = supervisor.guardLogger(options.log)
     this.names = new HostNames({ log: this.log, supervisor })
     this.threads = new Threads({
@@ -192,7 +198,7 @@ export class PrimaryNode {
           monitor.close()
         },
       )
-      const { peerId } = await lifecycle.open(
+      const { peerId, port } = await lifecycle.open(
         'network',
         () => this.openNetwork(),
         ({ network }) => network.close(),
@@ -207,7 +213,7 @@ export class PrimaryNode {
         (timer) => clearInterval(timer),
       )
       this.isStarted = true
-      for (const line of this.bootLines(peerId)) this.log.info(line)
+      for (const line of this.bootLines(peerId, port)) this.log.info(line)
     } catch (error) {
       await lifecycle.close().catch(() => {})
       await threads.end('primary', 'failed')
@@ -225,7 +231,7 @@ export class PrimaryNode {
     this.reporter.refused('reader', 'too-many-readers', 'of commits', detail)
 
   private openNetwork(): ReturnType<typeof openNetwork> {
-    const { bind, committee, gcDepth, keys, rule } = this.options
+    const { bind, committee, gcDepth, kad, keys, peerDiscovery, rule } = this.options
     const { log, names, ownIndex, peers, supervisor } = this
     const handlers: NetworkHandlers = supervisor.guardAll('the network of the primary', {
       onPeerConnected: (peer) => this.streams.onPeerConnected(peer),
@@ -242,6 +248,8 @@ export class PrimaryNode {
         agreement: primaryAgreement(committeeDigest(committee), rule, gcDepth),
         networkKeySeed: deriveNetworkKeySeed(keys.seed, 'primary'),
         bind,
+        kad,
+        peerDiscovery,
         // A primary sends no batches, and what it promises is on the disk.
         parameters: { batchBytesMax: 0, ackLevel: 'durable' },
       },
@@ -271,12 +279,13 @@ export class PrimaryNode {
     }
   }
 
-  private bootLines(peerId: string): readonly string[] {
+  private bootLines(peerId: string, port: number): readonly string[] {
     const { gcDepth, maxHeaderDelayMs, parameters = defaultParameters(), store } = this.options
     return primaryBootLines({
       ...this.options,
       ownIndex: this.ownIndex,
       peerId,
+      port,
       store: store.directory,
       parameters: { ...parameters, gcDepthRounds: gcDepth, maxHeaderDelayMs },
     })

@@ -13,6 +13,10 @@ export interface BootLogOptions {
   readonly parameters: Parameters
   readonly store: string
   readonly peerId: string
+  /** Multiaddrs at which others may reach it. */
+  readonly addresses: readonly string[]
+  /** The port that it listens on for other workers. */
+  readonly port: number
   /** The address that listeners bind. */
   readonly bind: string
   /** Whether clients may connect. */
@@ -21,8 +25,9 @@ export interface BootLogOptions {
 }
 
 export function bootLines(options: BootLogOptions): readonly string[] {
-  const { bind, clients, committee, layout, ownIndex, parameters, peerId, store, workerId } = options
-  const own = committee.worker(ownIndex, workerId)
+  const { addresses, bind, clients, committee, layout, ownIndex, parameters, peerId, port, store, workerId } = options
+  const { transactions } = committee.knownWorker(ownIndex, workerId)
+  const known = addresses.map((address) => `${address}/p2p/${peerId}`)
   const peers = committee.size - 1
   const at = (port: number): string => formatTcpAddress({ host: bind, port })
   const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`
@@ -35,8 +40,10 @@ export function bootLines(options: BootLogOptions): readonly string[] {
     `Batch size set to ${parameters.batchBytesMax} B`,
     `Max batch delay set to ${parameters.maxBatchDelayMs} ms`,
     `ACK level set to ${parameters.ackLevel}, store ${store}`,
-    clients ? `Listening for transactions on ${at(own.transactions.port)}` : 'Not listening for transactions',
-    `Listening for workers on ${at(own.workerToWorker.port)}; others know it as ${own.workerToWorker.multiaddr}/p2p/${peerId}`,
-    `Worker ${workerId} successfully booted on ${own.transactions.host}`,
+    clients && transactions
+      ? `Listening for transactions on ${at(transactions.port)}`
+      : 'Not listening for transactions',
+    `Listening for workers on ${at(port)}; others know it as ${known.join(', ') || 'nothing'}`,
+    `Worker ${workerId} successfully booted on ${transactions?.host ?? bind}`,
   ]
 }

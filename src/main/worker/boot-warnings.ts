@@ -22,9 +22,10 @@ export function warnOfOpenFiles(log: Logger, needed: number): void {
  * @param bind the loopback address that it listens on for want of another
  * @param host at which the committee knows it
  */
-export function warnOfLoopback(log: Logger, committee: Committee, bind: string, host: string): void {
-  if (committee.size === 1 || isLoopback(host)) return
-  log.warn(`Listening on ${bind} alone, since no \`bind\` was given: other machines do not reach this node at ${host}`)
+export function warnOfLoopback(log: Logger, committee: Committee, bind: string, host: string | undefined): void {
+  if (committee.size === 1 || (host !== undefined && isLoopback(host))) return
+  const at = host === undefined ? '' : ` at ${host}`
+  log.warn(`Listening on ${bind} alone, since no \`bind\` was given: other machines do not reach this node${at}`)
 }
 
 /** Whether an address of the committee file is one that only this machine has. */

@@ -2,6 +2,7 @@
 import { deriveNetworkKeySeed, readNetworkKeySeed } from '../../shared/config/network-key.js'
 import { NarvalError } from '../../shared/errors.js'
 import type { PrimaryWorkerMessage } from '../../shared/wire/primary-messages.js'
+import { only } from './option-arguments.js'
 import { InProcessPrimaryLink } from './primary-link/in-process-primary-link.js'
 import { openOrderingPrimary } from './primary-link/open-ordering-primary.js'
 import { openTcpPrimary } from './primary-link/open-tcp-primary.js'
@@ -38,7 +39,8 @@ export function makeWorker(
     clients: options.clients,
     benchmark: options.benchmark,
     poisonFreedSlots: options.poisonFreedSlots,
-    ...(options.peerDiscovery && { peerDiscovery: options.peerDiscovery }),
+    ...only('peerDiscovery', options.peerDiscovery),
+    ...only('kad', options.kad),
     isOrdered: ordering !== undefined,
     openPrimary: async (ownIndex, handlers) => {
       const { supervisor } = node

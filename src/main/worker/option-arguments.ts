@@ -16,6 +16,7 @@ import { committeeFileOf } from '../../shared/config/committee-file.js'
 import { checkParameters } from '../../shared/config/parameters.js'
 import { SEED_BYTES } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
+import { kadArgument } from '../kad/kad-arguments.js'
 import { LOG_LEVELS, type Logger } from '../lib/log.js'
 import type { PeerDiscovery } from '../network/peer-discovery.js'
 import { PEER_DISCOVERY_MAX } from './limits.js'
@@ -47,6 +48,7 @@ export function commonOptions(optional: Optional<CommonName>) {
     ...only('bind', optional('bind', hostArgument)),
     ...only('metrics', optional('metrics', addressArgument)),
     ...only('peerDiscovery', optional('peerDiscovery', discoveryArgument)),
+    ...only('kad', optional('kad', kadArgument)),
     ...only('signal', optional('signal', signalArgument)),
   }
 }
@@ -59,6 +61,7 @@ type CommonName =
   | 'bind'
   | 'metrics'
   | 'peerDiscovery'
+  | 'kad'
   | 'signal'
 
 /** An option as a part of an object: none if it has no value. */

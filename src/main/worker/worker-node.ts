@@ -13,6 +13,7 @@ import { Counters } from '../../shared/memory/counters.js'
 import { createLayout, type Layout, ownSlotsTotal } from '../../shared/memory/layout.js'
 import { startThreadStats } from '../../shared/runtime/thread-stats.js'
 import { ACK_LEVELS } from '../../shared/wire/ack.js'
+import type { KadOptions } from '../kad/kad-options.js'
 import { type Ending, Lifecycle } from '../lib/lifecycle.js'
 import type { Logger } from '../lib/log.js'
 import { Supervisor } from '../lib/supervisor.js'
@@ -21,7 +22,8 @@ import type { Health } from '../metrics/health.js'
 import type { WorkerMetrics } from '../metrics/metrics.js'
 import { HostNames } from '../names/host-names.js'
 import type { Network } from '../network/network.js'
-import { openNetwork } from '../network/open-network.js'
+import { demandAddresses } from '../network/node-address.js'
+import { type OpenedNetwork, openNetwork } from '../network/open-network.js'
 import type { PeerDiscovery } from '../network/peer-discovery.js'
 import { Threads } from '../thread-host/threads.js'
 import { ACTIVITY_LOG_MS } from './activity-log.js'
@@ -50,6 +52,7 @@ export interface WorkerNodeOptions {
   /** Log the lines that benchmark scripts read. */
   readonly benchmark: boolean
   readonly peerDiscovery?: PeerDiscovery
+  readonly kad?: KadOptions
   /** Opens the link to the primary, both ways. */
   readonly openPrimary: (
     ownIndex: number,
@@ -94,8 +97,10 @@ export class WorkerNode {
     this.options = { ...options, log: this.log }
     this.names = new HostNames({ log: this.log, supervisor: this.supervisor })
     this.ownIndex = committee.ownIndexOf(keys)
-    // Throws if the committee file has no such worker of ours: before the store is touched.
-    committee.worker(this.ownIndex, workerId)
+    // Throws if the committee file has no such worker of ours, or lacks what is needed: before the store is touched.
+    const own = committee.worker(this.ownIndex, workerId)
+    if (options.clients) void own.transactions
+    demandAddresses(committee, this.ownIndex, workerId, options)
     this.layout = createLayout({
       ownSlots: parameters.ownSlots,
       inboundSlotsPerPeer: parameters.inboundSlotsPerPeer,
@@ -129,12 +134,11 @@ export class WorkerNode {
       await this.openProcessor()
       await this.openQuorumWaiter()
       await this.openPrimary()
-      const peerId = await this.openNetwork()
+      const { addresses, peerId, port } = await this.openNetwork()
       await this.openClients()
       const { log } = this.options
-      for (const line of bootLines({ ...this.options, ownIndex: this.ownIndex, layout: this.layout, peerId })) {
-        log.info(line)
-      }
+      const own = { ownIndex: this.ownIndex, layout: this.layout, addresses, peerId, port }
+      for (const line of bootLines({ ...this.options, ...own })) log.info(line)
     } catch (error) {
       await this.lifecycle.close().catch(() => {})
       throw this.lifecycle.error ?? error
@@ -288,9 +292,9 @@ export class WorkerNode {
     retention.look()
   }
 
-  private async openNetwork(): Promise<string> {
+  private async openNetwork(): Promise<OpenedNetwork> {
     const { batchStreams, healer, peers, renewer, resender, synchronizer } = this.wiring
-    const { network, peerId } = await this.lifecycle.open(
+    const opened = await this.lifecycle.open(
       'network',
       () =>
         openNetwork(
@@ -300,7 +304,7 @@ export class WorkerNode {
         ),
       (opened) => opened.network.close(),
     )
-    this.network = network
+    this.network = opened.network
     await this.lifecycle.open(
       'streams',
       () => {},
@@ -334,7 +338,7 @@ export class WorkerNode {
         (timer) => clearInterval(timer),
       )
     }
-    return peerId
+    return opened
   }
 
   private async openClients(): Promise<void> {

@@ -6,6 +6,7 @@ import { type Keys, keysArgument } from '../../shared/config/keys.js'
 import type { Parameters } from '../../shared/config/parameters.js'
 import { WORKER_ID_MAX } from '../../shared/constants.js'
 import type { BatchReport } from '../../shared/wire/primary-messages.js'
+import type { KadOptions } from '../kad/kad-options.js'
 import { createLogger, type Logger } from '../lib/log.js'
 import type { PeerDiscovery } from '../network/peer-discovery.js'
 import {
@@ -45,6 +46,11 @@ export interface WorkerOptions {
   /** libp2p peer discovery: it only adds addresses to try, trust comes from the committee. */
   readonly peerDiscovery?: PeerDiscovery
   /**
+   * Looks for the addresses of other authorities in a distributed hash table, and publishes its own, signed. `bootstrap` are
+   * the multiaddrs of bootstrap nodes (`startBootstrap`). The committee may lack addresses then.
+   */
+  readonly kad?: KadOptions
+  /**
    * A primary in this process instead of the one at the committee's address. It is called with each report, which is the
    * reference's message with the batch's author and sequence, in order and
    * with up to 32 calls at a time; a report is delivered when the call returns, or when the promise that it returns
@@ -67,7 +73,7 @@ export interface WorkerOptions {
 export type CheckedOptions = Required<Omit<WorkerOptions, OptionalName>> &
   Pick<WorkerOptions, OptionalName> & { readonly parameters: Parameters }
 
-type OptionalName = 'networkKeySeed' | 'bind' | 'metrics' | 'peerDiscovery' | 'primary' | 'signal'
+type OptionalName = 'networkKeySeed' | 'bind' | 'metrics' | 'peerDiscovery' | 'kad' | 'primary' | 'signal'
 
 const NAMES = [
   'keys',
@@ -80,6 +86,7 @@ const NAMES = [
   'clients',
   'metrics',
   'peerDiscovery',
+  'kad',
   'primary',
   'benchmark',
   'log',

@@ -180,12 +180,12 @@ function certifiedArgument(value: unknown): CertifiedOptions {
 
 async function bindOf(options: CheckedOptions): Promise<string> {
   const known = ownHost(options)
-  return options.bind === undefined ? loopbackFor(known) : addressToBind('bind', options.bind, known)
+  return options.bind === undefined ? loopbackFor(known ?? '127.0.0.1') : addressToBind('bind', options.bind, known)
 }
 
-/** The host at which the committee knows this worker. Errors: `ERR_NOT_IN_COMMITTEE`. */
-function ownHost({ committee, keys, workerId }: CheckedOptions): string {
-  return committee.worker(committee.ownIndexOf(keys), workerId).workerToWorker.host
+/** The host at which the committee knows this worker, if it does. Errors: `ERR_NOT_IN_COMMITTEE`. */
+function ownHost({ committee, keys, workerId }: CheckedOptions): string | undefined {
+  return committee.knownWorker(committee.ownIndexOf(keys), workerId).workerToWorker?.host
 }
 
 function openFilesOf({ clients, committee, metrics, parameters, primary }: CheckedOptions): number {

@@ -1,5 +1,5 @@
 /** Making a committee file, in the form of the reference's scripts (sorted keys, indent 4). */
-import { formatTcpAddress } from './address.js'
+import { formatTcpAddress, type Libp2pAddress } from './address.js'
 import type { Committee } from './committee.js'
 import { formatJson } from './config-file.js'
 
@@ -10,14 +10,14 @@ export interface CommitteeFile {
 
 export interface AuthorityEntry {
   readonly stake: number
-  readonly primary: { readonly primary_to_primary: string; readonly worker_to_primary: string }
+  readonly primary: { readonly primary_to_primary?: string; readonly worker_to_primary?: string }
   readonly workers: { readonly [workerId: string]: WorkerEntry }
 }
 
 export interface WorkerEntry {
-  readonly primary_to_worker: string
-  readonly transactions: string
-  readonly worker_to_worker: string
+  readonly primary_to_worker?: string
+  readonly transactions?: string
+  readonly worker_to_worker?: string
   readonly peer_id?: string
 }
 
@@ -48,19 +48,26 @@ export function formatCommittee(file: CommitteeFile): string {
 export function committeeFileOf(committee: Committee): CommitteeFile {
   const authorities = committee.authorities.map(({ name, stake, primary, workers }): [string, AuthorityEntry] => {
     const entries = [...workers].map(([id, worker]): [string, WorkerEntry] => {
-      const { multiaddr, peerId } = worker.workerToWorker
+      const { peerId, primaryToWorker, transactions, workerToWorker } = worker
       const entry = {
-        primary_to_worker: formatTcpAddress(worker.primaryToWorker),
-        transactions: formatTcpAddress(worker.transactions),
-        worker_to_worker: /^\/(?:ip[46]|dns)\//.test(multiaddr) ? formatTcpAddress(worker.workerToWorker) : multiaddr,
+        ...(primaryToWorker && { primary_to_worker: formatTcpAddress(primaryToWorker) }),
+        ...(transactions && { transactions: formatTcpAddress(transactions) }),
+        ...(workerToWorker && { worker_to_worker: formatLibp2pAddress(workerToWorker) }),
+        ...(peerId !== undefined && { peer_id: peerId }),
       }
-      return [String(id), peerId === undefined ? entry : { ...entry, peer_id: peerId }]
+      return [String(id), entry]
     })
+    const { primaryToPrimary, workerToPrimary } = primary
     const primaryEntry = {
-      primary_to_primary: formatTcpAddress(primary.primaryToPrimary),
-      worker_to_primary: formatTcpAddress(primary.workerToPrimary),
+      ...(primaryToPrimary && { primary_to_primary: formatTcpAddress(primaryToPrimary) }),
+      ...(workerToPrimary && { worker_to_primary: formatTcpAddress(workerToPrimary) }),
     }
     return [name, { stake, primary: primaryEntry, workers: Object.fromEntries(entries) }]
   })
   return { authorities: Object.fromEntries(authorities) }
+}
+
+/** `host:port` as the reference has it, where that says the same. */
+function formatLibp2pAddress(address: Libp2pAddress): string {
+  return /^\/(?:ip[46]|dns)\//.test(address.multiaddr) ? formatTcpAddress(address) : address.multiaddr
 }

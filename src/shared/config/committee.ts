@@ -1,7 +1,8 @@
 /**
  * The committee: who has how much stake, and where each authority's primary and workers listen. The file is the
  * reference's (asonnino/narwhal config/src/lib.rs `Committee`); narval adds a worker's optional `peer_id`, and takes a
- * multiaddr for `worker_to_worker`.
+ * multiaddr for `worker_to_worker`. Any address may be missing: peer discovery finds others, and of our own those are
+ * demanded that are used.
  */
 import assert from 'node:assert'
 import { createHash } from 'node:crypto'
@@ -26,15 +27,22 @@ export interface WorkerAddresses {
   readonly workerToWorker: address.Libp2pAddress
 }
 
+/** What the file says of a worker: any address may be missing. */
+export interface KnownWorker extends Partial<WorkerAddresses> {
+  /** The PeerId that the worker must have, if the file names one. */
+  readonly peerId?: string
+}
+
 export interface Authority {
   /** 32 bytes. */
   readonly publicKey: Uint8Array
   /** The public key in base64, as files and logs name it. */
   readonly name: string
   readonly stake: number
-  readonly primary: PrimaryAddresses
+  /** Those that the file has. */
+  readonly primary: Partial<PrimaryAddresses>
   /** By worker id, ascending. */
-  readonly workers: ReadonlyMap<number, WorkerAddresses>
+  readonly workers: ReadonlyMap<number, KnownWorker>
 }
 
 /** An authority's index is its place in the order of the raw public keys: the reference's order in memory. */
@@ -81,15 +89,27 @@ export class Committee {
     return this.authority(index).stake
   }
 
+  /** Its addresses. To read one that the file lacks throws `ERR_ADDRESS_MISSING`. */
   primary(index: number): PrimaryAddresses {
-    return this.authority(index).primary
+    const { name, primary } = this.authority(index)
+    return demanded<PrimaryAddresses>(primary, PRIMARY_FIELDS, `authorities.${name}.primary`)
   }
 
-  /** Errors: `ERR_NOT_IN_COMMITTEE` if that authority has no such worker. */
+  /**
+   * Its addresses. To read one that the file lacks throws `ERR_ADDRESS_MISSING`.
+   *
+   * Errors: `ERR_NOT_IN_COMMITTEE` if that authority has no such worker.
+   */
   worker(index: number, workerId: number): WorkerAddresses {
+    const path = `authorities.${this.authority(index).name}.workers.${workerId}`
+    return demanded<WorkerAddresses>(this.knownWorker(index, workerId), WORKER_FIELDS, path)
+  }
+
+  /** What the file says of a worker. Errors: `ERR_NOT_IN_COMMITTEE` if that authority has no such worker. */
+  knownWorker(index: number, workerId: number): KnownWorker {
     const { name, workers } = this.authority(index)
-    const addresses = workers.get(workerId)
-    if (addresses !== undefined) return addresses
+    const known = workers.get(workerId)
+    if (known !== undefined) return known
     throw new NarvalError(
       'ERR_NOT_IN_COMMITTEE',
       `authorities.${name}.workers.${workerId} is missing: the committee file has the workers ${[...workers.keys()].join(', ')}`,
@@ -97,36 +117,70 @@ export class Committee {
   }
 }
 
+/** What the file calls them. */
+const PRIMARY_FIELDS = { primaryToPrimary: 'primary_to_primary', workerToPrimary: 'worker_to_primary' } as const
+const WORKER_FIELDS = {
+  primaryToWorker: 'primary_to_worker',
+  transactions: 'transactions',
+  workerToWorker: 'worker_to_worker',
+} as const
+
+/** What is known; to read what is not throws. `path` leads to it in the file. */
+function demanded<T extends object>(
+  known: Partial<T>,
+  fields: Readonly<Record<keyof T & string, string>>,
+  path: string,
+): T {
+  const addresses: Partial<T> = {}
+  for (const name of Object.keys(fields) as (keyof T & string)[]) {
+    const value = known[name]
+    if (value !== undefined) addresses[name] = value
+    else Object.defineProperty(addresses, name, { get: () => refuseMissing(`${path}.${fields[name]}`) })
+  }
+  return addresses as T
+}
+
+function refuseMissing(path: string): never {
+  throw new NarvalError(
+    'ERR_ADDRESS_MISSING',
+    `${path} is missing in the committee file, and used: add it to the copy of the file that this node reads (addresses may differ from copy to copy)`,
+  )
+}
+
 const tcpAddress = text(address.TCP_ADDRESS_FORM, address.parseTcpAddress)
 const peerId = text('a peer id in base58, as 12D3KooW…', address.parsePeerId)
 
 const workerSchema = z
   .strictObject({
-    primary_to_worker: tcpAddress,
-    transactions: tcpAddress,
-    worker_to_worker: text(address.LIBP2P_ADDRESS_FORM, address.parseLibp2pAddress),
+    primary_to_worker: tcpAddress.optional(),
+    transactions: tcpAddress.optional(),
+    worker_to_worker: text(address.LIBP2P_ADDRESS_FORM, address.parseLibp2pAddress).optional(),
     peer_id: peerId.optional(),
   })
-  .transform((file, context): WorkerAddresses => {
-    const { worker_to_worker: workerToWorker, peer_id: named } = file
-    if (named !== undefined && workerToWorker.peerId !== undefined && workerToWorker.peerId !== named) {
+  .transform((file, context): KnownWorker => {
+    const { primary_to_worker: primaryToWorker, transactions, worker_to_worker: workerToWorker, peer_id: named } = file
+    if (named !== undefined && workerToWorker?.peerId !== undefined && workerToWorker.peerId !== named) {
       return refuse(context, `${named} is not the peer id in worker_to_worker, ${workerToWorker.peerId}`, ['peer_id'])
     }
+    const peerId = named ?? workerToWorker?.peerId
     return {
-      primaryToWorker: file.primary_to_worker,
-      transactions: file.transactions,
-      workerToWorker: named === undefined ? workerToWorker : { ...workerToWorker, peerId: named },
+      ...(primaryToWorker && { primaryToWorker }),
+      ...(transactions && { transactions }),
+      ...(workerToWorker && { workerToWorker: peerId === undefined ? workerToWorker : { ...workerToWorker, peerId } }),
+      ...(peerId !== undefined && { peerId }),
     }
   })
 
 const authoritySchema = z.strictObject({
   stake: integer(1, STAKE_MAX),
-  primary: z.strictObject({ primary_to_primary: tcpAddress, worker_to_primary: tcpAddress }).transform(
-    (file): PrimaryAddresses => ({
-      primaryToPrimary: file.primary_to_primary,
-      workerToPrimary: file.worker_to_primary,
-    }),
-  ),
+  primary: z
+    .strictObject({ primary_to_primary: tcpAddress.optional(), worker_to_primary: tcpAddress.optional() })
+    .transform(
+      ({ primary_to_primary: primaryToPrimary, worker_to_primary: workerToPrimary }): Partial<PrimaryAddresses> => ({
+        ...(primaryToPrimary && { primaryToPrimary }),
+        ...(workerToPrimary && { workerToPrimary }),
+      }),
+    ),
   workers: z.record(z.string(), workerSchema).transform((file, context) => {
     const ids = Object.keys(file)
     if (ids.length === 0) return refuse(context, 'expected at least one worker, found none')
@@ -135,7 +189,7 @@ const authoritySchema = z.strictObject({
     }
     const wrong = ids.find((id) => !/^(?:0|[1-9]\d{0,9})$/.test(id) || Number(id) > WORKER_ID_MAX)
     if (wrong !== undefined) return refuse(context, `expected a worker id from 0 to ${WORKER_ID_MAX}`, [wrong])
-    return new Map(ids.sort((a, b) => Number(a) - Number(b)).map((id) => [Number(id), file[id] as WorkerAddresses]))
+    return new Map(ids.sort((a, b) => Number(a) - Number(b)).map((id) => [Number(id), file[id] as KnownWorker]))
   }),
 })
 
@@ -203,17 +257,19 @@ function refuseDuplicates(members: readonly Authority[], context: z.RefinementCt
     if (other !== undefined) refuse(context, `${show(value)} is also ${other}`, path)
     pathOf.set(value, path.join('.'))
   }
+  const claimAddress = (claimed: address.TcpAddress | undefined, path: string[]): void => {
+    if (claimed !== undefined) claim(address.formatTcpAddress(claimed), path)
+  }
   for (const { name, primary, workers } of members) {
     const path = ['authorities', name]
-    claim(address.formatTcpAddress(primary.primaryToPrimary), [...path, 'primary', 'primary_to_primary'])
-    claim(address.formatTcpAddress(primary.workerToPrimary), [...path, 'primary', 'worker_to_primary'])
+    claimAddress(primary.primaryToPrimary, [...path, 'primary', 'primary_to_primary'])
+    claimAddress(primary.workerToPrimary, [...path, 'primary', 'worker_to_primary'])
     for (const [id, worker] of workers) {
       const workerPath = [...path, 'workers', String(id)]
-      claim(address.formatTcpAddress(worker.primaryToWorker), [...workerPath, 'primary_to_worker'])
-      claim(address.formatTcpAddress(worker.transactions), [...workerPath, 'transactions'])
-      claim(address.formatTcpAddress(worker.workerToWorker), [...workerPath, 'worker_to_worker'])
-      const { peerId: named } = worker.workerToWorker
-      if (named !== undefined) claim(named, [...workerPath, 'peer_id'])
+      claimAddress(worker.primaryToWorker, [...workerPath, 'primary_to_worker'])
+      claimAddress(worker.transactions, [...workerPath, 'transactions'])
+      claimAddress(worker.workerToWorker, [...workerPath, 'worker_to_worker'])
+      if (worker.peerId !== undefined) claim(worker.peerId, [...workerPath, 'peer_id'])
     }
   }
 }

@@ -16,9 +16,10 @@ const SALT = 'narval/network-key/v1'
 const schema = z.strictObject({ network_key: z.string() })
 
 /**
- * HKDF-SHA256: the authority's seed as key, `narval/network-key/v1` as salt, the worker id (u32 LE), or `primary`, as info.
+ * HKDF-SHA256: the authority's seed as key, `narval/network-key/v1` as salt, the worker id (u32 LE), `primary`, or of a
+ * bootstrap node's own keys `bootstrap`, as info.
  */
-export function deriveNetworkKeySeed(authoritySeed: Uint8Array, role: number | 'primary'): Uint8Array {
+export function deriveNetworkKeySeed(authoritySeed: Uint8Array, role: number | 'primary' | 'bootstrap'): Uint8Array {
   return new Uint8Array(hkdfSync('sha256', authoritySeed, SALT, infoOf(role), SEED_BYTES))
 }
 
@@ -42,8 +43,8 @@ export function writeNetworkKey(path: string, seed: Uint8Array): void {
   writeNewFile(path, `${JSON.stringify({ network_key: encodeBase64(seed) }, null, 2)}\n`, 0o600)
 }
 
-function infoOf(role: number | 'primary'): Buffer {
-  if (role === 'primary') return Buffer.from(role)
+function infoOf(role: number | 'primary' | 'bootstrap'): Buffer {
+  if (typeof role === 'string') return Buffer.from(role)
   const info = Buffer.alloc(4)
   info.writeUInt32LE(role)
   return info

@@ -220,7 +220,10 @@ describe('its end', () => {
     })
     expect([node.health().ok, node.isAlive()]).toEqual([false, false])
     await expect(node.commits.read(undefined).next()).resolves.toMatchObject({ done: true })
-    const ports = [primary.primaryToPrimary.port, ...[...workers.values()].map((worker) => worker.workerToWorker.port)]
+    const ports = [
+      primary.primaryToPrimary!.port,
+      ...[...workers.values()].map((worker) => worker.workerToWorker!.port),
+    ]
     for (const port of ports) await until(`port ${port} is closed`, () => isClosed(port))
     await start(member!)
   })
@@ -246,13 +249,13 @@ describe('its end', () => {
   test('a part that cannot start leaves nothing running', async () => {
     const [member] = await newMembers(1, 2)
     const { primary, workers } = member!.committee.authority(0)
-    const { port } = workers.get(1)!.workerToWorker
+    const { port } = workers.get(1)!.workerToWorker!
     const blocker = createServer()
     await new Promise<void>((resolve) => blocker.listen(port, '127.0.0.1', resolve))
     onTestFinished(() => void blocker.close())
     await expect(narval.startAuthority(optionsOf(member!))).rejects.toMatchObject({ code: 'ERR_ADDRESS_IN_USE' })
-    expect(await isClosed(primary.primaryToPrimary.port)).toBe(true)
-    expect(await isClosed(workers.get(0)!.workerToWorker.port)).toBe(true)
+    expect(await isClosed(primary.primaryToPrimary!.port)).toBe(true)
+    expect(await isClosed(workers.get(0)!.workerToWorker!.port)).toBe(true)
     await new Promise<void>((resolve) => blocker.close(() => resolve()))
     await start(member!)
     await expect(narval.startAuthority(optionsOf(member!))).rejects.toMatchObject({ code: 'ERR_STORE_LOCKED' })

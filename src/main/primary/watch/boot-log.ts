@@ -20,12 +20,13 @@ export interface PrimaryBootLogOptions {
   readonly peerId: string
   /** The address that it listens on. */
   readonly bind: string
+  readonly port: number
 }
 
 export function primaryBootLines(options: PrimaryBootLogOptions): readonly string[] {
-  const { bind, committee, ownIndex, parameters, peerId, rule, store } = options
+  const { bind, committee, ownIndex, parameters, peerId, port, rule, store } = options
   const { name } = committee.authority(ownIndex)
-  const { host, port } = committee.primary(ownIndex).primaryToPrimary
+  const host = committee.authority(ownIndex).primary.primaryToPrimary?.host ?? bind
   return [
     `${NODE_VERSION}, protocol ${PROTOCOL_VERSION}, Node ${process.versions.node}, primary of authority ${name}, peer id ${peerId}`,
     `Orders by the rule ${rule} in a committee of ${committee.size}: a quorum takes stake ${committee.quorumThreshold}; store ${store}`,

@@ -58,8 +58,8 @@ export function judge(request: PrimaryRequest, fromOwnPrimary: boolean, ownIndex
 
 /** The hosts that an authority's primary sends from, addresses or names, as far as the committee file says. */
 export function primaryHosts(committee: Committee, index: number): ReadonlySet<string> {
-  const { workerToPrimary, primaryToPrimary } = committee.primary(index)
-  return new Set([workerToPrimary.host, primaryToPrimary.host].map(normalHost))
+  const { primaryToPrimary, workerToPrimary } = committee.authority(index).primary
+  return new Set([workerToPrimary, primaryToPrimary].flatMap((known) => (known ? [normalHost(known.host)] : [])))
 }
 
 /** The same of the other authorities' primaries. */

@@ -1,0 +1,117 @@
+/**
+ * Four authorities on machines of their own, whose committee file has keys and not one address of a node: they find each
+ * other through a bootstrap node on a fifth machine, and order what a client sends.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { generateKeys, writeKeys } from '../../src/shared/config/keys.js'
+import { v8FlagsFor } from '../../src/shared/runtime/v8-flags.js'
+import { Namespaces, namespaceProblem } from '../support/namespaces.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
+import { until } from '../support/until.js'
+
+const NODE_FILE = new URL('../../dist/node.js', import.meta.url).pathname
+const NODE = [process.execPath, ...v8FlagsFor(process.versions.node), NODE_FILE]
+const AUTHORITIES = [0, 1, 2, 3]
+const BOOTSTRAP = 4
+const TRANSACTIONS = '127.0.0.1:4003'
+const problem = namespaceProblem()
+if (problem !== undefined) process.stderr.write(`no network namespaces here: ${problem}\n`)
+
+interface Running {
+  readonly log: () => string
+}
+
+function start(command: readonly string[], logFile: string): Running {
+  const log = openSync(logFile, 'a')
+  const [program, ...args] = command
+  const child: ChildProcess = spawn(program!, args, { stdio: ['ignore', log, log] })
+  closeSync(log)
+  const ended = once(child, 'exit')
+  onTestFinished(async () => {
+    child.kill('SIGTERM')
+    await ended
+  })
+  return { log: () => readFileSync(logFile, 'utf8') }
+}
+
+test.skipIf(problem !== undefined)(
+  'a committee whose file has keys and no addresses finds itself through one bootstrap node, and orders',
+  { timeout: 150_000 },
+  async () => {
+    const directory = temporaryDirectory()
+    const path = (name: string): string => join(directory, name)
+    const machines = new Namespaces(BOOTSTRAP + 1)
+    onTestFinished(() => machines.close())
+    const keys = AUTHORITIES.map(() => generateKeys())
+    const entry = (worker: object): object => ({ stake: 1, primary: {}, workers: { 0: worker } })
+    const bare = keys.map(({ name }): [string, object] => [name, entry({})])
+    writeFileSync(path('committee.json'), JSON.stringify({ authorities: Object.fromEntries(bare) }))
+    for (const index of AUTHORITIES) {
+      writeKeys(path(`keys-${index}.json`), keys[index]!)
+      const fresh = ['fresh', '--keys', path(`keys-${index}.json`), '--store', path(`store-${index}`)]
+      expect(spawnSync(NODE[0]!, [...NODE.slice(1), ...fresh], { encoding: 'utf8' }).stderr).toBe('')
+      // Its own copy says where it takes transactions, which is nobody else's concern.
+      const own = bare.map(([name, file]) => [
+        name,
+        name === keys[index]!.name ? entry({ transactions: TRANSACTIONS }) : file,
+      ])
+      writeFileSync(path(`committee-${index}.json`), JSON.stringify({ authorities: Object.fromEntries(own) }))
+    }
+
+    const listen = `${machines.address(BOOTSTRAP)}:4100`
+    const bootstrap = start(
+      [...machines.within(BOOTSTRAP), ...NODE, 'bootstrap', '--committee', path('committee.json'), '--listen', listen],
+      path('log-bootstrap'),
+    )
+    await until(
+      () => `the bootstrap node listens: ${bootstrap.log()}`,
+      () => bootstrap.log().includes('--bootstrap /ip4/'),
+    )
+    const [, address] = /--bootstrap (\S+)/.exec(bootstrap.log())!
+
+    const beganMs = performance.now()
+    const nodes = AUTHORITIES.map((index) =>
+      start(
+        [
+          ...[...machines.within(index), ...NODE, 'run', '--keys', path(`keys-${index}.json`)],
+          ...['--committee', path(`committee-${index}.json`), '--store', path(`store-${index}`)],
+          ...['--kad', '--bootstrap', address!, 'authority'],
+        ],
+        path(`log-${index}`),
+      ),
+    )
+    const connected = (part: string): boolean =>
+      nodes.every((node) => node.log().match(new RegExp(`${part}: Connected to`, 'g'))?.length === 3)
+    const logs = (): string => nodes.map((node) => node.log()).join('\n')
+    await until(
+      () => `all are connected: ${logs()}`,
+      () => connected('primary') && connected('worker 0'),
+      90_000,
+    )
+    process.stderr.write(`four have found each other in ${Math.round(performance.now() - beganMs)} ms\n`)
+
+    const client = ['client', TRANSACTIONS, '--size', '100', '--rate', '100', '--duration', '2']
+    const sent = spawnSync('ip', [...machines.within(0).slice(1), ...NODE, ...client], { encoding: 'utf8' })
+    expect([sent.status, sent.stderr.includes('ERR_')]).toEqual([0, false])
+    const ordered = (index: number): number => {
+      const args = ['log', '--store', path(`store-${index}`), '--json']
+      const { stdout } = spawnSync(NODE[0]!, [...NODE.slice(1), ...args], { encoding: 'utf8', maxBuffer: 2 ** 26 })
+      const commits = stdout
+        .trim()
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line))
+      return commits.flatMap(({ batches }) => batches).reduce((sum, { transactions = 0 }) => sum + transactions, 0)
+    }
+    for (const index of AUTHORITIES) {
+      await until(
+        () => `authority ${index} orders them: ${ordered(index)}: ${logs()}`,
+        () => ordered(index) >= 150,
+      )
+    }
+  },
+)
