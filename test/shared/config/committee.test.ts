@@ -186,7 +186,11 @@ describe('what is wrong in a committee file is refused with its path', () => {
     ['no stake', (a) => delete a.stake, `${at}.stake: expected an integer from 1 to 4294967295, found nothing`],
     ['no primary', (a) => delete a.primary, `${at}.primary: expected object`],
     ['no workers', (a) => (a.workers = {}), `${at}.workers: expected at least one worker`],
-    ['a worker that lacks an address', (a) => delete a.workers['1'].transactions, `${at}.workers.1.transactions`],
+    [
+      'an address that is empty',
+      (a) => (a.workers['1'].transactions = ''),
+      `${at}.workers.1.transactions: expected host`,
+    ],
     ['a worker id in words', (a) => (a.workers.one = a.workers['1']), `${at}.workers.one: expected a worker id`],
     [
       'a worker id of two spellings',
