@@ -7,6 +7,7 @@ import type { Libp2p } from '@libp2p/interface'
 import type { TcpAddress } from '../../shared/config/address.js'
 import type { Committee } from '../../shared/config/committee.js'
 import { listenError } from '../../shared/errors.js'
+import { plainHost } from '../../shared/wire/source-address.js'
 import { Lifecycle } from '../lib/lifecycle.js'
 import type { Logger } from '../lib/log.js'
 import { Supervisor } from '../lib/supervisor.js'
@@ -52,7 +53,10 @@ export class BootstrapNode {
     this.names = new HostNames({ log: this.log, supervisor })
     this.keeper = new RecordKeeper(options.committee)
     this.datastore = new BoundedDatastore(RecordKeeper.recordsMax(options.committee))
-    this.dials = new DialBudget(hostsOf(options.bootstrap))
+    // Where it listens on this machine alone, whoever reaches it is on this machine too.
+    const { host } = options.listen
+    const isEvery = host === '0.0.0.0' || host === '::'
+    this.dials = new DialBudget(new Set([...hostsOf(options.bootstrap), ...(isEvery ? [] : [plainHost(host)])]))
     this.stopped = this.lifecycle.stopped
   }
 
