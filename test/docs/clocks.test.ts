@@ -13,6 +13,8 @@ const MEASURES = 'main/local/'
 
 /** Where the time of day is wanted, and why. */
 const EXCEPTIONS: Readonly<Record<string, string>> = {
+  'main/kad/bootstrap-node.ts': 'a record of addresses has a time of day, which is compared with that of this machine',
+  'main/kad/kad-search.ts': 'so has our own',
   'main/lib/log.ts': 'a line of the log has a time of day',
   'main/network/open-network.ts': 'so has a hello, which is compared with those of other machines',
   'main/worker/worker-health.ts':

@@ -8,6 +8,7 @@ import { RefusalCounts } from '../../src/main/metrics/refusal-counts.js'
 import { PRIMARY_PROBLEMS } from '../../src/main/primary/watch/primary-health.js'
 import { Counters } from '../../src/shared/memory/counters.js'
 import { createPrimaryMemory } from '../../src/shared/memory/primary-memory.js'
+import { ADDRESS_RECORD_REFUSALS } from '../../src/shared/wire/address-record.js'
 import { PEER_A, PEER_B, sources } from '../support/metrics-sources.js'
 
 const root = join(import.meta.dirname, '../..')
@@ -71,13 +72,23 @@ describe('docs/metrics.md', () => {
     ['### Of both', rowsOf(worker).filter(([name]) => common.has(name))],
   ])('has all metrics, %s, with type, labels and help', (heading, rows) => {
     expect(rows.length).toBeGreaterThan(3)
-    expect(sorted(rowsBelow(heading))).toEqual(sorted(rows))
+    expect(
+      sorted(rowsBelow(heading).filter(([name]) => name!.startsWith('`narval_') || name!.startsWith('`process_'))),
+    ).toEqual(sorted(rows))
   })
 
   test('has all problems of a primary', () => {
     expect(rowsBelow("## A primary's problems").map(([kind]) => kind)).toEqual(
       PRIMARY_PROBLEMS.map((kind) => `\`${kind}\``),
     )
+  })
+
+  test('has all reasons for which a published record is not believed, as the protocol has them', () => {
+    const rows = rowsBelow('### Of both').map(([name]) => name!)
+    const reasons = ADDRESS_RECORD_REFUSALS.map((reason) => `\`record-${reason}\``)
+    expect(rows.filter((name) => name.startsWith('`record-'))).toEqual(reasons)
+    const protocol = readFileSync(join(root, 'docs/protocol.md'), 'utf8')
+    expect([...protocol.matchAll(/`record-[a-z-]+`/g)].map(([name]) => name)).toEqual(reasons)
   })
 
   test('and the README name only metrics that there are', () => {

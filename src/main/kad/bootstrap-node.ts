@@ -37,7 +37,7 @@ export class BootstrapNode {
   readonly stopped: Promise<void>
   private readonly options: BootstrapNodeOptions
   private readonly lifecycle = new Lifecycle()
-  private readonly supervisor = new Supervisor((error) => this.lifecycle.fail(error))
+  readonly supervisor = new Supervisor((error) => this.lifecycle.fail(error))
   private readonly log: Logger
   private readonly names: HostNames
   private readonly keeper: RecordKeeper

@@ -64,9 +64,10 @@ export async function startBootstrap(options: BootstrapOptions): Promise<Bootstr
     log: optional('log', loggerArgument) ?? createLogger('narval::bootstrap', 'info'),
     ...only('seed', keys && deriveNetworkKeySeed(keys.seed, 'bootstrap')),
   })
-  const close = (): void => {
+  // Why it could not be closed is what `stopped` rejects with.
+  const close = node.supervisor.guard('the signal', () => {
     node.close().catch(() => {})
-  }
+  })
   signal?.addEventListener('abort', close, { once: true })
   if (signal?.aborted) close()
   const addresses = await node.start()

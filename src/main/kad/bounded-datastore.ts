@@ -36,7 +36,7 @@ export class BoundedDatastore implements Datastore {
   private readonly nowMs: () => number
 
   /** @param recordsMax as many as there can be that the validator takes */
-  constructor(recordsMax: number, nowMs: () => number = Date.now) {
+  constructor(recordsMax: number, nowMs: () => number = () => performance.now()) {
     this.recordsMax = recordsMax
     this.nowMs = nowMs
   }

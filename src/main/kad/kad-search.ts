@@ -130,7 +130,7 @@ export class KadSearch {
     const { committee, role } = this.options
     const { log, names, supervisor } = this.dependencies
     const ended = new AbortController()
-    const end = (): void => ended.abort()
+    const end = supervisor.guard('the search for addresses', () => ended.abort())
     const timer = setTimeout(end, KAD_ROUND_TIMEOUT_MS)
     this.closing.signal.addEventListener('abort', end)
     const { node, table } = await this.openClient()

@@ -52,18 +52,21 @@ export interface AddressRecord {
   readonly timeMs: number
 }
 
-export type AddressRecordRefusal =
-  | 'malformed'
-  | 'bad-signature'
-  | 'not-in-committee'
-  /** The committee has the authority, and no such worker of it. */
-  | 'unknown-worker'
+/** Why a record is not believed, in the order in which it is checked: counted as `record-…`. */
+export const ADDRESS_RECORD_REFUSALS = [
+  'malformed',
+  'not-in-committee',
   /** Of another committee. */
-  | 'wrong-committee'
+  'wrong-committee',
+  /** The committee has the authority, and no such worker of it. */
+  'unknown-worker',
   /** Under the key of another record. */
-  | 'wrong-key'
-  | 'time-ahead'
-  | 'too-old'
+  'wrong-key',
+  'time-ahead',
+  'too-old',
+  'bad-signature',
+] as const
+export type AddressRecordRefusal = (typeof ADDRESS_RECORD_REFUSALS)[number]
 
 export type AddressRecordVerdict =
   | { readonly ok: true; readonly index: number; readonly record: AddressRecord }
