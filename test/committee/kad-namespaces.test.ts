@@ -8,7 +8,10 @@ import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { generateKeys, writeKeys } from '../../src/shared/config/keys.js'
+import { encodeBase64 } from '../../src/shared/crypto/public-key.js'
 import { v8FlagsFor } from '../../src/shared/runtime/v8-flags.js'
+import { primaryDirectory } from '../../src/shared/store/authority-directories.js'
+import { CommitLogReader } from '../../src/shared/store/primary/commit-log-reader.js'
 import { transactions } from '../../src/shared/wire/batch.js'
 import { Namespaces, namespaceProblem } from '../support/namespaces.js'
 import { readStore } from '../support/stores.js'
@@ -99,14 +102,14 @@ test.skipIf(problem !== undefined)(
     const client = ['client', TRANSACTIONS, '--size', '100', '--rate', '100', '--duration', '2']
     const sent = spawnSync('ip', [...machines.within(0).slice(1), ...NODE, ...client], { encoding: 'utf8' })
     expect([sent.status, sent.stderr.includes('ERR_')]).toEqual([0, false])
-    const ordered = (index: number): string[] => {
-      const args = ['log', '--store', path(`store-${index}`), '--json']
-      const { stdout } = spawnSync(NODE[0]!, [...NODE.slice(1), ...args], { encoding: 'utf8', maxBuffer: 2 ** 26 })
-      return stdout
-        .split('\n')
-        .filter(Boolean)
-        .flatMap((line) => (JSON.parse(line) as { batches: { digest: string }[] }).batches)
-        .map(({ digest }) => digest)
+    const ordered = (index: number): ReadonlySet<string> => {
+      const reader = new CommitLogReader(primaryDirectory(path(`store-${index}`)))
+      const digests = new Set<string>()
+      for (const commit of reader.commits(0)) {
+        for (const { digest } of commit.batches()) digests.add(encodeBase64(digest))
+      }
+      reader.close()
+      return digests
     }
     const batches = await readStore(join(path('store-0'), 'worker-0'))
     const own = [...batches].filter(([, { author }]) => author === keys[0]!.name)
@@ -114,8 +117,11 @@ test.skipIf(problem !== undefined)(
     expect(own.flatMap(([, { bytes }]) => [...transactions(bytes)])).toHaveLength(200)
     for (const index of AUTHORITIES) {
       await until(
-        () => `authority ${index} orders all ${certified.length} batches, and not ${ordered(index).length}: ${logs()}`,
-        () => certified.every((digest) => ordered(index).includes(digest)),
+        () => `authority ${index} orders all ${certified.length} batches, and not ${ordered(index).size}: ${logs()}`,
+        () => {
+          const digests = ordered(index)
+          return certified.every((digest) => digests.has(digest))
+        },
       )
     }
   },
