@@ -28,12 +28,12 @@ export async function committeeOfFour(directory: string, nodeFile: string): Prom
   writeFileSync(join(directory, 'committee.json'), formatCommittee(file))
   const committee = parseCommittee(file)
   return AUTHORITIES.map((index) => {
-    const own = committee.authorities.find(({ name }) => name === names[index])!
+    const own = committee.authorities.findIndex(({ name }) => name === names[index])
     return new AuthorityProcess({
       nodeFile,
       directory,
       index,
-      transactionsPort: own.workers.get(0)!.transactions.port,
+      transactionsPort: committee.worker(own, 0).transactions.port,
       metricsPort: portFirst + 20 + index,
     })
   })
