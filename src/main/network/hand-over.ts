@@ -6,6 +6,9 @@
  * time would have a whole reply pile up there, one slice for each update. What can be believed is both at once: the
  * stream holds nothing back, and nothing below it is full. Then an update dispatches nothing, and `drain` is the
  * muxer's own.
+ *
+ * A trap: `send()` dispatches `idle` before it is over. What is handed over within that event stays in the stream until the
+ * next `send()`, and nobody says that there is room. So whoever listens for it hands over in a microtask.
  */
 import type { Stream } from '@libp2p/interface'
 

@@ -172,7 +172,10 @@ export class PrimaryStreams {
         this.openLater(link)
       },
     }))
-    const onRoom = this.supervisor.guard('a stream between primaries', () => this.pump(link))
+    const { guard } = this.supervisor
+    const pump = guard('a stream between primaries', () => this.pump(link))
+    // Not from within `send`, which dispatches `idle` and keeps back what it is handed then (hand-over.ts).
+    const onRoom = guard('a stream between primaries', () => queueMicrotask(pump))
     stream.addEventListener('drain', onRoom)
     stream.addEventListener('idle', onRoom)
     client.connected(link.peer.index)

@@ -116,6 +116,25 @@ test('what goes out goes on our stream of the newest connection, and the primary
   streams.close()
 })
 
+test('what is said in one turn arrives, however much it is, and what is said after it', async () => {
+  const { peer, streams, told } = streamsOf()
+  let received = 0
+  const take = (stream: Stream): void =>
+    stream.addEventListener('message', ({ data }) => {
+      received += data.byteLength
+    })
+  const { near } = await pairs.open(take)
+  ;(peer.connections as Connection[]).push(connectionOf(near))
+  streams.onPeerConnected(peer)
+  await until('it is connected', () => told.length === 1)
+  const record = new Uint8Array(JOINED_FRAMES_BYTES)
+  for (let turn = 1; turn <= 2; turn += 1) {
+    streams.send(Array.from({ length: 20 }, () => ({ to: 1, bytes: record })))
+    await until(`all of turn ${turn} came`, () => received === turn * 20 * (record.length + 8), 10_000)
+  }
+  streams.close()
+})
+
 test('a queue holds what it may, and the oldest give way', () => {
   const queue = new RecordQueue()
   for (let count = 0; count < PEER_QUEUE_RECORDS_MAX + 3; count += 1) queue.push(Uint8Array.of(count))
