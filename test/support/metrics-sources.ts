@@ -17,6 +17,7 @@ export const HEALTHY: HealthState = {
   quorumThreshold: 3,
   storeOpen: true,
   storeFull: false,
+  keepsAll: false,
   primaryConnected: true,
   primaryStill: undefined,
 }

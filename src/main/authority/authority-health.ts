@@ -1,9 +1,10 @@
 /** The health of an authority: of its primary and of each of its workers. Pure. */
 import { type Health, type HealthAnswer, healthFields } from '../metrics/health.js'
 import { type PrimaryHealth, primaryHealthFields } from '../primary/watch/primary-health.js'
+import type { LateBatch } from './ordered-batches.js'
 
 export interface AuthorityHealth {
-  /** The primary and all workers do what they are there for. */
+  /** The primary and all workers do what they are there for, and no reader of commits waits for what is lost. */
   readonly ok: boolean
   readonly primary: PrimaryHealth
   /** By worker id. */
@@ -12,13 +13,18 @@ export interface AuthorityHealth {
   readonly problems: readonly string[]
 }
 
-export function authorityHealth(primary: PrimaryHealth, workers: ReadonlyMap<number, Health>): AuthorityHealth {
+/** @param late what readers of commits wait for, if it is for long */
+export function authorityHealth(
+  primary: PrimaryHealth,
+  workers: ReadonlyMap<number, Health>,
+  late?: LateBatch,
+): AuthorityHealth {
   const ofWorkers = [...workers].flatMap(([id, { problems }]) => problems.map((problem) => `worker ${id}: ${problem}`))
   return {
-    ok: primary.ok && [...workers.values()].every(({ ok }) => ok),
+    ok: primary.ok && [...workers.values()].every(({ ok }) => ok) && late?.isLost !== true,
     primary,
     workers,
-    problems: [...primary.problems.map((problem) => `primary: ${problem}`), ...ofWorkers],
+    problems: [...primary.problems.map((problem) => `primary: ${problem}`), ...ofWorkers, ...(late ? [late.text] : [])],
   }
 }
 

@@ -142,7 +142,7 @@ export class AuthorityNode {
 
   health(): AuthorityHealth {
     const workers = new Map(Array.from(this.workers, ([id, { node }]) => [id, node.health()]))
-    return authorityHealth(this.primary.health(), workers)
+    return authorityHealth(this.primary.health(), workers, this.ordered.late)
   }
 
   /** Those of the primary, and of each worker with the label `worker`. */

@@ -23,6 +23,21 @@ export interface BatchSource {
   fetch(author: number, digests: readonly Uint8Array[]): void
 }
 
+/** What a reader of commits has waited for so long that somebody should look. */
+export interface LateBatch {
+  /** For people: which batch it is, and what to do. */
+  readonly text: string
+  /** Nobody has it who could be asked. */
+  readonly isLost: boolean
+}
+
+/** A batch that a reader of commits waits for. */
+interface Wait {
+  readonly batch: CommittedBatch
+  readonly commit: number
+  readonly sinceMs: number
+}
+
 export interface OrderedBatchesDependencies {
   readonly committee: Committee
   readonly ownIndex: number
@@ -36,6 +51,8 @@ export class OrderedBatches {
   private readonly dependencies: OrderedBatchesDependencies
   /** Who waits for which digest; bounded by the readers and what each reads ahead. */
   private readonly waiting = new Map<string, Set<(value?: unknown) => void>>()
+  /** What readers wait for; with the same bound. */
+  private readonly waits = new Set<Wait>()
 
   constructor(dependencies: OrderedBatchesDependencies) {
     this.dependencies = dependencies
@@ -47,12 +64,29 @@ export class OrderedBatches {
     for (const wake of this.waiting.get(encodeBase64(digest)) ?? []) wake()
   }
 
+  /** The first of the batches that readers wait for too long; undefined if there is none. */
+  get late(): LateBatch | undefined {
+    const dueMs = performance.now() - ORDERED_WAIT_LOG_MS
+    const late = [...this.waits].filter(({ sinceMs }) => sinceMs <= dueMs).sort((a, b) => a.commit - b.commit)
+    return late[0] && { text: this.textOf(late[0]), isLost: this.isAlone }
+  }
+
   /** The bytes of a batch of this commit, once they are here. Rejects with the signal's reason, or a CommitsPrunedError. */
   async bytesOf(batch: CommittedBatch, commit: number, signal: AbortSignal): Promise<Uint8Array> {
     const { workers } = this.dependencies
     // Each authority has a worker of each id (authority-options.ts), and no header is certified with another one.
     const worker = workers.get(batch.worker)!
-    const sinceMs = performance.now()
+    const wait: Wait = { batch, commit, sinceMs: performance.now() }
+    this.waits.add(wait)
+    try {
+      return await this.waitFor(worker, wait, signal)
+    } finally {
+      this.waits.delete(wait)
+    }
+  }
+
+  private async waitFor(worker: BatchSource, wait: Wait, signal: AbortSignal): Promise<Uint8Array> {
+    const { batch, commit, sinceMs } = wait
     let isSaid = false
     for (let attempt = 0; ; attempt += 1) {
       signal.throwIfAborted()
@@ -71,7 +105,7 @@ export class OrderedBatches {
         if (target !== undefined) worker.fetch(target, [batch.digest])
         if (!isSaid && performance.now() - sinceMs >= ORDERED_WAIT_LOG_MS) {
           isSaid = true
-          this.sayWaiting(batch, commit)
+          this.dependencies.log.warn(capitalized(this.textOf(wait)))
         }
         await arrival.come
       } finally {
@@ -88,11 +122,18 @@ export class OrderedBatches {
     return target === ownIndex ? undefined : target
   }
 
-  private sayWaiting({ author, digest, worker }: CommittedBatch, commit: number): void {
-    const { committee, log } = this.dependencies
-    log.warn(
-      `Commit ${commit} has the batch ${encodeBase64(digest)} of ${committee.authority(author).name}, which worker ${worker} does not have yet: a reader of commits waits for it, and it is asked of the others`,
-    )
+  /** There is no other authority. */
+  private get isAlone(): boolean {
+    return this.dependencies.committee.size === 1
+  }
+
+  private textOf({ batch: { author, digest, worker }, commit }: Wait): string {
+    const { committee } = this.dependencies
+    const what = `commit ${commit} has the batch ${encodeBase64(digest)} of ${committee.authority(author).name}`
+    if (!this.isAlone) {
+      return `${what}, which worker ${worker} does not have yet: a reader of commits waits for it, and it is asked of the others`
+    }
+    return `${what}, which worker ${worker} has lost, and no other authority has a copy: a reader of commits waits there for ever. Put the store of worker ${worker} back, or have it read on behind that commit, without its batches: commits({ after: ${commit} })`
   }
 
   /** `come` resolves when the batch is stored, the time is over or the signal is aborted. */
@@ -114,4 +155,8 @@ export class OrderedBatches {
     })
     return { come, dispose }
   }
+}
+
+function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
 }

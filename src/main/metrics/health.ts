@@ -16,6 +16,8 @@ export interface HealthState {
   readonly storeOpen: boolean
   /** The store is at `store_bytes_max`. */
   readonly storeFull: boolean
+  /** `retention_rounds` is 0. */
+  readonly keepsAll: boolean
   readonly primaryConnected: boolean
   /** That the primary commits nothing, for people; undefined while it does, or has nothing to commit. */
   readonly primaryStill: string | undefined
@@ -60,9 +62,7 @@ export function healthOf(state: HealthState): Health {
   problems.push(...state.peerProblems, ...state.streamProblems)
   if (!state.storeOpen) problems.push('the store takes no writes: the node is starting, closing, or a write has failed')
   if (state.storeFull) {
-    problems.push(
-      'the store takes no batches: it is full (raise store_bytes_max or lower retention_rounds), or this process may open no more files (raise ulimit -n); the log says which',
-    )
+    problems.push(fullText(state))
   }
   if (!state.primaryConnected) problems.push('the primary is not connected: what it is to be told waits')
   if (state.primaryStill !== undefined) problems.push(state.primaryStill)
@@ -76,6 +76,13 @@ export function healthOf(state: HealthState): Health {
     primaryCommitting: state.primaryStill === undefined,
     problems,
   }
+}
+
+function fullText({ keepsAll }: HealthState): string {
+  const full = keepsAll
+    ? 'it is full, and nothing is ever deleted, since retention_rounds is 0 (raise store_bytes_max or set retention_rounds, and start again: what is stored is kept, and goes on from there)'
+    : 'it is full (raise store_bytes_max or lower retention_rounds)'
+  return `the store takes no batches, so clients wait and nothing new is certified or ordered: ${full}, or this process may open no more files (raise ulimit -n); the log says which`
 }
 
 /** What `/readyz` answers. */

@@ -206,7 +206,8 @@ export class Wiring {
     )
     this.threadMessages = new ThreadMessages(this, { ownSlots: parameters.ownSlots, ownIndex }, handlers.supervisor)
     this.outside = new OutsideMessages(this, options, handlers)
-    this.health = new WorkerHealth({ committee, ownIndex, ackLevel: parameters.ackLevel }, this, handlers.isOpen)
+    const { ackLevel, retentionRounds } = parameters
+    this.health = new WorkerHealth({ committee, ownIndex, ackLevel, retentionRounds }, this, handlers.isOpen)
     this.metrics = new WorkerMetrics({
       version: options.version,
       peers: this.peers.peers.map(({ name }) => name),

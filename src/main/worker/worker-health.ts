@@ -13,6 +13,7 @@ export interface WorkerHealthOptions {
   readonly committee: Committee
   readonly ownIndex: number
   readonly ackLevel: AckLevel
+  readonly retentionRounds: number
 }
 
 export class WorkerHealth {
@@ -28,7 +29,7 @@ export class WorkerHealth {
   }
 
   now(): Health {
-    const { ackLevel, committee, ownIndex } = this.options
+    const { ackLevel, committee, ownIndex, retentionRounds } = this.options
     const { commits, dissemination, peers, processorCounters, reports } = this.stages
     const still = commits.look()
     return healthOf({
@@ -39,6 +40,7 @@ export class WorkerHealth {
       uncertifiedMs: dissemination.oldestUncertifiedMs,
       streamProblems: this.streamProblems(),
       storeFull: processorCounters.get('storeFull') === 1,
+      keepsAll: retentionRounds === 0,
       storeOpen: this.isOpen(),
       primaryConnected: reports.isConnected,
       primaryStill: still === undefined ? undefined : stillnessText(still),

@@ -1,9 +1,12 @@
 /** The pure parts of an authority. */
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { authorityHealth } from '../../../src/main/authority/authority-health.js'
+import { ORDERED_WAIT_LOG_MS } from '../../../src/main/authority/limits.js'
 import { mergeMetrics } from '../../../src/main/authority/merge-metrics.js'
 import { authorityFilesNeeded } from '../../../src/main/authority/open-files.js'
 import { OrderedBatches } from '../../../src/main/authority/ordered-batches.js'
 import { Submits } from '../../../src/main/authority/submits.js'
+import type { PrimaryHealth } from '../../../src/main/primary/watch/primary-health.js'
 import { parseCommittee } from '../../../src/shared/config/committee.js'
 import { localCommittee } from '../../../src/shared/config/committee-file.js'
 import { keysOf } from '../../../src/shared/config/keys.js'
@@ -95,7 +98,7 @@ describe('an ordered batch', () => {
   const batch = { digest, author: 1, worker: 0, sequence: 1n }
   const bytes = new Uint8Array(100)
 
-  function batches(found: () => boolean, authorities = 4, ownIndex = 0, oldest = 0) {
+  function batches(found: () => boolean, authorities = 4, ownIndex = 0, oldest = 0, log = silent) {
     const committee = committeeOf(authorities)
     const asked: string[] = []
     const fetch = (author: number, digests: readonly Uint8Array[]): void => {
@@ -104,7 +107,7 @@ describe('an ordered batch', () => {
     }
     const read = async () => (found() ? { bytes } : undefined)
     const workers = new Map([[0, { read, fetch }]])
-    const ordered = new OrderedBatches({ committee, ownIndex, workers, oldestKept: () => oldest, log: silent })
+    const ordered = new OrderedBatches({ committee, ownIndex, workers, oldestKept: () => oldest, log })
     return { asked, ordered, waiting: () => (ordered as unknown as { waiting: Map<string, unknown> }).waiting.size }
   }
 
@@ -135,6 +138,40 @@ describe('an ordered batch', () => {
     expect(asked).toEqual(['2'])
     controller.abort(new Error('enough'))
     await expect(reading).rejects.toThrow('enough')
+  })
+
+  test.each([
+    [4, /^Commit 7 has the batch \S+ of \S+, which worker 0 does not have yet: .*asked of the others$/, false],
+    [1, /^Commit 7 has the batch \S+ of \S+, which worker 0 has lost, .*commits\(\{ after: 7 \}\)$/, true],
+  ])(
+    'that does not come in a committee of %i is named by log and health, with what to do',
+    async (size, text, isLost) => {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+      onTestFinished(() => void vi.useRealTimers())
+      const lines: string[] = []
+      const { ordered } = batches(() => false, size, 0, 0, { ...silent, warn: (line) => void lines.push(line) })
+      const controller = new AbortController()
+      const reading = ordered.bytesOf({ ...batch, author: 0 }, 7, controller.signal)
+      const later = ordered.bytesOf({ ...batch, author: 0 }, 9, controller.signal)
+      await vi.advanceTimersByTimeAsync(ORDERED_WAIT_LOG_MS / 2)
+      expect([lines, ordered.late]).toEqual([[], undefined])
+      await vi.advanceTimersByTimeAsync(ORDERED_WAIT_LOG_MS)
+      expect(lines[0]).toMatch(text)
+      expect(lines).toHaveLength(2)
+      expect(ordered.late).toEqual({ text: `c${lines[0]!.slice(1)}`, isLost })
+      controller.abort(new Error('enough'))
+      await Promise.all([reading, later].map((read) => expect(read).rejects.toThrow('enough')))
+      expect(ordered.late).toBeUndefined()
+    },
+  )
+
+  test('is what makes an authority unfit that has lost it for ever, and not one that may get it', () => {
+    const healthy = { ok: true, problems: [] as string[] }
+    const healthWith = (isLost: boolean) =>
+      authorityHealth(healthy as unknown as PrimaryHealth, new Map(), { text: 'it is late', isLost })
+    expect(healthWith(false)).toMatchObject({ ok: true, problems: ['it is late'] })
+    expect(healthWith(true)).toMatchObject({ ok: false, problems: ['it is late'] })
+    expect(authorityHealth(healthy as unknown as PrimaryHealth, new Map())).toMatchObject({ ok: true, problems: [] })
   })
 
   test('that came between the look and the question is not waited for', async () => {

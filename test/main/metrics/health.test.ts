@@ -46,7 +46,11 @@ describe('health', () => {
   it('a full store is not ok, and the problem names the parameters to change', () => {
     const health = healthOf({ ...HEALTHY, storeFull: true })
     expect(health).toMatchObject({ ok: false, quorumConnected: true, storeWritable: false, storeFull: true })
-    expect(health.problems).toEqual([expect.stringContaining('store_bytes_max')])
+    expect(health.problems).toEqual([expect.stringMatching(/store_bytes_max or lower retention_rounds/)])
+    const { problems } = healthOf({ ...HEALTHY, storeFull: true, keepsAll: true })
+    expect(problems).toEqual([
+      expect.stringMatching(/retention_rounds is 0 \(raise store_bytes_max or set retention_rounds/),
+    ])
   })
 
   it('a store that is not open is not ok, and is not called full', () => {

@@ -25,7 +25,7 @@ import {
 import { type Disturbance, planOf, type RoundPlan } from './plan.js'
 
 /** How long a committee may take until it orders again: a node of it boots meanwhile, on a busy machine. */
-const RESUME_MS = 120_000
+const RESUME_MS = 300_000
 const POLL_MS = 50
 const TRANSACTION_BYTES = 200
 
