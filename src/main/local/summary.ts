@@ -95,7 +95,8 @@ function logsText(
 ): string {
   if (difference !== undefined) return `THEY DIFFER: ${describeDifference(difference)}`
   if (commits.digest === null) return 'no commit'
-  return `all ${nodes - faults} agree on ${number(commits.count)} commits, up to ${commits.digest}`
+  const logged = `${number(commits.count)} commit${commits.count === 1 ? '' : 's'}, up to ${commits.digest}`
+  return nodes - faults === 1 ? `one, of ${logged}` : `all ${nodes - faults} agree on ${logged}`
 }
 
 /** A whole number with thousands separators, as Python's `{round(x):,}`. */

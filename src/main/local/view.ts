@@ -209,10 +209,9 @@ function logsLine({ head, logs, rows }: ViewState): StyledLine {
   const furthest = Math.max(...rows.map(({ commit }) => commit))
   const behind = furthest - logs.count
   const ahead = behind === 0 ? '' : `, the furthest is ${count(behind)} ahead`
-  return [
-    styled(`All ${rows.length} logs agree`, 'good'),
-    styled(` on ${count(logs.count)} commits, up to ${logs.digest.slice(0, 16)}…${ahead}`),
-  ]
+  const commits = `${count(logs.count)} commit${logs.count === 1 ? '' : 's'}, up to ${logs.digest.slice(0, 16)}…${ahead}`
+  if (rows.length === 1) return [styled(`The log of the one authority has ${commits}`)]
+  return [styled(`All ${rows.length} logs agree`, 'good'), styled(` on ${commits}`)]
 }
 
 function formatAcks(ackMsByPeer: ReadonlyMap<string, number>): string {

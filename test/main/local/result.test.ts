@@ -376,7 +376,7 @@ describe('summary', () => {
       ' Sent: 1,001 tx',
       ' Certified: 1,000 tx in 2 batches',
       ' Lost: 501 tx',
-      ` Logs: all 3 agree on 1 commits, up to ${'0a'.repeat(32)}`,
+      ` Logs: all 3 agree on 1 commit, up to ${'0a'.repeat(32)}`,
       ' CPU of the nodes: 0.8 s (1464.8 ns per transaction byte)',
       ' Memory of the largest node: 0 kB',
       '-----------------------------------------',

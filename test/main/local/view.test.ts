@@ -165,6 +165,13 @@ describe('the view', () => {
     ])
   })
 
+  it('of one authority does not speak of several', () => {
+    const one = { ...state, rows: state.rows.slice(0, 1), logs: { ...state.logs, count: 1 } }
+    expect(textOf(drawView(one, UNLIMITED)).at(-1)).toMatch(
+      /^The log of the one authority has 1 commit, up to 3f2a9c01/,
+    )
+  })
+
   it('before there is anything, it says so', () => {
     const none: ViewRow = {
       ...row,
