@@ -96,7 +96,12 @@ function addState(registry: Registry, sources: MetricsSources): void {
     '0 while a connected primary sends no Cleanup, though batches are certified.',
     () => Number(sources.health().primaryCommitting),
   )
-  addLevel(registry, 'narval_healthy', '1 while /health answers 200.', () => Number(sources.health().ok))
+  addLevel(
+    registry,
+    'narval_healthy',
+    '1 while the worker is ready: /readyz answers 200 while all parts of a node are.',
+    () => Number(sources.health().ok),
+  )
   addLevel(registry, 'narval_quorum_connected', '1 while the stake of the connected peers and ours is a quorum.', () =>
     Number(sources.health().quorumConnected),
   )

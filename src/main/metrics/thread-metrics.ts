@@ -54,7 +54,7 @@ export function addRuntimeMetrics(
 function addBatchMaker(registry: Registry, row: Counters<'batch-maker'>): void {
   addCounter(registry, {
     name: 'narval_batches_sealed_total',
-    help: 'Own batches sealed, by what sealed them: the next transaction did not fit, or max_batch_delay was over.',
+    help: 'Own batches sealed, by what sealed them: the next transaction did not fit (size), max_batch_delay was over (delay), or nothing was under way (idleness).',
     labels: ['by'],
     read: () => [
       [{ by: 'size' }, row.get('batchesSealedBySize')],
@@ -88,10 +88,13 @@ function addProcessor(registry: Registry, row: Counters<'processor'>): void {
     'Stored batches that were read and are not what their digests name.',
     () => row.get('damagedBatches'),
   )
-  addLevel(registry, 'narval_store_file_bytes', "Bytes of the store's file, with free pages.", () =>
-    row.get('storeFileBytes'),
+  addLevel(
+    registry,
+    'narval_store_file_bytes',
+    "Bytes of all files of the worker's store, with what is free in them.",
+    () => row.get('storeFileBytes'),
   )
-  addLevel(registry, 'narval_store_bytes', 'Bytes of the store.', () => row.get('storeBytes'))
+  addLevel(registry, 'narval_store_bytes', 'Bytes that the stored batches take.', () => row.get('storeBytes'))
   addLevel(registry, 'narval_store_full', '1 while our share of the store, or all of it, is full.', () =>
     row.get('storeFull'),
   )
