@@ -45,6 +45,13 @@ const proof = new Proof({
   perTick: options.perTick,
   say: (line) => console.log(`${new Date().toISOString().slice(11, 19)} ${line}`),
 })
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    proof.kill()
+    console.log(`ended by ${signal}: stores and logs are in ${directory}`)
+    process.exit(1)
+  })
+}
 try {
   report(await proof.run())
   console.log('all was kept')
