@@ -14,6 +14,12 @@ export const JOINED_FRAMES_BYTES = 64 * 1024
 /** A stream to a peer that broke is opened again after so long, in ms, if its connection is there still. */
 export const RECORD_STREAM_BACKOFF_MS = 1000
 /**
+ * A stream to a peer that has taken nothing for so long, in ms, though records wait for it, is opened anew. A peer that stands
+ * still for that long lacks what was said meanwhile in any case; and a stream that has stopped, for whatever reason, would
+ * keep an authority from being heard for ever.
+ */
+export const RECORD_STREAM_STILL_MS = 30_000
+/**
  * Own batches, of all workers, that are certified and not in the order yet; beyond it their workers seal no more. A header
  * takes 512, so these are ordered within a second or two once headers are certified again; the other primaries remember
  * twice as many of ours as held, and would have to ask for those beyond.

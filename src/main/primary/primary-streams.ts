@@ -14,7 +14,7 @@ import { sendOn, takesMore } from '../network/hand-over.js'
 import type { Peer, PeerTable } from '../network/peer-table.js'
 import { PRIMARY_PROTOCOL } from '../network/protocols.js'
 import type { Router, SessionOf } from '../network/router.js'
-import { RECORD_STREAM_BACKOFF_MS } from './limits.js'
+import { RECORD_STREAM_BACKOFF_MS, RECORD_STREAM_STILL_MS } from './limits.js'
 import type { PrimaryClient } from './primary-client.js'
 import { RecordQueue } from './record-queue.js'
 
@@ -23,6 +23,8 @@ export interface PrimaryStreamsDependencies {
   readonly router: Pick<Router, 'open'>
   readonly client: Pick<PrimaryClient, 'connected' | 'disconnected' | 'hasCredit' | 'message'>
   readonly supervisor?: Supervisor
+  /** A clock that never goes back; the process's unless given. */
+  readonly nowMs?: () => number
 }
 
 export interface StreamState {
@@ -46,6 +48,8 @@ interface Link {
   inbound: FrameStream | undefined
   /** When its last record came, by the clock that never goes back. */
   heardMs: number
+  /** When our stream took something last, or nothing waited for it. */
+  tookMs: number
   /** Until it is over, no stream is opened. */
   pause: NodeJS.Timeout | undefined
 }
@@ -53,12 +57,14 @@ interface Link {
 export class PrimaryStreams {
   private readonly dependencies: PrimaryStreamsDependencies
   private readonly supervisor: Supervisor
+  private readonly nowMs: () => number
   private readonly links: ReadonlyMap<number, Link>
   private isClosed = false
 
   constructor(dependencies: PrimaryStreamsDependencies) {
     this.dependencies = dependencies
     this.supervisor = dependencies.supervisor ?? unsupervised
+    this.nowMs = dependencies.nowMs ?? (() => performance.now())
     this.links = new Map(
       dependencies.peers.peers.map((peer) => [
         peer.index,
@@ -68,7 +74,8 @@ export class PrimaryStreams {
           connection: undefined,
           stream: undefined,
           inbound: undefined,
-          heardMs: performance.now(),
+          heardMs: this.nowMs(),
+          tookMs: this.nowMs(),
           pause: undefined,
         },
       ]),
@@ -80,7 +87,7 @@ export class PrimaryStreams {
     const { heardMs, queue, stream } = this.links.get(index)!
     return {
       connected: stream !== undefined,
-      silentMs: performance.now() - heardMs,
+      silentMs: this.nowMs() - heardMs,
       queued: queue.size,
       queuedBytes: queue.byteLength,
       dropped: queue.dropped,
@@ -105,7 +112,10 @@ export class PrimaryStreams {
       if (to !== 'all') this.push(this.links.get(to)!, bytes)
       else for (const link of this.links.values()) this.push(link, bytes)
     }
-    for (const link of this.links.values()) this.pump(link)
+    for (const link of this.links.values()) {
+      this.pump(link)
+      this.endIfStill(link)
+    }
   }
 
   /** A peer opened its stream: the one before is over. */
@@ -140,7 +150,7 @@ export class PrimaryStreams {
     }
     if (!client.hasCredit(from)) return 'wait'
     return collect(payloadBytes, (record) => {
-      this.links.get(from)!.heardMs = performance.now()
+      this.links.get(from)!.heardMs = this.nowMs()
       client.message(from, record)
       return undefined
     })
@@ -163,6 +173,7 @@ export class PrimaryStreams {
   private attach(link: Link, stream: Stream): void {
     const { client, router } = this.dependencies
     link.stream = stream
+    link.tookMs = this.nowMs()
     router.open(link.peer.index, stream, () => ({
       stream: 'our-records',
       onEnd: () => stream.abort(new Error('the peer ended the stream')),
@@ -205,8 +216,16 @@ export class PrimaryStreams {
 
   private pump(link: Link): void {
     const { queue, stream } = link
+    if (queue.size === 0) link.tookMs = this.nowMs()
     while (stream !== undefined && queue.size > 0 && takesMore(stream)) {
       if (!sendOn(stream, queue.takeFrames()!)) return
+      link.tookMs = this.nowMs()
     }
+  }
+
+  /** Something is said every second at least: so this is looked at as often. */
+  private endIfStill({ stream, tookMs }: Link): void {
+    if (stream === undefined || this.nowMs() - tookMs < RECORD_STREAM_STILL_MS) return
+    stream.abort(new Error(`the peer has taken nothing for ${RECORD_STREAM_STILL_MS} ms`))
   }
 }

@@ -3,7 +3,12 @@ import type { Connection, Stream } from '@libp2p/interface'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Peer, PeerTable } from '../../../src/main/network/peer-table.js'
 import { Router } from '../../../src/main/network/router.js'
-import { JOINED_FRAMES_BYTES, PEER_QUEUE_BYTES_MAX, PEER_QUEUE_RECORDS_MAX } from '../../../src/main/primary/limits.js'
+import {
+  JOINED_FRAMES_BYTES,
+  PEER_QUEUE_BYTES_MAX,
+  PEER_QUEUE_RECORDS_MAX,
+  RECORD_STREAM_STILL_MS,
+} from '../../../src/main/primary/limits.js'
 import { PrimaryStreams } from '../../../src/main/primary/primary-streams.js'
 import { RecordQueue } from '../../../src/main/primary/record-queue.js'
 import { encodeFrameOf } from '../../../src/shared/wire/frames.js'
@@ -23,6 +28,7 @@ function streamsOf() {
   const refused: string[] = []
   const records: number[][] = []
   const state = { hasCredit: true }
+  const now = { ms: 0 }
   const peer = { index: 1, connections: [] as Connection[] } as unknown as Peer
   const router: Router = new Router(
     () => ({ primary: streams }),
@@ -31,6 +37,7 @@ function streamsOf() {
   const streams: PrimaryStreams = new PrimaryStreams({
     peers: { peers: [peer] } as unknown as PeerTable,
     router,
+    nowMs: () => now.ms,
     client: {
       connected: (index) => told.push(`connected ${index}`),
       disconnected: (index) => told.push(`disconnected ${index}`),
@@ -39,7 +46,7 @@ function streamsOf() {
     },
   })
   const accept = (stream: Stream): void => router.accept('/narval/primary/1', 1, stream)
-  return { streams, peer, told, refused, records, state, accept }
+  return { now, streams, peer, told, refused, records, state, accept }
 }
 
 /** A connection whose streams are these. */
@@ -132,6 +139,36 @@ test('what is said in one turn arrives, however much it is, and what is said aft
     streams.send(Array.from({ length: 20 }, () => ({ to: 1, bytes: record })))
     await until(`all of turn ${turn} came`, () => received === turn * 20 * (record.length + 8), 10_000)
   }
+  streams.close()
+})
+
+test('a stream that takes nothing any more is opened anew, and one on which nothing waits stays', async () => {
+  const { now, peer, streams, told } = streamsOf()
+  let isRead = false
+  const received: number[] = []
+  const still = await pairs.open((stream) => stream.pause())
+  const next = await pairs.open((stream) =>
+    stream.addEventListener('message', ({ data }) => {
+      isRead = true
+      received.push(data.byteLength)
+    }),
+  )
+  ;(peer.connections as Connection[]).push(connectionOf(still.near, next.near))
+  streams.onPeerConnected(peer)
+  await until('it is connected', () => told.length === 1)
+  now.ms += RECORD_STREAM_STILL_MS
+  streams.send([{ to: 1, bytes: Uint8Array.of(1) }])
+  expect(told).toEqual(['connected 1'])
+  const record = new Uint8Array(JOINED_FRAMES_BYTES)
+  streams.send(Array.from({ length: 40 }, () => ({ to: 1, bytes: record })))
+  await until('it takes no more', () => streams.stateOf(1).queued > 0)
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  now.ms += RECORD_STREAM_STILL_MS
+  streams.send([{ to: 1, bytes: Uint8Array.of(2) }])
+  await until('it is opened anew', () => told.length === 3)
+  expect(told).toEqual(['connected 1', 'disconnected 1', 'connected 1'])
+  streams.send([{ to: 1, bytes: Uint8Array.of(3) }])
+  await until('what is said then is heard', () => isRead)
   streams.close()
 })
 
