@@ -6,6 +6,7 @@ import { readMetaPages } from '../../src/shared/store/meta-page.js'
 import { SEGMENTS_DIRECTORY } from '../../src/shared/store/segments/read-cell.js'
 import { Store, type StoreEvents } from '../../src/threads/processor/store.js'
 import { inPages } from './pages.js'
+import { storeEvents } from './store-events.js'
 import { AUTHORITIES, batchOf, digestOf, OWN_KEY, WORKER_ID } from './threads/processor-under-test.js'
 
 export const FOREIGN = AUTHORITIES[0]!
@@ -18,17 +19,7 @@ export interface Filled {
 export function openStore(directory: string, events: Partial<StoreEvents> = {}): Store {
   return new Store(
     { directory, authority: OWN_KEY, workerId: WORKER_ID, level: 'durable', retentionRounds: 0 },
-    {
-      onFatal: (error) => {
-        throw error
-      },
-      onNotice: () => {},
-      onDeleted: () => {},
-      onDamaged: () => {},
-      onStarved: () => {},
-      onBytes: () => {},
-      ...events,
-    },
+    storeEvents(events),
   )
 }
 

@@ -7,6 +7,7 @@ import { checkStore } from '../../../src/shared/store/check-store.js'
 import { Store } from '../../../src/threads/processor/store.js'
 import { inPages } from '../../support/pages.js'
 import { seeded } from '../../support/random.js'
+import { storeEvents } from '../../support/store-events.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 import { OWN_KEY, WORKER_ID } from '../../support/threads/processor-under-test.js'
 import { digestOf, encodeBatch } from '../../support/threads/stored-batch.mjs'
@@ -29,16 +30,7 @@ async function opened(directory: string, retention: { rounds?: number; commits?:
       retentionRounds: retention.rounds ?? 0,
       retentionCommits: retention.commits,
     },
-    {
-      onFatal: (error) => {
-        throw error
-      },
-      onNotice: () => {},
-      onDeleted: () => {},
-      onDamaged: () => {},
-      onBytes: () => {},
-      onStarved: () => {},
-    },
+    storeEvents(),
   )
   await store.open()
   return store

@@ -6,6 +6,7 @@ import { storedBytes } from '../../../src/shared/store/stored-bytes.js'
 import { Store } from '../../../src/threads/processor/store.js'
 import { dataFile, segmentFiles } from '../../support/damaged-stores.js'
 import { inPages } from '../../support/pages.js'
+import { storeEvents } from '../../support/store-events.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 
 /** The same in every run: digests lie as they please, and so do the leaves that they fill. */
@@ -32,18 +33,11 @@ test.each([
     let counted = 0
     const store = new Store(
       { directory, authority: author, workerId: 0, level: 'stored', retentionRounds: 0 },
-      {
-        onFatal: (error) => {
-          throw error
-        },
-        onNotice: () => {},
-        onDeleted: () => {},
-        onDamaged: () => {},
-        onStarved: () => {},
+      storeEvents({
         onBytes: (_, bytes) => {
           counted += bytes
         },
-      },
+      }),
     )
     // Of a segment, what was written to: the disk has room for no more.
     const size = (): number =>

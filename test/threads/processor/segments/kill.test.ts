@@ -33,6 +33,7 @@ import {
 } from '../../../support/kill-steps.js'
 import { inPages } from '../../../support/pages.js'
 import { preloaded } from '../../../support/preload.js'
+import { storeEvents } from '../../../support/store-events.js'
 import { temporaryDirectory } from '../../../support/temporary-directory.js'
 import { OWN_KEY, WORKER_ID } from '../../../support/threads/processor-under-test.js'
 import { digestOf, encodeBatch } from '../../../support/threads/stored-batch.mjs'
@@ -64,14 +65,10 @@ function makeStore(directory: string): Opened {
   const said: string[] = []
   const store = new Store(
     { directory, authority: OWN_KEY, workerId: WORKER_ID, level: 'stored', retentionRounds: RETENTION },
-    {
+    storeEvents({
       onFatal: (error) => said.push(error.message),
       onNotice: (text) => said.push(text),
-      onDeleted: () => {},
-      onDamaged: () => {},
-      onBytes: () => {},
-      onStarved: () => {},
-    },
+    }),
   )
   return { store, said }
 }

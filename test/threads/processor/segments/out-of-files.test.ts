@@ -12,6 +12,7 @@ import { openSegmentDisk, type SegmentDisk } from '../../../../src/threads/proce
 import { Store } from '../../../../src/threads/processor/store.js'
 import { openStore } from '../../../support/damaged-stores.js'
 import { inPages } from '../../../support/pages.js'
+import { storeEvents } from '../../../support/store-events.js'
 import { temporaryDirectory } from '../../../support/temporary-directory.js'
 import { AUTHORITIES, OWN_INDEX, OWN_KEY, WORKER_ID } from '../../../support/threads/processor-under-test.js'
 import { digestOf, encodeBatch } from '../../../support/threads/stored-batch.mjs'
@@ -116,14 +117,10 @@ describe('no descriptor for another segment', () => {
     const fatal: string[] = []
     const store = new Store(
       { directory, authority: OWN_KEY, workerId: WORKER_ID, level: 'stored', retentionRounds: 0 },
-      {
+      storeEvents({
         onFatal: (error) => fatal.push(error.message),
-        onNotice: () => {},
-        onDeleted: () => {},
-        onDamaged: () => {},
-        onBytes: () => {},
         onStarved: (isStarved) => starved.push(isStarved),
-      },
+      }),
       disk,
     )
     await store.open()

@@ -17,6 +17,7 @@ import { CutDisk } from '../../../support/cut-disk.js'
 import { dataFile, FOREIGN } from '../../../support/damaged-stores.js'
 import { inPages } from '../../../support/pages.js'
 import { seeded } from '../../../support/random.js'
+import { storeEvents } from '../../../support/store-events.js'
 import { temporaryDirectory } from '../../../support/temporary-directory.js'
 import { digestOf, OWN_KEY, WORKER_ID } from '../../../support/threads/processor-under-test.js'
 
@@ -48,14 +49,9 @@ function openStore(directory: string, disk: CutDisk): Store {
   }
   return new Store(
     { directory, authority: OWN_KEY, workerId: WORKER_ID, level: 'durable', retentionRounds: RETENTION },
-    {
+    storeEvents({
       onFatal: fail,
-      onNotice: () => {},
-      onDeleted: () => {},
-      onDamaged: () => {},
-      onBytes: () => {},
-      onStarved: () => {},
-    },
+    }),
     disk,
   )
 }
