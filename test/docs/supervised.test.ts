@@ -25,7 +25,7 @@ const GUARDS = new Set(['guard', 'guardCall'])
 
 /** Handlers that are not guarded, by their file and what they are registered with, and why. */
 const EXCEPTIONS: Readonly<Record<string, string>> = {
-  'authority/commits.ts addEventListener': 'it ends a reader of the caller’s, and touches nothing else',
+  'authority/endings.ts addEventListener': 'it ends a reader of the caller’s, and touches nothing else',
   'kad/kad-node.ts addEventListener': 'they end the promise of `untilKnown`, and touch nothing else',
   'lib/sleep.ts setTimeout': 'they end a promise, and touch nothing else',
   'lib/sleep.ts addEventListener': 'they end a promise, and touch nothing else',

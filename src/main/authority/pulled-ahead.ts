@@ -26,14 +26,14 @@ export async function* pulledAhead<T>(
       while (pulled.size >= itemsMax && !isLeft) await room.woken()
     }
   }
-  const pulling = pull().then(
-    () => ({}),
-    (error: unknown) => ({ error }),
-  )
-  void pulling.then((ended) => {
-    end = ended
+  const ended = (how: { readonly error?: unknown }): void => {
+    end = how
     some.wake()
-  })
+  }
+  const pulling = pull().then(
+    () => ended({}),
+    (error: unknown) => ended({ error }),
+  )
   try {
     for (;;) {
       const item = pulled.popFront()

@@ -88,7 +88,7 @@ describe('the live view', () => {
     expect(second.startsWith(`\u001b[${lines}A\r\u001b[J`)).toBe(true)
     expect(second).toContain('1,000')
     expect(second).toContain('42/42')
-    expect(second).toContain('All 1 logs agree')
+    expect(second).toContain('The log of the one authority has 1 commit')
     // Samples of the second before are not of this one.
     await vi.advanceTimersByTimeAsync(1000)
     expect(terminal.written[2]).not.toContain('42/42')
