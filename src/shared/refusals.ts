@@ -124,6 +124,28 @@ export type PrimaryRefusal =
   /** More digests wait to be sent again than there are places. */
   | 'synchronize-queue'
   | 'too-many-connections'
+  | LinkRefusal
+
+/** Why the link between a worker and its own primary in two processes was closed, by either end. */
+export const LINK_REFUSALS = [
+  /** No message of the link, or no frame of one. */
+  'link-malformed',
+  /** A message that was not due, or more of them than may be under way. */
+  'link-unexpected',
+  /** The other end is of another version of the link. */
+  'link-version',
+  /** Another committee file. */
+  'link-wrong-committee',
+  /** It has proved the key of another worker than it says it is, or the committee file has none of this id. */
+  'link-wrong-worker',
+  /** A newer link of the same worker is there: the old process is gone, or two run. */
+  'link-replaced',
+  /** Nothing was heard for too long. */
+  'link-silent',
+  /** It does not read what it is told. */
+  'link-unread',
+] as const
+export type LinkRefusal = (typeof LINK_REFUSALS)[number]
 
 /** Why a reader of the library's, of certified batches or of commits, was refused: as many as may be are there. */
 export type ReaderRefusal = 'too-many-readers'

@@ -11,7 +11,19 @@ import { describe, expect, test } from 'vitest'
 const MAIN = resolve(import.meta.dirname, '../../src/main')
 
 /** The rooms of a node. Those of the command line and of `local` are processes of their own, which may end. */
-const ROOMS = ['authority', 'worker', 'network', 'kad', 'names', 'primary', 'thread-host', 'http', 'metrics', 'lib']
+const ROOMS = [
+  'authority',
+  'worker',
+  'network',
+  'kad',
+  'link',
+  'names',
+  'primary',
+  'thread-host',
+  'http',
+  'metrics',
+  'lib',
+]
 
 /** Where a handler is registered, by the name of what is called: the handler is the second argument. */
 const EVENTS = new Set(['on', 'once', 'prependListener', 'addListener', 'addEventListener', 'subscribe', 'handle'])

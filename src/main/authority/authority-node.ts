@@ -10,9 +10,7 @@
  * The primary is opened first, since workers report to it, and closed last, since it takes what they report until their
  * end. Each part closes what it has in its own order. A part that fails ends all others.
  */
-import { retentionCommits } from '../../shared/config/parameters.js'
 import { primaryDirectory } from '../../shared/store/authority-directories.js'
-import { CommitLogReader } from '../../shared/store/primary/commit-log-reader.js'
 import { MetricsServer } from '../http/http-server.js'
 import { Lifecycle } from '../lib/lifecycle.js'
 import type { Logger } from '../lib/log.js'
@@ -22,10 +20,10 @@ import { WorkerLink } from '../primary/worker-link.js'
 import type { MadeWorker } from '../worker/make-worker.js'
 import { type AuthorityHealth, answerOfAuthority, authorityHealth } from './authority-health.js'
 import type { CheckedAuthorityOptions } from './authority-options.js'
-import { Commits } from './commits.js'
+import type { Commits } from './commits.js'
 import { makeOwnWorker, makePrimary } from './make-parts.js'
 import { type MetricsText, mergeMetrics } from './merge-metrics.js'
-import { OrderedBatches } from './ordered-batches.js'
+import { OrderReaders } from './order-readers.js'
 import { Submits } from './submits.js'
 
 /** The addresses that listeners bind. */
@@ -55,14 +53,13 @@ export class AuthorityNode {
   private readonly primary: PrimaryNode
   private readonly workers: ReadonlyMap<number, MadeWorker>
   private readonly links: ReadonlyMap<number, WorkerLink>
-  private readonly ordered: OrderedBatches
+  private readonly readers: OrderReaders
   private readonly http: MetricsServer | undefined
-  private opened: Commits | undefined
   /** The part that is being opened. */
   private opening: Part | undefined
 
   constructor(options: CheckedAuthorityOptions, binds: Binds) {
-    const { committee, metrics, ownIndex } = options
+    const { metrics } = options
     this.options = options
     this.log = this.supervisor.guardLogger(options.log)
     this.primary = makePrimary(options, binds.primary, this.log, {
@@ -76,11 +73,9 @@ export class AuthorityNode {
       Array.from(binds.workers, ([id, bind]) => [id, makeOwnWorker(options, id, bind, this.log, this.links.get(id)!)]),
     )
     this.submits = new Submits(Array.from(this.workers.values(), ({ node }) => node))
-    this.ordered = new OrderedBatches({
-      committee,
-      ownIndex,
+    this.readers = new OrderReaders(options, {
+      primary: this.primary,
       log: this.log,
-      oldestKept: () => this.oldestKept(),
       workers: new Map(
         Array.from(this.workers, ([id, { node }]) => [
           id,
@@ -108,7 +103,7 @@ export class AuthorityNode {
     try {
       await this.openHttp()
       await this.openPart('primary', this.primary)
-      await this.openLog()
+      await this.readers.open(lifecycle)
       for (const [id, { node }] of this.workers) await this.openPart(`worker ${id}`, node)
     } catch (error) {
       await lifecycle.close().catch(() => {})
@@ -119,7 +114,7 @@ export class AuthorityNode {
 
   /** What is ordered, for readers. After the start. */
   get commits(): Commits {
-    return this.opened!
+    return this.readers.commits
   }
 
   /** Closes in order, also while it starts. */
@@ -168,28 +163,6 @@ export class AuthorityNode {
     )
   }
 
-  private async openLog(): Promise<void> {
-    const { committee, parameters, store } = this.options
-    const reader = await this.lifecycle.open(
-      'commit log',
-      () => new CommitLogReader(primaryDirectory(store)),
-      (opened) => opened.close(),
-    )
-    this.opened = await this.lifecycle.open(
-      'readers of commits',
-      () =>
-        new Commits({
-          committee,
-          batchBytesMax: parameters.batchBytesMax,
-          reader,
-          head: this.primary.head,
-          batches: this.ordered,
-          onRefused: this.primary.readerRefused,
-        }),
-      (opened) => opened.close(),
-    )
-  }
-
   private async openPart(name: string, part: Part): Promise<void> {
     this.opening = part
     try {
@@ -216,17 +189,10 @@ export class AuthorityNode {
     this.opening?.close().catch(() => {})
   }
 
-  /** The oldest commit whose batches retention has left for sure. */
-  private oldestKept(): number {
-    const { committee, parameters } = this.options
-    const kept = retentionCommits(parameters, committee.size)
-    return kept === 0 ? 0 : this.primary.counters.get('lastCommit') - kept
-  }
-
   private linkOf(workerId: number): WorkerLink {
     const { committee, store } = this.options
     return new WorkerLink({ committee, workerId, directory: primaryDirectory(store) }, this.primary, {
-      onStored: (digest) => this.ordered.stored(digest),
+      onStored: (digest) => this.readers.stored(digest),
     })
   }
 }

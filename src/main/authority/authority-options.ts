@@ -88,12 +88,28 @@ const NAMES = [
   'poisonFreedSlots',
 ] as const satisfies readonly (keyof AuthorityOptions)[]
 
+/** Those of a primary alone: what its workers take is theirs. */
+const PRIMARY_NAMES = NAMES.filter((name) => name !== 'clients' && name !== 'poisonFreedSlots')
+
 /**
  * Errors: `TypeError` and `RangeError`, which name the option; `ERR_PARAMETERS_MALFORMED` for what is in `parameters`;
  * `ERR_NOT_IN_COMMITTEE` for keys or workers that the committee does not have.
  */
 export function checkAuthorityOptions(options: unknown): CheckedAuthorityOptions {
-  const { given, optional } = optionsArgument(options, NAMES, 'startAuthority')
+  return checked(options, NAMES, 'startAuthority')
+}
+
+/** The same for a primary whose workers are other processes. */
+export function checkPrimaryOptions(options: unknown): CheckedAuthorityOptions {
+  return checked(options, PRIMARY_NAMES, 'startPrimary')
+}
+
+function checked(
+  options: unknown,
+  names: readonly (keyof AuthorityOptions)[],
+  whose: 'startAuthority' | 'startPrimary',
+): CheckedAuthorityOptions {
+  const { given, optional } = optionsArgument(options, names, whose)
   const keys = keysArgument('keys', given.keys)
   const committee = committeeArgument('committee', given.committee)
   const common = commonOptions(optional)
@@ -108,7 +124,9 @@ export function checkAuthorityOptions(options: unknown): CheckedAuthorityOptions
     store: pathArgument('store', given.store),
     rule: optional('rule', (name, value) => choiceArgument(name, value, RULES)) ?? RULES[0],
     recovered: optional('recovered', booleanArgument) ?? false,
-    log: optional('log', loggerArgument) ?? createLogger('narval::authority', 'info'),
+    log:
+      optional('log', loggerArgument) ??
+      createLogger(whose === 'startAuthority' ? 'narval::authority' : 'narval::primary', 'info'),
   }
 }
 

@@ -5,6 +5,16 @@ import { openFilesNeeded, openFilesOfPeers } from '../worker/open-files.js'
 import type { CheckedAuthorityOptions } from './authority-options.js'
 import { PRIMARY_FILES_BASE } from './limits.js'
 
+/** The same of a primary whose workers are other processes: their port has places of its own. */
+export function primaryFilesNeeded(
+  options: Pick<CheckedAuthorityOptions, 'committee' | 'metrics' | 'ownIndex'>,
+): number {
+  const { committee, metrics, ownIndex } = options
+  const workers = committee.authority(ownIndex).workers.size
+  const ofMetrics = metrics === undefined ? 0 : METRICS_CONNECTIONS_MAX
+  return PRIMARY_FILES_BASE + openFilesOfPeers(committee.size) + openFilesOfPeers(workers + 1) + ofMetrics
+}
+
 /** Files that are open when all that may be connected is, at most. */
 export function authorityFilesNeeded(
   options: Pick<CheckedAuthorityOptions, 'clients' | 'committee' | 'metrics' | 'ownIndex' | 'parameters'>,

@@ -16,10 +16,11 @@ import { RULES } from '../authority/rules.js'
 import { levelOfVerbosity } from '../lib/log.js'
 import type { Interrupt } from '../lib/signals.js'
 import { VERSION } from '../lib/version.js'
+import { PRIMARY_KINDS, type PrimaryKind } from '../worker/primary-kinds.js'
 import type { BootstrapCommandOptions } from './bootstrap.js'
 import { EXIT_FAILURE, EXIT_USAGE } from './exit-codes.js'
 import { leave } from './leave.js'
-import type { AuthorityPart, RunOptions } from './run-options.js'
+import type { AuthorityPart, PrimaryPart, RunOptions } from './run-options.js'
 import { bootstraps, digest, host, increase, integer, metricsAddress, tcpAddress, tcpAddresses } from './values.js'
 
 const RATE_MAX = 100_000_000
@@ -172,7 +173,7 @@ function addRun(program: Command, onDone: (code: number) => void, early: Interru
           : `unknown ${first.startsWith('-') ? 'option' : 'command'} '${first}'`
       throw new NarvalError(
         'ERR_USAGE',
-        `run: ${problem}: end the line with \`authority\`, or with \`worker --id N\` (see --help)`,
+        `run: ${problem}: end the line with \`authority\`, \`primary\`, or \`worker --id N\` (see --help)`,
       )
     })
   const runPart = async (command: Command, part: RunOptions['part']): Promise<void> => {
@@ -196,19 +197,24 @@ function addRun(program: Command, onDone: (code: number) => void, early: Interru
     .command('worker')
     .description('run a single worker')
     .requiredOption('--id <n>', "the worker's id", integer(0, WORKER_ID_MAX))
+    .addOption(
+      new Option('--primary <kind>', 'what is at worker_to_primary: `run … primary`, or a primary of the reference')
+        .choices(PRIMARY_KINDS)
+        .default(PRIMARY_KINDS[0]),
+    )
     .allowExcessArguments(false)
-    .action(({ id }: { id: number }, command: Command) => runPart(command, { kind: 'worker', id }))
+    .action(({ id, primary }: { id: number; primary: PrimaryKind }, command: Command) =>
+      runPart(command, { kind: 'worker', id, primary }),
+    )
   run
     .command('primary')
-    .description('run a single primary (not in this version)')
-    .allowUnknownOption()
-    .allowExcessArguments()
-    .action(() => {
-      throw new NarvalError(
-        'ERR_USAGE',
-        "run primary: not in this version: `run … authority` runs a primary with all of its workers in one process; a worker alone works with the reference's primary (asonnino/narwhal)",
-      )
-    })
+    .description('run a single primary: its workers are other processes, started with `worker --primary narval`')
+    .addOption(ruleOption())
+    .option('--recovered', 'the store may be older than what the key has signed: ask the others before signing')
+    .allowExcessArguments(false)
+    .action(({ recovered = false, rule }: Partial<PrimaryPart>, command: Command) =>
+      runPart(command, { kind: 'primary', rule: rule!, recovered }),
+    )
 }
 
 function addBootstrap(program: Command, onDone: (code: number) => void): void {

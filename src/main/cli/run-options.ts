@@ -1,5 +1,6 @@
 import type { Rule } from '../authority/rules.js'
 import type { LogLevel } from '../lib/log.js'
+import type { PrimaryKind } from '../worker/primary-kinds.js'
 
 /** What `run` is asked to do: flags as they were given, files not yet read. */
 export interface RunOptions {
@@ -27,12 +28,22 @@ export interface RunOptions {
   readonly bootstrap?: readonly string[]
   readonly logLevel: LogLevel
   /** What is run. */
-  readonly part: WorkerPart | AuthorityPart
+  readonly part: WorkerPart | PrimaryPart | AuthorityPart
 }
 
 export interface WorkerPart {
   readonly kind: 'worker'
   readonly id: number
+  /** What is at the committee's `worker_to_primary`. */
+  readonly primary: PrimaryKind
+}
+
+/** A primary whose workers are other processes. */
+export interface PrimaryPart {
+  readonly kind: 'primary'
+  readonly rule: Rule
+  /** Its store may be older than what its key has signed. */
+  readonly recovered: boolean
 }
 
 export interface AuthorityPart {

@@ -1,5 +1,5 @@
 /**
- * `run … worker` and `run … authority`: reads the files, starts the node, and ends it in order at SIGINT, SIGTERM or
+ * `run … worker`, `run … primary` and `run … authority`: reads the files, starts the node, and ends it in order at SIGINT, SIGTERM or
  * SIGHUP, also while it starts or is loaded; a second signal ends it at once.
  */
 import { setImmediate } from 'node:timers/promises'
@@ -10,6 +10,7 @@ import { NarvalError } from '../../shared/errors.js'
 import { MAIN_FULL_COLLECTION_MS, startFullCollections } from '../../shared/runtime/garbage-collector.js'
 import { type Authority, startAuthority } from '../authority/authority.js'
 import type { AuthorityOptions } from '../authority/authority-options.js'
+import { startPrimary } from '../authority/primary.js'
 import { createLogger, type Logger } from '../lib/log.js'
 import { watchParent } from '../lib/parent.js'
 import { type Interrupt, watchSignals } from '../lib/signals.js'
@@ -20,7 +21,7 @@ import { EXIT_FAILURE } from './exit-codes.js'
 import { leave } from './leave.js'
 import type { RunOptions } from './run-options.js'
 
-/** A worker or an authority, as far as its process goes. */
+/** A worker, a primary or an authority, as far as its process goes. */
 interface RunningNode {
   readonly stopped: Promise<void>
 }
@@ -69,13 +70,13 @@ async function start(options: RunOptions, log: Logger, signal: AbortSignal): Pro
     store: options.store,
     benchmark: options.benchmark,
     bind: options.bind ?? (await everyAddressFor(knownHosts(committee, keys, part))),
-    clients: true,
     ...(metrics && { metrics }),
     ...(options.kad && { kad: { bootstrap: options.bootstrap ?? [] } }),
     ...(options.mdns && { peerDiscovery: [(await import('@libp2p/mdns')).mdns()] }),
   } satisfies AuthorityOptions
-  if (part.kind === 'worker') return startWorker({ ...shared, workerId: part.id })
-  const authority = await startAuthority({ ...shared, rule: part.rule, recovered: part.recovered })
+  if (part.kind === 'worker') return startWorker({ ...shared, clients: true, workerId: part.id, primary: part.primary })
+  if (part.kind === 'primary') return startPrimary({ ...shared, rule: part.rule, recovered: part.recovered })
+  const authority = await startAuthority({ ...shared, clients: true, rule: part.rule, recovered: part.recovered })
   return part.consume ? consumed(authority, keys, log) : authority
 }
 
@@ -94,7 +95,9 @@ async function consumed(authority: Authority, keys: Keys, log: Logger): Promise<
 function knownHosts(committee: Committee, keys: Keys, part: RunOptions['part']): string[] {
   const index = committee.ownIndexOf(keys)
   const roles =
-    part.kind === 'worker' ? [part.id] : (['primary', ...committee.authority(index).workers.keys()] as const)
+    part.kind === 'worker'
+      ? [part.id]
+      : (['primary', ...(part.kind === 'primary' ? [] : committee.authority(index).workers.keys())] as const)
   const hosts = roles.flatMap((role) => nodePlace(committee, index, role).address?.host ?? [])
   return hosts.length > 0 ? hosts : ['0.0.0.0']
 }

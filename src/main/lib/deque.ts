@@ -46,6 +46,12 @@ export class Deque<T> {
     return item
   }
 
+  /** From the front. The queue is not to be changed meanwhile. */
+  *[Symbol.iterator](): Generator<T> {
+    for (let index = 0; index < this.length; index += 1)
+      yield this.items[(this.head + index) & (this.items.length - 1)]!
+  }
+
   private reserve(): void {
     const capacity = this.items.length
     if (this.length < capacity) return

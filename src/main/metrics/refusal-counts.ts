@@ -5,6 +5,7 @@ import type { AckVerdict } from '../../shared/memory/dialogue/quorum-waiter.js'
 import type {
   AuthorityRefusal,
   ClientRefusal,
+  LinkRefusal,
   PeerRefusal,
   PrimaryRefusal,
   ReaderRefusal,
@@ -27,6 +28,8 @@ export interface Refusals {
   readonly authority: AuthorityRefusal
   /** A reader that this program began. */
   readonly reader: ReaderRefusal
+  /** A message of our own worker in another process. */
+  readonly worker: LinkRefusal
 }
 export type RefusalKind = keyof Refusals
 
@@ -42,6 +45,7 @@ export class RefusalCounts {
     primary: new Map(),
     authority: new Map(),
     reader: new Map(),
+    worker: new Map(),
   }
 
   add<K extends RefusalKind>(kind: K, reason: Refusals[K]): void {

@@ -51,12 +51,16 @@ export class ConnectionGuards {
     return this.guards.get(layer)
   }
 
-  /** The hello is over. */
-  verified(connection: Connection, peer: Peer): void {
+  /**
+   * The hello is over.
+   *
+   * @param fresh what the peer's connections may cost from now on, if it has none yet
+   */
+  verified(connection: Connection, peer: Pick<Peer, 'index' | 'name'>, fresh: () => TokenBucket = peerBucket): void {
     const { maConn } = connection as unknown as { maConn?: object }
     let bucket = this.buckets.get(peer.index)
     if (bucket === undefined) {
-      bucket = peerBucket()
+      bucket = fresh()
       this.buckets.set(peer.index, bucket)
     }
     if (maConn !== undefined) this.guards.get(maConn)?.verified(peer.name, bucket)

@@ -71,7 +71,17 @@ export class Gate {
       const host = address === undefined ? undefined : hostOf(address)
       return host === undefined ? [] : [{ index, host }]
     })
-    const memberOf = (peerId: string): number | undefined => peers.known(peerId)?.index
+    return Gate.with(members, (peerId) => peers.known(peerId)?.index, handlers, names, supervisor)
+  }
+
+  /** A gate where these members, by their hosts, have places of their own. */
+  static with(
+    members: readonly { readonly index: number; readonly host: string }[],
+    memberOf: (peerId: string) => number | undefined,
+    handlers: GateHandlers,
+    names: HostNames,
+    supervisor: Supervisor,
+  ): Gate {
     const admission = new Admission({ members })
     for (const { host, index } of members) {
       const relist = (): void => admission.relist(index, names.trusted(host))

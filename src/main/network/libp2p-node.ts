@@ -24,8 +24,8 @@ import type { PeerDiscovery } from './peer-discovery.js'
 export interface Libp2pNodeOptions {
   /** Seed of the worker's network key, 32 bytes. */
   readonly networkKeySeed: Uint8Array
-  /** Port 0 leaves the choice to the system. */
-  readonly listen: TcpAddress
+  /** Port 0 leaves the choice to the system. Without it, it listens nowhere. */
+  readonly listen?: TcpAddress
   readonly authorities: number
   /** Passed through to libp2p: it only adds addresses to try. */
   readonly peerDiscovery?: PeerDiscovery
@@ -52,7 +52,7 @@ export async function peerIdOfSeed(networkKeySeed: Uint8Array): Promise<string> 
 }
 
 export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp2p> {
-  const { gate } = options
+  const { gate, listen } = options
   const transport = tcp({ dialOpts: SOCKET_OPTIONS, listenOpts: SOCKET_OPTIONS })
   let told = false
   const onAsShipped = (): void => {
@@ -63,7 +63,7 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
     privateKey: await generateKeyPairFromSeed('Ed25519', options.networkKeySeed),
     start: false,
     addresses: {
-      listen: [`/${isIPv6(options.listen.host) ? 'ip6' : 'ip4'}/${options.listen.host}/tcp/${options.listen.port}`],
+      listen: listen === undefined ? [] : [`/${isIPv6(listen.host) ? 'ip6' : 'ip4'}/${listen.host}/tcp/${listen.port}`],
     },
     transports: [gate === undefined ? transport : gate.guard(transport)],
     connectionEncrypters: [leanNoise(onAsShipped, options.guards)],

@@ -10,6 +10,7 @@
  *  /narval/sync/1, opened by us     found, missing      ─▶ Synchronizer ─▶ processor
  *  /narval/sync/1, by the peer      request             ─▶ Helper ─▶ reads the store, replies
  *  /narval/primary/1, by the peer   record              ─▶ PrimaryStreams ─▶ the primary's thread
+ *  /narval/link/1                   link                ─▶ LinkChannel: a worker, or its own primary
  * ```
  *
  * The network hands over what peers open (`accept`), a stage what it opened itself (`open`). For each stream the stage
@@ -45,6 +46,8 @@ export type Routes =
   | { readonly stream: 'our-records' }
   /** `/narval/primary/1`, opened by the peer: what its primary says. */
   | { readonly stream: 'their-records'; readonly record: FrameTaker }
+  /** `/narval/link/1`: what our own worker says, or our own primary. */
+  | { readonly stream: 'link'; readonly link: FrameTaker }
 
 /** A stage's part in one stream. */
 export type Session = Routes & {
@@ -155,6 +158,9 @@ export function route(routes: Routes, type: number, payloadBytes: number): Frame
       break
     case 'their-records':
       if (name === 'record') return routes.record(payloadBytes)
+      break
+    case 'link':
+      if (name === 'link') return routes.link(payloadBytes)
   }
   return { refused: 'frame-on-wrong-stream', detail: `a frame of type ${name} on a stream of ${routes.stream}` }
 }

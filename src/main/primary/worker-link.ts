@@ -70,6 +70,7 @@ export class WorkerLink implements OrderingPrimary {
     return {
       sequencesAfter,
       replayed: commits.replayed,
+      isConnected: true,
       get isFull() {
         return isFull()
       },

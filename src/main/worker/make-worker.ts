@@ -2,6 +2,7 @@
 import { deriveNetworkKeySeed, readNetworkKeySeed } from '../../shared/config/network-key.js'
 import { NarvalError } from '../../shared/errors.js'
 import type { PrimaryWorkerMessage } from '../../shared/wire/primary-messages.js'
+import { RemotePrimary } from '../link/remote-primary.js'
 import { only } from './option-arguments.js'
 import { InProcessPrimaryLink } from './primary-link/in-process-primary-link.js'
 import { openOrderingPrimary } from './primary-link/open-ordering-primary.js'
@@ -25,7 +26,9 @@ export function makeWorker(
   bind: string,
   ordering?: OrderingPrimary,
 ): MadeWorker {
-  const { committee, keys, primary, workerId } = options
+  const { committee, keys, workerId } = options
+  const primary = typeof options.primary === 'function' ? options.primary : undefined
+  const isLinked = options.primary === 'narval'
   let inProcess: InProcessPrimaryLink | undefined
   const node: WorkerNode = new WorkerNode({
     keys,
@@ -41,19 +44,19 @@ export function makeWorker(
     poisonFreedSlots: options.poisonFreedSlots,
     ...only('peerDiscovery', options.peerDiscovery),
     ...only('kad', options.kad),
-    isOrdered: ordering !== undefined,
-    openPrimary: async (ownIndex, handlers) => {
-      const { supervisor } = node
-      if (ordering !== undefined)
-        return openOrderingPrimary({ committee, ownIndex, workerId }, { primary: ordering, supervisor }, handlers)
+    isOrdered: ordering !== undefined || isLinked,
+    openPrimary: async (ownIndex, handlers, signal) => {
+      const { log, names, supervisor } = node
+      const worker = { committee, ownIndex, workerId }
+      if (ordering !== undefined) return openOrderingPrimary(worker, { primary: ordering, supervisor }, handlers)
+      if (isLinked) {
+        const remote = new RemotePrimary({ ...worker, keys }, { log, names, supervisor, signal })
+        return openOrderingPrimary(worker, { primary: remote, supervisor }, handlers)
+      }
       if (primary === undefined)
-        return openTcpPrimary(
-          { bind, committee, keys, workerId },
-          { log: node.log, names: node.names, supervisor },
-          handlers,
-        )
+        return openTcpPrimary({ bind, committee, keys, workerId }, { log, names, supervisor }, handlers)
       inProcess = new InProcessPrimaryLink({ onMessage: primary, supervisor })
-      return inProcess.open({ committee, ownIndex, workerId }, handlers)
+      return inProcess.open(worker, handlers)
     },
   })
   return {

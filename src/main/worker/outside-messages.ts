@@ -66,11 +66,32 @@ export class OutsideMessages {
         await processor.ask({ type: 'committed', digests, ...of })
       },
       onCommits: () => commits.onCommitted(),
-      onGap: () => {
-        const indexOf = (key: Uint8Array): number => committee.indexOf(key)
-        const told = tellUncommitted({ ownKey: keys.publicKey }, { indexOf, isOpen, processor, reports })
-        supervisor.watch('telling the primary again', told)
-      },
+      read: (digest) => processor.ask({ type: 'get', digest }),
+      onGap: oneAtATime(
+        () => {
+          const indexOf = (key: Uint8Array): number => committee.indexOf(key)
+          return tellUncommitted({ ownKey: keys.publicKey }, { indexOf, isOpen, processor, reports })
+        },
+        (told) => supervisor.watch('telling the primary again', told),
+      ),
     }
+  }
+}
+
+/** Does it now; if it is under way, once more when that is over, however often it is asked for meanwhile. */
+function oneAtATime(task: () => Promise<void>, watch: (running: Promise<void>) => void): () => void {
+  let isRunning = false
+  let isWanted = false
+  const run = async (): Promise<void> => {
+    isRunning = true
+    try {
+      for (; isWanted; await task()) isWanted = false
+    } finally {
+      isRunning = false
+    }
+  }
+  return () => {
+    isWanted = true
+    if (!isRunning) watch(run())
   }
 }

@@ -53,10 +53,11 @@ export interface WorkerNodeOptions {
   readonly benchmark: boolean
   readonly peerDiscovery?: PeerDiscovery
   readonly kad?: KadOptions
-  /** Opens the link to the primary, both ways. */
+  /** Opens the link to the primary, both ways. It is not to go on waiting once the signal is aborted. */
   readonly openPrimary: (
     ownIndex: number,
     handlers: PrimaryLinkHandlers & PrimaryHandlers & CommitHandlers,
+    signal: AbortSignal,
   ) => Promise<PrimaryLink>
   /** The primary says what is committed: that, and not age, decides what is kept. */
   readonly isOrdered: boolean
@@ -83,6 +84,7 @@ export class WorkerNode {
   private readonly ownIndex: number
   private readonly layout: Layout
   private readonly lifecycle = new Lifecycle()
+  private readonly closing = new AbortController()
   /** Takes what handlers throw that the event loop calls. */
   readonly supervisor = new Supervisor((error) => this.lifecycle.fail(error))
   private readonly threads: Threads
@@ -174,6 +176,8 @@ export class WorkerNode {
    * next start), the network, the threads, the store.
    */
   close(): Promise<void> {
+    // In a microtask, whoever waits has gone on: an orderly end waits for what is being opened.
+    this.closing.abort()
     return this.lifecycle.close()
   }
 
@@ -281,7 +285,7 @@ export class WorkerNode {
     await cleanups.open()
     const link = await this.lifecycle.open(
       'primary link',
-      () => this.options.openPrimary(this.ownIndex, this.wiring.outside.ofPrimary()),
+      () => this.options.openPrimary(this.ownIndex, this.wiring.outside.ofPrimary(), this.closing.signal),
       async (opened) => {
         await opened.close()
         // What it took until its end is marked in the store.

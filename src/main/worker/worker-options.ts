@@ -1,5 +1,5 @@
 /** The door of `startWorker`: its options, checked one by one, with their defaults. */
-import { functionArgument, integerArgument, pathArgument } from '../../shared/arguments.js'
+import { choiceArgument, functionArgument, integerArgument, pathArgument } from '../../shared/arguments.js'
 import type { TcpAddress } from '../../shared/config/address.js'
 import type { Committee } from '../../shared/config/committee.js'
 import { type Keys, keysArgument } from '../../shared/config/keys.js'
@@ -17,6 +17,7 @@ import {
   only,
   optionsArgument,
 } from './option-arguments.js'
+import { PRIMARY_KINDS, type PrimaryKind } from './primary-kinds.js'
 
 export interface WorkerOptions {
   /** The authority's keys (`readKeys`, `generateKeys`). */
@@ -57,8 +58,11 @@ export interface WorkerOptions {
    * resolves. What is not delivered when the worker closes or dies is told again after the next start: at least once. A
    * call that throws or rejects ends the worker: `stopped` rejects with `ERR_PRIMARY_FAILED`. What the primary has to say
    * goes to `toWorker`.
+   *
+   * Or the kind of primary that is at the committee's address: `reference` (the default), or `narval` (`startPrimary`), to
+   * which the worker has a link that only our own keys open, and which says what it orders: no batch is deleted before.
    */
-  readonly primary?: (report: BatchReport) => void | Promise<void>
+  readonly primary?: PrimaryKind | ((report: BatchReport) => void | Promise<void>)
   /** Log what the reference logs for its benchmark scripts: each batch, and the sample transactions in it. */
   readonly benchmark?: boolean
   /** Default: the reference's format, on stderr, from `info` on. */
@@ -106,6 +110,11 @@ export function checkWorkerOptions(options: unknown): CheckedOptions {
     ...commonOptions(optional),
     log: optional('log', loggerArgument) ?? createLogger('narval::worker', 'info'),
     ...only('networkKeySeed', optional('networkKeySeed', copiedSeed)),
-    ...only('primary', optional('primary', functionArgument<NonNullable<WorkerOptions['primary']>>)),
+    ...only('primary', optional('primary', primaryArgument)),
   }
+}
+
+function primaryArgument(name: string, value: unknown): NonNullable<WorkerOptions['primary']> {
+  if (typeof value === 'string') return choiceArgument(name, value, PRIMARY_KINDS)
+  return functionArgument<(report: BatchReport) => void | Promise<void>>(name, value)
 }

@@ -193,6 +193,6 @@ function openFilesOf({ clients, committee, metrics, parameters, primary }: Check
     authorities: committee.size,
     clientConnectionsMax: clients ? parameters.clientConnectionsMax : 0,
     hasMetrics: metrics !== undefined,
-    hasPrimaryPort: primary === undefined,
+    hasPrimaryPort: primary === undefined || primary === 'reference',
   })
 }

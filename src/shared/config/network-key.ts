@@ -12,6 +12,7 @@ import { readJsonFile, writeNewFile } from './config-file.js'
 import { check } from './schema.js'
 
 const SALT = 'narval/network-key/v1'
+const LINK_SALT = 'narval/link-key/v1'
 
 const schema = z.strictObject({ network_key: z.string() })
 
@@ -21,6 +22,15 @@ const schema = z.strictObject({ network_key: z.string() })
  */
 export function deriveNetworkKeySeed(authoritySeed: Uint8Array, role: number | 'primary' | 'bootstrap'): Uint8Array {
   return new Uint8Array(hkdfSync('sha256', authoritySeed, SALT, infoOf(role), SEED_BYTES))
+}
+
+/**
+ * The seed of the libp2p key of one end of the link between a primary and a worker of its authority: both can compute both
+ * PeerIds, and nobody else either key. It is another key than that with which the same node speaks to other authorities, since
+ * two nodes of one PeerId would be one to libp2p.
+ */
+export function deriveLinkKeySeed(authoritySeed: Uint8Array, role: number | 'primary'): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', authoritySeed, LINK_SALT, infoOf(role), SEED_BYTES))
 }
 
 /**

@@ -47,6 +47,6 @@ export function refuseAuthorityStore(directory: string): void {
   if (!existsSync(join(primaryDirectory(directory), DATA_FILE))) return
   throw new NarvalError(
     'ERR_STORE_FOREIGN',
-    `${directory} is the store of an authority: its workers run with it (\`run … authority\`), with stores of their own in it`,
+    `${directory} is the store of an authority or of its primary: its workers have stores of their own; give a worker alone \`worker-N\` in it, or another directory`,
   )
 }

@@ -1,5 +1,5 @@
 /**
- * Frames between workers: 8 bytes, then the payload. The same on all of narval's libp2p streams.
+ * Frames between workers, and between primaries: 8 bytes, then the payload. The same on all of narval's libp2p streams.
  *
  * ```
  *  0                4      5           8
@@ -28,6 +28,8 @@ export const FRAME_TYPES = {
   helloRefused: 8,
   /** `/narval/primary/1`, from its opener: one record of primaries (primary/record.ts), which says its kind. */
   record: 9,
+  /** `/narval/link/1`, both ways: one message of a worker or of its own primary (link/messages.ts). */
+  link: 10,
 } as const
 export type FrameName = keyof typeof FRAME_TYPES
 

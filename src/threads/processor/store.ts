@@ -327,7 +327,8 @@ export class Store {
   /** Which store this is, up to which commit it knows what is committed, and whether that is all it has. */
   get commitState(): ProcessorAnswers['commit-state'] {
     const isSettled = keysUncommitted(this.databases, undefined, 1).length === 0
-    return { storeId: readStoreId(this.databases.meta), applied: this.commits.applied, isSettled }
+    const isNew = readNumber(this.databases.meta, META_RESERVED) === 0n
+    return { storeId: readStoreId(this.databases.meta), applied: this.commits.applied, isSettled, isNew }
   }
 
   /**

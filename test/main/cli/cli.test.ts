@@ -65,7 +65,9 @@ describe('command line', () => {
     [['run', '--keys', 'k', '--committee', 'c', '--store', 's', 'worker']],
     [['run', '--keys', 'k', '--committee', 'c', '--store', 's', 'worker', '--id', '-1']],
     [['run', '--keys', 'k', '--committee', 'c', '--store', 's', '--bind', 'example.org:4000', 'worker', '--id', '0']],
-    [['run', '--keys', 'k', '--committee', 'c', '--store', 's', 'primary']],
+    [['run', '--keys', 'k', '--committee', 'c', '--store', 's', 'primary', '--id', '0']],
+    [['run', '--keys', 'k', '--committee', 'c', '--store', 's', 'primary', '--rule', 'mine']],
+    [['run', '--keys', 'k', '--committee', 'c', '--store', 's', 'worker', '--id', '0', '--primary', 'mine']],
   ])('a usage error is one line and exit code 2, and makes nothing: %j', (args) => {
     expectError(narval(...args), 2, 'ERR_USAGE')
     expect(readdirSync(base)).toEqual([])

@@ -26,6 +26,7 @@ function routesOf(asked: string[]): Record<Routes['stream'], Routes> {
     'our-request': { stream: 'our-request', found: taker('found'), missing: taker('missing') },
     'our-records': { stream: 'our-records' },
     'their-records': { stream: 'their-records', record: taker('record') },
+    link: { stream: 'link', link: taker('link') },
   }
 }
 
@@ -37,6 +38,7 @@ const MAY_COME: Record<Routes['stream'], readonly FrameName[]> = {
   'our-request': ['found', 'missing'],
   'our-records': [],
   'their-records': ['record'],
+  link: ['link'],
 }
 
 describe.each(Object.entries(MAY_COME) as [Routes['stream'], readonly FrameName[]][])(

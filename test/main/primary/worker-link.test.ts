@@ -151,6 +151,7 @@ test('a primary whose store is new is told of all that is certified and not comm
     onMessage: async ({ digest }) => void taken.push(hex(digest)),
     attach: () => ({
       isFull: false,
+      isConnected: true,
       sequencesAfter: Promise.resolve(0n),
       replayed: Promise.resolve(),
       close: async () => {},

@@ -43,6 +43,7 @@ class PlayedPrimary implements OrderingPrimary {
         return isFull()
       },
       sequencesAfter: Promise.resolve(0n),
+      isConnected: true,
       replayed: this.replay?.(worker) ?? Promise.resolve(),
       close: async () => {},
     }

@@ -27,6 +27,8 @@ export interface InProcessPrimaryOptions {
   readonly supervisor?: Supervisor
   /** Reports that wait at most; PRIMARY_QUEUE_MAX if not given. */
   readonly queueMax?: number
+  /** Calls that may be under way at a time; IN_PROCESS_CALLS_MAX if not given. */
+  readonly callsMax?: number
 }
 
 /** The worker at the other end. */
@@ -126,7 +128,8 @@ export class InProcessPrimaryLink implements PrimaryLink {
   }
 
   private pump(): void {
-    while (this.end !== undefined && this.calls.size < IN_PROCESS_CALLS_MAX) {
+    const { callsMax = IN_PROCESS_CALLS_MAX } = this.options
+    while (this.end !== undefined && this.calls.size < callsMax) {
       const [report] = this.queue.take(1)
       this.sayRoom()
       if (report === undefined) return

@@ -1,14 +1,17 @@
-/** The link to a narval primary in this process: reports by `InProcessPrimaryLink`, commits from the primary's log. */
+/**
+ * The link to a narval primary: reports by `InProcessPrimaryLink`, commits from the primary's log. The primary is in this
+ * process (`WorkerLink`), or its end of a link to another one is (`RemotePrimary`).
+ */
 import type { Supervisor } from '../../lib/supervisor.js'
 import { InProcessPrimaryLink, type InProcessWorker } from './in-process-primary-link.js'
-import type { CommitState, OrderedWorker, OrderingPrimary } from './ordering-primary.js'
+import type { AttachedWorker, OrderingPrimary, StoreState } from './ordering-primary.js'
 import type { PrimaryHandlers } from './primary-inbox.js'
 import type { PrimaryLink, PrimaryLinkHandlers } from './primary-link.js'
 
 /** What a worker does with what its primary orders. */
-export interface CommitHandlers extends Pick<OrderedWorker, 'committed' | 'onCommits' | 'onGap'> {
+export interface CommitHandlers extends Pick<AttachedWorker, 'committed' | 'onCommits' | 'onGap' | 'read'> {
   /** Asks the store. */
-  commitState(): Promise<CommitState>
+  commitState(): Promise<StoreState>
 }
 
 export interface OrderingPrimaryDependencies {
@@ -21,7 +24,11 @@ export async function openOrderingPrimary(
   { primary, supervisor }: OrderingPrimaryDependencies,
   handlers: PrimaryLinkHandlers & PrimaryHandlers & CommitHandlers,
 ): Promise<PrimaryLink> {
-  const reports = new InProcessPrimaryLink({ onMessage: primary.onMessage, supervisor })
+  const reports = new InProcessPrimaryLink({
+    onMessage: primary.onMessage,
+    supervisor,
+    ...(primary.callsMax !== undefined && { callsMax: primary.callsMax }),
+  })
   await reports.open(worker, handlers)
   const state = await handlers.commitState()
   const link = primary.attach({
@@ -30,6 +37,10 @@ export async function openOrderingPrimary(
     onCommits: () => handlers.onCommits(),
     onGap: () => handlers.onGap(),
     synchronize: (digests, author) => handlers.onSynchronize(digests, author, 'in-process'),
+    commitState: () => handlers.commitState(),
+    read: (digest) => handlers.read(digest),
+    onConnection: () => handlers.onConnection(),
+    onRefused: (reason, detail) => handlers.onRefused(reason, 'our primary', detail),
     supervisor,
   })
   const sequencesAfter = await link.sequencesAfter.catch(async (error: unknown) => {
@@ -50,12 +61,13 @@ export async function openOrderingPrimary(
       return reports.dropped
     },
     get isConnected() {
-      return reports.isConnected
+      return reports.isConnected && link.isConnected
     },
     replayed: link.replayed,
     async close() {
-      await link.close()
+      // What waits is handed over while the link is there.
       await reports.close()
+      await link.close()
     },
   }
 }

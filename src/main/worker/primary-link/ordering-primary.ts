@@ -13,6 +13,7 @@
  * ```
  */
 
+import type { LinkRefusal } from '../../../shared/refusals.js'
 import type { BatchReport } from '../../../shared/wire/primary-messages.js'
 import type { Supervisor } from '../../lib/supervisor.js'
 
@@ -20,7 +21,9 @@ export interface OrderingPrimary {
   /** Takes a report; it is delivered when the promise resolves. */
   readonly onMessage: (report: BatchReport) => Promise<void>
   /** The worker is there: from now on its commits are applied, and what it said of another store counts no more. */
-  attach(worker: OrderedWorker): OrderingLink
+  attach(worker: AttachedWorker): OrderingLink
+  /** Reports that may be under way at a time; IN_PROCESS_CALLS_MAX if not given. */
+  readonly callsMax?: number
 }
 
 /** The worker's end, as the primary needs it. */
@@ -38,6 +41,24 @@ export interface OrderedWorker extends CommitState {
   synchronize(digests: readonly Uint8Array[], author: number): void
   /** Takes what is thrown where nobody waits. */
   readonly supervisor: Pick<Supervisor, 'guard' | 'watch'>
+}
+
+/** Where the store is, as a link to another process asks it. */
+export interface StoreState extends CommitState {
+  /** It has given no batch a sequence yet. */
+  readonly isNew: boolean
+}
+
+/** The same, as a link to another process needs it, which begins anew whenever its connection was lost. */
+export interface AttachedWorker extends OrderedWorker {
+  /** Where the store is now. */
+  commitState(): Promise<StoreState>
+  /** A stored batch; undefined if it is not here. */
+  read(digest: Uint8Array): Promise<{ readonly author: Uint8Array; readonly bytes: Uint8Array } | undefined>
+  /** The primary can be told now, or cannot any more. */
+  onConnection(): void
+  /** What the primary said was refused, and its connection closed. */
+  onRefused(reason: LinkRefusal, detail: string): void
 }
 
 export type CommitPlace = { readonly applied: number } | { readonly partOf: number }
@@ -60,6 +81,8 @@ export interface OrderingLink {
    * higher one. Rejects if the primary ends before it can say.
    */
   readonly sequencesAfter: Promise<bigint>
+  /** Whether the primary can be told anything now. */
+  readonly isConnected: boolean
   /** Resolves when all commits are applied that the log had at the start, or the link is closed. */
   readonly replayed: Promise<void>
   close(): Promise<void>

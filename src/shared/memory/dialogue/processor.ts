@@ -266,7 +266,12 @@ export interface ProcessorAnswers {
   recent: KeptBatches
   uncommitted: KeptBatches
   /** `isSettled`: no batch is uncommitted. */
-  'commit-state': { readonly storeId: Uint8Array; readonly applied: bigint; readonly isSettled: boolean }
+  'commit-state': {
+    readonly storeId: Uint8Array
+    readonly applied: bigint
+    readonly isSettled: boolean
+    readonly isNew: boolean
+  }
   committed: undefined
 }
 

@@ -1,0 +1,40 @@
+/** The health of a primary whose workers are other processes: its own, and whether they are connected. Pure. */
+import type { HealthAnswer } from '../metrics/health.js'
+import { type PrimaryHealth, primaryHealthFields } from '../primary/watch/primary-health.js'
+
+export interface PrimaryAloneHealth {
+  /** The primary does what it is there for, and all of its workers are connected. */
+  readonly ok: boolean
+  readonly primary: PrimaryHealth
+  /** By worker id: whether it is connected. */
+  readonly workers: ReadonlyMap<number, boolean>
+  /** For people: what is wrong and what to do. */
+  readonly problems: readonly string[]
+}
+
+export function primaryAloneHealth(primary: PrimaryHealth, workers: ReadonlyMap<number, boolean>): PrimaryAloneHealth {
+  const away = [...workers].filter(([, isConnected]) => !isConnected).map(([id]) => id)
+  return {
+    ok: primary.ok && away.length === 0,
+    primary,
+    workers,
+    problems: [
+      ...primary.problems.map((problem) => `primary: ${problem}`),
+      ...away.map(
+        (id) =>
+          `worker ${id} is not connected: no batch with this id is voted for that is not known yet; check that it runs with \`--primary narval\`, and worker_to_primary in both committee files`,
+      ),
+    ],
+  }
+}
+
+/** What `/readyz` answers: one line of JSON, keys in snake_case. */
+export function answerOfPrimary({ ok, primary, problems, workers }: PrimaryAloneHealth): HealthAnswer {
+  const json = {
+    ok,
+    primary: primaryHealthFields(primary),
+    workers: Object.fromEntries(Array.from(workers, ([id, connected]) => [id, { connected }])),
+    problems,
+  }
+  return { ok, json: `${JSON.stringify(json)}\n` }
+}

@@ -1,0 +1,190 @@
+/**
+ * The life of a primary whose workers are other processes: the primary, its port for them, and the readers of its commits, in
+ * one ordered list.
+ *
+ * ```
+ *  worker ══/narval/link/1══▶ LinkListener ──▶ WorkerLink ──▶ primary ──▶ commit log ──▶ commits()
+ *         ◀══════════════════            ◀──            ◀──┘                              │
+ *         ◀═══════ read ═══════════════════════════════════════════════════ bytes ◀───────┘
+ * ```
+ *
+ * The port is opened last, when the log can be read, and closed first.
+ */
+import { primaryDirectory } from '../../shared/store/authority-directories.js'
+import { MetricsServer } from '../http/http-server.js'
+import { Lifecycle } from '../lib/lifecycle.js'
+import type { Logger } from '../lib/log.js'
+import { Supervisor } from '../lib/supervisor.js'
+import { LinkListener } from '../link/link-listener.js'
+import { HostNames } from '../names/host-names.js'
+import type { PrimaryNode } from '../primary/primary-node.js'
+import { WorkerLink } from '../primary/worker-link.js'
+import { RefusalReporter } from '../worker/refusal-reporter.js'
+import type { CheckedAuthorityOptions } from './authority-options.js'
+import type { Commits } from './commits.js'
+import { makePrimary } from './make-parts.js'
+import { OrderReaders } from './order-readers.js'
+import { answerOfPrimary, type PrimaryAloneHealth, primaryAloneHealth } from './primary-alone-health.js'
+
+export interface PrimaryBinds {
+  readonly primary: string
+  readonly workers: string
+  readonly metrics: string | undefined
+}
+
+export class PrimaryAlone {
+  /** Resolves once all is closed; rejects with the failure that ended it. */
+  readonly stopped: Promise<void>
+  /** The logger, which does not throw. */
+  readonly log: Logger
+  private readonly lifecycle = new Lifecycle()
+  readonly supervisor = new Supervisor((error) => this.fail(error))
+  private readonly names: HostNames
+  private readonly primary: PrimaryNode
+  private readonly links: ReadonlyMap<number, WorkerLink>
+  private readonly listener: LinkListener
+  private readonly readers: OrderReaders
+  private readonly http: MetricsServer | undefined
+  private isPrimaryOpening = false
+
+  /** Errors: `ERR_ADDRESS_MISSING` if the committee file does not say where workers find their primary. */
+  constructor(options: CheckedAuthorityOptions, binds: PrimaryBinds) {
+    const { committee, keys, metrics, ownIndex, store } = options
+    const { port } = committee.primary(ownIndex).workerToPrimary
+    this.log = this.supervisor.guardLogger(options.log)
+    this.names = new HostNames({ log: this.log, supervisor: this.supervisor })
+    this.primary = makePrimary(options, binds.primary, this.log, {
+      onRequest: (request) => {
+        for (const link of this.links.values()) link.onRequest(request)
+      },
+      onNotice: () => {},
+    })
+    const ids = [...committee.authority(ownIndex).workers.keys()]
+    const directory = primaryDirectory(store)
+    this.links = new Map(
+      ids.map((workerId) => [
+        workerId,
+        new WorkerLink({ committee, workerId, directory }, this.primary, {
+          onStored: (digest) => this.readers.stored(digest),
+        }),
+      ]),
+    )
+    this.readers = new OrderReaders(options, {
+      primary: this.primary,
+      log: this.log,
+      workers: new Map(
+        ids.map((id) => [id, { read: (digest) => this.listener.read(id, digest), fetch: this.links.get(id)!.fetch }]),
+      ),
+    })
+    const reporter = new RefusalReporter({
+      log: this.log,
+      count: (kind, reason) => this.primary.refusals.add(kind, reason),
+      nameOf: (index) => committee.authority(index).name,
+      isAuthority: () => false,
+    })
+    this.listener = new LinkListener(
+      { keys, committee, ownIndex, listen: { host: binds.workers, port } },
+      { links: this.links, log: this.log, names: this.names, supervisor: this.supervisor },
+      this.supervisor.guardAll('the port for workers', {
+        onRefused: (reason, from, detail) => reporter.refused('peer', reason, from, detail),
+        onWorkerRefused: (reason, id, detail) => reporter.refused('worker', reason, `worker ${id}`, detail),
+      }),
+    )
+    this.http =
+      metrics &&
+      new MetricsServer(
+        { ...metrics, host: binds.metrics! },
+        {
+          metrics: this.primary.metrics,
+          health: () => answerOfPrimary(this.health()),
+          isAlive: () => this.lifecycle.error === undefined,
+          supervisor: this.supervisor,
+        },
+      )
+    this.stopped = this.lifecycle.stopped
+  }
+
+  /** Starts everything, or nothing: rejects with why, after undoing what was done. */
+  async start(): Promise<void> {
+    const { http, lifecycle, listener, names, primary, readers } = this
+    try {
+      // After a failure it goes on, to say so.
+      if (http !== undefined) {
+        await lifecycle.open(
+          'metrics',
+          () => http.listen(),
+          (_, ending) => (ending === 'in-order' ? http.close() : undefined),
+        )
+      }
+      await lifecycle.open(
+        'names',
+        () => {},
+        () => names.close(),
+      )
+      await this.openPrimary()
+      await readers.open(lifecycle)
+      await lifecycle.open(
+        'links to workers',
+        () => listener.listen(),
+        () => listener.close(),
+      )
+    } catch (error) {
+      await lifecycle.close().catch(() => {})
+      // A port that was taken has a node behind it.
+      await listener.close()
+      await http?.close()
+      throw lifecycle.error ?? error
+    }
+    const ended = primary.stopped.catch((error: Error) => this.fail(error))
+    this.supervisor.watch('the end of the primary', ended)
+  }
+
+  get commits(): Commits {
+    return this.readers.commits
+  }
+
+  /** A stored batch, ours or another's, of whichever worker has it and is connected. */
+  async read(digest: Uint8Array): Promise<{ author: Uint8Array; bytes: Uint8Array } | undefined> {
+    const found = await Promise.all(Array.from(this.links.keys(), (id) => this.listener.read(id, digest)))
+    return found.find((batch) => batch !== undefined)
+  }
+
+  health(): PrimaryAloneHealth {
+    const connected = Array.from(this.links.keys(), (id) => [id, this.listener.isConnected(id)] as const)
+    return primaryAloneHealth(this.primary.health(), new Map(connected))
+  }
+
+  metrics(): Promise<string> {
+    return this.primary.metrics.text()
+  }
+
+  close(): Promise<void> {
+    const closed = this.lifecycle.close()
+    this.endOpening()
+    return closed
+  }
+
+  private async openPrimary(): Promise<void> {
+    const { primary } = this
+    this.isPrimaryOpening = true
+    try {
+      await this.lifecycle.open(
+        'primary',
+        () => primary.start(),
+        () => primary.close(),
+      )
+    } finally {
+      this.isPrimaryOpening = false
+    }
+  }
+
+  private fail(error: Error): void {
+    this.lifecycle.fail(error)
+    this.endOpening()
+  }
+
+  /** What it finds that is closed while it starts is what `start` rejects with. */
+  private endOpening(): void {
+    if (this.isPrimaryOpening) this.primary.close().catch(() => {})
+  }
+}
