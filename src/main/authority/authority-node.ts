@@ -137,7 +137,7 @@ export class AuthorityNode {
 
   health(): AuthorityHealth {
     const workers = new Map(Array.from(this.workers, ([id, { node }]) => [id, node.health()]))
-    return authorityHealth(this.primary.health(), workers, this.ordered.late)
+    return authorityHealth(this.primary.health(), workers, this.readers.late)
   }
 
   /** Those of the primary, and of each worker with the label `worker`. */

@@ -7,7 +7,7 @@ import type { Logger } from '../lib/log.js'
 import type { PrimaryNode } from '../primary/primary-node.js'
 import type { CheckedAuthorityOptions } from './authority-options.js'
 import { Commits } from './commits.js'
-import { type BatchSource, OrderedBatches } from './ordered-batches.js'
+import { type BatchSource, type LateBatch, OrderedBatches } from './ordered-batches.js'
 
 export interface OrderReadersDependencies {
   readonly primary: Pick<PrimaryNode, 'counters' | 'head' | 'readerRefused'>
@@ -33,6 +33,11 @@ export class OrderReaders {
   /** What is ordered. After `open`. */
   get commits(): Commits {
     return this.opened!
+  }
+
+  /** What readers wait for too long, if anything. */
+  get late(): LateBatch | undefined {
+    return this.batches.late
   }
 
   /** A worker of ours has it now. */

@@ -1,6 +1,7 @@
 /** The health of a primary whose workers are other processes: its own, and whether they are connected. Pure. */
 import type { HealthAnswer } from '../metrics/health.js'
 import { type PrimaryHealth, primaryHealthFields } from '../primary/watch/primary-health.js'
+import type { LateBatch } from './ordered-batches.js'
 
 export interface PrimaryAloneHealth {
   /** The primary does what it is there for, and all of its workers are connected. */
@@ -12,10 +13,15 @@ export interface PrimaryAloneHealth {
   readonly problems: readonly string[]
 }
 
-export function primaryAloneHealth(primary: PrimaryHealth, workers: ReadonlyMap<number, boolean>): PrimaryAloneHealth {
+/** @param late what readers of commits wait for, if it is for long: no worker that is connected has it */
+export function primaryAloneHealth(
+  primary: PrimaryHealth,
+  workers: ReadonlyMap<number, boolean>,
+  late?: LateBatch,
+): PrimaryAloneHealth {
   const away = [...workers].filter(([, isConnected]) => !isConnected).map(([id]) => id)
   return {
-    ok: primary.ok && away.length === 0,
+    ok: primary.ok && away.length === 0 && late?.isLost !== true,
     primary,
     workers,
     problems: [
@@ -24,6 +30,8 @@ export function primaryAloneHealth(primary: PrimaryHealth, workers: ReadonlyMap<
         (id) =>
           `worker ${id} is not connected: no batch with this id is voted for that is not known yet; check that it runs with \`--primary narval\`, and worker_to_primary in both committee files`,
       ),
+      // Whoever is away may have it.
+      ...(late !== undefined && away.length === 0 ? [late.text] : []),
     ],
   }
 }

@@ -151,7 +151,7 @@ export class PrimaryAlone {
 
   health(): PrimaryAloneHealth {
     const connected = Array.from(this.links.keys(), (id) => [id, this.listener.isConnected(id)] as const)
-    return primaryAloneHealth(this.primary.health(), new Map(connected))
+    return primaryAloneHealth(this.primary.health(), new Map(connected), this.readers.late)
   }
 
   metrics(): Promise<string> {
