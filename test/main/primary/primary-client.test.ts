@@ -3,6 +3,7 @@ import { MessageChannel } from 'node:worker_threads'
 import { expect, onTestFinished, test } from 'vitest'
 import { PrimaryClient } from '../../../src/main/primary/primary-client.js'
 import { PRIMARY_INBOUND_BYTES_MAX, PRIMARY_INBOUND_MESSAGES_MAX } from '../../../src/shared/constants.js'
+import type { PrimaryToMain } from '../../../src/shared/memory/dialogue/primary.js'
 import { until } from '../../support/until.js'
 
 test.each([
@@ -19,7 +20,14 @@ test.each([
   }
   expect(client.hasCredit(1)).toBe(false)
   expect(client.hasCredit(2)).toBe(true)
-  port2.postMessage({ batchesStored: 0, taken: [{ from: 1, messages: 1, bytes }] })
+  port2.postMessage({
+    sends: [],
+    requests: [],
+    batchesStored: 0,
+    taken: [{ from: 1, messages: 1, bytes }],
+    refusals: [],
+    notices: [],
+  } satisfies PrimaryToMain)
   await until('its credit is back', () => credited.length === 1)
   expect(credited).toEqual([1])
   expect(client.hasCredit(1)).toBe(true)
