@@ -266,7 +266,8 @@ describe('startWorker', () => {
     [RangeError, 'peerDiscovery', [Array.from({ length: PEER_DISCOVERY_MAX + 1 }, () => () => {})]],
     // So many may be: what is refused is the last of them.
     [TypeError, 'peerDiscovery', [Array(PEER_DISCOVERY_MAX).fill('mdns')], 'peerDiscovery[0]'],
-    [TypeError, 'primary', [null, {}, '127.0.0.1:4001', []]],
+    [TypeError, 'primary', [null, {}, 5, []]],
+    [RangeError, 'primary', ['127.0.0.1:4001', '', 'Reference']],
     [TypeError, 'benchmark', [null, 1, 'true']],
     [TypeError, 'poisonFreedSlots', [null, 0]],
     [TypeError, 'log', [null, 'info', () => {}]],
