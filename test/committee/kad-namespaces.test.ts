@@ -111,10 +111,20 @@ test.skipIf(problem !== undefined)(
       reader.close()
       return digests
     }
-    const batches = await readStore(join(path('store-0'), 'worker-0'))
-    const own = [...batches].filter(([, { author }]) => author === keys[0]!.name)
-    const certified = own.map(([digest]) => digest)
-    expect(own.flatMap(([, { bytes }]) => [...transactions(bytes)])).toHaveLength(200)
+    const own = async () =>
+      [...(await readStore(join(path('store-0'), 'worker-0')))].filter(([, { author }]) => author === keys[0]!.name)
+    // The last of them are sealed after the client has gone.
+    let stored = await own()
+    const count = (): number => stored.flatMap(([, { bytes }]) => [...transactions(bytes)]).length
+    await until(
+      () => `all that was sent is stored, and not ${count()}: ${logs()}`,
+      async () => {
+        stored = await own()
+        return count() >= 200
+      },
+    )
+    expect(count()).toBe(200)
+    const certified = stored.map(([digest]) => digest)
     for (const index of AUTHORITIES) {
       await until(
         () => `authority ${index} orders all ${certified.length} batches, and not ${ordered(index).size}: ${logs()}`,

@@ -374,10 +374,12 @@ describe('the worker dials', () => {
       let told = ''
       peer.behaviour.onHelloStream = (stream) => {
         const raw = new RawStream(stream)
-        void raw.framesCame(1).then(async () => {
+        const answer = async (): Promise<void> => {
+          await raw.framesCame(1)
           await raw.sendFrame(FRAME_TYPES.hello, peer.hello())
           told = Buffer.from((await raw.framesCame(2))[1]!.payload).toString()
-        }, ignoreGone)
+        }
+        void answer().catch(ignoreGone)
       }
       await until('the peer is told', () => told !== '')
       expect(told).toMatch(/^wrong-batch-size: theirs is 1000000 bytes, ours 500000: .*batch_size/)

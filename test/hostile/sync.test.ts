@@ -466,11 +466,13 @@ describe('a reply', () => {
     const trickles: { stream: RawStream; timer: NodeJS.Timeout }[] = []
     const trickle = (taken: Stream): void => {
       const stream = new RawStream(taken)
-      void stream.framesCame(1).then(async () => {
+      const answer = async (): Promise<void> => {
+        await stream.framesCame(1)
         await stream.send(frame(FRAME_TYPES.found, new Uint8Array(1_000), { length: BATCH_BYTES_MAX }))
         const timer = setInterval(() => void stream.send(new Uint8Array(1)).catch(ignoreGone), 100)
         trickles.push({ stream, timer })
-      }, ignoreGone)
+      }
+      void answer().catch(ignoreGone)
     }
     mallory.behaviour.onSyncStream = trickle
     accomplice.behaviour.onSyncStream = trickle

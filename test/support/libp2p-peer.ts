@@ -200,11 +200,14 @@ export class Libp2pPeer {
       return
     }
     const raw = new RawStream(stream)
-    void raw.framesCame(1).then(async () => {
+    const answer = async (): Promise<void> => {
+      await raw.framesCame(1)
       await raw.sendFrame(FRAME_TYPES.hello, this.hello())
       await raw.framesCame(2)
       await stream.close()
-    }, ignoreGone)
+    }
+    // At any of these steps the other end may be gone.
+    void answer().catch(ignoreGone)
   }
 
   private onBatchStream(stream: Stream): void {
