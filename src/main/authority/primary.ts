@@ -6,6 +6,7 @@ import { bytesArgument } from '../../shared/arguments.js'
 import { DIGEST_BYTES } from '../../shared/constants.js'
 import { refuseSingleStore } from '../../shared/store/authority-directories.js'
 import { makeDirectory } from '../../shared/store/lock.js'
+import { closeOnAbort } from '../lib/close-on-abort.js'
 import { addressToBind, loopbackFor } from '../names/own-address.js'
 import { warnOfFlags, warnOfLoopback, warnOfOpenFiles } from '../worker/boot-warnings.js'
 import type { StoredBatchView } from '../worker/worker.js'
@@ -53,12 +54,7 @@ export async function startPrimary(options: PrimaryOptions): Promise<Primary> {
   const node = new PrimaryAlone(checked, binds)
   warnOfFlags(node.log)
   warnOfOpenFiles(node.log, primaryFilesNeeded(checked))
-  // Why it could not be closed is what `stopped` rejects with.
-  const close = node.supervisor.guard('the signal', () => {
-    node.close().catch(() => {})
-  })
-  checked.signal?.addEventListener('abort', close, { once: true })
-  if (checked.signal?.aborted) close()
+  closeOnAbort(node, checked.signal)
   await node.start()
   if (checked.bind === undefined) {
     const { committee, ownIndex } = checked

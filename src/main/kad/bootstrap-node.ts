@@ -6,7 +6,6 @@
 import type { Libp2p } from '@libp2p/interface'
 import type { TcpAddress } from '../../shared/config/address.js'
 import type { Committee } from '../../shared/config/committee.js'
-import { listenError } from '../../shared/errors.js'
 import { plainHost } from '../../shared/wire/source-address.js'
 import { Lifecycle } from '../lib/lifecycle.js'
 import type { Logger } from '../lib/log.js'
@@ -14,6 +13,7 @@ import { Supervisor } from '../lib/supervisor.js'
 import { HostNames } from '../names/host-names.js'
 import { Admission } from '../network/admission.js'
 import { Gate } from '../network/gate.js'
+import { startListening } from '../network/start-listening.js'
 import { dialBootstraps } from './bootstraps.js'
 import { BoundedDatastore } from './bounded-datastore.js'
 import { DialBudget, hostsOf } from './dial-budget.js'
@@ -144,19 +144,7 @@ export class BootstrapNode {
       if (detail.direction === 'inbound') gate.onOpened(detail)
     })
     node.addEventListener('connection:open', onOpen)
-    try {
-      await node.start()
-    } catch (error) {
-      const { message } = error as Error
-      const code = /EADDRINUSE/.test(message) ? 'EADDRINUSE' : undefined
-      const [, reason] = /: Error: (.*)/.exec(message) ?? []
-      throw listenError(
-        Object.assign(new Error(reason ?? message), { code }),
-        'nodes of the committee',
-        listen,
-        'choose another',
-      )
-    }
+    await startListening(node, 'nodes of the committee', listen, 'choose another')
   }
 
   private rejoin({ node, table }: KadNode): void {

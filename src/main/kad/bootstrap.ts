@@ -4,6 +4,7 @@ import type { TcpAddress } from '../../shared/config/address.js'
 import type { Committee } from '../../shared/config/committee.js'
 import { type Keys, keysArgument } from '../../shared/config/keys.js'
 import { deriveNetworkKeySeed } from '../../shared/config/network-key.js'
+import { closeOnAbort } from '../lib/close-on-abort.js'
 import { createLogger, type Logger } from '../lib/log.js'
 import { addressToBind } from '../names/own-address.js'
 import {
@@ -64,12 +65,7 @@ export async function startBootstrap(options: BootstrapOptions): Promise<Bootstr
     log: optional('log', loggerArgument) ?? createLogger('narval::bootstrap', 'info'),
     ...only('seed', keys && deriveNetworkKeySeed(keys.seed, 'bootstrap')),
   })
-  // Why it could not be closed is what `stopped` rejects with.
-  const close = node.supervisor.guard('the signal', () => {
-    node.close().catch(() => {})
-  })
-  signal?.addEventListener('abort', close, { once: true })
-  if (signal?.aborted) close()
+  closeOnAbort(node, signal)
   const addresses = await node.start()
   return {
     addresses,

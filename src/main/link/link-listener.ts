@@ -11,7 +11,6 @@ import type { TcpAddress } from '../../shared/config/address.js'
 import { type Committee, committeeDigest } from '../../shared/config/committee.js'
 import type { Keys } from '../../shared/config/keys.js'
 import { deriveLinkKeySeed } from '../../shared/config/network-key.js'
-import { listenError } from '../../shared/errors.js'
 import type { LinkRefusal, PeerRefusal } from '../../shared/refusals.js'
 import { TokenBucket } from '../../shared/token-bucket.js'
 import { decodeFromWorker, encodeFromPrimary, type FromWorker } from '../../shared/wire/link/messages.js'
@@ -23,6 +22,7 @@ import { hostOf } from '../network/dialable.js'
 import { Gate } from '../network/gate.js'
 import { createLibp2pNode, peerIdOfSeed } from '../network/libp2p-node.js'
 import { LINK_PROTOCOL } from '../network/protocols.js'
+import { startListening } from '../network/start-listening.js'
 import { LINK_BATCH_BYTES_MAX, LINK_ROOM_MS, LINK_WORK_PER_SECOND } from './limits.js'
 import { LinkChannel, type LinkProblem } from './link-channel.js'
 import { type AttachingLink, type ReadBatch, refusalOf, unexpected, WorkerSession } from './worker-session.js'
@@ -116,15 +116,7 @@ export class LinkListener {
       guards.verified(connection, { index: workerId, name: nameOf(workerId) }, workerBucket)
     })
     node.addEventListener('connection:open', onOpen)
-    try {
-      await node.start()
-    } catch (error) {
-      // libp2p puts the system's error in its message, with a stack.
-      const { message } = error as Error
-      const code = /EADDRINUSE/.test(message) ? 'EADDRINUSE' : undefined
-      const [, reason] = /: Error: (.*)/.exec(message) ?? []
-      throw listenError(Object.assign(new Error(reason ?? message), { code }), 'our own workers', listen)
-    }
+    await startListening(node, 'our own workers', listen)
     this.timer = setInterval(
       supervisor.guard('the links', () => {
         for (const { session } of this.guests.values()) session?.tick()

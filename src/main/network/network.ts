@@ -6,7 +6,6 @@ import type { Connection, Libp2p, PeerInfo, Stream } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { TcpAddress } from '../../shared/config/address.js'
 import { shortName } from '../../shared/config/short-name.js'
-import { listenError } from '../../shared/errors.js'
 import type { PeerRefusal } from '../../shared/refusals.js'
 import type { AckLevelCode } from '../../shared/wire/ack.js'
 import type { AddressRecord } from '../../shared/wire/address-record.js'
@@ -27,6 +26,7 @@ import { CONNECTIONS_PER_AUTHORITY_MAX, PROBE_TIMEOUT_MS } from './limits.js'
 import { PeerLog } from './peer-log.js'
 import type { Peer, PeerTable } from './peer-table.js'
 import { HELLO_PROTOCOL, type PeerProtocol, PRIMARY_PROTOCOLS, WORKER_PROTOCOLS } from './protocols.js'
+import { startListening } from './start-listening.js'
 
 /** A protocol that nobody speaks. When a peer answers that it does not speak it, the connection is alive. */
 const PROBE_PROTOCOL = '/narval/probe/1'
@@ -152,18 +152,7 @@ export class Network {
     node.addEventListener('connection:open', onOpen)
     node.addEventListener('connection:close', onClose)
     node.addEventListener('peer:discovery', onDiscovery)
-    try {
-      await node.start()
-    } catch (error) {
-      // libp2p puts the system's error in its message, with a stack.
-      const code = /EADDRINUSE/.test((error as Error).message) ? 'EADDRINUSE' : undefined
-      const [, reason] = /: Error: (.*)/.exec((error as Error).message) ?? []
-      throw listenError(
-        Object.assign(new Error(reason ?? (error as Error).message), { code }),
-        protocols === PRIMARY_PROTOCOLS ? 'other primaries' : 'other workers',
-        listen,
-      )
-    }
+    await startListening(node, protocols === PRIMARY_PROTOCOLS ? 'other primaries' : 'other workers', listen)
     this.dialer.start(peers.peers)
     this.dependencies.search?.start()
   }

@@ -13,6 +13,7 @@ import { DIGEST_BYTES } from '../../shared/constants.js'
 import { refuseAuthorityStore } from '../../shared/store/authority-directories.js'
 import { type PrimaryWorkerMessage, primaryWorkerMessageArgument } from '../../shared/wire/primary-messages.js'
 import { MetricsServer } from '../http/http-server.js'
+import { closeOnAbort } from '../lib/close-on-abort.js'
 import { answerOf, type Health } from '../metrics/health.js'
 import { addressToBind, loopbackFor } from '../names/own-address.js'
 import { warnOfFlags, warnOfLoopback, warnOfOpenFiles } from './boot-warnings.js'
@@ -114,12 +115,7 @@ async function start(options: WorkerOptions, ordering?: OrderingPrimary): Promis
   warnOfFlags(checked.log)
   warnOfOpenFiles(checked.log, openFilesOf(checked))
   const { node, send } = makeWorker(checked, bind, ordering)
-  // Why it could not be closed is what `stopped` rejects with.
-  const close = node.supervisor.guard('the signal', () => {
-    node.close().catch(() => {})
-  })
-  checked.signal?.addEventListener('abort', close, { once: true })
-  if (checked.signal?.aborted) close()
+  closeOnAbort(node, checked.signal)
   const http =
     checked.metrics &&
     new MetricsServer(
