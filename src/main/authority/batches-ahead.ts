@@ -42,12 +42,14 @@ export class BatchesAhead {
   private readonly readings = new Deque<Reading>()
   private areAllBegun = false
   private isLeft = false
+  /** What the iterator of entries has thrown. */
+  private failure: { readonly error: unknown } | undefined
 
   constructor(dependencies: BatchesAheadDependencies) {
     this.dependencies = dependencies
   }
 
-  /** Begins to read what the budget has room for. Returns whether all are begun. @throws what the iterator of entries throws */
+  /** Begins to read what the budget has room for. Returns whether all are begun. */
   fill(): boolean {
     const { budget } = this.dependencies
     while (!this.areAllBegun && budget.tryTake()) {
@@ -58,11 +60,19 @@ export class BatchesAhead {
     return this.areAllBegun
   }
 
-  /** The next one, if there is one. Commits behind this one may have used up the budget: then it is begun only now. */
+  /**
+   * The next one, if there is one. Commits behind this one may have used up the budget: then it is begun only now.
+   *
+   * @throws what the iterator of entries has thrown, to the reader that has come so far
+   */
   take(): Reading | undefined {
-    const reading = this.readings.popFront()
-    if (reading === undefined) return this.begin()
-    this.dependencies.budget.giveBack(1)
+    const ahead = this.readings.popFront()
+    if (ahead !== undefined) {
+      this.dependencies.budget.giveBack(1)
+      return ahead
+    }
+    const reading = this.begin()
+    if (reading === undefined && this.failure !== undefined) throw this.failure.error
     return reading
   }
 
@@ -76,15 +86,22 @@ export class BatchesAhead {
   }
 
   private begin(): Reading | undefined {
-    if (this.areAllBegun) return undefined
-    const { done, value: entry } = this.dependencies.entries.next()
-    if (done) {
-      this.areAllBegun = true
-      return undefined
-    }
+    const entry = this.areAllBegun ? undefined : this.nextEntry()
+    if (entry === undefined) return undefined
     const bytes = this.dependencies.bytesOf(entry)
     // It is waited for when its turn comes, or the reader has left by then.
     bytes.catch(() => {})
     return { entry, bytes }
+  }
+
+  private nextEntry(): LoggedBatch | undefined {
+    try {
+      const { done, value } = this.dependencies.entries.next()
+      if (!done) return value
+    } catch (error) {
+      this.failure = { error }
+    }
+    this.areAllBegun = true
+    return undefined
   }
 }

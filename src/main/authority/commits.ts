@@ -124,8 +124,12 @@ export class Commits {
     try {
       const isWhole = after.position === Number.POSITIVE_INFINITY
       const behind = isWhole ? after.commit : after.commit - 1
-      const commits = this.commits(followCommits(reader, behind, { head, signal: ending }), after, endings, window)
-      const ahead = pulledAhead(commits, COMMITS_FOLLOWED_AHEAD, (commit) => window.add(commit), dispose)
+      const logged = followCommits(reader, behind, { head, signal: ending })
+      const toCommit = (commit: LoggedCommit): Commit => {
+        const from = commit.index === after.commit ? after.position + 1 : 0
+        return window.add(new Commit(commit, from, endings, window, this.dependencies))
+      }
+      const ahead = pulledAhead(logged, COMMITS_FOLLOWED_AHEAD, toCommit, dispose)
       for await (const commit of ahead) {
         if (ending.aborted) break
         window.reach(commit)
@@ -136,18 +140,6 @@ export class Commits {
       window.leave()
       dispose()
       this.readers -= 1
-    }
-  }
-
-  private async *commits(
-    logged: AsyncIterable<LoggedCommit>,
-    after: CommitCursor,
-    endings: Endings,
-    window: ReaderWindow,
-  ): AsyncGenerator<Commit, void, undefined> {
-    for await (const commit of logged) {
-      const from = commit.index === after.commit ? after.position + 1 : 0
-      yield new Commit(commit, from, endings, window, this.dependencies)
     }
   }
 }
@@ -164,9 +156,10 @@ class ReaderWindow {
     this.budget = new ReadBudget(batchesMax)
   }
 
-  add(commit: Commit): void {
+  add(commit: Commit): Commit {
     this.commits.push(commit)
     this.fill()
+    return commit
   }
 
   /** The reader has gone on to this one. */

@@ -2,15 +2,15 @@
  * Reads a source ahead of whoever takes from it: the next items are on their way while one is dealt with.
  *
  * @param itemsMax how many wait at most
- * @param onPulled called with each item when it has come, before it is taken
+ * @param toItem makes an item of what has come, before it is taken
  * @param stop makes a source end that waits for its next item; called when the taker leaves
  */
 import { Deque } from '../lib/deque.js'
 
-export async function* pulledAhead<T>(
-  source: AsyncIterable<T>,
+export async function* pulledAhead<S, T>(
+  source: AsyncIterable<S>,
   itemsMax: number,
-  onPulled: (item: T) => void,
+  toItem: (come: S) => T,
   stop: () => void,
 ): AsyncGenerator<T, void, undefined> {
   const pulled = new Deque<T>()
@@ -18,10 +18,9 @@ export async function* pulledAhead<T>(
   let isLeft = false
   let end: { readonly error?: unknown } | undefined
   const pull = async (): Promise<void> => {
-    for await (const item of source) {
+    for await (const come of source) {
       if (isLeft) return
-      pulled.pushBack(item)
-      onPulled(item)
+      pulled.pushBack(toItem(come))
       some.wake()
       while (pulled.size >= itemsMax && !isLeft) await room.woken()
     }

@@ -43,7 +43,10 @@ describe('a source that is read ahead', () => {
     const items = pulledAhead(
       source.items(),
       3,
-      (item) => pulled.push(item),
+      (item) => {
+        pulled.push(item)
+        return item
+      },
       () => source.stop(),
     )
     expect((await items.next()).value).toBe(1)
@@ -66,7 +69,7 @@ describe('a source that is read ahead', () => {
     for await (const item of pulledAhead(
       three(),
       8,
-      () => {},
+      (item) => item,
       () => {},
     ))
       taken.push(item)
@@ -79,7 +82,7 @@ describe('a source that is read ahead', () => {
     const items = pulledAhead(
       failing(),
       8,
-      () => {},
+      (item) => item,
       () => {},
     )
     expect([(await items.next()).value, (await items.next()).value]).toEqual([1, 2])
@@ -91,7 +94,7 @@ describe('a source that is read ahead', () => {
     for await (const item of pulledAhead(
       source.items(2),
       8,
-      () => {},
+      (item) => item,
       () => source.stop(),
     ))
       if (item === 2) break
@@ -154,6 +157,24 @@ describe('batches that are read ahead', () => {
     // They had no place, and give none back.
     second!.ahead.leave()
     expect([budget.tryTake(), budget.tryTake(), budget.tryTake()]).toEqual([true, true, false])
+  })
+})
+
+describe('a record that breaks off', () => {
+  it('is told to who reads so far, and to nobody who only reads ahead', async () => {
+    function* entries(): Generator<LoggedBatch> {
+      yield { position: 0 } as LoggedBatch
+      throw new Error('the record')
+    }
+    const budget = new ReadBudget(4)
+    const bytesOf = async (): Promise<Uint8Array> => new Uint8Array(1)
+    const ahead = new BatchesAhead({ entries: entries(), bytesOf, budget, onLeft: () => {} })
+    expect(ahead.fill()).toBe(true)
+    expect(ahead.take()!.entry.position).toBe(0)
+    expect(() => ahead.take()).toThrow('the record')
+    expect(() => ahead.take()).toThrow('the record')
+    ahead.leave()
+    expect([1, 2, 3, 4, 5].map(() => budget.tryTake())).toEqual([true, true, true, true, false])
   })
 })
 
