@@ -12,9 +12,8 @@
  */
 import { primaryDirectory } from '../../shared/store/authority-directories.js'
 import { MetricsServer } from '../http/http-server.js'
-import { Lifecycle } from '../lib/lifecycle.js'
 import type { Logger } from '../lib/log.js'
-import { Supervisor } from '../lib/supervisor.js'
+import type { Supervisor } from '../lib/supervisor.js'
 import type { PrimaryNode } from '../primary/primary-node.js'
 import { WorkerLink } from '../primary/worker-link.js'
 import type { MadeWorker } from '../worker/make-worker.js'
@@ -24,6 +23,7 @@ import type { Commits } from './commits.js'
 import { makeOwnWorker, makePrimary } from './make-parts.js'
 import { type MetricsText, mergeMetrics } from './merge-metrics.js'
 import { OrderReaders } from './order-readers.js'
+import { Parts } from './parts.js'
 import { Submits } from './submits.js'
 
 /** The addresses that listeners bind. */
@@ -34,13 +34,6 @@ export interface Binds {
   readonly metrics: string | undefined
 }
 
-/** The primary or a worker. */
-interface Part {
-  readonly stopped: Promise<void>
-  start(): Promise<void>
-  close(): Promise<void>
-}
-
 export class AuthorityNode {
   /** Resolves once all is closed; rejects with the failure that ended it. */
   readonly stopped: Promise<void>
@@ -48,15 +41,13 @@ export class AuthorityNode {
   /** The logger, which does not throw. */
   readonly log: Logger
   private readonly options: CheckedAuthorityOptions
-  private readonly lifecycle = new Lifecycle()
-  readonly supervisor = new Supervisor((error) => this.fail(error))
+  /** Workers that cannot tell a primary that failed fail too: what it failed with is the reason. */
+  private readonly parts = new Parts((error) => this.primary.failure ?? error)
   private readonly primary: PrimaryNode
   private readonly workers: ReadonlyMap<number, MadeWorker>
   private readonly links: ReadonlyMap<number, WorkerLink>
   private readonly readers: OrderReaders
   private readonly http: MetricsServer | undefined
-  /** The part that is being opened. */
-  private opening: Part | undefined
 
   constructor(options: CheckedAuthorityOptions, binds: Binds) {
     const { metrics } = options
@@ -94,22 +85,26 @@ export class AuthorityNode {
           supervisor: this.supervisor,
         },
       )
-    this.stopped = this.lifecycle.stopped
+    this.stopped = this.parts.lifecycle.stopped
   }
 
   /** Starts everything, or nothing: rejects with why, after undoing what was done. */
   async start(): Promise<void> {
-    const { http, lifecycle } = this
+    const { http, parts } = this
     try {
-      await this.openHttp()
-      await this.openPart('primary', this.primary)
-      await this.readers.open(lifecycle)
-      for (const [id, { node }] of this.workers) await this.openPart(`worker ${id}`, node)
+      await parts.openHttp(http)
+      await parts.open('primary', this.primary)
+      await this.readers.open(parts.lifecycle)
+      for (const [id, { node }] of this.workers) await parts.open(`worker ${id}`, node)
     } catch (error) {
-      await lifecycle.close().catch(() => {})
+      await parts.lifecycle.close().catch(() => {})
       await http?.close()
-      throw lifecycle.error ?? error
+      throw parts.lifecycle.error ?? error
     }
+  }
+
+  get supervisor(): Supervisor {
+    return this.parts.supervisor
   }
 
   /** What is ordered, for readers. After the start. */
@@ -119,14 +114,11 @@ export class AuthorityNode {
 
   /** Closes in order, also while it starts. */
   close(): Promise<void> {
-    const closed = this.lifecycle.close()
-    this.endOpening()
-    return closed
+    return this.parts.close()
   }
 
-  /** Whether it runs, or is on its way to: an authority that failed does not come back by itself. */
   isAlive(): boolean {
-    return this.lifecycle.error === undefined
+    return this.parts.isAlive
   }
 
   /** A stored batch, ours or another's, of whichever worker has it. */
@@ -150,43 +142,6 @@ export class AuthorityNode {
       }),
     )
     return mergeMetrics([{ text: await this.primary.metrics.text() }, ...(await Promise.all(ofWorkers))])
-  }
-
-  private async openHttp(): Promise<void> {
-    const { http } = this
-    if (http === undefined) return
-    await this.lifecycle.open(
-      'metrics',
-      () => http.listen(),
-      // After a failure it goes on, to say so.
-      (_, ending) => (ending === 'in-order' ? http.close() : undefined),
-    )
-  }
-
-  private async openPart(name: string, part: Part): Promise<void> {
-    this.opening = part
-    try {
-      await this.lifecycle.open(
-        name,
-        () => part.start(),
-        () => part.close(),
-      )
-    } finally {
-      this.opening = undefined
-    }
-    // Workers that cannot tell a primary that failed fail too: what it failed with is the reason.
-    const ended = part.stopped.catch((error: Error) => this.fail(this.primary.failure ?? error))
-    this.supervisor.watch('the end of a part', ended)
-  }
-
-  private fail(error: Error): void {
-    this.lifecycle.fail(error)
-    this.endOpening()
-  }
-
-  /** What a part finds that is closed while it starts is what `start` rejects with. */
-  private endOpening(): void {
-    this.opening?.close().catch(() => {})
   }
 
   private linkOf(workerId: number): WorkerLink {

@@ -12,9 +12,8 @@
  */
 import { primaryDirectory } from '../../shared/store/authority-directories.js'
 import { MetricsServer } from '../http/http-server.js'
-import { Lifecycle } from '../lib/lifecycle.js'
 import type { Logger } from '../lib/log.js'
-import { Supervisor } from '../lib/supervisor.js'
+import type { Supervisor } from '../lib/supervisor.js'
 import { LinkListener } from '../link/link-listener.js'
 import { HostNames } from '../names/host-names.js'
 import type { PrimaryNode } from '../primary/primary-node.js'
@@ -24,6 +23,7 @@ import type { CheckedAuthorityOptions } from './authority-options.js'
 import type { Commits } from './commits.js'
 import { makePrimary } from './make-parts.js'
 import { OrderReaders } from './order-readers.js'
+import { Parts } from './parts.js'
 import { answerOfPrimary, type PrimaryAloneHealth, primaryAloneHealth } from './primary-alone-health.js'
 
 export interface PrimaryBinds {
@@ -37,15 +37,13 @@ export class PrimaryAlone {
   readonly stopped: Promise<void>
   /** The logger, which does not throw. */
   readonly log: Logger
-  private readonly lifecycle = new Lifecycle()
-  readonly supervisor = new Supervisor((error) => this.fail(error))
+  private readonly parts = new Parts()
   private readonly names: HostNames
   private readonly primary: PrimaryNode
   private readonly links: ReadonlyMap<number, WorkerLink>
   private readonly listener: LinkListener
   private readonly readers: OrderReaders
   private readonly http: MetricsServer | undefined
-  private isPrimaryOpening = false
 
   /** Errors: `ERR_ADDRESS_MISSING` if the committee file does not say where workers find their primary. */
   constructor(options: CheckedAuthorityOptions, binds: PrimaryBinds) {
@@ -97,31 +95,25 @@ export class PrimaryAlone {
         {
           metrics: this.primary.metrics,
           health: () => answerOfPrimary(this.health()),
-          isAlive: () => this.lifecycle.error === undefined,
+          isAlive: () => this.parts.isAlive,
           supervisor: this.supervisor,
         },
       )
-    this.stopped = this.lifecycle.stopped
+    this.stopped = this.parts.lifecycle.stopped
   }
 
   /** Starts everything, or nothing: rejects with why, after undoing what was done. */
   async start(): Promise<void> {
-    const { http, lifecycle, listener, names, primary, readers } = this
+    const { http, listener, names, parts, primary, readers } = this
+    const { lifecycle } = parts
     try {
-      // After a failure it goes on, to say so.
-      if (http !== undefined) {
-        await lifecycle.open(
-          'metrics',
-          () => http.listen(),
-          (_, ending) => (ending === 'in-order' ? http.close() : undefined),
-        )
-      }
+      await parts.openHttp(http)
       await lifecycle.open(
         'names',
         () => {},
         () => names.close(),
       )
-      await this.openPrimary()
+      await parts.open('primary', primary)
       await readers.open(lifecycle)
       await lifecycle.open(
         'links to workers',
@@ -135,8 +127,10 @@ export class PrimaryAlone {
       await http?.close()
       throw lifecycle.error ?? error
     }
-    const ended = primary.stopped.catch((error: Error) => this.fail(error))
-    this.supervisor.watch('the end of the primary', ended)
+  }
+
+  get supervisor(): Supervisor {
+    return this.parts.supervisor
   }
 
   get commits(): Commits {
@@ -159,32 +153,6 @@ export class PrimaryAlone {
   }
 
   close(): Promise<void> {
-    const closed = this.lifecycle.close()
-    this.endOpening()
-    return closed
-  }
-
-  private async openPrimary(): Promise<void> {
-    const { primary } = this
-    this.isPrimaryOpening = true
-    try {
-      await this.lifecycle.open(
-        'primary',
-        () => primary.start(),
-        () => primary.close(),
-      )
-    } finally {
-      this.isPrimaryOpening = false
-    }
-  }
-
-  private fail(error: Error): void {
-    this.lifecycle.fail(error)
-    this.endOpening()
-  }
-
-  /** What it finds that is closed while it starts is what `start` rejects with. */
-  private endOpening(): void {
-    if (this.isPrimaryOpening) this.primary.close().catch(() => {})
+    return this.parts.close()
   }
 }
