@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -21,6 +21,7 @@ import { v8FlagsFor } from '../../src/shared/runtime/v8-flags.js'
 import { TestClient, TestLoad } from './client.js'
 import { FakePrimary } from './fake-primary.js'
 import { freePorts } from './free-ports.js'
+import { processesWith } from './processes.js'
 import { readStore, type StoredBatch } from './stores.js'
 
 export const NODE_FILE = fileURLToPath(new URL('../../dist/node.js', import.meta.url))
@@ -335,20 +336,6 @@ export async function testCommittee(options: TestCommitteeOptions = {}): Promise
     await committee.close()
   })
   return committee
-}
-
-/** Ids of processes with this text on their command line. */
-export function processesWith(text: string): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
-    .map(Number)
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(text)
-      } catch {
-        return false
-      }
-    })
 }
 
 /** A digest as the primary's messages carry it. */

@@ -14,6 +14,7 @@ import { TestClient } from '../../support/client.js'
 import { NODE_FILE, TestCommittee, testCommittee, until } from '../../support/committee.js'
 import { freePorts } from '../../support/free-ports.js'
 import { environmentOf } from '../../support/preload.js'
+import { childrenOf, commandOf, ended, groupEnded } from '../../support/processes.js'
 import { readStore } from '../../support/stores.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 
@@ -328,12 +329,11 @@ describe('signals', () => {
     // As a shell starts it: a process group of its own, to which the terminal sends the signal.
     const run = new Run(argsOf({}), [], false, {}, true)
     await sleep(ms)
-    const [inner] = childrenOf(run.child.pid!)
     process.kill(-run.child.pid!, 'SIGINT')
     const { code, signal } = await run.ended
     // By the signal itself before narval has begun, in order after that.
     expect(signal ?? code).toBe(signal === null ? 0 : 'SIGINT')
-    if (inner !== undefined) expect(existsSync(`/proc/${inner}`)).toBe(false)
+    await groupEnded(run.child.pid!)
     for (const port of ownPorts()) await (await listen(port)).close()
     const again = new Run(argsOf({}))
     await again.booted()
@@ -380,11 +380,11 @@ describe('signals', () => {
     const children = childrenOf(run.child.pid!)
     expect(children).toHaveLength(replaced ? 0 : 1)
     const inner = replaced ? run.child.pid! : children[0]!
-    expect(readFileSync(`/proc/${inner}/cmdline`, 'utf8')).toContain(v8FlagsFor(process.versions.node)[0])
+    expect(commandOf(inner)).toContain(v8FlagsFor(process.versions.node)[0])
     expect(poolThreadsOf(inner)).toBe(`${POOL_THREADS}`)
     run.child.kill('SIGTERM')
     expect(await run.ended).toMatchObject({ code: 0, signal: null })
-    expect(existsSync(`/proc/${inner}`)).toBe(false)
+    await ended(inner)
 
     // With a channel it always stays. A size of the pool that the user sets is the user's.
     const killed = new Run(argsOf({}), [], true, { UV_THREADPOOL_SIZE: '5' })
@@ -392,7 +392,7 @@ describe('signals', () => {
     const [orphan = killed.child.pid!] = childrenOf(killed.child.pid!)
     expect(poolThreadsOf(orphan)).toBe('5')
     killed.child.kill('SIGKILL')
-    await until('the inner process notices, and ends', () => !existsSync(`/proc/${orphan}`))
+    await ended(orphan)
     for (const port of ownPorts()) await (await listen(port)).close()
   })
 })
@@ -431,7 +431,7 @@ describe('names that nobody answers for', () => {
     run.child.kill('SIGTERM')
     expect(await run.ended).toMatchObject({ code: 0, signal: null })
     expect(run.stderr).toMatch(/Closed\n$/)
-    expect(existsSync(`/proc/${inner}`)).toBe(false)
+    await ended(inner)
   })
 
   it('do not hold it up where it cannot exit with a code: it ends by the signal', async (test) => {
@@ -483,12 +483,4 @@ describe('names that nobody answers for', () => {
 function poolThreadsOf(pid: number): string | undefined {
   const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
   return environment.find((entry) => entry.startsWith('UV_THREADPOOL_SIZE='))?.split('=')[1]
-}
-
-function childrenOf(pid: number): number[] {
-  try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
-  } catch {
-    return []
-  }
 }

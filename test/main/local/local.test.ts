@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { AuthorityResult } from '../../../src/main/local/authority-result.js'
 import { CommitLogReader } from '../../../src/shared/store/primary/commit-log-reader.js'
+import { childrenOf, commandOf, ended, isRunning, processesWith } from '../../support/processes.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
+import { until } from '../../support/until.js'
 
 const NODE_FILE = new URL('../../../dist/node.js', import.meta.url).pathname
 
@@ -41,48 +43,6 @@ function local(...args: string[]): Run {
   return run
 }
 
-/** Process ids of everything that was started with files in this test's directory. */
-function processesOf(directory: string): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(directory)
-      } catch {
-        return false
-      }
-    })
-}
-
-/** Clients have no file of the run on their command line; they are found by whose children they are. */
-function childrenOf(pid: number): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((candidate) => {
-      try {
-        const stat = readFileSync(`/proc/${candidate}/stat`, 'utf8')
-        return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === pid
-      } catch {
-        return false
-      }
-    })
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20))
-}
-
 /** The digest of a commit's record, as an authority's store has it. */
 function recordOf(store: string, index: number): string | undefined {
   const reader = new CommitLogReader(join(store, 'primary'))
@@ -106,7 +66,10 @@ async function untilLoaded(run: Run, nodes = 2): Promise<number[]> {
     const file = name === undefined ? '' : join(parent, name, 'logs', `client-${nodes - 1}-0.log`)
     return existsSync(file) ? readFileSync(file, 'utf8') : ''
   }
-  await until(() => run.child.exitCode !== null || log().includes('Sending sample transaction'))
+  await until(
+    'the last client sends',
+    () => run.child.exitCode !== null || log().includes('Sending sample transaction'),
+  )
   expect(run.child.exitCode, run.stderr).toBeNull()
   return childrenOf(pid)
 }
@@ -221,23 +184,23 @@ describe.skipIf(process.platform !== 'linux')('local', () => {
     expect(run.stdout).not.toContain('\u001b')
     expect(run.stdout).toContain(' + RESULTS')
     expect(children.filter(isRunning)).toEqual([])
-    expect(processesOf(base)).toEqual([])
+    expect(processesWith(base)).toEqual([])
     expect(readdirSync(base)).toEqual([])
   })
 
   it('Ctrl-C while the nodes boot leaves no process and no file', async () => {
     const run = local('local')
-    await until(() => processesOf(base).length > 0)
+    await until('a node starts', () => processesWith(base).length > 0)
     run.child.kill('SIGINT')
     expect((await run.exited)[0]).toBe(130)
-    expect(processesOf(base)).toEqual([])
+    expect(processesWith(base)).toEqual([])
     expect(readdirSync(base)).toEqual([])
   })
 
   it('Ctrl-C while the clients boot ends it in order, with a result or without', async () => {
     const run = local(...TWO)
     // A client is killed by a signal that comes before it can hear it.
-    await until(() => childrenOf(run.child.pid!).length === 4)
+    await until('nodes and clients run', () => childrenOf(run.child.pid!).length === 4)
     run.child.kill('SIGINT')
     const [code] = await run.exited
     expect([0, 130], run.stderr).toContain(code)
@@ -248,7 +211,7 @@ describe.skipIf(process.platform !== 'linux')('local', () => {
   it('a second signal ends it at once, and leaves no process and no file either', async () => {
     const run = local(...TWO, '--unbuffered')
     const children = await untilLoaded(run)
-    const commands = children.map((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0'))
+    const commands = children.map(commandOf)
     expect(commands.filter((args) => args.includes('client')).map((args) => args.includes('--unbuffered'))).toEqual(
       new Array(2).fill(true),
     )
@@ -256,7 +219,7 @@ describe.skipIf(process.platform !== 'linux')('local', () => {
     await new Promise((resolve) => setTimeout(resolve, 300))
     run.child.kill('SIGINT')
     await run.exited
-    await until(() => children.filter(isRunning).length === 0)
+    await ended(...children)
     expect(readdirSync(base)).toEqual([])
   })
 
@@ -265,7 +228,7 @@ describe.skipIf(process.platform !== 'linux')('local', () => {
     const children = await untilLoaded(run)
     run.child.kill('SIGKILL')
     await run.exited
-    await until(() => children.filter(isRunning).length === 0)
+    await ended(...children)
     expect(readdirSync(base)).toEqual(['.narval'])
     const next = local('local', '--nodes', '1', '--rate', '100', '--duration', '1', '--json')
     expect((await next.exited)[0], next.stderr).toBe(0)
@@ -275,7 +238,9 @@ describe.skipIf(process.platform !== 'linux')('local', () => {
   it('a node that dies ends the run with its name and its last lines, and leaves nothing', async () => {
     const run = local(...TWO)
     const children = await untilLoaded(run)
-    const node = processesOf(base).find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('.node-1.json'))!
+    const node = processesWith(base).find((pid) =>
+      commandOf(pid).some((argument) => argument.endsWith('.node-1.json')),
+    )!
     process.kill(node, 'SIGKILL')
     const [code] = await run.exited
     expect(code).toBe(1)
