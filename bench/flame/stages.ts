@@ -73,7 +73,7 @@ const RULES: readonly Rule[] = [
     module: /^narval\/(main\/worker\/primary-link\/|shared\/wire\/(primary-messages|bincode|reference-frame))/,
   },
   { stage: 'sync', module: /^narval\/main\/worker\/sync\// },
-  { stage: 'gc', module: /^narval\/main\/worker\/gc-relief/ },
+  { stage: 'gc', module: /^narval\/main\/lib\/gc-relief/ },
   // What is left of main and the threads calls the stages; a helper in shared is its caller's.
   { stage: 'other', module: /^narval\/(main|threads)\// },
 ]

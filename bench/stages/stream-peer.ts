@@ -5,9 +5,9 @@
 import 'core-js/actual/promise/with-resolvers.js'
 import type { Libp2p, Stream } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
+import { GcRelief } from '../../src/main/lib/gc-relief.js'
 import { createLibp2pNode } from '../../src/main/network/libp2p-node.js'
 import { DRAIN_WATCHDOG_MS } from '../../src/main/worker/dissemination/limits.js'
-import { GcRelief } from '../../src/main/worker/gc-relief.js'
 import { ACK_BYTES } from '../../src/shared/constants.js'
 import { BATCH_BYTES } from '../lib/stage.js'
 
@@ -36,11 +36,9 @@ const PROTOCOL = '/narval-bench/1'
 let node: Libp2p
 let sending: Stream | undefined
 let bytes = 0
-const relief = new GcRelief()
 
 const count = (more: number): void => {
   bytes += more
-  relief.traffic(more)
 }
 
 async function start(role: 'listener' | 'dialler'): Promise<void> {
@@ -49,6 +47,7 @@ async function start(role: 'listener' | 'dialler'): Promise<void> {
     listen: { host: '127.0.0.1', port: 0 },
     authorities: 4,
     admits: () => true,
+    gcRelief: new GcRelief(),
   })
   await node.handle(PROTOCOL, receive)
   await node.start()

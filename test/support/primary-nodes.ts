@@ -1,5 +1,7 @@
 /** Real primaries of a committee of four in this process, each with its store, over libp2p on loopback. */
+
 import { onTestFinished } from 'vitest'
+import { GcRelief } from '../../src/main/lib/gc-relief.js'
 import type { PrimaryNode, PrimaryNodeOptions } from '../../src/main/primary/primary-node.js'
 import { type Committee, parseCommittee } from '../../src/shared/config/committee.js'
 import { localCommittee } from '../../src/shared/config/committee-file.js'
@@ -48,6 +50,7 @@ export async function startPrimary(
       gcDepth: 50,
       maxHeaderDelayMs: 100,
       bind: '127.0.0.1',
+      gcRelief: new GcRelief(),
       log: { error: say('error'), warn: say('warn'), info: say('info'), debug() {}, trace() {} },
       ...more,
     },

@@ -1,8 +1,10 @@
 /** A worker of a committee of one, from dist/, whose insides a test can reach. */
+
 import { createConnection } from 'node:net'
 import { join } from 'node:path'
 import { expect, onTestFinished } from 'vitest'
 import type { Logger } from '../../src/index.js'
+import { GcRelief } from '../../src/main/lib/gc-relief.js'
 import type { PrimaryLink } from '../../src/main/worker/primary-link/primary-link.js'
 import type { TcpAddress } from '../../src/shared/config/address.js'
 import { parseCommittee } from '../../src/shared/config/committee.js'
@@ -58,6 +60,7 @@ export async function startNode(log: Partial<Logger> = {}, hasPrimary = false): 
     clients: true,
     benchmark: false,
     isOrdered: false,
+    gcRelief: new GcRelief(),
     openPrimary: async (_, handlers) =>
       hasPrimary ? openTcpPrimary({ bind: '127.0.0.1', committee, keys, workerId: 0 }, node, handlers) : silentLink,
     log: { ...silent, ...log },

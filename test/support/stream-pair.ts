@@ -11,6 +11,8 @@ export class StreamPairs {
   private readonly connection: Connection
   /** How often a node has said that noise or yamux is not one that it knows. */
   readonly asShipped: () => number
+  /** What both nodes have said that they allocated for messages. */
+  allocatedBytes = 0
   private taken: ((stream: Stream) => void) | undefined
   /** One at a time, so that each end finds its other. */
   private last: Promise<unknown> = Promise.resolve()
@@ -34,6 +36,11 @@ export class StreamPairs {
           listen: { host: '127.0.0.1', port: 0 },
           authorities: 4,
           admits: () => true,
+          gcRelief: {
+            allocated: (bytes) => {
+              if (pairs !== undefined) pairs.allocatedBytes += bytes
+            },
+          },
           onAsShipped: () => {
             asShipped += 1
           },

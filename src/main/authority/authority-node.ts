@@ -10,8 +10,10 @@
  * The primary is opened first, since workers report to it, and closed last, since it takes what they report until their
  * end. Each part closes what it has in its own order. A part that fails ends all others.
  */
+
 import { primaryDirectory } from '../../shared/store/authority-directories.js'
 import { MetricsServer } from '../http/http-server.js'
+import { GcRelief } from '../lib/gc-relief.js'
 import type { Logger } from '../lib/log.js'
 import type { Supervisor } from '../lib/supervisor.js'
 import type { PrimaryNode } from '../primary/primary-node.js'
@@ -53,7 +55,8 @@ export class AuthorityNode {
     const { metrics } = options
     this.options = options
     this.log = this.supervisor.guardLogger(options.log)
-    this.primary = makePrimary(options, binds.primary, this.log, {
+    const gcRelief = new GcRelief()
+    this.primary = makePrimary(options, binds.primary, this.log, gcRelief, {
       onRequest: (request) => {
         for (const link of this.links.values()) link.onRequest(request)
       },
@@ -61,7 +64,10 @@ export class AuthorityNode {
     })
     this.links = new Map(Array.from(binds.workers.keys(), (id) => [id, this.linkOf(id)]))
     this.workers = new Map(
-      Array.from(binds.workers, ([id, bind]) => [id, makeOwnWorker(options, id, bind, this.log, this.links.get(id)!)]),
+      Array.from(binds.workers, ([id, bind]) => [
+        id,
+        makeOwnWorker(options, id, bind, this.log, gcRelief, this.links.get(id)!),
+      ]),
     )
     this.submits = new Submits(Array.from(this.workers.values(), ({ node }) => node))
     this.readers = new OrderReaders(options, {

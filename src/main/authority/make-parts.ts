@@ -1,5 +1,7 @@
 /** Makes the parts of an authority of its checked options. None is started yet. */
+
 import { primaryDirectory, workerDirectory } from '../../shared/store/authority-directories.js'
+import type { GcRelief } from '../lib/gc-relief.js'
 import type { Logger } from '../lib/log.js'
 import { PrimaryNode, type PrimaryNodeHandlers } from '../primary/primary-node.js'
 import { type MadeWorker, makeWorker } from '../worker/make-worker.js'
@@ -12,6 +14,7 @@ export function makePrimary(
   options: CheckedAuthorityOptions,
   bind: string,
   log: Logger,
+  gcRelief: GcRelief,
   handlers: PrimaryNodeHandlers,
 ): PrimaryNode {
   const { benchmark, committee, kad, keys, parameters, peerDiscovery, recovered, rule, store } = options
@@ -26,6 +29,7 @@ export function makePrimary(
       maxHeaderDelayMs: parameters.maxHeaderDelayMs,
       parameters,
       benchmark,
+      gcRelief,
       log: labelledLog(log, 'primary'),
       ...only('peerDiscovery', peerDiscovery),
       ...only('kad', kad),
@@ -39,6 +43,7 @@ export function makeOwnWorker(
   workerId: number,
   bind: string,
   log: Logger,
+  gcRelief: GcRelief,
   link: OrderingPrimary,
 ): MadeWorker {
   const { benchmark, clients, committee, kad, keys, parameters, peerDiscovery, poisonFreedSlots, store } = options
@@ -57,6 +62,7 @@ export function makeOwnWorker(
       ...only('kad', kad),
     },
     bind,
+    gcRelief,
     link,
   )
 }

@@ -10,8 +10,10 @@
  *
  * The port is opened last, when the log can be read, and closed first.
  */
+
 import { primaryDirectory } from '../../shared/store/authority-directories.js'
 import { MetricsServer } from '../http/http-server.js'
+import { GcRelief } from '../lib/gc-relief.js'
 import type { Logger } from '../lib/log.js'
 import type { Supervisor } from '../lib/supervisor.js'
 import { LinkListener } from '../link/link-listener.js'
@@ -51,7 +53,8 @@ export class PrimaryAlone {
     const { port } = committee.primary(ownIndex).workerToPrimary
     this.log = this.supervisor.guardLogger(options.log)
     this.names = new HostNames({ log: this.log, supervisor: this.supervisor })
-    this.primary = makePrimary(options, binds.primary, this.log, {
+    const gcRelief = new GcRelief()
+    this.primary = makePrimary(options, binds.primary, this.log, gcRelief, {
       onRequest: (request) => {
         for (const link of this.links.values()) link.onRequest(request)
       },
@@ -82,7 +85,7 @@ export class PrimaryAlone {
     })
     this.listener = new LinkListener(
       { keys, committee, ownIndex, listen: { host: binds.workers, port } },
-      { links: this.links, log: this.log, names: this.names, supervisor: this.supervisor },
+      { gcRelief, links: this.links, log: this.log, names: this.names, supervisor: this.supervisor },
       this.supervisor.guardAll('the port for workers', {
         onRefused: (reason, from, detail) => reporter.refused('peer', reason, from, detail),
         onWorkerRefused: (reason, id, detail) => reporter.refused('worker', reason, `worker ${id}`, detail),

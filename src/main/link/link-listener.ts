@@ -6,6 +6,7 @@
  * Strangers get no further than noise, and have places and a sum of work as on any other port of a node (gate.ts,
  * connection-guards.ts). Of each worker the newest link holds: an older one is of a process, or a machine, that is gone.
  */
+
 import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
 import type { TcpAddress } from '../../shared/config/address.js'
 import { type Committee, committeeDigest } from '../../shared/config/committee.js'
@@ -14,6 +15,7 @@ import { deriveLinkKeySeed } from '../../shared/config/network-key.js'
 import type { LinkRefusal, PeerRefusal } from '../../shared/refusals.js'
 import { TokenBucket } from '../../shared/token-bucket.js'
 import { decodeFromWorker, encodeFromPrimary, type FromWorker } from '../../shared/wire/link/messages.js'
+import type { GcRelief } from '../lib/gc-relief.js'
 import type { Logger } from '../lib/log.js'
 import type { Supervisor } from '../lib/supervisor.js'
 import type { HostNames } from '../names/host-names.js'
@@ -36,6 +38,8 @@ export interface LinkListenerOptions {
 }
 
 export interface LinkListenerDependencies {
+  /** That of this process. */
+  readonly gcRelief: GcRelief
   /** By worker id. */
   readonly links: ReadonlyMap<number, AttachingLink>
   readonly log: Logger
@@ -100,6 +104,7 @@ export class LinkListener {
       authorities: links.size,
       gate,
       guards,
+      gcRelief: this.dependencies.gcRelief,
       admits: supervisor.guardCall('admission', (peerId: PeerId) => this.admits(peerId.toString())),
     })
     this.node = node

@@ -14,6 +14,7 @@
  * A report stays here until the primary's store has it: over any number of connections, and of primaries. Where the store of
  * the primary is new, it learns what no commit has; what a commit has it learns from the others.
  */
+
 import { isIPv6 } from 'node:net'
 import type { Connection, Libp2p } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
@@ -27,6 +28,7 @@ import { LogLimiter } from '../../shared/runtime/thread-control.js'
 import { decodeFromPrimary, encodeFromWorker, type FromPrimary, LINK_VERSION } from '../../shared/wire/link/messages.js'
 import type { BatchReport } from '../../shared/wire/primary-messages.js'
 import { Deque } from '../lib/deque.js'
+import type { GcRelief } from '../lib/gc-relief.js'
 import type { Logger } from '../lib/log.js'
 import { sleep } from '../lib/sleep.js'
 import type { Supervisor } from '../lib/supervisor.js'
@@ -47,6 +49,8 @@ export interface RemotePrimaryOptions {
 }
 
 export interface RemotePrimaryDependencies {
+  /** That of this process. */
+  readonly gcRelief: GcRelief
   readonly log: Logger
   readonly names: HostNames
   readonly supervisor: Supervisor
@@ -156,6 +160,7 @@ export class RemotePrimary implements OrderingPrimary {
     const node = await createLibp2pNode({
       networkKeySeed: deriveLinkKeySeed(keys.seed, workerId),
       authorities: 1,
+      gcRelief: this.dependencies.gcRelief,
       admits: () => false,
     })
     this.node = node

@@ -20,6 +20,7 @@ import type {
   SecureConnectionOptions,
 } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
+import type { GcRelief } from '../lib/gc-relief.js'
 import type { SecuredStream } from './connection-guard.js'
 import type { ConnectionGuards } from './connection-guards.js'
 import { workOfPiece } from './work-budget.js'
@@ -86,20 +87,22 @@ export class MessageCutter {
  *
  * @param onAsShipped the installed packages are not those that we know: a connection stays as it was shipped
  * @param guards of the connections: what comes through is paid for
+ * @param gcRelief is told of what ciphers and sockets allocate
  */
 export function leanNoise(
   onAsShipped: () => void,
   guards?: ConnectionGuards,
+  gcRelief?: Pick<GcRelief, 'allocated'>,
 ): (components: NoiseComponents) => ConnectionEncrypter {
   return (components) => {
     const inner = noise()(components)
     const lean =
       (secure: ConnectionEncrypter['secureInbound']) =>
       async (stream: MessageStream, options?: SecureConnectionOptions) => {
-        const isLean = gatherWrites(stream)
+        const isLean = gatherWrites(stream, gcRelief)
         const guard = guards?.open(stream as MultiaddrConnection)
         const secured = await secure(stream, options)
-        if (!leanReads(secured.connection, guard) || !isLean) onAsShipped()
+        if (!leanReads(secured.connection, guard, gcRelief) || !isLean) onAsShipped()
         if (guard !== undefined) guards?.secure(guard, secured.connection as MessageStream & SecuredStream)
         return secured
       }
@@ -112,7 +115,11 @@ export function leanNoise(
 }
 
 /** Reads without the error and the copy; says whether it could. */
-export function leanReads(connection: MessageStream, gate?: MessageGate): boolean {
+export function leanReads(
+  connection: MessageStream,
+  gate?: MessageGate,
+  gcRelief?: Pick<GcRelief, 'allocated'>,
+): boolean {
   const secured = connection as unknown as Partial<SecuredConnection>
   const { decoder, handshake } = secured
   if (typeof secured.decrypt !== 'function' || typeof handshake?.decrypt !== 'function') return false
@@ -123,18 +130,20 @@ export function leanReads(connection: MessageStream, gate?: MessageGate): boolea
   secured.decoder = cutter
   secured.decrypt = (message) => {
     if (message.byteLength < TAG_BYTES) throw new Error('a message without its tag')
+    gcRelief?.allocated(message.byteLength)
     return handshake.decrypt(message)
   }
   return true
 }
 
 /** Writes what is handed over at once with one system call; says whether it could. */
-export function gatherWrites(stream: MessageStream): boolean {
+export function gatherWrites(stream: MessageStream, gcRelief?: Pick<GcRelief, 'allocated'>): boolean {
   const connection = stream as unknown as Partial<SocketConnection>
   const { socket } = connection
   if (!(socket instanceof Socket) || typeof connection.sendData !== 'function') return false
   connection.sendData = (data) => {
     const sentBytes = data.byteLength
+    gcRelief?.allocated(sentBytes)
     if (sentBytes < SMALL_BYTES) return { sentBytes, canSendMore: socket.write(data.subarray()) }
     let canSendMore = true
     socket.cork()

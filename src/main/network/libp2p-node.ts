@@ -8,6 +8,7 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { type TCPSocketOptions, tcp } from '@libp2p/tcp'
 import { createLibp2p, type Libp2pOptions } from 'libp2p'
 import type { TcpAddress } from '../../shared/config/address.js'
+import type { GcRelief } from '../lib/gc-relief.js'
 import type { ConnectionGuards } from './connection-guards.js'
 import type { Gate } from './gate.js'
 import { leanNoise } from './lean-noise.js'
@@ -37,6 +38,8 @@ export interface Libp2pNodeOptions {
   readonly guards?: ConnectionGuards
   /** NEGOTIATION_MS unless given. */
   readonly negotiationMs?: number
+  /** Told of what the connections allocate. */
+  readonly gcRelief?: Pick<GcRelief, 'allocated'>
   /** The installed noise or yamux is not the one that is known here: it works, and costs more. Called once. */
   readonly onAsShipped?: () => void
 }
@@ -66,7 +69,7 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
       listen: listen === undefined ? [] : [`/${isIPv6(listen.host) ? 'ip6' : 'ip4'}/${listen.host}/tcp/${listen.port}`],
     },
     transports: [gate === undefined ? transport : gate.guard(transport)],
-    connectionEncrypters: [leanNoise(onAsShipped, options.guards)],
+    connectionEncrypters: [leanNoise(onAsShipped, options.guards, options.gcRelief)],
     streamMuxers: [leanYamux(STREAMS_PER_CONNECTION_MAX, onAsShipped, options.guards)],
     ...(options.peerDiscovery && {
       peerDiscovery: [...options.peerDiscovery] as NonNullable<Libp2pOptions['peerDiscovery']>,

@@ -12,6 +12,7 @@ import { checkHello } from '../../shared/wire/hello-check.js'
 import { hostsOf } from '../kad/dial-budget.js'
 import type { KadOptions } from '../kad/kad-options.js'
 import { KadSearch } from '../kad/kad-search.js'
+import type { GcRelief } from '../lib/gc-relief.js'
 import type { Logger } from '../lib/log.js'
 import type { Supervisor } from '../lib/supervisor.js'
 import { NODE_VERSION } from '../lib/version.js'
@@ -49,6 +50,7 @@ export interface OpenNetworkDependencies {
   readonly log: Logger
   readonly names: HostNames
   readonly supervisor: Supervisor
+  readonly gcRelief: GcRelief
 }
 
 export interface OpenedNetwork {
@@ -62,7 +64,7 @@ export interface OpenedNetwork {
 
 export async function openNetwork(
   options: OpenNetworkOptions,
-  { log, names, peers, supervisor }: OpenNetworkDependencies,
+  { gcRelief, log, names, peers, supervisor }: OpenNetworkDependencies,
   handlers: NetworkHandlers,
 ): Promise<OpenedNetwork> {
   const { bind, committee, keys, networkKeySeed, ownIndex, parameters, peerDiscovery, workerId } = options
@@ -81,6 +83,7 @@ export async function openNetwork(
   )
   const node = await createLibp2pNode({
     guards,
+    gcRelief,
     networkKeySeed,
     gate,
     listen,

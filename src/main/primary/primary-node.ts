@@ -3,6 +3,7 @@
  * which order, and how it is closed. A node of its own, since a worker's hello, places and table of peers are those of
  * workers with its id; and a worker that is flooded keeps no primary waiting.
  */
+
 import { MessageChannel } from 'node:worker_threads'
 import { type Committee, committeeDigest } from '../../shared/config/committee.js'
 import type { Keys } from '../../shared/config/keys.js'
@@ -22,6 +23,7 @@ import type {
 import { createPrimaryMemory } from '../../shared/memory/primary-memory.js'
 import { primaryAgreement } from '../../shared/wire/primary/agreement.js'
 import type { KadOptions } from '../kad/kad-options.js'
+import type { GcRelief } from '../lib/gc-relief.js'
 import { Lifecycle } from '../lib/lifecycle.js'
 import type { Logger } from '../lib/log.js'
 import { Supervisor } from '../lib/supervisor.js'
@@ -59,6 +61,8 @@ export interface PrimaryNodeOptions {
   readonly bind: string
   readonly peerDiscovery?: PeerDiscovery
   readonly kad?: KadOptions
+  /** That of this process. */
+  readonly gcRelief: GcRelief
   readonly log: Logger
 }
 
@@ -231,7 +235,7 @@ export class PrimaryNode {
     this.reporter.refused('reader', 'too-many-readers', 'of commits', detail)
 
   private openNetwork(): ReturnType<typeof openNetwork> {
-    const { bind, committee, gcDepth, kad, keys, peerDiscovery, rule } = this.options
+    const { bind, committee, gcDepth, gcRelief, kad, keys, peerDiscovery, rule } = this.options
     const { log, names, ownIndex, peers, supervisor } = this
     const handlers: NetworkHandlers = supervisor.guardAll('the network of the primary', {
       onPeerConnected: (peer) => this.streams.onPeerConnected(peer),
@@ -253,7 +257,7 @@ export class PrimaryNode {
         // A primary sends no batches, and what it promises is on the disk.
         parameters: { batchBytesMax: 0, ackLevel: 'durable' },
       },
-      { log, names, peers, supervisor },
+      { gcRelief, log, names, peers, supervisor },
       handlers,
     )
   }

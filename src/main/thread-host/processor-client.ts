@@ -8,6 +8,7 @@ import type {
   ProcessorReply,
   ProcessorRequest,
 } from '../../shared/memory/dialogue/processor.js'
+import type { GcRelief } from '../lib/gc-relief.js'
 import { type Supervisor, unsupervised } from '../lib/supervisor.js'
 
 type AnswerTo<R extends ProcessorRequest> = ProcessorAnswers[R['type']]
@@ -19,9 +20,10 @@ export class ProcessorClient {
   private nextId = 0
   private closed = false
 
-  constructor(port: MessagePort, { guard }: Supervisor = unsupervised) {
+  constructor(port: MessagePort, { guard }: Supervisor = unsupervised, gcRelief?: Pick<GcRelief, 'allocated'>) {
     this.port = port
     const onMessage = guard('an answer of the processor', ({ id, answer }: ProcessorReply) => {
+      if (answer !== undefined && 'bytes' in answer) gcRelief?.allocated(answer.bytes.byteLength)
       const request = this.pending.get(id)
       this.pending.delete(id)
       request?.resolve(answer as never)

@@ -1,7 +1,9 @@
 /** Makes a worker of checked options: alone, or as a part of an authority. It is not started yet. */
+
 import { deriveNetworkKeySeed, readNetworkKeySeed } from '../../shared/config/network-key.js'
 import { NarvalError } from '../../shared/errors.js'
 import type { PrimaryWorkerMessage } from '../../shared/wire/primary-messages.js'
+import type { GcRelief } from '../lib/gc-relief.js'
 import { RemotePrimary } from '../link/remote-primary.js'
 import { only } from './option-arguments.js'
 import { InProcessPrimaryLink } from './primary-link/in-process-primary-link.js'
@@ -19,11 +21,13 @@ export interface MadeWorker {
 
 /**
  * @param bind the address that its listeners bind
+ * @param gcRelief that of this process
  * @param ordering the narval primary in this process whose worker it is; it has started when the worker starts
  */
 export function makeWorker(
   options: Omit<CheckedOptions, 'bind' | 'metrics' | 'signal'>,
   bind: string,
+  gcRelief: GcRelief,
   ordering?: OrderingPrimary,
 ): MadeWorker {
   const { committee, keys, workerId } = options
@@ -35,6 +39,7 @@ export function makeWorker(
     committee,
     workerId,
     parameters: options.parameters,
+    gcRelief,
     log: options.log,
     store: options.store,
     bind,
@@ -50,7 +55,7 @@ export function makeWorker(
       const worker = { committee, ownIndex, workerId }
       if (ordering !== undefined) return openOrderingPrimary(worker, { primary: ordering, supervisor }, handlers)
       if (isLinked) {
-        const remote = new RemotePrimary({ ...worker, keys }, { log, names, supervisor, signal })
+        const remote = new RemotePrimary({ ...worker, keys }, { gcRelief, log, names, supervisor, signal })
         return openOrderingPrimary(worker, { primary: remote, supervisor }, handlers)
       }
       if (primary === undefined)

@@ -27,7 +27,6 @@ import { Dissemination } from './dissemination/dissemination.js'
 import type { Healer } from './dissemination/healer.js'
 import type { Renewer } from './dissemination/renewer.js'
 import type { Resender } from './dissemination/resender.js'
-import { GcRelief } from './gc-relief.js'
 import type { InboundBatches } from './inbound/inbound-batches.js'
 import { SEALED_AHEAD } from './limits.js'
 import { metricSources } from './metric-sources.js'
@@ -103,7 +102,6 @@ export class Wiring {
 
   private readonly options: WiringOptions
   private readonly handlers: WiringHandlers
-  private readonly gcRelief = new GcRelief()
   readonly processorCounters: Counters<'processor'>
   private readonly own: Arena
 
@@ -115,7 +113,7 @@ export class Wiring {
     this.rings = new MainRings(layout)
     this.peers = new PeerTable(committee, ownIndex, workerId)
     const { port1, port2 } = new MessageChannel()
-    this.processor = new ProcessorClient(port1, handlers.supervisor)
+    this.processor = new ProcessorClient(port1, handlers.supervisor, options.gcRelief)
     this.processorPort = port2
     this.processorCounters = new Counters(layout.counters.processor, 'processor')
     const names = new Set(committee.authorities.map(({ name }) => name))
@@ -267,7 +265,6 @@ export class Wiring {
   }
 
   private traffic(peer: number, direction: 'in' | 'out', bytes: number): void {
-    this.gcRelief.traffic(bytes)
     this.metrics.peerBytes(this.nameOf(peer), direction, bytes)
   }
 

@@ -4,6 +4,7 @@
  * Start-up goes from the inside out — store, threads, primary, network, clients — so that nothing is half-started when
  * something is wrong, and nobody is answered before we can keep what we say. Closing goes the other way (lifecycle.ts).
  */
+
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Committee } from '../../shared/config/committee.js'
 import type { Keys } from '../../shared/config/keys.js'
@@ -14,6 +15,7 @@ import { createLayout, type Layout, ownSlotsTotal } from '../../shared/memory/la
 import { startThreadStats } from '../../shared/runtime/thread-stats.js'
 import { ACK_LEVELS } from '../../shared/wire/ack.js'
 import type { KadOptions } from '../kad/kad-options.js'
+import type { GcRelief } from '../lib/gc-relief.js'
 import { type Ending, Lifecycle } from '../lib/lifecycle.js'
 import type { Logger } from '../lib/log.js'
 import { Supervisor } from '../lib/supervisor.js'
@@ -61,6 +63,8 @@ export interface WorkerNodeOptions {
   ) => Promise<PrimaryLink>
   /** The primary says what is committed: that, and not age, decides what is kept. */
   readonly isOrdered: boolean
+  /** That of this process. */
+  readonly gcRelief: GcRelief
   readonly log: Logger
   /** Fill freed slots with rubbish: tests find a slot that is used after it was freed. */
   readonly poisonFreedSlots: boolean
@@ -303,7 +307,7 @@ export class WorkerNode {
       () =>
         openNetwork(
           { ...this.options, ownIndex: this.ownIndex },
-          { peers, log: this.log, names: this.names, supervisor: this.supervisor },
+          { gcRelief: this.options.gcRelief, peers, log: this.log, names: this.names, supervisor: this.supervisor },
           this.wiring.outside.ofNetwork(),
         ),
       (opened) => opened.network.close(),

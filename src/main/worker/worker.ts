@@ -1,6 +1,7 @@
 /**
  * A worker as a library: `startWorker(options)`. The command line is a thin user of it.
  */
+import { GcRelief } from '../lib/gc-relief.js'
 import 'core-js/actual/promise/with-resolvers.js'
 import {
   booleanArgument,
@@ -114,7 +115,7 @@ async function start(options: WorkerOptions, ordering?: OrderingPrimary): Promis
   const metricsHost = checked.metrics && (await addressToBind('metrics', checked.metrics.host))
   warnOfFlags(checked.log)
   warnOfOpenFiles(checked.log, openFilesOf(checked))
-  const { node, send } = makeWorker(checked, bind, ordering)
+  const { node, send } = makeWorker(checked, bind, new GcRelief(), ordering)
   closeOnAbort(node, checked.signal)
   const http =
     checked.metrics &&

@@ -1,7 +1,7 @@
 /**
  * The V8 flags that a node's process is started with. They work only at the start of a process.
  *
- * Each cipher call and socket read of the main thread allocates its result outside the heap. main/gc-relief.ts has such
+ * Each cipher call and socket read of the main thread allocates its result outside the heap. main/lib/gc-relief.ts has such
  * buffers collected while they are young. But V8 adds the bytes outside the heap, dead or not, to the old generation when
  * it decides whether that is near its limit, and starts to mark everything when less than the young generation's capacity
  * is left. After a full collection that is so after every few slices: a busy node collected everything up to four times a

@@ -98,7 +98,7 @@ describe('stages', () => {
 
   it('every stage that a rule names has a label', () => {
     for (const frame of [
-      own('main/worker/gc-relief.js'),
+      own('main/lib/gc-relief.js'),
       own('main/worker/sealing-gate.js'),
       own('shared/memory/byte-ring.js'),
     ]) {

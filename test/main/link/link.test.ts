@@ -1,7 +1,9 @@
 /** The link between a worker and its own primary in two processes: both ends over real libp2p, with played ones behind them. */
+
 import type { Connection } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { expect, onTestFinished, test } from 'vitest'
+import { GcRelief } from '../../../src/main/lib/gc-relief.js'
 import { unsupervised } from '../../../src/main/lib/supervisor.js'
 import { LINK_READS_MAX, LINK_REPORTS_MAX } from '../../../src/main/link/limits.js'
 import { LinkListener } from '../../../src/main/link/link-listener.js'
@@ -134,6 +136,7 @@ async function startListener(committee: Committee, links = [new PlayedLink(), ne
   const listener = new LinkListener(
     { keys: own, committee, ownIndex: 0, listen: committee.primary(0).workerToPrimary },
     {
+      gcRelief: new GcRelief(),
       links: new Map(links.entries()),
       log: { error: say, warn: say, info: say, debug() {}, trace() {} },
       names: names(),
@@ -156,6 +159,7 @@ function startRemote(committee: Committee, workerId = 0, worker = new PlayedWork
   const remote = new RemotePrimary(
     { keys: own, committee, ownIndex: 0, workerId },
     {
+      gcRelief: new GcRelief(),
       log: { error: say, warn: say, info: say, debug() {}, trace() {} },
       names: names(),
       supervisor: unsupervised,

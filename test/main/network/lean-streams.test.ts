@@ -52,6 +52,15 @@ describe('the installed noise and yamux', () => {
     },
   )
 
+  test('tell of what they allocate beside the heap, where it is enciphered and where it is deciphered', async () => {
+    const sent = randomBytes(1_000_000)
+    const { near, far } = await pairs.open(collector)
+    const before = pairs.allocatedBytes
+    await send(near, sent, SLICE_BYTES)
+    await until('all has come', () => far.bytes() === sent.length)
+    expect(pairs.allocatedBytes - before).toBeGreaterThan(2 * sent.length)
+  })
+
   test('carry more than a window to a reader that stops and goes on', async () => {
     const sent = randomBytes(3 * STREAM_WINDOW_BYTES)
     const { near, far } = await pairs.open(collector)

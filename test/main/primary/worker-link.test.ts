@@ -1,7 +1,9 @@
 /** A primary and its worker in one process: a transaction goes in, and its batch comes out in the order. */
+
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Logger } from '../../../src/index.js'
+import { GcRelief } from '../../../src/main/lib/gc-relief.js'
 import { unsupervised } from '../../../src/main/lib/supervisor.js'
 import { OWN_BATCHES_UNORDERED_MAX } from '../../../src/main/primary/limits.js'
 import { WorkerLink, type WorkerLinkDependencies } from '../../../src/main/primary/worker-link.js'
@@ -51,6 +53,7 @@ async function startLinkedPrimary(keys: Keys, committee: Committee) {
       gcDepth: 50,
       maxHeaderDelayMs: 100,
       bind: '127.0.0.1',
+      gcRelief: new GcRelief(),
       log: silent,
     },
     { onRequest: (request) => link.onRequest(request), onNotice: () => {} },

@@ -1,6 +1,8 @@
 /** A worker whose link to the primary says that it is full: the wiring between the link and the sealing of batches. */
+
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { GcRelief } from '../../../src/main/lib/gc-relief.js'
 import type { PrimaryLinkHandlers, PrimaryReport } from '../../../src/main/worker/primary-link/primary-link.js'
 import type { WorkerNodeOptions } from '../../../src/main/worker/worker-node.js'
 import { parseCommittee } from '../../../src/shared/config/committee.js'
@@ -42,6 +44,7 @@ test('no batch is sealed while too many own reports wait for the primary, and se
     bind: '127.0.0.1',
     benchmark: false,
     isOrdered: false,
+    gcRelief: new GcRelief(),
     openPrimary: async (_, given) => {
       handlers = given
       return link
