@@ -64,3 +64,8 @@ describe('imports', () => {
     expect(named(ofEntries.filter(({ to }) => !isMain(to) && !isShared(to)))).toEqual([])
   })
 })
+
+test('no directory is made with `recursive`, which never ends where nothing can be made', () => {
+  const makes = /\b(mkdir|mkdirSync)\([^)]*recursive/
+  expect(files.filter((name) => makes.test(readFileSync(join(SRC, name), 'utf8')))).toEqual([])
+})

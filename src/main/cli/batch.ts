@@ -2,7 +2,7 @@
 import { writeSync } from 'node:fs'
 import { encodeBase64 } from '../../shared/crypto/public-key.js'
 import { NarvalError } from '../../shared/errors.js'
-import { commandName } from '../../shared/runtime/command.js'
+import { commandName, shellWord } from '../../shared/runtime/command.js'
 import { storesIn } from '../../shared/store/authority-directories.js'
 import { BATCH_VERSION, readBatchHeader, transactions } from '../../shared/wire/batch.js'
 
@@ -46,7 +46,7 @@ export function findBatch(source: BatchSource, digest: Uint8Array, where: string
   if (batch !== undefined) {
     throw new NarvalError(
       'ERR_STORE_DAMAGED',
-      `the batch ${encodeBase64(digest)} in ${where} is damaged: its bytes are not those of its digest; \`${commandName()} check --store ${where}\` reads all others`,
+      `the batch ${encodeBase64(digest)} in ${where} is damaged: its bytes are not those of its digest; \`${commandName()} check --store ${shellWord(where)}\` reads all others`,
     )
   }
   throw new NarvalError(

@@ -21,7 +21,17 @@ import type { BootstrapCommandOptions } from './bootstrap.js'
 import { EXIT_FAILURE, EXIT_USAGE } from './exit-codes.js'
 import { leave } from './leave.js'
 import type { AuthorityPart, PrimaryPart, RunOptions } from './run-options.js'
-import { bootstraps, digest, host, increase, integer, metricsAddress, tcpAddress, tcpAddresses } from './values.js'
+import {
+  bootstraps,
+  digest,
+  host,
+  increase,
+  integer,
+  metricsAddress,
+  path,
+  tcpAddress,
+  tcpAddresses,
+} from './values.js'
 
 const RATE_MAX = 100_000_000
 const DURATION_S_MAX = 7 * 24 * 3600
@@ -120,10 +130,11 @@ function addGenerateKeys(program: Command): void {
   program
     .command('generate_keys')
     .description("make an authority's key pair in a new file")
-    .requiredOption('--filename <file>', 'the file to write, which must not exist')
+    .requiredOption('--filename <file>', 'the file to write, which must not exist', path)
     .option(
       '--store <dir>',
       "the store of `run … authority` to be: is marked as that of a new authority's, as `fresh` does",
+      path,
     )
     .action(async (options: { filename: string; store?: string }) => {
       const { generateKeyFile } = await import('./generate-keys.js')
@@ -135,8 +146,8 @@ function addFresh(program: Command): void {
   program
     .command('fresh')
     .description('say that keys have never been used, so that an authority with a new store may sign at once')
-    .requiredOption('--keys <file>', "the authority's key file")
-    .requiredOption('--store <dir>', 'the store of `run … authority`, made if it is missing')
+    .requiredOption('--keys <file>', "the authority's key file", path)
+    .requiredOption('--store <dir>', 'the store of `run … authority`, made if it is missing', path)
     .action(async (options: { keys: string; store: string }) => {
       const { markFreshAuthority } = await import('./fresh.js')
       markFreshAuthority(options.keys, options.store)
@@ -147,10 +158,10 @@ function addRun(program: Command, onDone: (code: number) => void, early: Interru
   const run = program
     .command('run')
     .description('run a node')
-    .requiredOption('--keys <file>', "the authority's key file")
-    .requiredOption('--committee <file>', 'the committee file')
-    .requiredOption('--store <dir>', "the store's directory, made if it is missing")
-    .option('--parameters <file>', 'the parameter file (default: the defaults of all parameters)')
+    .requiredOption('--keys <file>', "the authority's key file", path)
+    .requiredOption('--committee <file>', 'the committee file', path)
+    .requiredOption('--store <dir>', "the store's directory, made if it is missing", path)
+    .option('--parameters <file>', 'the parameter file (default: the defaults of all parameters)', path)
     .addOption(ackLevelOption('what an ACK promises, before ack_level of the parameter file'))
     .option('--benchmark', 'log the lines that benchmark scripts read')
     .option('--metrics <addr>', 'serve /metrics and /health on this host:port', metricsAddress)
@@ -221,9 +232,9 @@ function addBootstrap(program: Command, onDone: (code: number) => void): void {
   program
     .command('bootstrap')
     .description('run a node of the Kademlia table in which a committee finds the addresses of its nodes')
-    .requiredOption('--committee <file>', 'the committee file; keys, stakes and worker ids are enough')
+    .requiredOption('--committee <file>', 'the committee file; keys, stakes and worker ids are enough', path)
     .requiredOption('--listen <addr>', 'listen on this host:port', tcpAddress)
-    .option('--keys <file>', 'a key file of its own, for the same peer id at each start (default: new keys)')
+    .option('--keys <file>', 'a key file of its own, for the same peer id at each start (default: new keys)', path)
     .addOption(bootstrapOption())
     .action(async (_, command: Command) => {
       const { verbose, ...options } = command.optsWithGlobals<{ verbose: number } & BootstrapCommandOptions>()
@@ -280,7 +291,11 @@ function addLocal(program: Command, onDone: (code: number) => void): void {
     .addOption(ackLevelOption('what an ACK promises').default('durable'))
     .addOption(ruleOption())
     .option('--json', 'end standard output with one line of JSON, and print the rest on standard error')
-    .option('--dir <dir>', 'where files are made: new, empty, or of an earlier run (default: a fresh one in .narval)')
+    .option(
+      '--dir <dir>',
+      'where files are made: new, empty, or of an earlier run (default: a fresh one in .narval)',
+      path,
+    )
     .option('--keep', 'leave keys, stores and logs where they are')
     .action(async (options) => {
       const { local } = await import('./local.js')
@@ -293,7 +308,7 @@ function addBatch(program: Command): void {
     .command('batch')
     .description('print a stored batch')
     .argument('<digest>', 'base64 as in the log, or hex', digest)
-    .requiredOption('--store <dir>', "a worker's store, or an authority's, whether it runs or not")
+    .requiredOption('--store <dir>', "a worker's store, or an authority's, whether it runs or not", path)
     .option('--raw', "write the batch's bytes to standard output")
     .action(async (wanted: Uint8Array, options: { store: string; raw?: boolean }) => {
       const { printBatch } = await import('./batch.js')
@@ -305,7 +320,11 @@ function addCheck(program: Command, onDone: (code: number) => void): void {
   program
     .command('check')
     .description('read a whole store, and name each part that is damaged (exit code 1 if there is one)')
-    .requiredOption('--store <dir>', "a store of a worker or a primary, or an authority's, whether it runs or not")
+    .requiredOption(
+      '--store <dir>',
+      "a store of a worker or a primary, or an authority's, whether it runs or not",
+      path,
+    )
     .action(async ({ store }: { store: string }) => {
       const { check } = await import('./check.js')
       onDone(check(store))
@@ -316,7 +335,7 @@ function addLog(program: Command): void {
   program
     .command('log')
     .description('print the commits of an authority, in order')
-    .requiredOption('--store <dir>', "an authority's store, or a primary's, whether it runs or not")
+    .requiredOption('--store <dir>', "an authority's store, or a primary's, whether it runs or not", path)
     .option('--after <n>', 'begin behind this commit', integer(0, Number.MAX_SAFE_INTEGER), 0)
     .option('--limit <n>', 'commits to print, at most (default: all)', integer(1, Number.MAX_SAFE_INTEGER))
     .option('--follow', 'wait for more at the end of the log, until Ctrl-C')

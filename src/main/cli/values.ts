@@ -22,6 +22,12 @@ export function integer(min: number, max: number): (text: string) => number {
   }
 }
 
+/** Of a file or a directory. A shell makes an empty one of a variable that is not set. */
+export function path(text: string): string {
+  if (text !== '') return text
+  throw new InvalidArgumentError('Expected a path, which is not empty.')
+}
+
 export function tcpAddress(text: string): TcpAddress {
   const address = parseTcpAddress(text)
   if (address !== undefined) return address

@@ -2,13 +2,15 @@
  * Where log lines go: stderr, at once and in order, and never waited for. A reader that has stopped reading costs lines,
  * which are counted, and not the node: a write that the system does not take now waits in a bounded backlog.
  *
- * stderr is opened anew without blocking, so that whoever shares it with us keeps it as it is. What cannot be opened so (a
- * socket, as systemd's journal gives) is written through Node's own stream, which queues by itself.
+ * A pipe or a terminal is opened anew without blocking, so that whoever shares it with us keeps it as it is. A file is
+ * written as it is. What cannot be opened anew (a socket, as systemd's journal gives) is written through Node's own stream,
+ * which queues by itself.
  */
-import { constants, openSync, writeSync } from 'node:fs'
+import { constants, fstatSync, openSync, writeSync } from 'node:fs'
 
 /** Bytes of lines that wait for a reader: ten thousand lines. Later lines are dropped. */
 export const LOG_BACKLOG_BYTES_MAX = 1024 * 1024
+const STDERR = 2
 /** How often a backlog is tried again, ms. */
 const RETRY_MS = 100
 
@@ -85,7 +87,7 @@ export class Backlog implements LogDestination {
 export function stderrDestination(): LogDestination {
   let fd: number
   try {
-    fd = openSync('/proc/self/fd/2', constants.O_WRONLY | constants.O_APPEND | constants.O_NONBLOCK)
+    fd = openStderr()
   } catch {
     return new StreamDestination(process.stderr)
   }
@@ -97,6 +99,15 @@ export function stderrDestination(): LogDestination {
       return (error as NodeJS.ErrnoException).code === 'EAGAIN' ? 0 : bytes.length
     }
   })
+}
+
+/**
+ * A descriptor of stderr that does not block. A file never blocks for a reader, so it is taken as it is: a second descriptor
+ * would have a place of its own in it, and what Node or a child process wrote to the first would fall on the first lines.
+ */
+function openStderr(): number {
+  if (fstatSync(STDERR).isFile()) return STDERR
+  return openSync(`/proc/self/fd/${STDERR}`, constants.O_WRONLY | constants.O_APPEND | constants.O_NONBLOCK)
 }
 
 class StreamDestination implements LogDestination {

@@ -20,6 +20,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path'
 import { tryLock } from 'fs-native-extensions'
 import { NarvalError } from '../../shared/errors.js'
+import { makeDirectories } from './make-directories.js'
 import type { WorkerName } from './options.js'
 
 const PARENT = '.narval'
@@ -52,7 +53,7 @@ export class Workspace {
       return named === undefined ? Workspace.fresh() : Workspace.named(resolve(named))
     } catch (error) {
       if (error instanceof NarvalError) throw error
-      const where = named ?? join(process.cwd(), PARENT)
+      const where = named ?? `${PARENT} in this directory`
       throw new NarvalError(
         'ERR_FILE_UNWRITABLE',
         `cannot make ${where}: ${(error as Error).message}; name another directory with --dir`,
@@ -63,15 +64,22 @@ export class Workspace {
 
   private static fresh(): Workspace {
     const parent = resolve(PARENT)
-    mkdirSync(parent, { recursive: true })
+    makeDirectories(parent)
     clearLeftovers(parent)
     const directory = mkdtempSync(join(parent, PREFIX))
-    return new Workspace(directory, own(directory), true)
+    try {
+      return new Workspace(directory, own(directory), true)
+    } catch (error) {
+      // Without the owner file, no later run would know that it is ours.
+      rmSync(directory, { recursive: true, force: true })
+      removeIfEmpty(parent)
+      throw error
+    }
   }
 
   private static named(directory: string): Workspace {
     const isNew = !existsSync(directory)
-    mkdirSync(directory, { recursive: true })
+    makeDirectories(directory)
     if (existsSync(join(directory, OWNER_FILE))) {
       const fd = takeLock(directory)
       if (fd === undefined) {

@@ -11,7 +11,7 @@ export async function startListening(node: Libp2p, what: string, listen: TcpAddr
     await node.start()
   } catch (error) {
     const { message } = error as Error
-    const code = /EADDRINUSE/.test(message) ? 'EADDRINUSE' : undefined
+    const [code] = /\bE[A-Z]{4,}\b/.exec(message) ?? []
     const [, reason] = /: Error: (.*)/.exec(message) ?? []
     throw listenError(Object.assign(new Error(reason ?? message), { code }), what, listen, remedy)
   }

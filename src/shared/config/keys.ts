@@ -9,7 +9,7 @@ import { PUBLIC_KEY_BYTES, SEED_BYTES } from '../constants.js'
 import { generateSeed, publicKeyOf } from '../crypto/ed25519.js'
 import { decodeBase64, decodePublicKey, encodeBase64 } from '../crypto/public-key.js'
 import { NarvalError } from '../errors.js'
-import { commandName } from '../runtime/command.js'
+import { commandName, shellWord } from '../runtime/command.js'
 import { readJsonFile, writeNewFile } from './config-file.js'
 import { check } from './schema.js'
 
@@ -53,7 +53,7 @@ export function parseKeys(json: unknown, where = 'keys'): Keys {
 /** Errors: `ERR_FILE_MISSING`, `ERR_FILE_UNREADABLE`, `ERR_FILE_MALFORMED`, `ERR_KEYS_MALFORMED`. */
 export function readKeys(path: string): Keys {
   pathArgument('path', path)
-  const remedy = `make it with \`${commandName()} generate_keys --filename ${path}\``
+  const remedy = `make it with \`${commandName()} generate_keys --filename ${shellWord(path)}\``
   return parseKeys(readJsonFile(path, 'key file', remedy), `key file ${path}`)
 }
 

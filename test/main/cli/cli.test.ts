@@ -18,7 +18,13 @@ beforeEach(() => {
 })
 
 function narval(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [NODE_FILE, ...args], { encoding: 'utf8', cwd: base })
+  const { status, stdout, stderr } = spawnSync(process.execPath, [NODE_FILE, ...args], {
+    encoding: 'utf8',
+    cwd: base,
+    // One that does not end takes no other signal.
+    timeout: 60_000,
+    killSignal: 'SIGKILL',
+  })
   return { status, stdout, stderr }
 }
 
@@ -55,6 +61,12 @@ describe('command line', () => {
     [['client', '127.0.0.1:4003', '--size', '8', '--rate', '10']],
     [['client', '127.0.0.1:4003', '--size', '8000000', '--rate', '100000000']],
     [['generate_keys']],
+    [['generate_keys', '--filename', '']],
+    [['fresh', '--keys', 'k', '--store', '']],
+    [['run', '--keys', 'k', '--committee', 'c', '--store', '', 'authority']],
+    [['run', '--keys', 'k', '--committee', 'c', '--store', 's', '--parameters', '', 'authority']],
+    [['local', '--dir', '']],
+    [['log', '--store', '']],
     [['batch', 'short', '--store', 'x']],
     [['run', '--committee', 'c', '--store', 's', 'worker', '--id', '0']],
     [['run']],
@@ -93,6 +105,20 @@ describe('command line', () => {
     const result = narval('local', '--dir', '.', '--json')
     expectError(result, 1, 'ERR_DIRECTORY_FOREIGN')
     expect(readdirSync(base)).toEqual(['notes.txt'])
+  })
+
+  it.skipIf(process.platform !== 'linux')(
+    'where no directory can be made it is said, and does not take for ever',
+    () => {
+      expectError(narval('local', '--dir', '/proc/narval/run', '--json'), 1, 'ERR_FILE_UNWRITABLE')
+    },
+  )
+
+  it('a file in the place of a store is one line and exit code 1', () => {
+    writeFileSync(join(base, 'notes.txt'), 'mine')
+    for (const args of [['check'], ['batch', '00'.repeat(32)], ['log']]) {
+      expectError(narval(...args, '--store', 'notes.txt'), 1, 'ERR_FILE_UNREADABLE')
+    }
   })
 })
 

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { createLayout } from '../../../src/shared/memory/layout.js'
-import { commandName } from '../../../src/shared/runtime/command.js'
+import { commandName, shellWord } from '../../../src/shared/runtime/command.js'
 import { platformProblem, refusedPlatform } from '../../../src/shared/runtime/platform.js'
 import { NODE_FILE, TestCommittee } from '../../support/committee.js'
 import { environmentOf } from '../../support/preload.js'
@@ -172,6 +172,25 @@ describe('what a line says to call next', () => {
     ['a clone, from elsewhere', executable, '/somewhere/else', `node ${executable}`],
   ])('%s', (_, script, directory, expected) => {
     expect(commandName(script, directory)).toBe(expected)
+  })
+
+  it('has each path as one word of the shell', () => {
+    expect(['/a/b-1.json', '/ä/b', '/a b', "/it's", '/$x', ''].map(shellWord)).toEqual([
+      '/a/b-1.json',
+      '/ä/b',
+      "'/a b'",
+      "'/it'\\''s'",
+      "'/$x'",
+      "''",
+    ])
+  })
+
+  it('is what a clone is called by, behind a link whose path has a space', () => {
+    const [directory, link] = [temporaryDirectory(), join(temporaryDirectory(), 'my narval')]
+    symlinkSync(fileURLToPath(new URL('../../..', import.meta.url)), link)
+    const args = [join(link, 'dist/node'), 'fresh', '--keys', 'my keys', '--store', 's']
+    const { stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', cwd: directory })
+    expect(stderr).toContain(`\`node '${link}/dist/node' generate_keys --filename 'my keys'\``)
   })
 
   it('is what the executable is called by', () => {

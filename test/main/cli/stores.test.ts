@@ -1,7 +1,7 @@
 /** `check` and `batch` on stores that are whole, damaged, cut off, and in use. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, readlinkSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readlinkSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -33,17 +33,28 @@ describe('check', () => {
 
   it("of an authority's reads all of its stores, also behind one that cannot be read", async () => {
     const directory = temporaryDirectory()
-    const parts = ['worker-0', 'worker-2', 'worker-10'].map((name) => join(directory, name))
+    const parts = ['worker-0', 'worker-2', 'worker-4294967295'].map((name) => join(directory, name))
     for (const part of parts) mkdirSync(part)
     const [filled] = await fillStore(parts[1]!, sequences(2))
     await fillStore(parts[2]!, sequences(3))
-    const whole = 'worker-2: 2 batches, 0.0 MiB read: all whole\nworker-10: 3 batches, 0.1 MiB read: all whole\n'
+    const whole =
+      'worker-2: 2 batches, 0.0 MiB read: all whole\nworker-4294967295: 3 batches, 0.1 MiB read: all whole\n'
     expect(narval('check', '--store', directory)).toEqual({ code: 0, out: whole, err: '' })
     expect(narval('batch', named(filled!), '--store', directory).out).toContain(named(filled!))
     writeFileSync(dataFile(parts[0]!), 'something else\n'.repeat(1_000))
     const result = narval('check', '--store', directory)
     expect(result).toMatchObject({ code: 1, out: whole })
     expect(result.err).toMatch(/^narval: ERR_STORE_FORMAT: .*\n$/)
+  })
+
+  it('of a part that cannot be looked into says that, and not that there is none', () => {
+    const directory = temporaryDirectory()
+    // For root too there is nothing behind a link to itself; another user meets a directory that it may not read.
+    symlinkSync('worker-0', join(directory, 'worker-0'))
+    for (const command of [['check'], ['batch', '00'.repeat(32)]]) {
+      const { code, err } = narval(...command, '--store', directory)
+      expect([code, err]).toEqual([1, expect.stringMatching(/^narval: ERR_FILE_UNREADABLE: .*ELOOP.*\n$/)])
+    }
   })
 
   it('names each damaged batch, and no other, and ends with 1', async () => {

@@ -1,8 +1,10 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Backlog, LOG_BACKLOG_BYTES_MAX } from '../../../src/main/lib/log-destination.js'
+import { temporaryDirectory } from '../../support/temporary-directory.js'
 
 describe('a backlog', () => {
   beforeEach(() => void vi.useFakeTimers())
@@ -89,5 +91,26 @@ describe('a process whose log nobody reads', () => {
     child.kill('SIGTERM')
     expect(await ended).toBe(7)
     server.close()
+  })
+})
+
+describe('a log that goes to a file', () => {
+  const program = `
+    const { createLogger } = await import(${JSON.stringify(LOG_FILE)})
+    const log = createLogger('m')
+    log.info('one')
+    process.stderr.write('two\\n')
+    process.stdout.write('three\\n')
+    log.info('four')
+  `
+
+  // As a shell's `> file 2>&1` opens it: what is written goes to the place of the descriptor, not to the end.
+  test('has all that the process says in order, and nothing is written over', () => {
+    const path = join(temporaryDirectory(), 'log')
+    const file = openSync(path, 'w')
+    spawnSync(process.execPath, ['--input-type=module', '-e', program], { stdio: ['ignore', file, file] })
+    closeSync(file)
+    const lines = readFileSync(path, 'utf8').split('\n')
+    expect(lines.map((line) => line.split(' ').at(-1))).toEqual(['one', 'two', 'three', 'four', ''])
   })
 })

@@ -46,6 +46,18 @@ describe('workspace', () => {
     expect(readdirSync(base).sort()).toEqual(['logs', 'notes.txt'])
   })
 
+  it('makes the directories above it too', () => {
+    const workspace = Workspace.open(join(base, 'a', 'b', 'run'))
+    fill(workspace)
+    workspace.close(false)
+    expect(readdirSync(join(base, 'a', 'b'))).toEqual([])
+    writeFileSync(join(base, 'file'), '')
+    for (const above of ['file', 'file/b']) {
+      const open = (): Workspace => Workspace.open(join(base, above, 'run'))
+      expect(open).toThrow(expect.objectContaining({ code: 'ERR_FILE_UNWRITABLE' }))
+    }
+  })
+
   it('two runs cannot share a directory', () => {
     const workspace = Workspace.open(base)
     fill(workspace)

@@ -7,10 +7,11 @@
  * ```
  */
 import assert from 'node:assert'
-import { mkdirSync, readdirSync, statSync, truncateSync } from 'node:fs'
+import { readdirSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { wholePages } from '../../../shared/memory/page-memory.js'
+import { makeDirectory } from '../../../shared/store/lock.js'
 import { type Cell, UNIT_BYTES, unitsOf } from '../../../shared/store/segments/cell.js'
 import {
   OPEN_AT_CLOSE_MS,
@@ -71,7 +72,7 @@ export class Segments {
   constructor({ directory, disk }: SegmentsOptions, handlers: SegmentsHandlers) {
     this.directory = directory
     this.handlers = handlers
-    mkdirSync(this.path, { recursive: true })
+    makeDirectory(this.path)
     this.disk = disk ?? openSegmentDisk(this.path)
   }
 
