@@ -138,7 +138,9 @@ export const LINK_REFUSALS = [
   'link-wrong-committee',
   /** It has proved the key of another worker than it says it is, or the committee file has none of this id. */
   'link-wrong-worker',
-  /** A newer link of the same worker is there: the old process is gone, or two run. */
+  /** Another process of the same worker has the link, and is alive: two run with the same keys and id. */
+  'already-linked',
+  /** It waited to see whether who has the link is alive, and a newer one of the same worker waits now. */
   'link-replaced',
   /** Nothing was heard for too long. */
   'link-silent',

@@ -2,58 +2,23 @@
  * An authority in two processes: `run … primary`, and `run … worker --primary narval`. What the worker certifies is ordered,
  * whichever of the two is killed -9, and whichever store is new.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
+import { spawnSync } from 'node:child_process'
 import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { formatCommittee, localCommittee } from '../../src/shared/config/committee-file.js'
 import { generateKeys, writeKeys } from '../../src/shared/config/keys.js'
 import { encodeBase64 } from '../../src/shared/crypto/public-key.js'
-import { v8FlagsFor } from '../../src/shared/runtime/v8-flags.js'
 import { primaryDirectory } from '../../src/shared/store/authority-directories.js'
 import { CommitLogReader } from '../../src/shared/store/primary/commit-log-reader.js'
 import { StoreFile } from '../../src/shared/store/store-snapshot.js'
 import { TestClient } from '../support/client.js'
 import { freePorts } from '../support/free-ports.js'
+import { NODE, NodeRun } from '../support/node-run.js'
 import { readStore } from '../support/stores.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
 import { until } from '../support/until.js'
-
-const NODE_FILE = new URL('../../dist/node.js', import.meta.url).pathname
-const NODE = [...v8FlagsFor(process.versions.node), NODE_FILE]
-
-class Run {
-  log = ''
-  readonly child: ChildProcess
-  readonly ended: Promise<unknown>
-
-  constructor(args: readonly string[]) {
-    this.child = spawn(process.execPath, [...NODE, ...args], { stdio: ['ignore', 'ignore', 'pipe'] })
-    this.child.stderr!.setEncoding('utf8').on('data', (text: string) => {
-      this.log += text
-    })
-    this.ended = once(this.child, 'exit')
-    onTestFinished(async () => {
-      this.child.kill('SIGKILL')
-      await this.ended
-    })
-  }
-
-  async says(text: string): Promise<void> {
-    await until(
-      () => `it says ${text}: ${this.log}`,
-      () => this.log.includes(text),
-      60_000,
-    )
-  }
-
-  async kill(signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
-    this.child.kill(signal)
-    await this.ended
-  }
-}
 
 test('a primary and its worker in two processes order what is certified, through kill -9 of either and new stores', async () => {
   const directory = temporaryDirectory()
@@ -70,8 +35,8 @@ test('a primary and its worker in two processes order what is certified, through
     const args = [...NODE, 'fresh', '--keys', path('keys'), '--store', path('primary')]
     expect(spawnSync(process.execPath, args, { encoding: 'utf8' }).stderr).toBe('')
   }
-  const primary = (): Run => new Run([...argsOf('primary'), '--metrics', `:${portFirst + 5}`, 'primary'])
-  const worker = (): Run => new Run(argsOf('worker', 'worker', '--id', '0', '--primary', 'narval'))
+  const primary = (): NodeRun => new NodeRun([...argsOf('primary'), '--metrics', `:${portFirst + 5}`, 'primary'])
+  const worker = (): NodeRun => new NodeRun(argsOf('worker', 'worker', '--id', '0', '--primary', 'narval'))
   const ordered = (): ReadonlySet<string> => {
     const reader = new CommitLogReader(primaryDirectory(path('primary')))
     const digests = [...reader.commits(0)].flatMap((commit) => [...commit.batches()].map(({ digest }) => digest))
@@ -92,7 +57,7 @@ test('a primary and its worker in two processes order what is certified, through
     }
     await client.end()
   }
-  const allOrdered = async (what: string, batches: number, runs: readonly Run[]): Promise<void> => {
+  const allOrdered = async (what: string, batches: number, runs: readonly NodeRun[]): Promise<void> => {
     await until(
       () => `all is ordered ${what}, ${uncommitted()} left: ${runs.map(({ log }) => log).join('\n')}`,
       async () => {
@@ -115,7 +80,7 @@ test('a primary and its worker in two processes order what is certified, through
   const health = await fetch(`http://127.0.0.1:${portFirst + 5}/readyz`)
   expect([health.status, ((await health.json()) as { workers: unknown }).workers]).toEqual([
     200,
-    { 0: { connected: true } },
+    { 0: expect.objectContaining({ connected: true, queued_bytes: 0 }) },
   ])
 
   // The primary is killed, and back with its store.
@@ -164,4 +129,46 @@ test('a primary and its worker in two processes order what is certified, through
   await second.kill('SIGTERM')
   expect(first.log).toContain('Closed')
   expect(second.log).toContain('Closed')
+}, 300_000)
+
+test('of two processes of one worker the first keeps the link, and the other has it when the first stands still', async () => {
+  const directory = temporaryDirectory()
+  const path = (name: string): string => join(directory, name)
+  const keys = generateKeys()
+  writeKeys(path('keys'), keys)
+  const committee = localCommittee([keys.name], 1, await freePorts(5))
+  const apart = localCommittee([keys.name], 1, await freePorts(5))
+  // As on another host: the same primary, and ports of its own.
+  const { primary, stake } = committee.authorities[keys.name]!
+  const { workers } = apart.authorities[keys.name]!
+  const other = { authorities: { [keys.name]: { primary, stake, workers } } }
+  writeFileSync(path('committee'), formatCommittee(committee))
+  writeFileSync(path('other'), formatCommittee(other))
+  const start = (file: string, store: string, ...part: string[]): NodeRun =>
+    new NodeRun([
+      ...['run', '--keys', path('keys'), '--committee', path(file), '--store', path(store)],
+      ...['--bind', '127.0.0.1', ...part],
+    ])
+  for (const store of ['primary', 'twice']) {
+    const args = [...NODE, 'fresh', '--keys', path('keys'), '--store', path(store)]
+    expect(spawnSync(process.execPath, args, { encoding: 'utf8' }).stderr).toBe('')
+  }
+  const link = start('committee', 'primary', 'primary')
+  const first = start('committee', 'first', 'worker', '--id', '0', '--primary', 'narval')
+  await first.says('successfully booted')
+  const second = start('other', 'second', 'worker', '--id', '0', '--primary', 'narval')
+  await second.says('Our primary refuses this worker: already-linked: another process runs as worker 0')
+  expect([link.count('Lost our worker'), first.count('Lost our primary')]).toEqual([0, 0])
+  // A second primary on this host says what is wrong, and ends.
+  const twice = start('committee', 'twice', 'primary')
+  await twice.ended
+  expect([twice.child.exitCode, twice.log]).toEqual([1, expect.stringContaining('ERR_ADDRESS_IN_USE')])
+
+  first.child.kill('SIGSTOP')
+  await second.says('successfully booted')
+  expect(link.count('Lost our worker 0: link-silent')).toBe(1)
+  // When it goes on, the other one has the link, and keeps it.
+  first.child.kill('SIGCONT')
+  await first.says('Our primary refuses this worker: already-linked')
+  expect([link.count('Lost our worker'), second.count('Lost our primary')]).toEqual([1, 0])
 }, 300_000)

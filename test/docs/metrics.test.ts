@@ -1,7 +1,9 @@
 /** docs/metrics.md names every metric and every problem of health, as the code does. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Registry } from 'prom-client'
 import { describe, expect, test } from 'vitest'
+import { addLinkMetrics } from '../../src/main/metrics/link-metrics.js'
 import { WorkerMetrics } from '../../src/main/metrics/metrics.js'
 import { PrimaryMetrics } from '../../src/main/metrics/primary-metrics.js'
 import { RefusalCounts } from '../../src/main/metrics/refusal-counts.js'
@@ -59,6 +61,8 @@ const primary = new PrimaryMetrics({
     health: () => ({ ok: true, ordering: true }),
   },
 })
+const link = { registry: new Registry() }
+addLinkMetrics(link.registry, () => new Map())
 const common = new Set(
   rowsOf(worker).flatMap(([name]) => (rowsOf(primary).some(([other]) => other === name) ? [name] : [])),
 )
@@ -69,6 +73,7 @@ describe('docs/metrics.md', () => {
   test.each([
     ['### Of the primary', without(rowsOf(primary))],
     ['### Of a worker', without(rowsOf(worker))],
+    ['### Of a link', rowsOf(link)],
     ['### Of both', rowsOf(worker).filter(([name]) => common.has(name))],
   ])('has all metrics, %s, with type, labels and help', (heading, rows) => {
     expect(rows.length).toBeGreaterThan(3)
@@ -93,7 +98,7 @@ describe('docs/metrics.md', () => {
 
   test('and the README name only metrics that there are', () => {
     const text = `${document}${readFileSync(join(root, 'README.md'), 'utf8')}${readFileSync(join(root, 'docs/architecture.md'), 'utf8')}`
-    const known = new Set([...rowsOf(worker), ...rowsOf(primary)].map(([name]) => name!.slice(1, -1)))
+    const known = new Set([...rowsOf(worker), ...rowsOf(primary), ...rowsOf(link)].map(([name]) => name!.slice(1, -1)))
     const named = [...text.matchAll(/`(narval_[a-z_]+)/g)].map(([, name]) => name!)
     const parts = /_(bucket|sum|count)$/
     expect(named.filter((name) => !known.has(name) && !known.has(name.replace(parts, '')))).toEqual([])

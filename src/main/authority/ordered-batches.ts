@@ -18,7 +18,8 @@ import { ORDERED_RETRY_MS, ORDERED_WAIT_LOG_MS } from './limits.js'
 
 /** One of our workers. */
 export interface BatchSource {
-  read(digest: Uint8Array): Promise<{ readonly bytes: Uint8Array } | undefined>
+  /** @param signal nobody waits for it any more once it is aborted */
+  read(digest: Uint8Array, signal: AbortSignal): Promise<{ readonly bytes: Uint8Array } | undefined>
   /** Has it get batches from the worker of this authority, by its index, and then from others. */
   fetch(author: number, digests: readonly Uint8Array[]): void
 }
@@ -93,7 +94,7 @@ export class OrderedBatches {
       // From before the look: it may come meanwhile.
       const arrival = this.arrival(batch.digest, signal)
       try {
-        const stored = await worker.read(batch.digest)
+        const stored = await worker.read(batch.digest, signal)
         if (stored !== undefined) return stored.bytes
         signal.throwIfAborted()
         // Others may keep it for longer, so they were asked once.

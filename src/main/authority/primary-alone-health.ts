@@ -1,4 +1,5 @@
 /** The health of a primary whose workers are other processes: its own, and whether they are connected. Pure. */
+import { type LinkState, linkFields } from '../link/link-state.js'
 import type { HealthAnswer } from '../metrics/health.js'
 import { type PrimaryHealth, primaryHealthFields } from '../primary/watch/primary-health.js'
 import type { LateBatch } from './ordered-batches.js'
@@ -7,8 +8,8 @@ export interface PrimaryAloneHealth {
   /** The primary does what it is there for, and all of its workers are connected. */
   readonly ok: boolean
   readonly primary: PrimaryHealth
-  /** By worker id: whether it is connected. */
-  readonly workers: ReadonlyMap<number, boolean>
+  /** By worker id: the link to it. */
+  readonly workers: ReadonlyMap<number, LinkState>
   /** For people: what is wrong and what to do. */
   readonly problems: readonly string[]
 }
@@ -16,10 +17,10 @@ export interface PrimaryAloneHealth {
 /** @param late what readers of commits wait for, if it is for long: no worker that is connected has it */
 export function primaryAloneHealth(
   primary: PrimaryHealth,
-  workers: ReadonlyMap<number, boolean>,
+  workers: ReadonlyMap<number, LinkState>,
   late?: LateBatch,
 ): PrimaryAloneHealth {
-  const away = [...workers].filter(([, isConnected]) => !isConnected).map(([id]) => id)
+  const away = [...workers].filter(([, { isConnected }]) => !isConnected).map(([id]) => id)
   return {
     ok: primary.ok && away.length === 0 && late?.isLost !== true,
     primary,
@@ -41,7 +42,7 @@ export function answerOfPrimary({ ok, primary, problems, workers }: PrimaryAlone
   const json = {
     ok,
     primary: primaryHealthFields(primary),
-    workers: Object.fromEntries(Array.from(workers, ([id, connected]) => [id, { connected }])),
+    workers: Object.fromEntries(Array.from(workers, ([id, state]) => [id, linkFields(state)])),
     problems,
   }
   return { ok, json: `${JSON.stringify(json)}\n` }

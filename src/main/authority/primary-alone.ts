@@ -17,6 +17,8 @@ import { GcRelief } from '../lib/gc-relief.js'
 import type { Logger } from '../lib/log.js'
 import type { Supervisor } from '../lib/supervisor.js'
 import { LinkListener } from '../link/link-listener.js'
+import type { LinkState } from '../link/link-state.js'
+import { addLinkMetrics } from '../metrics/link-metrics.js'
 import { HostNames } from '../names/host-names.js'
 import type { PrimaryNode } from '../primary/primary-node.js'
 import { WorkerLink } from '../primary/worker-link.js'
@@ -74,7 +76,13 @@ export class PrimaryAlone {
       primary: this.primary,
       log: this.log,
       workers: new Map(
-        ids.map((id) => [id, { read: (digest) => this.listener.read(id, digest), fetch: this.links.get(id)!.fetch }]),
+        ids.map((id) => [
+          id,
+          {
+            read: (digest, signal) => this.listener.read(id, digest, 'commits', signal),
+            fetch: this.links.get(id)!.fetch,
+          },
+        ]),
       ),
     })
     const reporter = new RefusalReporter({
@@ -91,6 +99,7 @@ export class PrimaryAlone {
         onWorkerRefused: (reason, id, detail) => reporter.refused('worker', reason, `worker ${id}`, detail),
       }),
     )
+    addLinkMetrics(this.primary.metrics.registry, () => this.linkStates())
     this.http =
       metrics &&
       new MetricsServer(
@@ -140,19 +149,22 @@ export class PrimaryAlone {
     return this.readers.commits
   }
 
-  /** A stored batch, ours or another's, of whichever worker has it and is connected. */
+  /** A stored batch, ours or another's, of whichever worker has it and is connected. Rejects with `ERR_BUSY`. */
   async read(digest: Uint8Array): Promise<{ author: Uint8Array; bytes: Uint8Array } | undefined> {
-    const found = await Promise.all(Array.from(this.links.keys(), (id) => this.listener.read(id, digest)))
+    const found = await Promise.all(Array.from(this.links.keys(), (id) => this.listener.read(id, digest, 'call')))
     return found.find((batch) => batch !== undefined)
   }
 
   health(): PrimaryAloneHealth {
-    const connected = Array.from(this.links.keys(), (id) => [id, this.listener.isConnected(id)] as const)
-    return primaryAloneHealth(this.primary.health(), new Map(connected), this.readers.late)
+    return primaryAloneHealth(this.primary.health(), this.linkStates(), this.readers.late)
   }
 
   metrics(): Promise<string> {
     return this.primary.metrics.text()
+  }
+
+  private linkStates(): ReadonlyMap<number, LinkState> {
+    return new Map(Array.from(this.links.keys(), (id) => [id, this.listener.state(id)] as const))
   }
 
   close(): Promise<void> {

@@ -2,6 +2,7 @@
 import assert from 'node:assert'
 import { BATCH_SIZE_MAX, DIGEST_BYTES, STREAM_WINDOW_INITIAL_BYTES } from '../../shared/constants.js'
 import { LINK_DIGESTS_MAX } from '../../shared/wire/link/limits.js'
+import { COMMIT_READERS_MAX, COMMITS_AHEAD_MAX } from '../authority/limits.js'
 import { COMMITS_APPLIED_BATCHES } from '../primary/limits.js'
 
 /**
@@ -18,6 +19,13 @@ export const LINK_COMMITTED_HELD = 64
 export const LINK_COMMITTED_MAX = LINK_COMMITTED_HELD + LINK_REPORTS_MAX + 1
 /** Batches that the primary reads of one worker at a time; the others that readers of commits want wait for them. */
 export const LINK_READS_MAX = 4
+/**
+ * Reads of one worker that wait for readers of commits: twice as many as all of these have read ahead, since a reader may
+ * have several commits read at a time.
+ */
+export const LINK_READERS_WAITING_MAX = 2 * COMMIT_READERS_MAX * COMMITS_AHEAD_MAX
+/** Reads of one worker that wait for calls of `read()`: one more fails with `ERR_BUSY`. Each is some hundred bytes. */
+export const LINK_CALLS_WAITING_MAX = 1_024
 /** Bytes of a message, but for a batch. */
 export const LINK_MESSAGE_BYTES_MAX = 64 * 1024
 /** Bytes of a batch in a message: its kind, the number of the question and the author stand in front. */
@@ -35,6 +43,18 @@ export const LINK_SLICE_BYTES = 128 * 1024
 export const LINK_PING_MS = 1_000
 /** An end that has heard nothing for so long, in ms, takes the other for gone: a busy machine may stand still for seconds. */
 export const LINK_SILENCE_MS = 10_000
+/** Bytes of a message in each ms from which on the end that sends it counts as heard: 4 kB/s, as on the slowest line. */
+export const LINK_PACE_BYTES_PER_MS = 4
+/**
+ * An end to which nothing more could be handed over for so long, in ms, does not read: on the slowest line a slice of
+ * LINK_SLICE_BYTES is on its way by then, with 4 kB a second.
+ */
+export const LINK_UNREAD_MS = 30_000
+/**
+ * A message that comes so long, in ms, after another process of the same worker wants the link shows that who has it is
+ * alive: what was on its way is here by then. Less than LINK_PING_MS, so that the next ping or the one behind it counts.
+ */
+export const LINK_PROOF_MS = 500
 /** Between two looks at whether too many own batches are not ordered yet, in ms. */
 export const LINK_ROOM_MS = 100
 /** A connection, or a stream on it, that is not there after so long, in ms, is tried again. */
@@ -49,3 +69,4 @@ assert(COMMITS_APPLIED_BATCHES <= LINK_DIGESTS_MAX, 'a write of commits is one m
 assert(LINK_DIGESTS_MAX * DIGEST_BYTES + 16 <= LINK_MESSAGE_BYTES_MAX)
 assert(LINK_SLICE_BYTES < STREAM_WINDOW_INITIAL_BYTES)
 assert(LINK_PING_MS * 3 < LINK_SILENCE_MS)
+assert(LINK_PROOF_MS < LINK_PING_MS)

@@ -17,7 +17,15 @@ import type { Supervisor } from '../lib/supervisor.js'
 import { collect } from '../network/frame-stream.js'
 import { sendOn, takesMore } from '../network/hand-over.js'
 import { type FrameTaker, serve } from '../network/router.js'
-import { LINK_JOINED_BYTES, LINK_PING_MS, LINK_QUEUE_BYTES_MAX, LINK_SILENCE_MS, LINK_SLICE_BYTES } from './limits.js'
+import {
+  LINK_JOINED_BYTES,
+  LINK_PACE_BYTES_PER_MS,
+  LINK_PING_MS,
+  LINK_QUEUE_BYTES_MAX,
+  LINK_SILENCE_MS,
+  LINK_SLICE_BYTES,
+  LINK_UNREAD_MS,
+} from './limits.js'
 
 export interface LinkChannelOptions {
   readonly connection: Connection
@@ -26,7 +34,10 @@ export interface LinkChannelOptions {
   readonly bytesMax: number
   /** What says that this end is there. */
   readonly ping: Uint8Array
+  /** LINK_SILENCE_MS unless given. */
   readonly silenceMs?: number
+  /** LINK_UNREAD_MS unless given. */
+  readonly unreadMs?: number
 }
 
 /** What is wrong with a message. */
@@ -48,12 +59,15 @@ export class LinkChannel {
   private readonly handlers: LinkChannelHandlers
   private readonly supervisor: Supervisor
   private readonly queue = new Deque<Uint8Array>()
-  private queuedBytes = 0
+  private waitingBytes = 0
   /** Of the frames that are being sent, what the stream was not handed yet. */
   private rest: Uint8Array = new Uint8Array(0)
   private isScheduled = false
   private hasSaid = false
-  private heardMs = performance.now()
+  /** For how long nothing was heard, and nothing could be handed over, while this end ran. */
+  private silentMs = 0
+  private stuckMs = 0
+  private lookedMs = performance.now()
   private isOver = false
   private timer: NodeJS.Timeout | undefined
 
@@ -89,15 +103,20 @@ export class LinkChannel {
     return this.isOver
   }
 
+  /** Bytes that wait to be sent. */
+  get queuedBytes(): number {
+    return this.waitingBytes + this.rest.length
+  }
+
   /** The bytes are not to be changed afterwards. */
   send(message: Uint8Array): void {
     if (this.isOver) return
     this.queue.pushBack(message)
-    this.queuedBytes += message.length
-    if (this.queuedBytes > LINK_QUEUE_BYTES_MAX) {
+    this.waitingBytes += message.length
+    if (this.waitingBytes > LINK_QUEUE_BYTES_MAX) {
       this.refuse(
         'link-unread',
-        `${this.queuedBytes} bytes wait, at most ${LINK_QUEUE_BYTES_MAX}: the other end does not read`,
+        `${this.waitingBytes} bytes wait, at most ${LINK_QUEUE_BYTES_MAX}: the other end does not read`,
       )
       return
     }
@@ -147,14 +166,15 @@ export class LinkChannel {
     return {
       ...sink,
       write: (bytes) => {
-        this.heardMs = performance.now()
+        // Bytes that trickle are no sign that a message will ever be whole.
+        this.silentMs = Math.max(0, this.silentMs - bytes.length / LINK_PACE_BYTES_PER_MS)
         sink.write(bytes)
       },
     }
   }
 
   private receive(payload: Uint8Array): void {
-    this.heardMs = performance.now()
+    this.silentMs = 0
     if (this.isOver) return
     const problem = this.problemOf(payload)
     if (problem !== undefined) this.refuse(problem.reason, problem.detail)
@@ -173,16 +193,23 @@ export class LinkChannel {
   }
 
   private look(): void {
-    const { ping, silenceMs = LINK_SILENCE_MS } = this.options
-    const silentMs = performance.now() - this.heardMs
-    if (silentMs >= silenceMs) {
-      this.refuse('link-silent', `nothing was heard for ${Math.round(silentMs)} ms`)
-      return
+    const { ping, silenceMs = LINK_SILENCE_MS, unreadMs = LINK_UNREAD_MS } = this.options
+    const nowMs = performance.now()
+    // This process may have stood still: what has come meanwhile is read after this.
+    const passedMs = Math.min(nowMs - this.lookedMs, 2 * LINK_PING_MS)
+    this.lookedMs = nowMs
+    this.silentMs += passedMs
+    this.stuckMs = takesMore(this.options.stream) ? 0 : this.stuckMs + passedMs
+    if (this.silentMs >= silenceMs) {
+      this.refuse('link-silent', `no message, and next to no byte, has come for ${Math.round(this.silentMs)} ms`)
+    } else if (this.stuckMs >= unreadMs) {
+      this.refuse('link-unread', `it has read nothing for ${Math.round(this.stuckMs)} ms`)
+    } else {
+      if (!this.hasSaid) this.send(ping)
+      this.hasSaid = false
+      // A missed event would stop the link.
+      this.pump()
     }
-    if (!this.hasSaid) this.send(ping)
-    this.hasSaid = false
-    // A missed event would stop the link.
-    this.pump()
   }
 
   /** In slices that fit a stream's first window, so that pings and small messages do not wait in the stream. */
@@ -194,6 +221,7 @@ export class LinkChannel {
         this.rest = this.takeFrames()
       }
       this.hasSaid = true
+      this.stuckMs = 0
       const slice = this.rest.subarray(0, LINK_SLICE_BYTES)
       this.rest = this.rest.subarray(slice.length)
       // That the stream is gone is said by its events.
@@ -207,7 +235,7 @@ export class LinkChannel {
     let bytes = 0
     while (this.queue.size > 0 && bytes < LINK_JOINED_BYTES) {
       const message = this.queue.popFront()!
-      this.queuedBytes -= message.length
+      this.waitingBytes -= message.length
       taken.push(message)
       bytes += BATCH_FRAME_HEADER_BYTES + message.length
     }

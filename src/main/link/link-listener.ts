@@ -4,7 +4,8 @@
  * a worker of ours, by its id, and there is no hello.
  *
  * Strangers get no further than noise, and have places and a sum of work as on any other port of a node (gate.ts,
- * connection-guards.ts). Of each worker the newest link holds: an older one is of a process, or a machine, that is gone.
+ * connection-guards.ts); so has one of our workers until it has said a good `open`. Of each worker one process has the link
+ * (link-place.ts), and one more may wait for it.
  */
 
 import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
@@ -14,7 +15,7 @@ import type { Keys } from '../../shared/config/keys.js'
 import { deriveLinkKeySeed } from '../../shared/config/network-key.js'
 import type { LinkRefusal, PeerRefusal } from '../../shared/refusals.js'
 import { TokenBucket } from '../../shared/token-bucket.js'
-import { decodeFromWorker, encodeFromPrimary, type FromWorker } from '../../shared/wire/link/messages.js'
+import { decodeFromWorker, encodeFromPrimary, type FromWorker, type LinkOpen } from '../../shared/wire/link/messages.js'
 import type { GcRelief } from '../lib/gc-relief.js'
 import type { Logger } from '../lib/log.js'
 import type { Supervisor } from '../lib/supervisor.js'
@@ -27,7 +28,10 @@ import { LINK_PROTOCOL } from '../network/protocols.js'
 import { startListening } from '../network/start-listening.js'
 import { LINK_BATCH_BYTES_MAX, LINK_ROOM_MS, LINK_WORK_PER_SECOND } from './limits.js'
 import { LinkChannel, type LinkProblem } from './link-channel.js'
-import { type AttachingLink, type ReadBatch, refusalOf, unexpected, WorkerSession } from './worker-session.js'
+import { LinkPlace } from './link-place.js'
+import { type LinkState, NO_LINK } from './link-state.js'
+import type { ReadBatch, ReadFor } from './reads-waiting.js'
+import { type AttachingLink, refusalOf, unexpected, WorkerSession } from './worker-session.js'
 
 export interface LinkListenerOptions {
   readonly keys: Keys
@@ -35,6 +39,8 @@ export interface LinkListenerOptions {
   readonly ownIndex: number
   /** Where it listens; port 0 leaves the choice to the system. */
   readonly listen: TcpAddress
+  /** Of each link: LINK_SILENCE_MS unless given. */
+  readonly silenceMs?: number
 }
 
 export interface LinkListenerDependencies {
@@ -54,9 +60,14 @@ export interface LinkListenerHandlers {
   readonly onWorkerRefused: (reason: LinkRefusal, workerId: number, detail: string) => void
 }
 
-/** A link of a worker: with a session once it has said `open`. */
+/** A link of a worker. */
 interface Guest {
+  readonly workerId: number
+  readonly connection: Connection
   readonly channel: LinkChannel
+  /** What it has said, and was good. */
+  open: LinkOpen | undefined
+  /** Once it has the place of its worker. */
   session: WorkerSession | undefined
 }
 
@@ -69,12 +80,15 @@ export class LinkListener {
   private readonly digest: Uint8Array
   /** Of each worker, by its PeerId. */
   private readonly workerIds = new Map<string, number>()
-  /** The newest link of each worker. */
-  private readonly guests = new Map<number, Guest>()
+  /** All links: one on a connection, and of connections before a good `open` as many as the gate lets in. */
+  private readonly guests = new Set<Guest>()
+  /** Who has the link of each worker. */
+  private readonly places: ReadonlyMap<number, LinkPlace<Guest>>
   /** What of earlier links of a worker is not over yet: a session is attached after it. */
   private readonly detaching = new Map<number, Promise<void>>()
   private node: Libp2p | undefined
   private gate: Gate | undefined
+  private guards: ConnectionGuards | undefined
   private timer: NodeJS.Timeout | undefined
   private isClosed = false
 
@@ -83,6 +97,7 @@ export class LinkListener {
     this.dependencies = dependencies
     this.handlers = handlers
     this.digest = committeeDigest(options.committee)
+    this.places = new Map(Array.from(dependencies.links.keys(), (id) => [id, new LinkPlace()]))
   }
 
   /** Errors: `ERR_ADDRESS_IN_USE`, `ERR_ADDRESS_UNAVAILABLE`. */
@@ -109,40 +124,43 @@ export class LinkListener {
     })
     this.node = node
     this.gate = gate
+    this.guards = guards
     await node.handle(
       LINK_PROTOCOL,
       supervisor.guard('a link', (stream: Stream, connection: Connection) => this.onStream(stream, connection)),
       { maxInboundStreams: 2, maxOutboundStreams: 2 },
     )
-    const onOpen = supervisor.guard('a connection', ({ detail: connection }: { readonly detail: Connection }) => {
-      const workerId = this.workerIds.get(connection.remotePeer.toString())
-      if (workerId === undefined) return
-      gate.onVerified(connection, workerId)
-      guards.verified(connection, { index: workerId, name: nameOf(workerId) }, workerBucket)
-    })
-    node.addEventListener('connection:open', onOpen)
     await startListening(node, 'our own workers', listen)
     this.timer = setInterval(
       supervisor.guard('the links', () => {
-        for (const { session } of this.guests.values()) session?.tick()
+        for (const { session } of this.guests) session?.tick()
       }),
       LINK_ROOM_MS,
     )
   }
 
-  isConnected(workerId: number): boolean {
-    return this.guests.get(workerId)?.session !== undefined
+  /** The link to a worker, now. */
+  state(workerId: number): LinkState {
+    return this.sessionOf(workerId)?.state ?? NO_LINK
   }
 
-  /** A batch that a worker has stored; undefined if it does not have it, or is not connected. */
-  async read(workerId: number, digest: Uint8Array): Promise<ReadBatch | undefined> {
-    return this.guests.get(workerId)?.session?.read(digest)
+  /**
+   * A batch that a worker has stored; undefined if it does not have it, or is not connected. Rejects with `ERR_BUSY` if as
+   * many reads wait as may.
+   */
+  async read(
+    workerId: number,
+    digest: Uint8Array,
+    by: ReadFor = 'call',
+    signal?: AbortSignal,
+  ): Promise<ReadBatch | undefined> {
+    return this.sessionOf(workerId)?.read(digest, by, signal)
   }
 
   async close(): Promise<void> {
     this.isClosed = true
     clearInterval(this.timer)
-    for (const { channel } of this.guests.values()) channel.close('the primary is closed')
+    for (const { channel } of [...this.guests]) channel.close('the primary is closed')
     await Promise.all(this.detaching.values())
     this.gate?.close()
     await this.node?.stop()
@@ -169,63 +187,99 @@ export class LinkListener {
     return false
   }
 
+  private sessionOf(workerId: number): WorkerSession | undefined {
+    return this.places.get(workerId)?.holder?.session
+  }
+
   private onStream(stream: Stream, connection: Connection): void {
     const workerId = this.workerIds.get(connection.remotePeer.toString())!
     if (this.isClosed) {
       stream.abort(new Error('the primary is closed'))
       return
     }
+    const second = [...this.guests].find((guest) => guest.connection === connection)
+    if (second !== undefined) {
+      second.channel.refuse('link-unexpected', 'a second link on one connection')
+      return
+    }
     const { supervisor } = this.dependencies
-    const refuse = (reason: LinkRefusal, detail: string): void =>
-      this.handlers.onWorkerRefused(reason, workerId, detail)
+    const { silenceMs } = this.options
     const guest: Guest = {
+      workerId,
+      connection,
+      open: undefined,
       session: undefined,
       channel: new LinkChannel(
-        { connection, stream, bytesMax: LINK_BATCH_BYTES_MAX, ping: PING },
+        { connection, stream, bytesMax: LINK_BATCH_BYTES_MAX, ping: PING, ...(silenceMs && { silenceMs }) },
         {
-          onMessage: (bytes) => this.take(guest, workerId, decodeFromWorker(bytes, this.options.committee.size)),
-          onRefused: refuse,
-          onClosed: (why) => this.onClosed(guest, workerId, why),
+          onMessage: (bytes) => this.take(guest, decodeFromWorker(bytes, this.options.committee.size)),
+          onRefused: (reason, detail) => this.handlers.onWorkerRefused(reason, workerId, detail),
+          onClosed: (why) => this.onClosed(guest, why),
         },
         supervisor,
       ),
     }
-    const older = this.guests.get(workerId)
-    this.guests.set(workerId, guest)
-    older?.channel.refuse('link-replaced', 'a newer link of the same worker is there')
+    this.guests.add(guest)
   }
 
-  private take(guest: Guest, workerId: number, message: FromWorker): LinkProblem | undefined {
-    const { session } = guest
-    if (session !== undefined) return session.take(message)
+  private take(guest: Guest, message: FromWorker): LinkProblem | undefined {
+    const { open, session, workerId } = guest
+    if (session !== undefined) {
+      const waiting = this.places.get(workerId)!.heard(guest, performance.now())
+      if (waiting !== undefined) this.turnAway(waiting, 'already-linked', occupied(guest))
+      return session.take(message)
+    }
     if (message.type === 'ping') return undefined
+    if (open !== undefined) return unexpected(`${message.type} before opened`)
     if (message.type !== 'open') return unexpected(`${message.type} before open`)
     const refusal = refusalOf(message, { workerId, committeeDigest: this.digest })
-    if (refusal !== undefined) {
-      guest.channel.send(encodeFromPrimary({ type: 'refused', detail: refusal.detail }))
-      this.handlers.onWorkerRefused(refusal.reason, workerId, refusal.detail)
-      guest.channel.close(refusal.detail)
-      return undefined
-    }
-    const { links, supervisor } = this.dependencies
-    const { committee } = this.options
-    const link = links.get(workerId)!
-    guest.session = new WorkerSession(message, { committee, channel: guest.channel, link, supervisor })
-    supervisor.watch('a link', this.attach(guest, workerId))
+    if (refusal === undefined) this.admit(guest, message)
+    else this.turnAway(guest, refusal.reason, refusal.detail)
     return undefined
   }
 
-  private async attach({ channel, session }: Guest, workerId: number): Promise<void> {
+  /** It is our worker. It has the link, or waits to see whether who has it is there. */
+  private admit(guest: Guest, open: LinkOpen): void {
+    const { connection, workerId } = guest
+    guest.open = open
+    this.gate!.onVerified(connection, workerId)
+    this.guards!.verified(connection, { index: workerId, name: nameOf(workerId) }, workerBucket)
+    const { isHolder, replaced } = this.places.get(workerId)!.come(guest, performance.now())
+    replaced?.channel.refuse('link-replaced', 'a newer link of the same worker waits')
+    if (isHolder) this.begin(guest, open)
+  }
+
+  private begin(guest: Guest, open: LinkOpen): void {
+    const { links, supervisor } = this.dependencies
+    const { committee } = this.options
+    const { channel, workerId } = guest
+    guest.session = new WorkerSession(open, { committee, channel, link: links.get(workerId)!, supervisor })
+    supervisor.watch('a link', this.attach(guest, guest.session))
+  }
+
+  private async attach({ channel, workerId }: Guest, session: WorkerSession): Promise<void> {
     await this.detaching.get(workerId)
     if (channel.isClosed) return
-    session!.attach()
+    session.attach()
     this.dependencies.log.info(`Connected to our worker ${workerId}`)
   }
 
-  private onClosed(guest: Guest, workerId: number, why: string): void {
-    if (this.guests.get(workerId) === guest) this.guests.delete(workerId)
-    const { session } = guest
-    if (session === undefined) return
+  /** Tells it why, for its operator. */
+  private turnAway({ channel, workerId }: Guest, reason: LinkRefusal, detail: string): void {
+    channel.send(encodeFromPrimary({ type: 'refused', detail }))
+    this.handlers.onWorkerRefused(reason, workerId, detail)
+    channel.close(detail)
+  }
+
+  private onClosed(guest: Guest, why: string): void {
+    const { session, workerId } = guest
+    this.guests.delete(guest)
+    if (session !== undefined) this.detach(session, workerId, why)
+    const next = this.places.get(workerId)!.left(guest)
+    if (next !== undefined) this.begin(next, next.open!)
+  }
+
+  private detach(session: WorkerSession, workerId: number, why: string): void {
     if (!this.isClosed) this.dependencies.log.warn(`Lost our worker ${workerId}: ${why}`)
     const before = this.detaching.get(workerId)
     const over = Promise.all([before, session.end()]).then(() => {
@@ -234,6 +288,15 @@ export class LinkListener {
     this.detaching.set(workerId, over)
     this.dependencies.supervisor.watch('the end of a link', over)
   }
+}
+
+/** What the operator of a second process reads. */
+function occupied({ connection, session, workerId }: Guest): string {
+  const since = new Date(session!.state.sinceMs!).toISOString()
+  return (
+    `already-linked: another process runs as worker ${workerId} with the same keys, since ${since}, at ` +
+    `${connection.remoteAddr}: end one of the two, as a worker is one process with one store`
+  )
 }
 
 function nameOf(workerId: number): string {

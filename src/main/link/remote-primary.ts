@@ -39,6 +39,7 @@ import type { AttachedWorker, OrderingLink, OrderingPrimary } from '../worker/pr
 import { RetryPause } from '../worker/primary-link/retry-pause.js'
 import { LINK_COMMITTED_MAX, LINK_DIAL_MS, LINK_MESSAGE_BYTES_MAX, LINK_READS_MAX, LINK_REPORTS_MAX } from './limits.js'
 import { LinkChannel, type LinkProblem } from './link-channel.js'
+import type { LinkState } from './link-state.js'
 import { unexpected } from './worker-session.js'
 
 export interface RemotePrimaryOptions {
@@ -46,6 +47,8 @@ export interface RemotePrimaryOptions {
   readonly committee: Committee
   readonly ownIndex: number
   readonly workerId: number
+  /** LINK_SILENCE_MS unless given. */
+  readonly silenceMs?: number
 }
 
 export interface RemotePrimaryDependencies {
@@ -82,6 +85,12 @@ export class RemotePrimary implements OrderingPrimary {
   /** The primary has said `opened` on the link that is there. */
   private isOpened = false
   private isFull = false
+  /** Why the primary does not open the link, since it said so last. */
+  private refusal: string | undefined
+  /** Since when the link is there, in unix ms. */
+  private sinceMs: number | undefined
+  /** Which of the primary's addresses is tried first: another one when a link was not opened there. */
+  private firstAddress = 0
   private hasReplayed = false
   private readonly sequencesAfter: Promise<bigint>
   private settleSequences!: { resolve: (after: bigint) => void; reject: (error: Error) => void }
@@ -140,7 +149,17 @@ export class RemotePrimary implements OrderingPrimary {
       },
       replayed,
       sequencesAfter: this.sequencesAfter,
+      remote: { state: () => this.state, refusal: () => this.refusal },
       close: () => this.close(),
+    }
+  }
+
+  private get state(): LinkState {
+    return {
+      isConnected: this.isOpened,
+      sinceMs: this.sinceMs,
+      reports: this.reports.size,
+      queuedBytes: this.channel?.queuedBytes ?? 0,
     }
   }
 
@@ -170,6 +189,7 @@ export class RemotePrimary implements OrderingPrimary {
       const connection = await this.dial(node, peerId)
       const sinceMs = performance.now()
       const hasOpened = connection !== undefined && (await this.serve(connection))
+      if (connection !== undefined && !hasOpened) this.firstAddress += 1
       const lastedMs = hasOpened ? performance.now() - sinceMs : 0
       await sleep(this.pause.after(connection === undefined ? undefined : lastedMs), signal)
     }
@@ -197,7 +217,8 @@ export class RemotePrimary implements OrderingPrimary {
     const where = formatTcpAddress({ host, port })
     const hosts = await names.resolve(host)
     let problem = hosts.length === 0 ? `the name does not resolve (${names.failureOf(host)})` : ''
-    for (const address of hosts) {
+    for (let index = 0; index < hosts.length; index += 1) {
+      const address = hosts[(this.firstAddress + index) % hosts.length]!
       if (this.ending.signal.aborted) return undefined
       const to = multiaddr(`/${isIPv6(address) ? 'ip6' : 'ip4'}/${address}/tcp/${port}/p2p/${peerId}`)
       try {
@@ -220,9 +241,10 @@ export class RemotePrimary implements OrderingPrimary {
       return false
     }
     const { log, supervisor } = this.dependencies
+    const { silenceMs } = this.options
     const closed = new Promise<string>((resolve) => {
       this.channel = new LinkChannel(
-        { connection, stream, bytesMax: LINK_MESSAGE_BYTES_MAX, ping: PING },
+        { connection, stream, bytesMax: LINK_MESSAGE_BYTES_MAX, ping: PING, ...(silenceMs && { silenceMs }) },
         {
           onMessage: (bytes) => this.take(decodeFromPrimary(bytes, this.options.committee.size)),
           onRefused: (reason, detail) => this.refused(reason, detail),
@@ -235,6 +257,7 @@ export class RemotePrimary implements OrderingPrimary {
     const why = await closed
     const wasOpened = this.isOpened
     this.isOpened = false
+    this.sinceMs = undefined
     this.channel = undefined
     if (wasOpened) {
       this.worker!.onConnection()
@@ -265,7 +288,9 @@ export class RemotePrimary implements OrderingPrimary {
     if (message.type === 'ping') return undefined
     if (message.type === 'opened') return this.opened(message)
     if (message.type === 'refused') {
-      this.say('error', `Our primary refuses this worker: ${message.detail}`)
+      if (this.isOpened) return unexpected('refused after opened')
+      this.refusal = `our primary refuses this worker: ${message.detail}`
+      this.say('error', `O${this.refusal.slice(1)}`)
       return undefined
     }
     if (!this.isOpened) return unexpected(`${message.type} before opened`)
@@ -297,6 +322,8 @@ export class RemotePrimary implements OrderingPrimary {
   private opened({ isFull, sequencesAfter }: Extract<FromPrimary, { type: 'opened' }>): LinkProblem | undefined {
     if (this.isOpened) return unexpected('a second opened')
     this.isOpened = true
+    this.refusal = undefined
+    this.sinceMs = Date.now()
     this.isFull = isFull
     this.settleSequences.resolve(sequencesAfter)
     this.dependencies.log.info(`Connected to our primary at ${formatTcpAddress(this.address)}`)

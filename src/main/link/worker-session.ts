@@ -25,6 +25,8 @@ import type { Supervisor } from '../lib/supervisor.js'
 import type { CommitPlace, OrderedWorker, OrderingLink } from '../worker/primary-link/ordering-primary.js'
 import { LINK_COMMITTED_HELD, LINK_READS_MAX, LINK_REPORTS_MAX } from './limits.js'
 import type { LinkChannel, LinkProblem } from './link-channel.js'
+import type { LinkState } from './link-state.js'
+import { type ReadBatch, type ReadFor, ReadsWaiting, type WaitingRead } from './reads-waiting.js'
 
 /** A `WorkerLink` is one. */
 export interface AttachingLink {
@@ -40,18 +42,10 @@ export interface AttachingLink {
 
 export interface WorkerSessionDependencies {
   readonly committee: Committee
-  readonly channel: Pick<LinkChannel, 'isClosed' | 'send'>
+  readonly channel: Pick<LinkChannel, 'isClosed' | 'queuedBytes' | 'send'>
   readonly link: AttachingLink
   readonly supervisor: Supervisor
 }
-
-/** A stored batch, as the worker has it. */
-export interface ReadBatch {
-  readonly author: Uint8Array
-  readonly bytes: Uint8Array
-}
-
-type Answer = (batch: ReadBatch | undefined) => void
 
 export class WorkerSession implements OrderedWorker {
   readonly workerId: number
@@ -73,9 +67,10 @@ export class WorkerSession implements OrderedWorker {
   /** `committed` messages that the worker's store does not have yet, in order. */
   private readonly committing = new Deque<() => void>()
   /** Reads that were asked, by their numbers; and those that wait for their turn. */
-  private readonly reads = new Map<number, Answer>()
-  private readonly readsWaiting = new Deque<{ readonly digest: Uint8Array; readonly answer: Answer }>()
+  private readonly reads = new Map<number, WaitingRead['answer']>()
+  private readonly readsWaiting = new ReadsWaiting()
   private nextRead = 0
+  private readonly sinceMs = Date.now()
 
   constructor({ applied, isSettled, storeId, workerId }: LinkOpen, dependencies: WorkerSessionDependencies) {
     this.workerId = workerId
@@ -115,9 +110,7 @@ export class WorkerSession implements OrderedWorker {
     for (let done = this.committing.popFront(); done !== undefined; done = this.committing.popFront()) done()
     for (const answer of this.reads.values()) answer(undefined)
     this.reads.clear()
-    for (let one = this.readsWaiting.popFront(); one !== undefined; one = this.readsWaiting.popFront()) {
-      one.answer(undefined)
-    }
+    for (let one = this.readsWaiting.next(); one !== undefined; one = this.readsWaiting.next()) one.answer(undefined)
     await closed
   }
 
@@ -148,13 +141,21 @@ export class WorkerSession implements OrderedWorker {
     this.say({ type: 'room', isFull })
   }
 
-  /** A stored batch; undefined if the worker does not have it, or the link ends before it is here. */
-  read(digest: Uint8Array): Promise<ReadBatch | undefined> {
-    if (this.isOver) return Promise.resolve(undefined)
+  /**
+   * A stored batch; undefined if the worker does not have it, or the link ends before it is here. Rejects with `ERR_BUSY` if
+   * as many reads wait as may.
+   */
+  async read(digest: Uint8Array, by: ReadFor, signal?: AbortSignal): Promise<ReadBatch | undefined> {
+    if (this.isOver) return undefined
     return new Promise((answer) => {
-      this.readsWaiting.pushBack({ digest, answer })
+      this.readsWaiting.add({ digest, by, signal, answer })
       this.readNext()
     })
+  }
+
+  get state(): LinkState {
+    const { queuedBytes } = this.dependencies.channel
+    return { isConnected: true, sinceMs: this.sinceMs, reports: this.underWay, queuedBytes }
   }
 
   async committed(digests: readonly Uint8Array[], place?: CommitPlace): Promise<void> {
@@ -236,7 +237,7 @@ export class WorkerSession implements OrderedWorker {
 
   private readNext(): void {
     while (this.reads.size < LINK_READS_MAX) {
-      const next = this.readsWaiting.popFront()
+      const next = this.readsWaiting.next()
       if (next === undefined) return
       const id = this.nextRead
       this.nextRead = (id + 1) % 2 ** 32

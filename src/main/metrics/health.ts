@@ -1,4 +1,5 @@
 /** Whether the node does what it is there for: certify batches and store those of others. A pure function. */
+import { type LinkState, linkFields } from '../link/link-state.js'
 
 export interface HealthState {
   readonly ownStake: number
@@ -19,6 +20,10 @@ export interface HealthState {
   /** `retention_rounds` is 0. */
   readonly keepsAll: boolean
   readonly primaryConnected: boolean
+  /** Why our own primary, in another process, does not take us; for people. */
+  readonly primaryRefusal?: string | undefined
+  /** The link to it. */
+  readonly link?: LinkState | undefined
   /** That the primary commits nothing, for people; undefined while it does, or has nothing to commit. */
   readonly primaryStill: string | undefined
 }
@@ -33,6 +38,8 @@ export interface Health {
   readonly storeWritable: boolean
   readonly storeFull: boolean
   readonly primaryConnected: boolean
+  /** The link to a narval primary in another process. */
+  readonly link?: LinkState
   /** The primary sends Cleanups while batches are certified. */
   readonly primaryCommitting: boolean
   /** For people: what is wrong and what to do. A primary that is away or still is named, and does not make the node unfit. */
@@ -64,7 +71,9 @@ export function healthOf(state: HealthState): Health {
   if (state.storeFull) {
     problems.push(fullText(state))
   }
-  if (!state.primaryConnected) problems.push('the primary is not connected: what it is to be told waits')
+  if (!state.primaryConnected) {
+    problems.push(state.primaryRefusal ?? 'the primary is not connected: what it is to be told waits')
+  }
   if (state.primaryStill !== undefined) problems.push(state.primaryStill)
   return {
     ok: quorumConnected && certifying && storeWritable,
@@ -73,6 +82,7 @@ export function healthOf(state: HealthState): Health {
     storeWritable,
     storeFull: state.storeFull,
     primaryConnected: state.primaryConnected,
+    ...(state.link && { link: state.link }),
     primaryCommitting: state.primaryStill === undefined,
     problems,
   }
@@ -110,6 +120,7 @@ export function healthFields(health: Health): object {
     store_writable: health.storeWritable,
     store_full: health.storeFull,
     primary_connected: health.primaryConnected,
+    ...(health.link && { link: linkFields(health.link) }),
     primary_committing: health.primaryCommitting,
     problems: health.problems,
   }

@@ -5,6 +5,7 @@ import { NarvalError } from '../../shared/errors.js'
 import type { PrimaryWorkerMessage } from '../../shared/wire/primary-messages.js'
 import type { GcRelief } from '../lib/gc-relief.js'
 import { RemotePrimary } from '../link/remote-primary.js'
+import { addLinkMetrics } from '../metrics/link-metrics.js'
 import { only } from './option-arguments.js'
 import { InProcessPrimaryLink } from './primary-link/in-process-primary-link.js'
 import { openOrderingPrimary } from './primary-link/open-ordering-primary.js'
@@ -64,6 +65,7 @@ export function makeWorker(
       return inProcess.open(worker, handlers)
     },
   })
+  if (isLinked) addLinkMetrics(node.metrics.registry, () => new Map([[workerId, node.linkState()]]))
   return {
     node,
     send(message) {

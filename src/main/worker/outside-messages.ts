@@ -65,6 +65,7 @@ export class OutsideMessages {
         const of = place && ('applied' in place ? { applied: BigInt(place.applied) } : { partOf: BigInt(place.partOf) })
         await processor.ask({ type: 'committed', digests, ...of })
       },
+      onRemote: (remote) => reports.attachRemote(remote),
       onCommits: () => commits.onCommitted(),
       read: (digest) => processor.ask({ type: 'get', digest }),
       onGap: oneAtATime(

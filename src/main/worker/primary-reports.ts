@@ -5,6 +5,7 @@
 import type { Moment } from '../../shared/freshness.js'
 import type { ProcessorClient } from '../thread-host/processor-client.js'
 import type { Renewer } from './dissemination/renewer.js'
+import type { RemoteLink } from './primary-link/ordering-primary.js'
 import type { PrimaryLink, PrimaryReport, ReportedBatch } from './primary-link/primary-link.js'
 
 export interface PrimaryReportsDependencies {
@@ -19,6 +20,7 @@ export interface PrimaryReportsDependencies {
 export class PrimaryReports {
   private readonly dependencies: PrimaryReportsDependencies
   private link: PrimaryLink | undefined
+  private remoteLink: RemoteLink | undefined
   /** Digests whose report was delivered since the last tick; bounded by the reports in the link. */
   private delivered: Uint8Array[] = []
 
@@ -31,6 +33,11 @@ export class PrimaryReports {
     this.link = link
   }
 
+  /** Where the primary is another process: before it can be told anything. */
+  attachRemote(remote: RemoteLink): void {
+    this.remoteLink = remote
+  }
+
   /** Whether sealing is to pause: too many own reports wait. */
   get isFull(): boolean {
     return (this.link?.isFull ?? false) || this.dependencies.renewals().isFull
@@ -38,6 +45,11 @@ export class PrimaryReports {
 
   get isConnected(): boolean {
     return this.link?.isConnected ?? false
+  }
+
+  /** Where a narval primary is another process. */
+  get remote(): RemoteLink | undefined {
+    return this.remoteLink
   }
 
   /** Reports that wait for the primary, or for a new certificate. */

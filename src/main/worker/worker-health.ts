@@ -43,6 +43,8 @@ export class WorkerHealth {
       keepsAll: retentionRounds === 0,
       storeOpen: this.isOpen(),
       primaryConnected: reports.isConnected,
+      primaryRefusal: reports.remote?.refusal(),
+      link: reports.remote?.state(),
       primaryStill: still === undefined ? undefined : stillnessText(still),
     })
   }

@@ -20,6 +20,7 @@ import { type Ending, Lifecycle } from '../lib/lifecycle.js'
 import type { Logger } from '../lib/log.js'
 import { Supervisor } from '../lib/supervisor.js'
 import { VERSION } from '../lib/version.js'
+import { type LinkState, NO_LINK } from '../link/link-state.js'
 import type { Health } from '../metrics/health.js'
 import type { WorkerMetrics } from '../metrics/metrics.js'
 import { HostNames } from '../names/host-names.js'
@@ -169,6 +170,11 @@ export class WorkerNode {
   /** Whether it runs, or is on its way to: a failed worker does not come back by itself. */
   isAlive(): boolean {
     return this.lifecycle.error === undefined
+  }
+
+  /** The link to a narval primary in another process, once it is there to be tried. */
+  linkState(): LinkState {
+    return this.wiring.reports.remote?.state() ?? NO_LINK
   }
 
   health(): Health {

@@ -33,7 +33,7 @@ async function startWorker(member: Member): Promise<Worker> {
 test('its commits have the bytes of their batches from the worker, and wait for one that is away', async () => {
   const [member] = await newMembers(1)
   const primary = await startPrimary(member!)
-  expect(primary.health().workers).toEqual(new Map([[0, false]]))
+  expect(primary.health().workers.get(0)!.isConnected).toBe(false)
   expect(primary.health().problems.some((text) => text.startsWith('worker 0 is not connected'))).toBe(true)
   let worker = await startWorker(member!)
   const numbers: number[] = []
@@ -49,6 +49,10 @@ test('its commits have the bytes of their batches from the worker, and wait for 
   await worker.submit(transactionOf(1, 100))
   await until('it is read', () => numbers.length === 1)
   await until('it is healthy', () => primary.health().ok)
+  // Both ends say how the link is.
+  expect(primary.health().workers.get(0)).toMatchObject({ isConnected: true, sinceMs: expect.any(Number) })
+  expect(worker.health().link).toMatchObject({ isConnected: true, sinceMs: expect.any(Number) })
+  for (const end of [primary, worker]) expect(await end.metrics()).toContain('narval_link_connected{link="0"} 1')
   expect((await primary.read(digests[0]!))!.author).toEqual(member!.keys.publicKey)
 
   // Another reader, from the beginning: the worker is away, and so it waits.

@@ -6,7 +6,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { GcRelief } from '../../../src/main/lib/gc-relief.js'
 import { unsupervised } from '../../../src/main/lib/supervisor.js'
 import { LINK_READS_MAX, LINK_REPORTS_MAX } from '../../../src/main/link/limits.js'
-import { LinkListener } from '../../../src/main/link/link-listener.js'
+import { LinkListener, type LinkListenerOptions } from '../../../src/main/link/link-listener.js'
 import { RemotePrimary } from '../../../src/main/link/remote-primary.js'
 import type { AttachingLink } from '../../../src/main/link/worker-session.js'
 import { HostNames } from '../../../src/main/names/host-names.js'
@@ -130,11 +130,15 @@ interface Primary {
   readonly lines: string[]
 }
 
-async function startListener(committee: Committee, links = [new PlayedLink(), new PlayedLink()]): Promise<Primary> {
+async function startListener(
+  committee: Committee,
+  links = [new PlayedLink(), new PlayedLink()],
+  more: Partial<LinkListenerOptions> = {},
+): Promise<Primary> {
   const [refusals, lines]: [string[], string[]] = [[], []]
   const say = (text: string): void => void lines.push(text)
   const listener = new LinkListener(
-    { keys: own, committee, ownIndex: 0, listen: committee.primary(0).workerToPrimary },
+    { keys: own, committee, ownIndex: 0, listen: committee.primary(0).workerToPrimary, ...more },
     {
       gcRelief: new GcRelief(),
       links: new Map(links.entries()),
@@ -296,7 +300,7 @@ test('requests, room and answers of batches go over it', async () => {
   const { links, lines, listener, refusals } = await startListener(committee)
   const { lines: of, link, worker } = startRemote(committee, 1)
   await until('it is attached', () => links[1]!.worker !== undefined && link.isConnected)
-  expect([listener.isConnected(0), listener.isConnected(1)]).toEqual([false, true])
+  expect([listener.state(0).isConnected, listener.state(1).isConnected]).toEqual([false, true])
   links[1]!.worker!.synchronize([digest(6), digest(7)], 1)
   const many = Array.from({ length: 3_000 }, (_, index) => digest(index % 250))
   await links[1]!.worker!.committed(many)
@@ -436,17 +440,74 @@ test('more reports than may be under way end the link', async () => {
   expect(links[0]!.taken).toHaveLength(LINK_REPORTS_MAX)
 })
 
-test('a worker that comes again takes the place of the one before, after that is detached', async () => {
+test('a second process of a worker is refused while the first one lives, is told so, and takes its place when it is gone', async () => {
   const committee = await newCommittee()
-  const { links, refusals } = await startListener(committee)
+  const { links, listener, refusals } = await startListener(committee)
+  const first = startRemote(committee)
+  await until('the first is linked', () => first.link.isConnected)
+  const second = startRemote(committee)
+  const told = (): boolean =>
+    second.lines.some((line) => line.includes('already-linked: another process runs as worker 0'))
+  await until(() => `the second is told: ${second.lines}`, told)
+  expect(second.link.remote!.refusal()).toContain('end one of the two')
+  expect(refusals).toContain('already-linked 0')
+  expect(listener.state(0)).toMatchObject({ isConnected: true, reports: 0 })
+  await first.remote.onMessage(report(1))
+  expect([links[0]!.attached, first.link.isConnected, first.lines.length]).toEqual([1, true, 1])
+  await first.link.close()
+  await second.remote.onMessage(report(2))
+  expect([links[0]!.attached, second.link.remote!.refusal()]).toEqual([2, undefined])
+})
+
+test('a worker that comes again when its link fell silent, without an end, has it again', async () => {
+  const committee = await newCommittee()
+  const { links, refusals } = await startListener(committee, undefined, { silenceMs: 2_500 })
   const before = await dial(committee)
   before.say(openOf(committee))
   await until('it is attached', () => links[0]!.attached === 1)
-  const { remote } = startRemote(committee)
+  const { lines, remote } = startRemote(committee)
   await remote.onMessage(report(1))
-  expect(refusals).toEqual(['link-replaced 0'])
+  expect(refusals).toEqual(['link-silent 0'])
   expect(links[0]!.stores).toEqual(['0808 0 true', '0505 3 false'])
-  await until('the old one is closed', () => before.stream.status !== 'open')
+  expect(lines.filter((line) => line.includes('refuses'))).toEqual([])
+})
+
+test('of those that wait for a link, the newest does', async () => {
+  const committee = await newCommittee()
+  const { links, refusals } = await startListener(committee)
+  const holder = await dial(committee)
+  holder.say(openOf(committee))
+  await until('it is attached', () => links[0]!.attached === 1)
+  const newcomers = [await dial(committee), await dial(committee)]
+  for (const { say } of newcomers) say(openOf(committee))
+  const open = () => newcomers.filter(({ stream }) => stream.status === 'open')
+  await until('one has gone', () => refusals.includes('link-replaced 0') && open().length === 1)
+  // Only pings are due until it is opened.
+  open()[0]!.say(reportMessage(1))
+  await until('it is refused', () => refusals.includes('link-unexpected 0'))
+  expect([links[0]!.attached, holder.stream.status]).toEqual([1, 'open'])
+})
+
+test('a second link on one connection ends it', async () => {
+  const committee = await newCommittee()
+  const { links, refusals } = await startListener(committee)
+  const { connection, say } = await dial(committee)
+  say(openOf(committee))
+  await until('it is attached', () => links[0]!.worker !== undefined)
+  await connection.newStream([LINK_PROTOCOL])
+  await until('it is refused', () => refusals.includes('link-unexpected 0'))
+  await until('it is detached', () => links[0]!.worker === undefined)
+})
+
+test('a connection with the key of a worker that opens no link is closed in time', async () => {
+  const committee = await newCommittee()
+  const { refusals } = await startListener(committee)
+  const { connection, say } = await dial(committee)
+  // However much it says that it is there.
+  const timer = setInterval(() => say({ type: 'ping' }), 300)
+  onTestFinished(() => clearInterval(timer))
+  await until('it is closed', () => connection.status !== 'open')
+  expect(refusals).toEqual(['hello-timeout'])
 })
 
 test('a worker whose store is new waits until its primary has said which sequences were used; another one does not', async () => {

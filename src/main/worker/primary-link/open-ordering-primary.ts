@@ -4,7 +4,7 @@
  */
 import type { Supervisor } from '../../lib/supervisor.js'
 import { InProcessPrimaryLink, type InProcessWorker } from './in-process-primary-link.js'
-import type { AttachedWorker, OrderingPrimary, StoreState } from './ordering-primary.js'
+import type { AttachedWorker, OrderingPrimary, RemoteLink, StoreState } from './ordering-primary.js'
 import type { PrimaryHandlers } from './primary-inbox.js'
 import type { PrimaryLink, PrimaryLinkHandlers } from './primary-link.js'
 
@@ -12,6 +12,8 @@ import type { PrimaryLink, PrimaryLinkHandlers } from './primary-link.js'
 export interface CommitHandlers extends Pick<AttachedWorker, 'committed' | 'onCommits' | 'onGap' | 'read'> {
   /** Asks the store. */
   commitState(): Promise<StoreState>
+  /** The primary is another process, and this says how the link to it is. */
+  readonly onRemote?: (remote: RemoteLink) => void
 }
 
 export interface OrderingPrimaryDependencies {
@@ -43,6 +45,8 @@ export async function openOrderingPrimary(
     onRefused: (reason, detail) => handlers.onRefused(reason, 'our primary', detail),
     supervisor,
   })
+  // It may be long until the primary says anything.
+  if (link.remote !== undefined) handlers.onRemote?.(link.remote)
   const sequencesAfter = await link.sequencesAfter.catch(async (error: unknown) => {
     await link.close()
     await reports.close()

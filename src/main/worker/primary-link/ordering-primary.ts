@@ -16,6 +16,7 @@
 import type { LinkRefusal } from '../../../shared/refusals.js'
 import type { BatchReport } from '../../../shared/wire/primary-messages.js'
 import type { Supervisor } from '../../lib/supervisor.js'
+import type { LinkState } from '../../link/link-state.js'
 
 export interface OrderingPrimary {
   /** Takes a report; it is delivered when the promise resolves. */
@@ -85,5 +86,14 @@ export interface OrderingLink {
   readonly isConnected: boolean
   /** Resolves when all commits are applied that the log had at the start, or the link is closed. */
   readonly replayed: Promise<void>
+  /** Where the primary is another process. */
+  readonly remote?: RemoteLink
   close(): Promise<void>
+}
+
+/** What is seen of a link to another process. */
+export interface RemoteLink {
+  state(): LinkState
+  /** Why the primary does not take this worker, for people; undefined if it does, or has said nothing. */
+  refusal(): string | undefined
 }
