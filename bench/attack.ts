@@ -3,7 +3,7 @@
  * at a stated rate, does to certification. All share one machine, so each attack is compared with a spinner that spends
  * as much CPU and does nothing else.
  */
-import { InvalidArgumentError } from 'commander'
+import { InvalidArgumentError, Option } from 'commander'
 import { integer } from '../src/main/cli/values.js'
 import { type MeasurementOptions, measure, type ScenarioResult } from './attack/measurement.js'
 import { SCENARIOS, type Scenario } from './attack/scenarios.js'
@@ -59,7 +59,11 @@ function tableOf({ letter, phases }: ScenarioResult): string[] {
 await main('attack', (program, stop) => {
   program
     .description('measure what attackers do to the certification of a committee of four')
-    .option('--only <letters>', 'these attacks, a to l, with commas between them', scenarios, SCENARIOS)
+    .addOption(
+      new Option('--only <letters>', 'these attacks, a to l, with commas between them')
+        .argParser(scenarios)
+        .default(SCENARIOS, 'all of them'),
+    )
     .option('--rate <n>', 'transactions a second of all clients', integer(4, 1_000_000), 2_000)
     .option('--size <n>', 'bytes of a transaction', integer(9, 400_000), 512)
     .option('--seconds <s>', 'seconds of a phase', integer(1, 600), 5)

@@ -65,7 +65,7 @@ export type FromPrimary =
   | { readonly type: 'ping' }
 
 /** The first byte. Those of the two directions differ, so that a message that comes back is none. */
-const KINDS = {
+export const LINK_KINDS = {
   open: 1,
   report: 2,
   applied: 3,
@@ -84,8 +84,8 @@ const KINDS = {
   read: 42,
   'ping-of-primary': 43,
 } as const
-type KindName = keyof typeof KINDS
-const NAMES = new Map<number, KindName>(Object.entries(KINDS).map(([name, kind]) => [kind, name as KindName]))
+type KindName = keyof typeof LINK_KINDS
+const NAMES = new Map<number, KindName>(Object.entries(LINK_KINDS).map(([name, kind]) => [kind, name as KindName]))
 
 const PLACES = ['none', 'applied', 'partOf'] as const
 
@@ -243,7 +243,7 @@ class Fields {
   constructor(name: KindName, bytes: number) {
     this.out = new Uint8Array(1 + bytes)
     this.view = new DataView(this.out.buffer)
-    this.out[0] = KINDS[name]
+    this.out[0] = LINK_KINDS[name]
   }
 
   u8(value: number): this {
