@@ -60,8 +60,12 @@ export const OWN_WAIT_MS_MAX = 2000
 export const GIVEN_UP_BEFORE_PROBE = 3
 /** Headers of ours that are given up and still take votes: an authority that is far makes so many while votes are on their way. */
 export const GIVEN_UP_KEPT = 64
-/** In every so manieth round one batch is proposed, alone, of those that a quorum could not obtain. */
-export const UNOBTAINABLE_RETRY_ROUNDS = 64
+/**
+ * Rounds between two tries of a batch that a quorum could not obtain, at first and at most: twice as many each time that it
+ * is in vain. A try takes the place of a header with other batches, and at rest a round takes a second.
+ */
+export const UNOBTAINABLE_RETRY_ROUNDS_MIN = 4
+export const UNOBTAINABLE_RETRY_ROUNDS_MAX = 32
 
 /** An own header without a certificate, or a certificate that nobody builds on, is sent again after so long, in ms. */
 export const RESEND_MS = 1000

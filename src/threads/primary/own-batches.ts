@@ -6,7 +6,7 @@
 import type { BatchEntry } from '../../shared/wire/primary/header.js'
 import { compareEntries } from '../../shared/wire/primary/header.js'
 import type { Round } from './consensus/types.js'
-import { UNOBTAINABLE_RETRY_ROUNDS } from './limits.js'
+import { UNOBTAINABLE_RETRY_ROUNDS_MAX, UNOBTAINABLE_RETRY_ROUNDS_MIN } from './limits.js'
 
 /** Its name: there is one author, ourselves. */
 export function batchKey({ worker, sequence }: { worker: number; sequence: bigint }): string {
@@ -21,6 +21,11 @@ export class OwnBatches {
   private readonly proposed = new Map<Round, Map<string, BatchEntry>>()
   /** Batches that a quorum could not obtain: proposed alone, now and then. */
   private readonly unobtainable = new Map<string, BatchEntry>()
+  /** The round of the last header that was made, and that from which one of these is tried again. */
+  private takenRound: Round = 0
+  private retryRound: Round = 0
+  /** Rounds until the try after that. */
+  private retryDistance = UNOBTAINABLE_RETRY_ROUNDS_MIN
 
   /** Batches that no header lists. */
   get waiting(): number {
@@ -51,7 +56,10 @@ export class OwnBatches {
   /** Those to list in the header of this round, the oldest, in the order of a header. */
   take(round: Round, countMax: number): BatchEntry[] {
     const batches = new Map<string, BatchEntry>()
-    const isRetry = countMax > 0 && this.unobtainable.size > 0 && round % UNOBTAINABLE_RETRY_ROUNDS === 0
+    // Not in certain rounds only: who is far has no header in most of them.
+    const isRetry = countMax > 0 && this.unobtainable.size > 0 && round >= this.retryRound
+    this.takenRound = round
+    if (isRetry) this.retryLater()
     for (const [key, batch] of isRetry ? this.unobtainable : this.queue()) {
       if (batches.size >= (isRetry ? 1 : countMax)) break
       batches.set(key, batch)
@@ -90,6 +98,7 @@ export class OwnBatches {
     const batch = this.queued(key)
     if (batch === undefined) return undefined
     this.unqueue(key)
+    if (this.unobtainable.size === 0) this.retrySoon()
     this.unobtainable.set(key, batch)
     return batch
   }
@@ -108,7 +117,8 @@ export class OwnBatches {
   done(key: string): BatchEntry | undefined {
     const waiting = this.queued(key) ?? this.unobtainable.get(key)
     this.unqueue(key)
-    this.unobtainable.delete(key)
+    // What keeps one from a quorum often keeps the others, and ends for all.
+    if (this.unobtainable.delete(key)) this.retrySoon()
     for (const [round, batches] of this.proposed) {
       const batch = batches.get(key)
       if (batch === undefined) continue
@@ -117,6 +127,16 @@ export class OwnBatches {
       return batch
     }
     return waiting
+  }
+
+  private retrySoon(): void {
+    this.retryDistance = UNOBTAINABLE_RETRY_ROUNDS_MIN
+    this.retryRound = this.takenRound + this.retryDistance
+  }
+
+  private retryLater(): void {
+    this.retryRound = this.takenRound + this.retryDistance
+    this.retryDistance = Math.min(UNOBTAINABLE_RETRY_ROUNDS_MAX, 2 * this.retryDistance)
   }
 
   /** Those to be proposed, in order. */

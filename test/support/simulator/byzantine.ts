@@ -25,7 +25,11 @@ export function alterations(
 ): ((sends: readonly Send[]) => Altered) | undefined {
   switch (simulation.schedule.byzantine.get(node.index)) {
     case 'silent':
-      return (sends) => (simulation.random() < 0.7 ? [] : sends)
+      return (sends) => {
+        if (simulation.random() >= 0.7) return sends
+        simulation.coverage.count('liar that silent', sends.length)
+        return []
+      }
     case 'equivocates':
       return (sends) => sends.flatMap((send) => equivocate(simulation, node, send))
     case 'lies-about-payload':
@@ -36,6 +40,7 @@ export function alterations(
         // What answers to rubbish must not breed more of it.
         if (simulation.clock.ms < nextAtMs) return sends
         nextAtMs = simulation.clock.ms + RUBBISH_EVERY_MS
+        simulation.coverage.count('liar that talks-rubbish')
         return [...sends, ...rubbish(simulation, node, sends)]
       }
     }
@@ -49,6 +54,7 @@ function equivocate(simulation: Simulation, node: SimulatedNode, send: Send): Se
   if (kindOf(send.bytes) !== 'header') return [send]
   const header = decodeHeader(send.bytes, simulation.schedule.stakes.length)
   const second = sign(node, { ...header, createdAt: header.createdAt + 1 })
+  simulation.coverage.count('liar that equivocates')
   return simulation.peersOf(node.index).flatMap((to) => {
     const choice = simulation.random()
     const first = { ...send, to }
@@ -60,6 +66,7 @@ function equivocate(simulation: Simulation, node: SimulatedNode, send: Send): Se
 function lieAboutPayload(simulation: Simulation, node: SimulatedNode, send: Send): Send {
   if (kindOf(send.bytes) !== 'header' || simulation.random() < 0.5) return send
   const header = decodeHeader(send.bytes, simulation.schedule.stakes.length)
+  simulation.coverage.count('liar that lies-about-payload')
   const digest = new Uint8Array(32).map(() => simulation.random() * 256)
   // A batch that does not exist, under a sequence that another one may have.
   const last = header.payload.at(-1)

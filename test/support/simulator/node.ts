@@ -1,12 +1,14 @@
 /** One authority of a simulated committee: the product's own primary, with a store, a disk that takes time, and crashes. */
 import { kindOf } from '../../../src/shared/wire/primary/record.js'
 import { Primary } from '../../../src/threads/primary/primary.js'
+import type { Write } from '../../../src/threads/primary/store/writes.js'
 import { recovering } from '../../../src/threads/primary/stored-state.js'
 import type { Now, PrimaryEvent, Send, Turn } from '../../../src/threads/primary/turn.js'
 import { type Altered, alterations } from './byzantine.js'
 import { simulatedKeys } from './keys.js'
 import { SimulationFailure } from './observer.js'
 import { COMMITTEE_DIGEST, type Simulation, UNIX_MS } from './simulation.js'
+import { StatusBounds } from './status-bounds.js'
 import { SimulatedStore } from './store.js'
 
 export class SimulatedNode {
@@ -19,6 +21,7 @@ export class SimulatedNode {
   run = 0
   store = new SimulatedStore()
   private readonly simulation: Simulation
+  private statusBounds: StatusBounds | undefined
   private readonly alter: ((sends: readonly Send[]) => Altered) | undefined
   private primary: Primary | undefined
   private durableAtMs = 0
@@ -62,8 +65,9 @@ export class SimulatedNode {
     const { store } = this
     // Until the store itself says that it is being recovered, whoever starts the node has to say so.
     if (store.saysWhatMayBeSigned) this.hasLostStore = false
-    const isAmnesiac = this.hasLostStore && schedule.sabotage !== 'ignores-amnesia'
-    const state = isAmnesiac ? recovering(store.state()) : store.state()
+    const stored = this.hasLostStore ? recovering(store.state()) : store.state()
+    const state = schedule.sabotage?.state?.(stored) ?? stored
+    if (this.run > 1) this.simulation.coverage.count('restart')
     this.primary = new Primary(
       {
         authority: this.index,
@@ -77,8 +81,12 @@ export class SimulatedNode {
       { keys: this.keys, store, nonce: Math.floor(random() * Number.MAX_SAFE_INTEGER) },
       state,
     )
+    this.statusBounds = new StatusBounds(this.primary, { authorities: stakes.length, gcDepth })
     this.process(this.primary.start(this.now()))
-    if (!this.isUp) return
+    if (!this.isUp) {
+      this.simulation.coverage.count('crash of one that was starting')
+      return
+    }
     this.simulation.linksChanged()
     this.simulation.workers.primaryStarted(this.index)
   }
@@ -94,10 +102,10 @@ export class SimulatedNode {
     const loses = schedule.losesStore
     if (loses?.authority === this.index && !this.simulation.storeIsLost && this.store.promises.size > 0)
       this.loseStore()
-    else if (schedule.byzantine.get(this.index) === 'forgets') this.store = new SimulatedStore()
-    if (schedule.sabotage === 'forgets-votes') this.store.forget('votes')
-    if (schedule.sabotage === 'forgets-own-batches') this.store.forget('own-batches')
-    if (schedule.sabotage === 'forgets-own-header') this.store.forget('own-header')
+    else if (schedule.byzantine.get(this.index) === 'forgets') {
+      this.store = new SimulatedStore()
+      this.simulation.coverage.count('liar that forgets')
+    }
     this.skewMs = this.newSkewMs()
     this.simulation.linksChanged()
     clock.after(random() < 0.7 ? random() * 100 : random() * 3000, () => this.start())
@@ -111,7 +119,9 @@ export class SimulatedNode {
   private loseStore(): void {
     this.simulation.storeIsLost = true
     this.hasLostStore = true
-    this.store = (this.simulation.schedule.losesStore!.backup && this.backup) || new SimulatedStore()
+    const backup = this.simulation.schedule.losesStore!.backup ? this.backup : undefined
+    this.store = backup ?? new SimulatedStore()
+    this.simulation.coverage.count(backup === undefined ? 'store lost' : 'store replaced by a backup')
   }
 
   private newSkewMs(): number {
@@ -125,6 +135,7 @@ export class SimulatedNode {
       schedule.byzantine.get(this.index) === 'lies-about-time'
         ? [0, 4000, 20_000, -3_600_000][Math.floor(random() * 4)]!
         : 0
+    if (lieMs !== 0) this.simulation.coverage.count('liar that lies-about-time')
     const steps = schedule.clockSteps?.filter(
       ({ authorities, fromMs, toMs }) => authorities.includes(this.index) && clock.ms >= fromMs && clock.ms < toMs,
     )
@@ -132,41 +143,52 @@ export class SimulatedNode {
     return { ms: clock.ms, unixMs: Math.floor(UNIX_MS + clock.ms + this.skewMs + lieMs + stepMs) }
   }
 
-  private process(turn: Turn): void {
+  private process(made: Turn): void {
+    const turn = this.simulation.schedule.sabotage?.turn?.(made) ?? made
+    this.simulation.coverage.turn(turn)
+    if (this.simulation.schedule.sabotage?.isBlindTo !== 'status') this.statusBounds?.check()
     if (turn.stopped !== undefined && this.isHonest) {
       throw new SimulationFailure(`authority ${this.index} stopped: ${turn.stopped.message}`)
     }
     this.wake(turn.wakeAtMs)
-    const isEarly = ({ afterDurable }: Send): boolean =>
-      !afterDurable || this.simulation.schedule.sabotage === 'sends-before-durable'
-    if (!this.transmit(turn.sends.filter(isEarly))) return
+    if (!this.transmit(turn.sends.filter(({ afterDurable }) => !afterDurable))) return
     const { clock, schedule, random } = this.simulation
     const { run } = this
     const flushMs = (schedule.isSteady ? 1 : random() * 2) * schedule.flushMs
     this.durableAtMs = Math.max(this.durableAtMs, clock.ms + (turn.writes.length > 0 ? flushMs : 0))
-    const late = turn.sends.filter((send) => !isEarly(send))
+    const late = turn.sends.filter(({ afterDurable }) => afterDurable)
     if (turn.writes.length === 0 && turn.workerRequests.length === 0 && late.length === 0) return
-    // A turn without writes must wait for those of the turns before, which it may send again.
-    const isHasty = schedule.sabotage === 'flushes-out-of-order' && turn.writes.length === 0
-    clock.at(isHasty ? clock.ms : this.durableAtMs, () => {
+    // A turn without writes waits for those of the turns before as well, which it may send again.
+    clock.at(this.durableAtMs, () => {
       if (this.run === run) this.flushed(turn, late)
     })
   }
 
   private flushed(turn: Turn, sends: readonly Send[]): void {
-    const { observer, workers } = this.simulation
-    if (turn.writes.length > 0 && this.crashes()) return
-    const before = this.store.commits.length
-    this.store.apply(turn.writes)
-    if (this.isHonest) {
-      for (const [at, commit] of this.store.commits.slice(before).entries()) {
-        observer.committed(this.index, before + at + 1, commit)
-      }
-    }
-    workers.committed(this.index, this.store.commits.slice(before))
-    if (turn.writes.length > 0 && this.crashes()) return
+    const { schedule, workers } = this.simulation
+    const transactions = schedule.sabotage?.transactions?.(turn.writes, this.store) ?? [turn.writes]
+    for (const writes of transactions) if (!this.write(writes)) return
     if (!this.transmit(sends)) return
     for (const request of turn.workerRequests) workers.request(this.index, request)
+  }
+
+  /** One transaction. Returns whether the node is still up. */
+  private write(writes: readonly Write[]): boolean {
+    if (writes.length === 0) return true
+    const { coverage, observer, workers } = this.simulation
+    if (this.crashes()) {
+      coverage.crashed('before', writes)
+      return false
+    }
+    const before = this.store.commits.length
+    this.store.apply(writes)
+    const commits = this.store.commits.slice(before)
+    if (this.isHonest)
+      for (const [at, commit] of commits.entries()) observer.committed(this.index, before + at + 1, commit)
+    workers.committed(this.index, commits)
+    if (!this.crashes()) return true
+    coverage.crashed('after', writes)
+    return false
   }
 
   /** Sends one after another. Returns whether the node is still up. */
@@ -175,7 +197,9 @@ export class SimulatedNode {
       for (const peer of this.simulation.peersOf(this.index)) {
         if (to === 'all' || to === peer) this.sendTo(peer, bytes)
       }
-      if (this.crashes()) return false
+      if (!this.crashes()) continue
+      this.simulation.coverage.count('crash between two messages')
+      return false
     }
     return true
   }
@@ -184,6 +208,7 @@ export class SimulatedNode {
   private sendTo(peer: number, bytes: Uint8Array): void {
     const { byzantine, holdsBackMs } = this.simulation.schedule
     const isHeldBack = byzantine.get(this.index) === 'holds-back' && kindOf(bytes) === 'certificate'
+    if (isHeldBack) this.simulation.coverage.count('liar that holds-back')
     if (isHeldBack) this.simulation.clock.after(holdsBackMs, () => this.simulation.send(this, peer, bytes))
     else this.simulation.send(this, peer, bytes)
   }

@@ -20,12 +20,17 @@ export class Observer {
   private readonly records: Records
   private readonly authorities: number
   private readonly isHeld: (batch: PayloadEntry) => boolean
+  private readonly isBlindToDisk: boolean
 
-  /** @param isHeld whether a quorum of workers can have a batch of this name with this digest */
-  constructor(records: Records, authorities: number, isHeld: (batch: PayloadEntry) => boolean) {
+  /**
+   * @param isHeld whether a quorum of workers can have a batch of this name with this digest
+   * @param isBlindToDisk it does not look at what is durable: to see what comes of it when something is not
+   */
+  constructor(records: Records, authorities: number, isHeld: (batch: PayloadEntry) => boolean, isBlindToDisk: boolean) {
     this.records = records
     this.authorities = authorities
     this.isHeld = isHeld
+    this.isBlindToDisk = isBlindToDisk
   }
 
   get commits(): number {
@@ -64,6 +69,7 @@ export class Observer {
       const { voter, author, round, headerId } = decodeVote(bytes, this.authorities)
       this.once(this.votes, `vote of ${voter} for ${author} in round ${round}`, Buffer.from(headerId).toString('hex'))
     } else return
+    if (this.isBlindToDisk) return
     if (!store.promises.has(Buffer.from(bytes).toString('hex'))) {
       throw new SimulationFailure(`a ${kind} left authority ${authority} before it was durable`)
     }

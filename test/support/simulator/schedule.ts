@@ -2,6 +2,7 @@
 
 import type { RuleName } from '../../../src/threads/primary/consensus/rule.js'
 import { seeded } from '../random.js'
+import type { Sabotage } from './sabotage.js'
 
 export type Random = () => number
 
@@ -16,15 +17,6 @@ export const BYZANTINE = [
 ] as const
 export type Byzantine = (typeof BYZANTINE)[number]
 
-/** A fault of the node around the primary. The checks must find each (`simulator.test.ts`). */
-export type Sabotage =
-  | 'sends-before-durable'
-  | 'forgets-votes'
-  | 'forgets-own-header'
-  | 'forgets-own-batches'
-  | 'ignores-amnesia'
-  | 'flushes-out-of-order'
-
 export interface Schedule {
   readonly seed: number
   readonly random: Random
@@ -35,6 +27,8 @@ export interface Schedule {
   readonly byzantine: ReadonlyMap<number, Byzantine>
   /** How long there are faults, in ms. After it everything is healed. */
   readonly chaosMs: number
+  /** How long a healed committee may take until everything is ordered everywhere, in ms. */
+  readonly healingMsMax: number
   /** The usual time of a message on its way, in ms, and the share that is lost, where `links` says nothing else. */
   readonly delayMs: number
   readonly dropShare: number
@@ -55,6 +49,7 @@ export interface Schedule {
   readonly partitions: readonly Partition[]
   readonly flushMs: number
   readonly batchEveryMs: number
+  /** What is wrong on purpose. */
   readonly sabotage?: Sabotage
   /** For how long one that holds back its certificates does so, in ms. */
   readonly holdsBackMs: number
@@ -133,6 +128,7 @@ export function scheduleOf(seed: number, given: Partial<Schedule> = {}): Schedul
     gcDepth: rule === 'shoal' ? 4 + Math.floor(random() * 12) : 12 + Math.floor(random() * 12),
     byzantine,
     chaosMs,
+    healingMsMax: 60_000,
     delayMs: pick([1, 3, 10, 40]),
     dropShare: pick([0, 0, 0.02, 0.1, 0.3]),
     links: linksOf(random, stakes.length),

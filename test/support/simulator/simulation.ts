@@ -12,6 +12,7 @@ import { decodeVote, type Vote } from '../../../src/shared/wire/primary/vote.js'
 import { Records } from '../../../src/threads/primary/records.js'
 import { SecondCertificates } from './byzantine.js'
 import { VirtualClock } from './clock.js'
+import { Coverage, type Happened } from './coverage.js'
 import { SimulatedNode } from './node.js'
 import { Observer, SimulationFailure } from './observer.js'
 import { linkOf, type Schedule, scheduleOf } from './schedule.js'
@@ -19,8 +20,6 @@ import { SimulatedWorkers } from './workers.js'
 
 export const COMMITTEE_DIGEST = new Uint8Array(32).fill(0xcc)
 export const UNIX_MS = 1_790_000_000_000
-/** How long a healed committee may take until everything is ordered everywhere. */
-const HEALING_MS_MAX = 60_000
 /** How often it is looked whether they are, in ms. */
 const LOOK_EVERY_MS = 20
 /** Old messages that a liar can send again. */
@@ -40,6 +39,8 @@ export interface SimulationResult {
   readonly evidence: number
   /** By authority. */
   readonly authorities: readonly AuthorityResult[]
+  /** Which faults there were, and what came of them, by how often. */
+  readonly happened: Happened
 }
 
 /** What became of an authority's own batches until healing, by its own log. */
@@ -59,6 +60,7 @@ export class Simulation {
   readonly nodes: SimulatedNode[]
   readonly workers: SimulatedWorkers
   readonly observer: Observer
+  readonly coverage = new Coverage()
   readonly heard: Uint8Array[] = []
   isHealed = false
   storeIsLost = false
@@ -68,6 +70,8 @@ export class Simulation {
   /** By authority: how many of what is ordered its worker is known to have. Nothing is ever deleted. */
   private readonly heldOfOrder: number[]
   private messages = 0
+  /** By sender and receiver: when the last of the messages on their way comes. */
+  private readonly latestMs = new Map<number, number>()
 
   constructor(schedule: Schedule) {
     this.schedule = schedule
@@ -76,7 +80,8 @@ export class Simulation {
     this.heldOfOrder = stakes.map(() => 0)
     const records = new Records(COMMITTEE_DIGEST, stakes.length)
     this.workers = new SimulatedWorkers(this)
-    this.observer = new Observer(records, stakes.length, (batch) => this.workers.isHeld(batch))
+    const isBlind = schedule.sabotage?.isBlindTo === 'disk'
+    this.observer = new Observer(records, stakes.length, (batch) => this.workers.isHeld(batch), isBlind)
     this.nodes = stakes.map((_, index) => new SimulatedNode(this, index))
     const liars = [...byzantine].filter(([, kind]) => kind === 'equivocates' || kind === 'lies-about-payload')
     this.seconds = new Map(liars.map(([index]) => [index, new SecondCertificates(this, this.nodes[index]!)]))
@@ -95,6 +100,7 @@ export class Simulation {
     }
     this.schedulePartitions()
     this.scheduleBatches()
+    this.countSchedule()
     if (schedule.losesStore) {
       const { authority } = schedule.losesStore
       clock.at(schedule.chaosMs * 0.3, () => nodes[authority]!.keepBackup())
@@ -105,6 +111,7 @@ export class Simulation {
     }
     if (schedule.allCrashAtMs !== undefined) {
       clock.at(schedule.allCrashAtMs, () => {
+        this.coverage.count('crash of all at once')
         for (const node of nodes) if (node.isUp) node.crash()
       })
     }
@@ -121,7 +128,7 @@ export class Simulation {
     const rounds = Math.max(...nodes.map(({ status }) => status?.round ?? 0))
     this.heal()
     const commitsBefore = observer.commits
-    const untilMs = clock.ms + HEALING_MS_MAX
+    const untilMs = clock.ms + schedule.healingMsMax
     for (let nextLookMs = clock.ms; ; ) {
       if (clock.ms >= nextLookMs) {
         if (this.isDone(commitsBefore)) break
@@ -158,16 +165,31 @@ export class Simulation {
 
   send(from: SimulatedNode, to: number, bytes: Uint8Array): void {
     const { schedule, clock, random } = this
+    if (kindOf(bytes) === 'range-request') this.coverage.count('certificates fetched by range')
     if (from.isHonest) this.observer.sent(from.index, bytes, from.store)
     this.seconds.get(from.index)?.sent(bytes)
     if (schedule.byzantine.size > 0 && this.heard.length < HEARD_MAX) this.heard.push(bytes)
     const copies = !this.isHealed && random() < schedule.duplicateShare ? 2 : 1
     for (let copy = 0; copy < copies; copy += 1) {
       const { dropShare } = linkOf(schedule, from.index, to)
-      if (!this.isLinked(from.index, to) || (!this.isHealed && random() < dropShare)) continue
+      if (!this.isLinked(from.index, to)) continue
+      if (!this.isHealed && random() < dropShare) {
+        this.coverage.count('message dropped')
+        continue
+      }
+      if (copy > 0) this.coverage.count('message duplicated')
       const { run } = this.nodes[to]!
-      clock.after(this.delayMs(from.index, to), () => this.deliver(from.index, to, run, bytes))
+      const delayMs = this.delayMs(from.index, to)
+      this.noteOvertaking(from.index, to, clock.ms + delayMs)
+      clock.after(delayMs, () => this.deliver(from.index, to, run, bytes))
     }
+  }
+
+  private noteOvertaking(from: number, to: number, atMs: number): void {
+    const key = from * this.nodes.length + to
+    const latestMs = this.latestMs.get(key) ?? 0
+    if (atMs < latestMs) this.coverage.count('message overtaken by a later one')
+    else this.latestMs.set(key, atMs)
   }
 
   /** How long a message takes this time. */
@@ -201,9 +223,38 @@ export class Simulation {
 
   private schedulePartitions(): void {
     for (const { fromMs, toMs, groups } of this.schedule.partitions) {
+      if (new Set(groups).size > 1) this.countPartition(toMs - fromMs, groups)
       this.clock.at(fromMs, () => this.partition(groups))
       this.clock.at(toMs, () => this.partition(this.nodes.map(() => 0)))
     }
+  }
+
+  private countPartition(ms: number, groups: readonly number[]): void {
+    this.coverage.count(
+      `partition ${ms < 100 ? 'shorter than 100 ms' : ms < 1000 ? 'from 100 ms to 1 s' : 'of 1 s or more'}`,
+    )
+    const total = this.schedule.stakes.reduce((sum, stake) => sum + stake, 0)
+    const stakeOf = (group: number): number =>
+      this.schedule.stakes.reduce((sum, stake, index) => sum + (groups[index] === group ? stake : 0), 0)
+    if (3 * Math.max(stakeOf(0), stakeOf(1)) <= 2 * total) this.coverage.count('partition that leaves nobody a quorum')
+  }
+
+  /** What the seed has chosen, where nothing has to come of it. */
+  private countSchedule(): void {
+    const { byzantine, dead, links, rule, stakes } = this.schedule
+    const { coverage } = this
+    coverage.count(`rule ${rule}`)
+    coverage.count(
+      stakes.length === 1 ? 'committee of one' : `stakes ${new Set(stakes).size === 1 ? 'equal' : 'unequal'}`,
+    )
+    if (stakes.length >= 7) coverage.count('committee that bears two faults')
+    if (links.far !== undefined) coverage.count('delay: an authority is far')
+    if (links.factors !== undefined) coverage.count('delay: no two links alike')
+    for (const atMs of dead.values()) {
+      coverage.count(atMs === 0 ? 'authority dead from the beginning' : 'authority dead from some time on')
+    }
+    if (byzantine.size > 1) coverage.count('two liars at once')
+    if (byzantine.size > 0 && dead.size > 0) coverage.count('liar and a dead one at once')
   }
 
   private partition(groups: readonly number[]): void {
@@ -273,7 +324,7 @@ export class Simulation {
       }),
     )
     return [
-      `not ordered ${HEALING_MS_MAX} ms after healing: ${missing.length} batches, ${missing.slice(0, 5).map(([name]) => name)}`,
+      `not ordered ${this.schedule.healingMsMax} ms after healing: ${missing.length} batches, ${missing.slice(0, 5).map(([name]) => name)}`,
       ...nodes,
     ].join('\n')
   }
@@ -291,6 +342,7 @@ export class Simulation {
       rounds,
       evidence: sum(({ store }) => store.state().evidence.length),
       authorities,
+      happened: this.coverage.happened,
     }
   }
 }
@@ -308,6 +360,7 @@ function voteIn(bytes: Uint8Array, authorities: number): Vote | undefined {
 /** Runs one seed. Errors: `SimulationFailure`, which begins with the seed, or what the code under test throws. */
 export function simulate(seed: number, given: Partial<Schedule> = {}): SimulationResult {
   const schedule = scheduleOf(seed, given)
+  const putBack = schedule.sabotage?.alter?.()
   try {
     return new Simulation(schedule).run()
   } catch (error) {
@@ -317,5 +370,7 @@ export function simulate(seed: number, given: Partial<Schedule> = {}): Simulatio
       `loses store ${losesStore?.authority}, dead ${[...dead.keys()]}`
     if (error instanceof Error) error.message = `${setting}: ${error.message}`
     throw error
+  } finally {
+    putBack?.()
   }
 }

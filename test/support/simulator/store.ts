@@ -82,13 +82,6 @@ export class SimulatedStore implements CertificateReader {
     return copy
   }
 
-  /** A fault of the store, for tests that must find it. */
-  forget(what: 'votes' | 'own-header' | 'own-batches'): void {
-    if (what === 'votes') this.votes.clear()
-    else if (what === 'own-header') this.ownHeader = undefined
-    else this.ownBatches.clear()
-  }
-
   certificate(digest: Uint8Array): Uint8Array | undefined {
     return this.certificatesByDigest.get(hex(digest))?.bytes
   }

@@ -92,6 +92,7 @@ export class SimulatedWorkers {
   loseStore(authority: number): void {
     for (const [digest, batch] of this.stored[authority]!) {
       if (batch.author === authority) continue
+      this.simulation.coverage.count('store of a worker lost')
       this.stored[authority]!.delete(digest)
       this.lost[authority]!.add(digest)
     }
@@ -131,11 +132,14 @@ export class SimulatedWorkers {
 
   /** The primary has started: it is told again what it may not know. */
   primaryStarted(authority: number): void {
-    this.simulation.nodes[authority]!.handle({ type: 'worker-store', worker: 0, storeId: new Uint8Array(16) })
-    if (this.simulation.schedule.sabotage === 'forgets-own-batches') return
+    this.sayStore(authority)
     for (const batch of this.uncommitted[authority]!.values()) {
       this.simulation.nodes[authority]!.handle({ type: 'own-batch', batch })
     }
+  }
+
+  sayStore(authority: number): void {
+    this.simulation.nodes[authority]!.handle({ type: 'worker-store', worker: 0, storeId: new Uint8Array(16) })
   }
 
   request(authority: number, request: WorkerRequest): void {

@@ -317,7 +317,7 @@ describe('a batch of ours that no quorum can get', () => {
     expect(notices.filter(({ type }) => type === 'batch-unobtainable')).toEqual([
       { type: 'batch-unobtainable', batch: batchOf(0, 7) },
     ])
-    // It is not forgotten: proposed alone in round 64, it is certified when the others can get it.
+    // It is not forgotten: proposed alone now and then, it is certified when the others can get it.
     expect(run(node, undefined, 41, 30)).toContain(7n)
   })
 

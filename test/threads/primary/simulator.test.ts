@@ -2,10 +2,9 @@
  * Committees of the product's own primaries in virtual time, with faults that a seed chooses; what is checked is in
  * `test/support/simulator/simulation.ts`. `npm run sim -- --seeds N` runs more. `SIMULATOR_RUNS=20` multiplies these.
  */
-import { describe, expect, test, vi } from 'vitest'
-import { Pacing } from '../../../src/threads/primary/pacing.js'
+import { describe, expect, test } from 'vitest'
 import { SCENARIOS } from '../../support/simulator/scenarios.js'
-import { BYZANTINE, type Sabotage, type Schedule } from '../../support/simulator/schedule.js'
+import { BYZANTINE } from '../../support/simulator/schedule.js'
 import { simulate } from '../../support/simulator/simulation.js'
 
 const FACTOR = Number(process.env.SIMULATOR_RUNS ?? 1)
@@ -45,6 +44,13 @@ describe('a simulated committee', () => {
     }
   })
 
+  test.each([
+    // Three batches were set aside for no good reason, and their author had no header in the rounds in which one is tried.
+    201_353,
+  ])('runs clean from seed %i, which failed once', { timeout: 120_000 }, (seed) => {
+    simulate(seed)
+  })
+
   test('runs the same again from the same seed', () => {
     expect(simulate(7)).toEqual(simulate(7))
   })
@@ -69,15 +75,6 @@ describe('an authority that is far', () => {
     }
   })
 
-  test('is starved by others that wait for nobody: the simulator finds it', { timeout: 120_000 }, () => {
-    const patience = vi.spyOn(Pacing.prototype, 'parentsAtMs').mockImplementation((_, quorumAtMs) => quorumAtMs)
-    try {
-      expect(() => simulate(1, { ...SCENARIOS['far 150 ms'], chaosMs: 5000 })).toThrowError(/not ordered/)
-    } finally {
-      patience.mockRestore()
-    }
-  })
-
   test.each([4, 200, 5000])(
     'or says so, by certificates that it holds back for %i ms, slows nobody more than that',
     { timeout: 120_000 },
@@ -87,27 +84,4 @@ describe('an authority that is far', () => {
       expect(rounds).toBeGreaterThan(simulate(1, schedule).rounds * (5 / 6) * (4 / 5))
     },
   )
-})
-
-describe('the simulator finds', () => {
-  /** Many crashes of all, and one authority that lies in the way that shows it. */
-  const hard: Partial<Schedule> = {
-    stakes: [1, 1, 1, 1],
-    crashShare: 0.005,
-    rule: 'shoal',
-    losesStore: undefined,
-  }
-  const cases: readonly (readonly [Sabotage, Partial<Schedule>])[] = [
-    ['sends-before-durable', { ...hard, byzantine: new Map() }],
-    ['forgets-votes', { ...hard, byzantine: new Map([[0, 'equivocates']]) }],
-    ['forgets-own-header', { ...hard, byzantine: new Map() }],
-    ['forgets-own-batches', { ...hard, byzantine: new Map() }],
-    ['ignores-amnesia', { stakes: [1, 1, 1, 1], byzantine: new Map(), losesStore: { authority: 0, backup: false } }],
-  ]
-  test.each(cases)('a node that %s', (sabotage, schedule) => {
-    const find = (): void => {
-      for (let seed = 1; seed <= 40; seed += 1) simulate(seed, { ...schedule, sabotage })
-    }
-    expect(find).toThrowError(/^seed \d+/)
-  })
 })

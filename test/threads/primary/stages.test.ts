@@ -54,6 +54,27 @@ describe('own batches', () => {
     expect([own.waiting, own.listed, own.collect(() => true)]).toEqual([0, 0, 0])
   })
 
+  test('that no quorum could get are tried again, alone, ever more rarely, in whichever rounds there are', () => {
+    const own = new OwnBatches()
+    for (let sequence = 1; sequence <= 60; sequence += 1) own.add(batchOf(0, sequence))
+    own.take(7, 1)
+    own.giveUp(7)
+    own.setAside(batchKey(batchOf(0, 1)))
+    const tries: number[] = []
+    // Who is far has a header in every third round, say.
+    for (let round = 10; round < 130; round += 3) {
+      const isTry = own.take(round, 1).some(({ sequence }) => sequence === 1n)
+      if (isTry) tries.push(round)
+      own.giveUp(round)
+    }
+    expect(tries).toEqual([13, 19, 28, 46, 79, 112])
+    own.setAside(batchKey(batchOf(0, 2)))
+    // One that comes through is followed by the next.
+    own.take(145, 1)
+    own.done(batchKey(batchOf(0, 1)))
+    expect(own.take(149, 1)).toEqual([batchOf(0, 2)])
+  })
+
   test('are taken once', () => {
     const own = new OwnBatches()
     expect([own.add(batchOf(0, 1)), own.add(batchOf(0, 1))]).toEqual([true, false])
