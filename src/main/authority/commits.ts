@@ -9,7 +9,7 @@
  * record and COMMITS_AHEAD_BYTES of batches. A slow reader takes no more, and holds nobody up.
  */
 import { setMaxListeners } from 'node:events'
-import { integerArgument, objectArgument, refuseUnknownKeys } from '../../shared/arguments.js'
+import { booleanArgument, integerArgument, objectArgument, refuseUnknownKeys } from '../../shared/arguments.js'
 import type { Committee } from '../../shared/config/committee.js'
 import { NarvalError } from '../../shared/errors.js'
 import type { CommitLogHead } from '../../shared/memory/commit-log-head.js'
@@ -19,7 +19,13 @@ import { readBatchHeader, transactions } from '../../shared/wire/batch.js'
 import { signalArgument } from '../worker/option-arguments.js'
 import { BatchesAhead, ReadBudget } from './batches-ahead.js'
 import { Endings } from './endings.js'
-import { COMMIT_READERS_MAX, COMMITS_AHEAD_BYTES, COMMITS_AHEAD_MAX, COMMITS_FOLLOWED_AHEAD } from './limits.js'
+import {
+  COMMIT_READERS_MAX,
+  COMMITS_AHEAD_BYTES,
+  COMMITS_AHEAD_MAX,
+  COMMITS_FOLLOWED_AHEAD,
+  EMPTY_COMMITS_GIVEN_EVERY,
+} from './limits.js'
 import type { OrderedBatches } from './ordered-batches.js'
 import { pulledAhead } from './pulled-ahead.js'
 
@@ -38,6 +44,12 @@ export interface CommitsOptions {
   readonly after?: number | CommitCursor
   /** Ends the reader: what it waits for rejects with the signal's reason. */
   readonly signal?: AbortSignal
+  /**
+   * Whether commits without batches are given as well. At rest the committee makes some every second, to keep its clock and
+   * its memory going. Default: false, and only those of which the index is a multiple of 1,024 are, so that the index that
+   * you remember goes on. They are the same on all authorities either way.
+   */
+  readonly empty?: boolean
 }
 
 /** A batch in the order, with its bytes. */
@@ -57,7 +69,7 @@ export interface OrderedBatch {
 
 /** A commit: what all authorities have put in the order together. The same on all of them. */
 export interface OrderedCommit {
-  /** From 1, without gaps. */
+  /** In the log, from 1, without gaps. A reader that is given no empty commits sees gaps. */
   readonly index: number
   /** Unix ms; never less than that of the commit before. */
   readonly timestamp: number
@@ -110,7 +122,11 @@ export class Commits {
     this.closing.abort(new NarvalError('ERR_CLOSED', 'the authority is closed'))
   }
 
-  private async *follow({ after, signal }: CheckedCommitsOptions): AsyncGenerator<OrderedCommit, void, undefined> {
+  private async *follow({
+    after,
+    empty,
+    signal,
+  }: CheckedCommitsOptions): AsyncGenerator<OrderedCommit, void, undefined> {
     const { head, reader } = this.dependencies
     if (this.readers >= COMMIT_READERS_MAX) {
       const detail = `${this.readers} readers of commits, at most ${COMMIT_READERS_MAX}: end those that are done`
@@ -124,7 +140,8 @@ export class Commits {
     try {
       const isWhole = after.position === Number.POSITIVE_INFINITY
       const behind = isWhole ? after.commit : after.commit - 1
-      const logged = followCommits(reader, behind, { head, signal: ending })
+      const isWanted = empty ? undefined : hasBatchesOrIsGiven
+      const logged = followCommits(reader, behind, { head, signal: ending, isWanted })
       const toCommit = (commit: LoggedCommit): Commit => {
         const from = commit.index === after.commit ? after.position + 1 : 0
         return window.add(new Commit(commit, from, endings, window, this.dependencies))
@@ -142,6 +159,11 @@ export class Commits {
       this.readers -= 1
     }
   }
+}
+
+/** For readers that want no empty commits. */
+function hasBatchesOrIsGiven({ batchCount, index }: LoggedCommit): boolean {
+  return batchCount > 0 || index % EMPTY_COMMITS_GIVEN_EVERY === 0
 }
 
 /** What a reader has read ahead: of the commit that it deals with, and of those behind it. */
@@ -293,14 +315,16 @@ interface CheckedCommitsOptions {
   /** A position of Infinity: behind all of the commit. */
   readonly after: CommitCursor
   readonly signal: AbortSignal | undefined
+  readonly empty: boolean
 }
 
 function commitsArgument(value: unknown = {}): CheckedCommitsOptions {
-  const options = objectArgument('options', value, 'the options of commits: { after, signal }')
-  refuseUnknownKeys('options', options, ['after', 'signal'])
-  const { after = 0, signal } = options
+  const options = objectArgument('options', value, 'the options of commits: { after, signal, empty }')
+  refuseUnknownKeys('options', options, ['after', 'signal', 'empty'])
+  const { after = 0, empty = false, signal } = options
   return {
     after: afterArgument(after),
+    empty: booleanArgument('empty', empty),
     signal: signal === undefined ? undefined : signalArgument('signal', signal),
   }
 }

@@ -11,6 +11,8 @@ export interface LogOptions {
   readonly after: number
   readonly limit?: number
   readonly follow: boolean
+  /** Whether commits without batches are printed. */
+  readonly empty: boolean
   readonly json: boolean
 }
 
@@ -18,7 +20,7 @@ export interface LogOptions {
 const BATCHES_PER_PIECE = 1_000
 
 export async function printLog(options: LogOptions): Promise<void> {
-  const { after, follow, json, limit = Number.POSITIVE_INFINITY, store } = options
+  const { after, empty, follow, json, limit = Number.POSITIVE_INFINITY, store } = options
   const reader = new CommitLogReader(primaryStoreOf(store))
   const interrupt = watchSignals(() => process.exit(EXIT_INTERRUPTED))
   // A reader that goes away (`| head`) ends it.
@@ -26,7 +28,11 @@ export async function printLog(options: LogOptions): Promise<void> {
   process.stdout.on('error', onClosed)
   try {
     let printed = 0
-    for await (const commit of followCommits(reader, after, { follow, signal: interrupt.signal })) {
+    for await (const commit of followCommits(reader, after, {
+      follow,
+      signal: interrupt.signal,
+      isWanted: empty ? undefined : ({ batchCount }) => batchCount > 0,
+    })) {
       for (const piece of json ? jsonOf(commit) : textOf(commit)) {
         if (!process.stdout.write(piece)) await drained(interrupt.signal)
         if (interrupt.signal.aborted) return

@@ -339,10 +339,11 @@ function addLog(program: Command): void {
     .option('--after <n>', 'begin behind this commit', integer(0, Number.MAX_SAFE_INTEGER), 0)
     .option('--limit <n>', 'commits to print, at most (default: all)', integer(1, Number.MAX_SAFE_INTEGER))
     .option('--follow', 'wait for more at the end of the log, until Ctrl-C')
+    .option('--empty', 'print commits without batches as well, as the committee makes them at rest')
     .option('--json', 'a line of JSON for each commit')
     .action(async (options) => {
       const { printLog } = await import('./log.js')
-      await printLog({ follow: false, json: false, ...options })
+      await printLog({ empty: false, follow: false, json: false, ...options })
     })
 }
 

@@ -104,6 +104,7 @@ describe('commits', () => {
       [{ after: { commit: 1, position: 0.5 } }, /^after.position: expected an integer/],
       [{ after: { commit: 1, position: 0, batch: 1 } }, /^after: unknown "batch"/],
       [{ signal: 'stop' }, /^signal: expected an AbortSignal/],
+      [{ empty: 1 }, /^empty: expected/],
     ] as const
     for (const [options, message] of errors) expect(() => authority.commits(anything(options))).toThrow(message)
     await expect(authority.submit(anything('text'))).rejects.toThrow(/^transaction: expected a Uint8Array/)

@@ -82,7 +82,8 @@ export class SimulatedNode {
       state,
     )
     this.statusBounds = new StatusBounds(this.primary, { authorities: stakes.length, gcDepth })
-    this.process(this.primary.start(this.now()))
+    const turn = this.primary.start(this.now())
+    if (!this.crashesRarely()) this.process(turn)
     if (!this.isUp) {
       this.simulation.coverage.count('crash of one that was starting')
       return
@@ -176,7 +177,7 @@ export class SimulatedNode {
   private write(writes: readonly Write[]): boolean {
     if (writes.length === 0) return true
     const { coverage, observer, workers } = this.simulation
-    if (this.crashes()) {
+    if (this.crashesAt(writes)) {
       coverage.crashed('before', writes)
       return false
     }
@@ -186,7 +187,7 @@ export class SimulatedNode {
     if (this.isHonest)
       for (const [at, commit] of commits.entries()) observer.committed(this.index, before + at + 1, commit)
     workers.committed(this.index, commits)
-    if (!this.crashes()) return true
+    if (!this.crashesAt(writes)) return true
     coverage.crashed('after', writes)
     return false
   }
@@ -220,6 +221,17 @@ export class SimulatedNode {
     return true
   }
 
+  private crashesAt(writes: readonly Write[]): boolean {
+    return this.crashes() || (writes.some(({ type }) => isSeldom(type)) && this.crashesRarely())
+  }
+
+  private crashesRarely(): boolean {
+    const { schedule, isHealed } = this.simulation
+    if (isHealed || schedule.rareCrashShare === 0 || schedule.rareRandom() >= schedule.rareCrashShare) return false
+    this.crash()
+    return true
+  }
+
   private wake(atMs: number): void {
     if (atMs === Number.POSITIVE_INFINITY || atMs === this.wakeAtMs) return
     this.wakeAtMs = atMs
@@ -230,4 +242,10 @@ export class SimulatedNode {
       this.handle({ type: 'timer' })
     })
   }
+}
+
+function isSeldom(type: Write['type']): boolean {
+  return (
+    type !== 'payload' && type !== 'payload-done' && type !== 'own-batch' && type !== 'certificate' && type !== 'vote'
+  )
 }

@@ -42,9 +42,15 @@ export interface Control {
   readonly found: RegExp
 }
 
-const FOUR: Partial<Schedule> = { stakes: [1, 1, 1, 1], rule: 'shoal', losesStore: undefined, byzantine: new Map() }
+const FOUR: Partial<Schedule> = {
+  stakes: [1, 1, 1, 1],
+  rule: 'shoal',
+  losesStore: undefined,
+  byzantine: new Map(),
+  rareCrashShare: 0,
+}
 /** Many crashes of all. */
-const CRASHES: Partial<Schedule> = { ...FOUR, crashShare: 0.005 }
+const CRASHES: Partial<Schedule> = { ...FOUR, crashShare: 0.005, rareCrashShare: 0.02 }
 const liar = (kind: 'equivocates' | 'lies-about-payload' | 'talks-rubbish'): Partial<Schedule> => ({
   ...FOUR,
   byzantine: new Map([[0, kind]]),

@@ -16,6 +16,7 @@ const CALM: Partial<Schedule> = {
   dropShare: 0,
   duplicateShare: 0,
   crashShare: 0,
+  rareCrashShare: 0,
   isSteady: true,
   chaosMs: 20_000,
   delayMs: 1,

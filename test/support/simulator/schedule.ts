@@ -42,6 +42,10 @@ export interface Schedule {
   readonly duplicateShare: number
   /** Chance of a crash at each step that a crash could fall between. */
   readonly crashShare: number
+  /** The same at a start, and at the flush of what is seldom written: such steps are few among those of all messages. */
+  readonly rareCrashShare: number
+  /** Chance for these crashes: a stream of its own, so that the rest of a run stays as it is without them. */
+  readonly rareRandom: Random
   /** An authority that loses its store, or gets an old one, at its first crash. */
   readonly losesStore: { readonly authority: number; readonly backup: boolean } | undefined
   /** When all crash at once, in ms. */
@@ -138,7 +142,7 @@ export function scheduleOf(seed: number, given: Partial<Schedule> = {}): Schedul
       random() < 0.15 ? { authority: Math.floor(random() * stakes.length), atMs: random() * chaosMs } : undefined,
     duplicateShare: pick([0, 0.05, 0.2]),
     holdsBackMs: pick([5, 50, 300, 2000]),
-    crashShare: pick([0, 0.0005, 0.002, 0.005]),
+    ...crashesOf(seed, pick([0, 0.0005, 0.002, 0.005])),
     partitions: partitionsOf(random, stakes.length, chaosMs),
     flushMs: pick([0, 1, 5, 20]),
     batchEveryMs: pick([20, 50, 200]),
@@ -152,6 +156,12 @@ export function scheduleOf(seed: number, given: Partial<Schedule> = {}): Schedul
 function withoutOthers(given: Partial<Schedule>): Partial<Schedule> {
   const saysFaults = given.byzantine !== undefined || given.losesStore !== undefined || given.clockSteps !== undefined
   return saysFaults ? { dead: new Map(), ...given } : given
+}
+
+function crashesOf(seed: number, crashShare: number): Pick<Schedule, 'crashShare' | 'rareCrashShare' | 'rareRandom'> {
+  const rareRandom = seeded(seed + 2 ** 31)
+  const share = rareRandom()
+  return { crashShare, rareCrashShare: crashShare === 0 || share < 0.4 ? 0 : share / 20, rareRandom }
 }
 
 function linksOf(random: Random, authorities: number): Links {

@@ -90,9 +90,9 @@ export class SimulatedWorkers {
 
   /** What the others have made is lost; its own batches are in the primary's hands. */
   loseStore(authority: number): void {
+    this.simulation.coverage.count('store of a worker lost')
     for (const [digest, batch] of this.stored[authority]!) {
       if (batch.author === authority) continue
-      this.simulation.coverage.count('store of a worker lost')
       this.stored[authority]!.delete(digest)
       this.lost[authority]!.add(digest)
     }

@@ -318,6 +318,8 @@ describe('votes', () => {
     const foreign = encodeVote(node.vote(2, header, new Uint8Array(32)))
     expect(refused(node.receive(2, foreign))).toEqual(['signature-invalid'])
     expect(node.primary.status.missingVotes).toEqual([2, 3])
+    // None of it spoils what is good.
+    expect(sent(node.receive(2, encodeVote(node.vote(2, header))), 'certificate')).toHaveLength(1)
   })
 
   test('are stakes, not heads', () => {

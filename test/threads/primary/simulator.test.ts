@@ -11,20 +11,20 @@ const FACTOR = Number(process.env.SIMULATOR_RUNS ?? 1)
 const seeds = (from: number, count: number): number[] => Array.from({ length: count * FACTOR }, (_, at) => from + at)
 
 describe('a simulated committee', () => {
-  test('agrees, loses nothing, orders nothing twice, and goes on after healing', { timeout: 60_000 * FACTOR }, () => {
+  test('agrees, loses nothing, orders nothing twice, and goes on after healing', { timeout: 300_000 * FACTOR }, () => {
     let batches = 0
     for (const seed of seeds(1, 40)) batches += simulate(seed).batches
     expect(batches).toBeGreaterThan(1000)
   })
 
-  test.each(BYZANTINE)('goes on with one that %s', { timeout: 60_000 * FACTOR }, (kind) => {
+  test.each(BYZANTINE)('goes on with one that %s', { timeout: 300_000 * FACTOR }, (kind) => {
     for (const seed of seeds(10_000, 3))
       simulate(seed, { stakes: [1, 1, 1, 1], byzantine: new Map([[seed % 4, kind]]), losesStore: undefined })
   })
 
   test.each([false, true])(
     'goes on after one has lost its store, with a backup of it: %s',
-    { timeout: 60_000 * FACTOR },
+    { timeout: 300_000 * FACTOR },
     (backup) => {
       for (const seed of seeds(20_000, 4)) {
         simulate(seed, { stakes: [1, 1, 1, 1], byzantine: new Map(), losesStore: { authority: seed % 4, backup } })
@@ -36,7 +36,7 @@ describe('a simulated committee', () => {
     ['all are five minutes ahead for a while', [0, 1, 2, 3], 500, 300_000],
     ['all are set back by an hour', [0, 1, 2, 3], 500, -3_600_000],
     ['one starts ten years ahead', [2], 0, 3.2e11],
-  ] as const)('goes on when of the clocks %s', { timeout: 60_000 * FACTOR }, (_, authorities, fromMs, byMs) => {
+  ] as const)('goes on when of the clocks %s', { timeout: 300_000 * FACTOR }, (_, authorities, fromMs, byMs) => {
     const clockSteps = [{ authorities, fromMs, toMs: 1500, byMs }]
     const calm = { byzantine: new Map(), losesStore: undefined, crashShare: 0, dropShare: 0, partitions: [] }
     for (const seed of seeds(30_000, 3)) {
@@ -48,7 +48,8 @@ describe('a simulated committee', () => {
     // Three batches were set aside for no good reason, and their author had no header in the rounds in which one is tried.
     201_353,
   ])('runs clean from seed %i, which failed once', { timeout: 120_000 }, (seed) => {
-    simulate(seed)
+    // What was chosen before there were crashes at rare steps is still the same without these.
+    simulate(seed, { rareCrashShare: 0 })
   })
 
   test('runs the same again from the same seed', () => {

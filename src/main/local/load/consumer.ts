@@ -24,7 +24,7 @@ export interface ConsumerOptions {
 
 /** Reads until the authority is closed. Rejects if it cannot go on, also within a commit at the close: ERR_CLOSED. */
 export async function consume(authority: Pick<Authority, 'commits'>, options: ConsumerOptions): Promise<void> {
-  for await (const commit of authority.commits()) options.log.info(await readCommit(commit, options))
+  for await (const commit of authority.commits({ empty: true })) options.log.info(await readCommit(commit, options))
 }
 
 async function readCommit(commit: OrderedCommit, { log, publicKey }: ConsumerOptions): Promise<string> {

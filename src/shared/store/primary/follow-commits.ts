@@ -5,10 +5,10 @@
  * by itself: soon again while commits come, ever more rarely while none do. In both, all that is read comes from the
  * store, past and new alike, so there is no seam between the two.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import type { CommitLogHead } from '../../memory/commit-log-head.js'
 import type { CommitLogReader, LoggedBatch, LoggedCommit } from './commit-log-reader.js'
-import { LOG_POLL_MS_MAX, LOG_POLL_MS_MIN } from './limits.js'
+import { LOG_POLL_MS_MAX, LOG_POLL_MS_MIN, LOG_SKIPPED_PER_TURN } from './limits.js'
 
 export interface FollowOptions {
   /** Ends the reading, at the next commit, without an error. */
@@ -17,6 +17,8 @@ export interface FollowOptions {
   readonly head?: CommitLogHead | undefined
   /** Whether it waits at the end of the log for more; unless false, it does. */
   readonly follow?: boolean | undefined
+  /** Which commits are given; unless said, all are. */
+  readonly isWanted?: ((commit: LoggedCommit) => boolean) | undefined
 }
 
 /** A place in the log: behind the batch at this position of this commit. */
@@ -42,7 +44,7 @@ export interface OrderedBatch {
 export async function* followCommits(
   reader: CommitLogReader,
   after: number,
-  { follow = true, head, signal }: FollowOptions = {},
+  { follow = true, head, isWanted, signal }: FollowOptions = {},
 ): AsyncGenerator<LoggedCommit, void, undefined> {
   let last = after
   for (let pollMs = LOG_POLL_MS_MIN; !signal?.aborted; ) {
@@ -50,9 +52,10 @@ export async function* followCommits(
     const [seen, transaction] = [head?.seen ?? 0, reader.transaction]
     for (const commit of reader.commits(last)) {
       if (signal?.aborted) return
-      yield commit
-      last = commit.index
       pollMs = LOG_POLL_MS_MIN
+      if (isWanted === undefined || isWanted(commit)) yield commit
+      else if (commit.index % LOG_SKIPPED_PER_TURN === 0) await nextTurn()
+      last = commit.index
     }
     if (!follow) return
     if (head !== undefined) {

@@ -4,6 +4,8 @@
 export const COMMIT_PART_ENTRIES = 1_024
 /** Parts of records that a reader of the log reads at a time: the small commits of a busy second or two. */
 export const LOG_READ_PARTS = 64
+/** Commits that nobody wants and that are read in one turn of the event loop: a log at rest has hundreds of thousands. */
+export const LOG_SKIPPED_PER_TURN = 64
 /** Between two looks of a reader in another process at the head of the log, in ms, while commits come. */
 export const LOG_POLL_MS_MIN = 10
 /** The same while none come: doubled with each look up to this. A look costs six reads of a page that is in memory. */
