@@ -206,6 +206,20 @@ describe('the documents', () => {
     expect(missing).toEqual([])
   })
 
+  test('name functions that are in the files that they name', () => {
+    const wrong: string[] = []
+    let checked = 0
+    for (const document of documents) {
+      const text = readFileSync(join(root, document), 'utf8')
+      for (const [, name, path] of text.matchAll(/`(\w+)(?:\(\))?` (?:in|of) `((?:src|test)\/[\w./-]+\.ts)`/g)) {
+        checked += 1
+        if (!new RegExp(`\\b${name}\\b`).test(readFileSync(join(root, path!), 'utf8'))) wrong.push(`${name} in ${path}`)
+      }
+    }
+    expect(wrong).toEqual([])
+    expect(checked).toBeGreaterThan(4)
+  })
+
   test('have a source map in which every file and folder is there', () => {
     const [map] = blocks(architecture, '').filter((block) => block.includes('src/index.ts'))
     const missing: string[] = []

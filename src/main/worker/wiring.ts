@@ -23,7 +23,7 @@ import { ActivityLog } from './activity-log.js'
 import { CertificationFrontier } from './certification-frontier.js'
 import { CertifiedStream } from './certified-stream.js'
 import { BatchStreams } from './dissemination/batch-streams.js'
-import { Dissemination } from './dissemination/dissemination.js'
+import type { Dissemination } from './dissemination/dissemination.js'
 import type { Healer } from './dissemination/healer.js'
 import type { Renewer } from './dissemination/renewer.js'
 import type { Resender } from './dissemination/resender.js'
@@ -43,10 +43,11 @@ import { SubmitQueue } from './submit-queue.js'
 import type { Helper } from './sync/helper.js'
 import type { Synchronizer } from './sync/synchronizer.js'
 import { ThreadMessages } from './thread-messages.js'
+import { wireDissemination } from './wire-dissemination.js'
 import { wireForeign } from './wire-foreign.js'
 import { wireResends } from './wire-resends.js'
 import { WorkerHealth } from './worker-health.js'
-import type { WorkerNodeOptions } from './worker-node.js'
+import type { WorkerNodeOptions } from './worker-node-options.js'
 
 const nowMs = (): number => performance.now()
 
@@ -100,15 +101,11 @@ export class Wiring {
   readonly outside: OutsideMessages
   readonly health: WorkerHealth
 
-  private readonly options: WiringOptions
-  private readonly handlers: WiringHandlers
   readonly processorCounters: Counters<'processor'>
   private readonly own: Arena
 
   constructor(options: WiringOptions, handlers: WiringHandlers) {
     const { committee, layout, ownIndex, parameters, workerId } = options
-    this.options = options
-    this.handlers = handlers
     this.own = new Arena(layout.own)
     this.rings = new MainRings(layout)
     this.peers = new PeerTable(committee, ownIndex, workerId)
@@ -151,7 +148,24 @@ export class Wiring {
       aheadMax: () => this.dissemination.inFlightLimit + SEALED_AHEAD,
       give: (slot) => this.rings.toBatchMaker({ kind: 'slot', slot }),
     })
-    this.dissemination = this.wireDissemination()
+    this.dissemination = wireDissemination(
+      options,
+      {
+        arena: this.own,
+        peers: this.peers,
+        rings: this.rings,
+        retention: this.retention,
+        commits: this.commits,
+        gate: this.gate,
+        refusals: this.refusals,
+        supervisor: handlers.supervisor,
+        nowMs,
+        nameOf: (peer) => this.nameOf(peer),
+        onSent: (peer, bytes) => this.traffic(peer, 'out', bytes),
+        onStuck: handlers.onStuck,
+      },
+      () => this,
+    )
     this.batchStreams = new BatchStreams(
       this.dissemination,
       this.router,
@@ -222,46 +236,6 @@ export class Wiring {
         health: () => this.health.now(),
       }),
     })
-  }
-
-  private wireDissemination(): Dissemination {
-    const { committee, parameters } = this.options
-    return new Dissemination(
-      {
-        authorities: committee.size,
-        peers: this.peers.indices,
-        stakes: committee.authorities.map(({ stake }) => stake),
-        ownIndex: this.options.ownIndex,
-        quorumThreshold: committee.quorumThreshold,
-        ownSlots: parameters.ownSlots,
-        ackTimeoutMs: parameters.ackTimeoutMs,
-      },
-      {
-        arena: this.own,
-        nowMs,
-        moment: () => this.retention.now(),
-        healsFirst: () => this.commits.isStill,
-        supervisor: this.handlers.supervisor,
-        toQuorumWaiter: this.rings.toQuorumWaiter,
-        wakeQuorumWaiter: () => this.rings.ringLate(),
-        toProcessor: this.rings.toProcessorOwn,
-      },
-      {
-        onCertified: (batch) => this.threadMessages.onCertified(batch),
-        onSlotFree: (slot) => {
-          if (this.options.poisonFreedSlots) this.own.poison(slot)
-          if (slot < parameters.ownSlots) this.gate.pass(slot)
-          else this.resender.onSlotFree(slot)
-        },
-        onAckLatency: (peer, ms) => this.metrics.ackLatency(this.nameOf(peer), ms),
-        onSent: (peer, bytes) => this.traffic(peer, 'out', bytes),
-        onAckRefused: (peer, verdict) => this.refusals.refused('ack', verdict, this.nameOf(peer), 'an ACK'),
-        onAckExpired: (peer) => this.metrics.ackExpired(this.nameOf(peer)),
-        onDropped: (peer) => this.metrics.dropped(this.nameOf(peer)),
-        onOwed: (peer, digest) => this.healer.owe(peer, digest),
-        onStuck: (peer, why) => this.handlers.onStuck(peer, why),
-      },
-    )
   }
 
   private traffic(peer: number, direction: 'in' | 'out', bytes: number): void {

@@ -6,16 +6,10 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Committee } from '../../shared/config/committee.js'
-import type { Keys } from '../../shared/config/keys.js'
-import { type Parameters, retentionCommits } from '../../shared/config/parameters.js'
 import { shortName } from '../../shared/config/short-name.js'
 import { Counters } from '../../shared/memory/counters.js'
-import { createLayout, type Layout, ownSlotsTotal } from '../../shared/memory/layout.js'
+import { createLayout } from '../../shared/memory/layout.js'
 import { startThreadStats } from '../../shared/runtime/thread-stats.js'
-import { ACK_LEVELS } from '../../shared/wire/ack.js'
-import type { KadOptions } from '../kad/kad-options.js'
-import type { GcRelief } from '../lib/gc-relief.js'
 import { type Ending, Lifecycle } from '../lib/lifecycle.js'
 import type { Logger } from '../lib/log.js'
 import { Supervisor } from '../lib/supervisor.js'
@@ -27,52 +21,15 @@ import { HostNames } from '../names/host-names.js'
 import type { Network } from '../network/network.js'
 import { demandAddresses } from '../network/node-address.js'
 import { type OpenedNetwork, openNetwork } from '../network/open-network.js'
-import type { PeerDiscovery } from '../network/peer-discovery.js'
 import { Threads } from '../thread-host/threads.js'
-import { ACTIVITY_LOG_MS } from './activity-log.js'
 import { bootLines } from './boot-log.js'
 import type { CertifiedStream } from './certified-stream.js'
 import { CLOSE_GRACE_MS } from './limits.js'
-import type { CommitHandlers } from './primary-link/open-ordering-primary.js'
-import type { PrimaryHandlers } from './primary-link/primary-inbox.js'
-import type { PrimaryLink, PrimaryLinkHandlers } from './primary-link/primary-link.js'
 import { recover } from './recovery.js'
-import { Wiring } from './wiring.js'
-
-export interface WorkerNodeOptions {
-  readonly keys: Keys
-  readonly committee: Committee
-  readonly workerId: number
-  /** Directory of the store. */
-  readonly store: string
-  readonly parameters: Parameters
-  /** Seed of the worker's libp2p key, 32 bytes. */
-  readonly networkKeySeed: Uint8Array
-  /** The address that listeners bind. */
-  readonly bind: string
-  /** Whether clients may connect. */
-  readonly clients: boolean
-  /** Log the lines that benchmark scripts read. */
-  readonly benchmark: boolean
-  readonly peerDiscovery?: PeerDiscovery
-  readonly kad?: KadOptions
-  /** Opens the link to the primary, both ways. It is not to go on waiting once the signal is aborted. */
-  readonly openPrimary: (
-    ownIndex: number,
-    handlers: PrimaryLinkHandlers & PrimaryHandlers & CommitHandlers,
-    signal: AbortSignal,
-  ) => Promise<PrimaryLink>
-  /** The primary says what is committed: that, and not age, decides what is kept. */
-  readonly isOrdered: boolean
-  /** That of this process. */
-  readonly gcRelief: GcRelief
-  readonly log: Logger
-  /** Fill freed slots with rubbish: tests find a slot that is used after it was freed. */
-  readonly poisonFreedSlots: boolean
-}
-
-/** How often to look for what no message tells: silent peers, messages that were not urgent, a store that is not full any more. */
-const TICK_MS = 250
+import { batchMakerTask, processorTask, quorumWaiterTask } from './thread-tasks.js'
+import { openTicks } from './ticks.js'
+import { Wiring, type WiringOptions } from './wiring.js'
+import type { WorkerNodeOptions } from './worker-node-options.js'
 
 export class WorkerNode {
   readonly certified: CertifiedStream
@@ -85,9 +42,7 @@ export class WorkerNode {
   /** What the names of the committee file stand for. */
   readonly names: HostNames
 
-  private readonly options: WorkerNodeOptions
-  private readonly ownIndex: number
-  private readonly layout: Layout
+  private readonly options: WiringOptions
   private readonly lifecycle = new Lifecycle()
   private readonly closing = new AbortController()
   /** Takes what handlers throw that the event loop calls. */
@@ -101,14 +56,13 @@ export class WorkerNode {
   constructor(options: WorkerNodeOptions) {
     const { committee, keys, parameters, workerId } = options
     this.log = this.supervisor.guardLogger(options.log)
-    this.options = { ...options, log: this.log }
     this.names = new HostNames({ log: this.log, supervisor: this.supervisor })
-    this.ownIndex = committee.ownIndexOf(keys)
+    const ownIndex = committee.ownIndexOf(keys)
     // Throws if the committee file has no such worker of ours, or lacks what is needed: before the store is touched.
-    const own = committee.worker(this.ownIndex, workerId)
+    const own = committee.worker(ownIndex, workerId)
     if (options.clients) void own.transactions
-    demandAddresses(committee, this.ownIndex, workerId, options)
-    this.layout = createLayout({
+    demandAddresses(committee, ownIndex, workerId, options)
+    const layout = createLayout({
       ownSlots: parameters.ownSlots,
       inboundSlotsPerPeer: parameters.inboundSlotsPerPeer,
       authorities: committee.size,
@@ -116,19 +70,17 @@ export class WorkerNode {
     })
     this.threads = new Threads({
       supervisor: this.supervisor,
-      layout: this.layout,
+      layout,
       log: this.log,
       onDied: (error) => this.lifecycle.fail(error),
     })
-    this.wiring = new Wiring(
-      { ...this.options, version: VERSION, ownIndex: this.ownIndex, layout: this.layout },
-      {
-        isOpen: () => this.lifecycle.isOpen,
-        onStuck: (peer, why) => this.dropPeer(peer, why),
-        onFailed: (error) => this.lifecycle.fail(error),
-        supervisor: this.supervisor,
-      },
-    )
+    this.options = { ...options, log: this.log, version: VERSION, ownIndex, layout }
+    this.wiring = new Wiring(this.options, {
+      isOpen: () => this.lifecycle.isOpen,
+      onStuck: (peer, why) => this.dropPeer(peer, why),
+      onFailed: (error) => this.lifecycle.fail(error),
+      supervisor: this.supervisor,
+    })
     this.stopped = this.lifecycle.stopped
     this.certified = this.wiring.certified
     this.metrics = this.wiring.metrics
@@ -144,8 +96,7 @@ export class WorkerNode {
       const { addresses, peerId, port } = await this.openNetwork()
       await this.openClients()
       const { log } = this.options
-      const own = { ownIndex: this.ownIndex, layout: this.layout, addresses, peerId, port }
-      for (const line of bootLines({ ...this.options, ...own })) log.info(line)
+      for (const line of bootLines({ ...this.options, addresses, peerId, port })) log.info(line)
     } catch (error) {
       await this.lifecycle.close().catch(() => {})
       throw this.lifecycle.error ?? error
@@ -201,7 +152,7 @@ export class WorkerNode {
     )
     await this.lifecycle.open(
       'statistics',
-      () => startThreadStats(new Counters(this.layout.counters.main, 'main')),
+      () => startThreadStats(new Counters(this.options.layout.counters.main, 'main')),
       (stop) => stop(),
     )
     await this.lifecycle.open(
@@ -227,30 +178,8 @@ export class WorkerNode {
   }
 
   private async openProcessor(): Promise<void> {
-    const { committee, keys, parameters, store, workerId } = this.options
     const { processor, processorPort } = this.wiring
-    const task = {
-      layout: this.layout,
-      control: processorPort,
-      processor: {
-        workerId,
-        batchBytesMax: parameters.batchBytesMax,
-        authorities: committee.authorities.map(({ publicKey }) => publicKey),
-        stakes: committee.authorities.map(({ stake }) => stake),
-        ownIndex: this.ownIndex,
-        storeBytesMax: parameters.storeBytesMax,
-        benchmark: this.options.benchmark,
-      },
-      store: {
-        directory: store,
-        authority: keys.publicKey,
-        workerId,
-        level: parameters.ackLevel,
-        retentionRounds: parameters.retentionRounds,
-        // Each round has a commit for each authority, at most.
-        retentionCommits: this.options.isOrdered ? retentionCommits(parameters, committee.size) : undefined,
-      },
-    }
+    const task = processorTask(this.options, processorPort)
     // Whatever was asked of a processor that is gone is refused, in order or not.
     await this.lifecycle.open(
       'questions to the processor',
@@ -268,18 +197,7 @@ export class WorkerNode {
   }
 
   private async openQuorumWaiter(): Promise<void> {
-    const { committee, parameters } = this.options
-    const task = {
-      layout: this.layout,
-      tally: {
-        stakes: committee.authorities.map(({ stake }) => stake),
-        ownIndex: this.ownIndex,
-        quorumThreshold: committee.quorumThreshold,
-        entriesMax: ownSlotsTotal(this.layout.options),
-        requiredLevel: ACK_LEVELS[parameters.ackLevel],
-        freshRounds: this.wiring.retention.roundsMax,
-      },
-    }
+    const task = quorumWaiterTask(this.options, this.wiring.retention.roundsMax)
     await this.lifecycle.open(
       'quorum-waiter',
       () => this.threads.start('quorum-waiter', task),
@@ -295,7 +213,7 @@ export class WorkerNode {
     await cleanups.open()
     const link = await this.lifecycle.open(
       'primary link',
-      () => this.options.openPrimary(this.ownIndex, this.wiring.outside.ofPrimary(), this.closing.signal),
+      () => this.options.openPrimary(this.options.ownIndex, this.wiring.outside.ofPrimary(), this.closing.signal),
       async (opened) => {
         await opened.close()
         // What it took until its end is marked in the store.
@@ -312,7 +230,7 @@ export class WorkerNode {
       'network',
       () =>
         openNetwork(
-          { ...this.options, ownIndex: this.ownIndex },
+          this.options,
           { gcRelief: this.options.gcRelief, peers, log: this.log, names: this.names, supervisor: this.supervisor },
           this.wiring.outside.ofNetwork(),
         ),
@@ -330,55 +248,18 @@ export class WorkerNode {
         batchStreams.close()
       },
     )
-    await this.lifecycle.open(
-      'ticks',
-      () =>
-        setInterval(
-          this.supervisor.guard('a tick', () => this.tick()),
-          TICK_MS,
-        ),
-      (timer) => clearInterval(timer),
-    )
-    // With the lines of the benchmark, each batch has its own.
-    if (!this.options.benchmark) {
-      const { guard } = this.supervisor
-      await this.lifecycle.open(
-        'activity log',
-        () =>
-          setInterval(
-            guard('the activity log', () => this.wiring.activity.tick()),
-            ACTIVITY_LOG_MS,
-          ),
-        (timer) => clearInterval(timer),
-      )
-    }
+    await openTicks(this.lifecycle, { hasActivityLog: !this.options.benchmark }, this.wiring, this.supervisor)
     return opened
   }
 
   private async openClients(): Promise<void> {
-    const { bind, clients, committee, parameters, workerId } = this.options
     const { frontier, gate, processor, reports, rings, submits } = this.wiring
     const { start, end } = await processor.ask({ type: 'reserve-sequences', after: reports.sequencesAfter })
     this.firstSequence = start
     frontier.begin(start)
     rings.toBatchMaker({ kind: 'range', start, end })
-    for (let slot = 0; slot < parameters.ownSlots; slot += 1) gate.pass(slot)
-    const task = {
-      layout: this.layout,
-      batchMaker: {
-        workerId,
-        batchBytesMax: parameters.batchBytesMax,
-        maxBatchDelayMs: parameters.maxBatchDelayMs,
-      },
-      listener: clients
-        ? {
-            host: bind,
-            port: committee.worker(this.ownIndex, workerId).transactions.port,
-            connectionsMax: parameters.clientConnectionsMax,
-            idleTimeoutMs: parameters.clientIdleTimeoutMs,
-          }
-        : undefined,
-    }
+    for (let slot = 0; slot < this.options.parameters.ownSlots; slot += 1) gate.pass(slot)
+    const task = batchMakerTask(this.options)
     await this.lifecycle.open(
       'clients',
       () => this.threads.start('batch-maker', task),
@@ -387,19 +268,6 @@ export class WorkerNode {
         await this.closeBatchMaker(ending)
       },
     )
-  }
-
-  /** Looks for what no message tells: silent peers, a primary that is away, a store that is full or is not any more. */
-  private tick(): void {
-    const { stillnessLog, commits, dissemination, gate, healer, renewer, reports, retention, rings } = this.wiring
-    rings.ringLate()
-    retention.look()
-    stillnessLog.look(commits.look())
-    healer.tick()
-    renewer.tick()
-    dissemination.tick()
-    gate.recheck()
-    reports.tick()
   }
 
   /** What it has is sealed, stored, and certified within the grace period, or stays in the store. */
