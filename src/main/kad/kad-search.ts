@@ -62,6 +62,8 @@ export interface KadSearchDependencies {
   /** A record of another authority's node, whose signature holds. Whether it was news. */
   readonly onRecord: (index: number, record: AddressRecord) => boolean
   readonly onRefused: (reason: PeerRefusal, from: string, detail: string) => void
+  /** For tests. */
+  readonly createClient?: typeof createKadNode
 }
 
 export class KadSearch {
@@ -72,7 +74,7 @@ export class KadSearch {
   private running: Promise<void> | undefined
   private wakeUp = (): void => {}
   private publishedMs = Number.NEGATIVE_INFINITY
-  private unreachedSaidMs = Number.NEGATIVE_INFINITY
+  private problemSaidMs = Number.NEGATIVE_INFINITY
   private found = 0
 
   constructor(options: KadSearchOptions, dependencies: KadSearchDependencies) {
@@ -133,8 +135,10 @@ export class KadSearch {
     const end = supervisor.guard('the search for addresses', () => ended.abort())
     const timer = setTimeout(end, KAD_ROUND_TIMEOUT_MS)
     this.closing.signal.addEventListener('abort', end)
-    const { node, table } = await this.openClient()
+    const client = await this.openClient()
     try {
+      if (client === undefined) return
+      const { node, table } = client
       await node.start()
       const reached = await dialBootstraps(node, this.options.bootstrap, {
         dials: this.dials,
@@ -142,7 +146,7 @@ export class KadSearch {
         signal: ended.signal,
       })
       if (reached === 0) {
-        this.sayUnreached()
+        this.say(`No bootstrap node is reached: ${this.options.bootstrap.join(', ')}; they are tried again`)
         return
       }
       await untilKnown(table, reached, ended.signal)
@@ -159,23 +163,29 @@ export class KadSearch {
     } finally {
       clearTimeout(timer)
       this.closing.signal.removeEventListener('abort', end)
-      supervisor.watch('the search for addresses', stop(node))
+      if (client !== undefined) supervisor.watch('the search for addresses', stop(client.node))
     }
   }
 
-  private openClient(): Promise<KadNode> {
+  /** Undefined if none can be made: the process may open no more files, for example. Then there is another round. */
+  private async openClient(): Promise<KadNode | undefined> {
     const { committee } = this.options
-    const { onRefused, supervisor } = this.dependencies
-    return createKadNode(
-      {},
-      {
-        datastore: new BoundedDatastore(committee.size),
-        dials: this.dials,
-        takeRecord: (key, value) => this.take(key, value),
-        onRefused,
-        supervisor,
-      },
-    )
+    const { createClient = createKadNode, onRefused, supervisor } = this.dependencies
+    try {
+      return await createClient(
+        {},
+        {
+          datastore: new BoundedDatastore(committee.size),
+          dials: this.dials,
+          takeRecord: (key, value) => this.take(key, value),
+          onRefused,
+          supervisor,
+        },
+      )
+    } catch (error) {
+      this.say(`Nobody can be looked for in the hash table now: ${(error as Error).message}; it is tried again`)
+      return undefined
+    }
   }
 
   /** Our own record, to the nodes of the table that are closest to its key. */
@@ -214,13 +224,12 @@ export class KadSearch {
     this.dependencies.log.info(`Found addresses of ${name}: ${record.addresses.join(', ')}`)
   }
 
-  private sayUnreached(): void {
+  /** Why nobody can be looked for: not each time, since it may last. */
+  private say(problem: string): void {
     const nowMs = performance.now()
-    if (this.closing.signal.aborted || nowMs - this.unreachedSaidMs < KAD_LOG_MS) return
-    this.unreachedSaidMs = nowMs
-    this.dependencies.log.warn(
-      `No bootstrap node is reached: ${this.options.bootstrap.join(', ')}; they are tried again`,
-    )
+    if (this.closing.signal.aborted || nowMs - this.problemSaidMs < KAD_LOG_MS) return
+    this.problemSaidMs = nowMs
+    this.dependencies.log.warn(problem)
   }
 }
 
