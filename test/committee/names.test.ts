@@ -53,7 +53,9 @@ test('a worker that comes back at another address behind its name is found, and 
   know('ENOTFOUND')
   await committee.start(0, 1, 2)
   for (const node of staying) {
-    expect(node.log).toContain('WARN  narval::worker] The name worker-3.test does not resolve (ENOTFOUND)')
+    await until('it says that the name does not resolve', () =>
+      node.log.includes('WARN  narval::worker] The name worker-3.test does not resolve (ENOTFOUND)'),
+    )
   }
   know('127.0.0.3')
   moving.bind = '127.0.0.3'

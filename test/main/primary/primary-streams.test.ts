@@ -137,7 +137,7 @@ test('what is said in one turn arrives, however much it is, and what is said aft
   const record = new Uint8Array(JOINED_FRAMES_BYTES)
   for (let turn = 1; turn <= 2; turn += 1) {
     streams.send(Array.from({ length: 20 }, () => ({ to: 1, bytes: record })))
-    await until(`all of turn ${turn} came`, () => received === turn * 20 * (record.length + 8), 10_000)
+    await until(`all of turn ${turn} came`, () => received === turn * 20 * (record.length + 8))
   }
   streams.close()
 })

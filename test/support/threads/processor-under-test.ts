@@ -142,13 +142,19 @@ function slotsOf(arena: Arena) {
   }
 }
 
+/** Random bytes that transactions are cut from: to make each byte of each anew takes longer than to store it. */
+const POOL = Buffer.alloc(64 * 1024)
+const randomByte = randomOf(7919)
+for (let at = 0; at < POOL.length; at += 1) POOL[at] = randomByte() * 256
+
 /** A batch of random transactions, of about so many bytes. */
 export function batchOf(sequence: bigint, bytes = 1_000, seed = Number(sequence) + 1): Uint8Array {
   const random = randomOf(seed * 7919)
   const list: Uint8Array[] = []
   for (let left = bytes - 64; left > 4; ) {
     const length = Math.min(1 + Math.floor(random() * 700), left - 4)
-    list.push(Uint8Array.from({ length }, () => Math.floor(random() * 256)))
+    const at = Math.floor(random() * (POOL.length - length))
+    list.push(POOL.subarray(at, at + length))
     left -= 4 + length
   }
   return encodeBatch(list, { workerId: WORKER_ID, sequence })

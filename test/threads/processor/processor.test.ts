@@ -331,14 +331,20 @@ describe('a batch that is refused', () => {
     ['length', good.subarray(0, 64)],
   ]
 
-  it.each(broken)('is not stored and answered as invalid: %s', async (reason, bytes) => {
+  // Each time from another peer and author, since the log says it once of each two.
+  it.each([0, 1])('is not stored and answered as invalid, and the log says why: half %i', async (half) => {
     const processor = await startProcessor({ directory: temporaryDirectory() })
-    const done = await processor.foreign({ bytes, peer: 3 })
-    expect(done).toMatchObject({ status: 'invalid', peer: 3, sequence: 5n, again: false })
-    expect(done.digest).toEqual(new Uint8Array(32))
-    expect(processor.counters.get('inboundRefused')).toBe(1)
-    expect(processor.counters.get('storeBytes')).toBe(0)
-    await until('the log says why', () => processor.log.join().includes(`invalid: ${reason}`))
+    const refused = (): string[] => processor.log.filter((line) => line.includes('invalid: '))
+    for (const [n, [reason, bytes]] of broken.filter((_, n) => n % 2 === half).entries()) {
+      const [peer, author] = [[0, 2, 3][n % 3]!, n % 4]
+      const done = await processor.foreign({ bytes, peer, author })
+      expect(done, reason).toMatchObject({ status: 'invalid', peer, sequence: 5n, again: false })
+      expect(done.digest).toEqual(new Uint8Array(32))
+      expect(processor.counters.get('inboundRefused')).toBe(n + 1)
+      expect(processor.counters.get('storeBytes')).toBe(0)
+      await until('the log says why', () => refused().length > n)
+      expect(refused()[n]).toContain(`invalid: ${reason}`)
+    }
     expect(await processor.foreign({ bytes: good, peer: 3 })).toMatchObject({ status: 'ok', again: false })
   })
 
@@ -645,13 +651,22 @@ describe('retention', () => {
 
   it('a store that is closed in the middle of a deletion leaves the rest to the next Cleanup', async () => {
     const directory = temporaryDirectory()
-    const first = await startProcessor({ directory, retentionRounds: 1 })
-    const count = 30 * DELETES_WHEN_IDLE
-    const batches = Array.from({ length: count }, (_, n) => batchOf(BigInt(n), 300))
-    await Promise.all(batches.map((bytes) => first.foreign({ bytes })))
-    void first.client.ask({ type: 'cleanup', round: 5n }).catch(() => {})
-    await until('the deletion has begun', () => first.counters.get('deletedBatches') > 0)
-    await first.close()
+    let closed: Promise<void> | undefined
+    // With the first step of the deletion.
+    const onDeleted = (): void => {
+      closed ??= first.close()
+    }
+    const first: Store = new Store(storeOptions(directory, { retentionRounds: 1 }), { ...SILENT, onDeleted })
+    const count = 5 * DELETES_WHEN_IDLE
+    await Promise.all(
+      Array.from({ length: count }, (_, n) => {
+        const bytes = batchOf(BigInt(n), 300)
+        return first.put(digestOf(bytes, AUTHORITIES[0]!), AUTHORITIES[0]!, bytes)
+      }),
+    )
+    first.cleanup(5n).catch(() => {})
+    await until('the deletion has begun', () => closed !== undefined)
+    await closed
     await expectConsistent(directory)
     const again = await startProcessor({ directory, retentionRounds: 1 })
     const left = again.counters.get('storeBytes') / storedBytes(300)
