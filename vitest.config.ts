@@ -3,7 +3,7 @@ import type { TestSpecification } from 'vitest/node'
 import { BaseSequencer } from 'vitest/node'
 import { readGroups } from './test/support/groups.js'
 
-const { alone, together } = readGroups(import.meta.dirname)
+const { alone, pairs, together } = readGroups(import.meta.dirname)
 
 /** Waits for npm most of its time, and longer than any other file runs: whatever begins last should be short. */
 const LONGEST = 'test/package/package.test.ts'
@@ -35,7 +35,19 @@ export default defineConfig({
           name: 'together',
           include: together,
           setupFiles: ['test/support/setup.ts', 'test/support/apart.ts'],
+          // More than cores: most of them wait for timers most of their time.
+          maxWorkers: 3,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          ...common,
+          name: 'pairs',
+          include: pairs,
+          setupFiles: ['test/support/setup.ts'],
           maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -45,6 +57,7 @@ export default defineConfig({
           include: alone,
           setupFiles: ['test/support/setup.ts'],
           fileParallelism: false,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

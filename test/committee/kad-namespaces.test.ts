@@ -1,6 +1,8 @@
 /**
  * Four authorities on machines of their own, whose committee file has keys and not one address of a node: they find each
  * other through a bootstrap node on a fifth machine, and order what a client sends.
+ *
+ * Runs in pairs: a committee that waits for its dials.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'

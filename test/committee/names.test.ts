@@ -1,6 +1,8 @@
 /**
  * A committee whose file has names alone. The processes ask the C library, whose answers come from a file of the test, so
  * a worker can come back at another address, as a container does.
+ *
+ * Runs in pairs: a committee that waits for names.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

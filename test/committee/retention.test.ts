@@ -1,4 +1,8 @@
-/** What is certified and reported is held by a quorum, however long primaries or workers were away. */
+/**
+ * What is certified and reported is held by a quorum, however long primaries or workers were away.
+ *
+ * Runs in pairs: committees that have a few batches, and wait for each other.
+ */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { type TestCommittee, type TestNode, testCommittee, until } from '../support/committee.js'

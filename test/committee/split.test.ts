@@ -1,6 +1,8 @@
 /**
  * An authority in two processes: `run … primary`, and `run … worker --primary narval`. What the worker certifies is ordered,
  * whichever of the two is killed -9, and whichever store is new.
+ *
+ * Runs in pairs: one authority, with a few batches.
  */
 import { spawnSync } from 'node:child_process'
 import { renameSync, writeFileSync } from 'node:fs'

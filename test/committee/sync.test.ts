@@ -1,4 +1,8 @@
-/** The reference's worker cases `synchronize` and `batch_reply`, on whole workers. */
+/**
+ * The reference's worker cases `synchronize` and `batch_reply`, on whole workers.
+ *
+ * Runs in pairs: committees that have a few batches, and wait for each other.
+ */
 import { randomBytes } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'

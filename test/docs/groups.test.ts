@@ -8,9 +8,14 @@ const URL_OF_NODE = `new URL('../dist/${'node.js'}', import.meta.url)`
 
 /** Whether a test file with this text runs alone, beside these other files. */
 function isAlone(text: string, others: Record<string, string> = {}): boolean {
-  const { alone, together } = groupsOf(new Map(Object.entries({ 'test/main/a.test.ts': text, ...others })))
-  expect([...alone, ...together]).toEqual(['test/main/a.test.ts'])
-  return alone.length === 1
+  return groupOf(text, others) === 'alone'
+}
+
+function groupOf(text: string, others: Record<string, string> = {}): string {
+  const groups = groupsOf(new Map(Object.entries({ 'test/main/a.test.ts': text, ...others })))
+  const found = Object.entries(groups).filter(([, files]) => files.length > 0)
+  expect(found).toEqual([[expect.any(String), ['test/main/a.test.ts']]])
+  return found[0]![0]
 }
 
 describe('a test file runs alone', () => {
@@ -54,17 +59,34 @@ describe('a test file runs alone', () => {
   })
 })
 
-test('committees and the command line run alone, pure parts and threads do not, and each file is in one group', () => {
-  const { alone, together } = readGroups(resolve(import.meta.dirname, '../..'))
+describe('a test file that starts nodes runs in pairs', () => {
+  test('if it says so, and why, wherever the executable is named', () => {
+    const says = '/**\n * Asks once.\n *\n * Runs in pairs: one node, idle.\n */\n'
+    expect(groupOf(`${says}const file = ${URL_OF_NODE}`)).toBe('pairs')
+    expect(groupOf(`${says}import '../support/a.js'`, { 'test/support/a.ts': URL_OF_NODE })).toBe('pairs')
+    expect(groupOf(`${says.replace(/: one.*/, ':')}const file = ${URL_OF_NODE}`)).toBe('alone')
+    expect(groupOf(`const file = ${URL_OF_NODE}`)).toBe('alone')
+  })
+
+  test('and not one that loads the machine, nor one that starts none', () => {
+    expect(groupOf(`// Runs alone: it floods.\n// Runs in pairs: so.\n${URL_OF_NODE}`)).toBe('alone')
+    expect(groupOf('// Runs in pairs: so.')).toBe('together')
+  })
+})
+
+test('committees under load run alone, the command line in pairs, pure parts and threads together, and each file is in one group', () => {
+  const { alone, pairs, together } = readGroups(resolve(import.meta.dirname, '../..'))
   expect(alone).toEqual(
     expect.arrayContaining([
       'test/committee/certify.test.ts',
       'test/hostile/strangers.test.ts',
-      'test/main/cli/cli.test.ts',
+      'test/main/local/local.test.ts',
     ]),
   )
+  expect(pairs).toEqual(expect.arrayContaining(['test/main/cli/cli.test.ts', 'test/main/cli/node-errors.test.ts']))
   expect(together).toEqual(
     expect.arrayContaining(['test/shared/wire/batch.test.ts', 'test/threads/processor/processor.test.ts']),
   )
-  expect(new Set([...alone, ...together]).size).toBe(alone.length + together.length)
+  const all = [...alone, ...pairs, ...together]
+  expect(new Set(all).size).toBe(all.length)
 })

@@ -15,7 +15,9 @@ import { WorkerUnderTest } from '../support/worker-under-test.js'
 
 const CONNECTS_PER_S = 500
 /** An attack goes on until the test ends it, and no longer than this. */
-const ATTACK_S_MAX = 45
+const ATTACK_S_MAX = 90
+/** On a machine that has other work, an attempt to connect takes long, and another one follows. */
+const BACK_MS = 80_000
 const TICKS_PER_S = 20
 
 const MULTISTREAM = Buffer.concat([Buffer.from([19]), Buffer.from('/multistream/1.0.0\n')])
@@ -114,10 +116,11 @@ test.each(Object.keys(HABITS))(
     await node.dismiss(restarted!)
     await until('it is lost', async () => (await node.metric('narval_peer_connected')) === 1)
     const again = await node.peer(2)
-    await until('it is back', async () => {
+    const isBack = async (): Promise<boolean> => {
       const connection = await again.connect(node.address).catch(() => undefined)
       return connection !== undefined
-    })
+    }
+    await until('it is back', isBack, BACK_MS)
     // It is back while the attack goes on.
     attack.stop()
     // Those that have a place now are few, in whichever stage: all others lost theirs to newer ones.
@@ -130,6 +133,7 @@ test.each(Object.keys(HABITS))(
     const linesMax = 3 * (2 + (performance.now() - beganMs) / 10_000)
     expect(node.lines.filter((line) => line.includes('evicted-')).length).toBeLessThanOrEqual(linesMax)
   },
+  120_000,
 )
 
 test('strangers of many addresses have the strangers’ places only, and those of the committee’s address stay free', async () => {

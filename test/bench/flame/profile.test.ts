@@ -1,3 +1,4 @@
+/** Runs in pairs: it names the executable and starts none. */
 import { describe, expect, it } from 'vitest'
 import { nodeOfCommand } from '../../../bench/flame/committee.js'
 import {

@@ -1,4 +1,8 @@
-/** `run … authority` and what belongs to it, as a user meets it: keys, marks, files, signals, the log beside it. */
+/**
+ * `run … authority` and what belongs to it, as a user meets it: keys, marks, files, signals, the log beside it.
+ *
+ * Runs in pairs: one node at a time, nearly idle.
+ */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'

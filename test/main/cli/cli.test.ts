@@ -1,3 +1,4 @@
+/** Runs in pairs: commands that end at once. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

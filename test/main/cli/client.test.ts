@@ -1,4 +1,8 @@
-/** What `client` says of its transactions at its end, beside a real worker. */
+/**
+ * What `client` says of its transactions at its end, beside a real worker.
+ *
+ * Runs in pairs: one node at a time.
+ */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { expect, it } from 'vitest'

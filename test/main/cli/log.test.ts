@@ -1,3 +1,4 @@
+/** Runs in pairs: commands on a store, and no node. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'

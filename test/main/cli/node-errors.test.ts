@@ -1,4 +1,8 @@
-/** What `run … worker` says and does when something is wrong, and how it ends, as a user meets it. */
+/**
+ * What `run … worker` says and does when something is wrong, and how it ends, as a user meets it.
+ *
+ * Runs in pairs: one node at a time, idle.
+ */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

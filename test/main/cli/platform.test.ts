@@ -1,4 +1,8 @@
-/** What the machine, its file system or its Node lacks: one line that says what to do, and exit code 1. */
+/**
+ * What the machine, its file system or its Node lacks: one line that says what to do, and exit code 1.
+ *
+ * Runs in pairs: commands that end at once.
+ */
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { constants } from 'node:os'

@@ -1,4 +1,8 @@
-/** `check` and `batch` on stores that are whole, damaged, cut off, and in use. */
+/**
+ * `check` and `batch` on stores that are whole, damaged, cut off, and in use.
+ *
+ * Runs in pairs: commands on a store, and no node.
+ */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readdirSync, readlinkSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'

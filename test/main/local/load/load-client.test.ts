@@ -1,3 +1,4 @@
+/** Runs in pairs: a client, and no node. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, Socket } from 'node:net'
