@@ -78,7 +78,6 @@ export function* jsonOf(commit: LoggedCommit): Generator<string> {
     digest: hex(commit.digest()),
     previous: hex(previous),
     first_batch: firstBatch,
-    ...(commit.firstTransaction !== undefined && { first_transaction: commit.firstTransaction }),
     batch_count: commit.batchCount,
     certificates: Array.from(commit.certificates(), ({ author, id, round }) => ({ round, author, header: hex(id) })),
   }
@@ -92,13 +91,12 @@ export function* jsonOf(commit: LoggedCommit): Generator<string> {
   yield ']}\n'
 }
 
-function jsonOfBatch({ author, digest, sequence, size, worker }: LoggedBatch): object {
+function jsonOfBatch({ author, digest, sequence, worker }: LoggedBatch): object {
   return {
     digest: encodeBase64(digest),
     author,
     worker,
     ...(sequence !== undefined && { sequence: String(sequence) }),
-    ...(size !== undefined && { bytes: size.bytes, transactions: size.transactions }),
   }
 }
 

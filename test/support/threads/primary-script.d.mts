@@ -1,11 +1,7 @@
 import type { encodeCertificate } from '../../../src/shared/wire/primary/certificate.js'
 import type { headerId } from '../../../src/shared/wire/primary/header.js'
 import type { encodeVote } from '../../../src/shared/wire/primary/vote.js'
-import type {
-  PrimaryStore,
-  PrimaryStoreDependencies,
-  PrimaryStoreOptions,
-} from '../../../src/threads/primary/store/primary-store.js'
+import type { PrimaryStore, PrimaryStoreOptions } from '../../../src/threads/primary/store/primary-store.js'
 import type { Write } from '../../../src/threads/primary/store/writes.js'
 
 export interface Stage {
@@ -14,7 +10,6 @@ export interface Stage {
 }
 
 export declare const OPTIONS: Omit<PrimaryStoreOptions, 'directory'>
-export declare const sizeOf: NonNullable<PrimaryStoreDependencies['sizeOf']>
 export declare function stagesOf(codec: {
   encodeCertificate: typeof encodeCertificate
   encodeVote: typeof encodeVote

@@ -6,7 +6,6 @@ import { AUTHORITIES, batchOf, patternOf, SETTINGS } from './commit-pattern.mjs'
 
 /** Small, so that a few turns go beyond each of them. */
 export const OPTIONS = { settings: SETTINGS, retentionCommits: 4, certificateRoundsKept: 1 }
-export const sizeOf = ({ sequence }) => ({ bytes: 1_000 + Number(sequence % 10n), transactions: 10 })
 
 /** A stage is a turn's writes, or a restart with these options. */
 export function stagesOf({ encodeCertificate, encodeVote, headerId }) {

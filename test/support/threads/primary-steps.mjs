@@ -10,7 +10,7 @@ import { encodeCertificate } from '../../../dist/shared/wire/primary/certificate
 import { headerId } from '../../../dist/shared/wire/primary/header.js'
 import { encodeVote } from '../../../dist/shared/wire/primary/vote.js'
 import { PrimaryStore } from '../../../dist/threads/primary/store/primary-store.js'
-import { OPTIONS, runStages, sizeOf, stagesOf } from './primary-script.mjs'
+import { OPTIONS, runStages, stagesOf } from './primary-script.mjs'
 
 /** `from` is the stage that it begins with; `isFlushFailed` says that the run before could not flush. */
 const { directory, from, isFlushFailed = false } = JSON.parse(process.argv[2])
@@ -20,7 +20,7 @@ async function open(options) {
   const lock = lockStore(directory)
   const store = new PrimaryStore(
     { directory, ...OPTIONS, ...options },
-    { onFatal: (error) => say(`fatal ${error.message}`), onNotice: () => {}, sizeOf },
+    { onFatal: (error) => say(`fatal ${error.message}`), onNotice: () => {} },
   )
   await store.open()
   say('opened')

@@ -34,14 +34,11 @@ import {
 } from './format.js'
 import { COMMIT_PART_ENTRIES, LOG_READ_PARTS } from './limits.js'
 import { decodeSettings, type PrimarySettings } from './settings.js'
-import { decodeSizes, type StoredSizes } from './sizes.js'
 
 /** A batch of a commit. */
 export interface LoggedBatch extends CommittedBatch {
   /** In its commit, from 0. */
   readonly position: number
-  /** Bytes and transactions, if the store knows them. */
-  readonly size: StoredSizes | undefined
 }
 
 export interface LogBounds {
@@ -53,11 +50,6 @@ export interface LogBounds {
 
 /** Behind the parts of every record. */
 const PARTS_END = 0xffff_ffff
-
-interface Part {
-  readonly bytes: Buffer
-  readonly sizes: Buffer | undefined
-}
 
 export class CommitLogReader {
   readonly settings: PrimarySettings
@@ -109,7 +101,7 @@ export class CommitLogReader {
       for (const [at, parts] of records.entries()) {
         const commit = new LoggedCommit(this, this.committeeDigest, last + 1, parts)
         const next = records[at + 1]?.[0]
-        const expected = next === undefined ? digest : headOf(next.bytes, last + 2).previous
+        const expected = next === undefined ? digest : headOf(next, last + 2).previous
         commit.check(expected ?? this.digestOf(commit.index))
         yield commit
         last = commit.index
@@ -118,12 +110,12 @@ export class CommitLogReader {
   }
 
   /** A part of a record. @throws CommitsPrunedError, NarvalError ERR_STORE_DAMAGED */
-  part(index: number, part: number): Part {
+  part(index: number, part: number): Buffer {
     const key = this.keys.commit(index, part)
     return this.read((snapshot) => {
       const bytes = snapshot.get('commits', key)
       if (bytes === undefined) throw this.missing(snapshot, index)
-      return { bytes, sizes: snapshot.get('sizes', key) }
+      return bytes
     })
   }
 
@@ -157,23 +149,19 @@ export class CommitLogReader {
    * The records behind a commit, as they are in one snapshot, as far as they fit: of the last one parts may be missing.
    * None at the end of the log. `digest` is that of the last one, if it is at the end of the log.
    */
-  private chunk(after: number): { records: Part[][]; digest: Uint8Array | undefined } {
+  private chunk(after: number): { records: Buffer[][]; digest: Uint8Array | undefined } {
     return this.read((snapshot) => {
       const { head, oldest } = this.ends(snapshot)
       if (after >= head.index) return { records: [], digest: undefined }
       if (after + 1 < oldest) throw new CommitsPrunedError(after, oldest)
       const behind = { after: this.keys.commit(after, PARTS_END) }
-      const sizes = new Map<string, Buffer>()
-      for (const entry of snapshot.entries('sizes', LOG_READ_PARTS, behind)) {
-        sizes.set(entry.key.toString('latin1'), snapshot.valueOf(entry))
-      }
-      const records: Part[][] = []
+      const records: Buffer[][] = []
       for (const entry of snapshot.entries('commits', LOG_READ_PARTS, behind)) {
         const { index, part } = readKey.commit(entry.key)
         if (part === 0 && index === after + records.length + 1) records.push([])
         // What lies behind a gap is not reached from here.
         if (index !== after + records.length || part !== records.at(-1)!.length) break
-        records.at(-1)!.push({ bytes: snapshot.valueOf(entry), sizes: sizes.get(entry.key.toString('latin1')) })
+        records.at(-1)!.push(snapshot.valueOf(entry))
       }
       if (records.length === 0) throw damaged(`commit ${after + 1} is not there`)
       return { records, digest: after + records.length === head.index ? head.digest : undefined }
@@ -202,13 +190,13 @@ export class LoggedCommit {
   readonly previous: Uint8Array
   private readonly reader: CommitLogReader
   private readonly committeeDigest: Uint8Array
-  private readonly parts: readonly Part[]
+  private readonly parts: readonly Buffer[]
 
-  constructor(reader: CommitLogReader, committeeDigest: Uint8Array, index: number, parts: readonly Part[]) {
+  constructor(reader: CommitLogReader, committeeDigest: Uint8Array, index: number, parts: readonly Buffer[]) {
     this.reader = reader
     this.committeeDigest = committeeDigest
     this.parts = parts
-    const head = headOf(parts[0]!.bytes, index)
+    const head = headOf(parts[0]!, index)
     this.index = index
     this.epoch = head.epoch
     this.timestamp = head.timestamp
@@ -245,52 +233,34 @@ export class LoggedCommit {
   *batches(from = 0): Generator<LoggedBatch, void, undefined> {
     const { authorities } = this.reader.settings
     const end = this.certificateCount + this.batchCount
-    let part: Part | undefined
+    let part: Buffer | undefined
     let number = -1
     for (let entry = this.certificateCount + from; entry < end; entry += 1) {
       if (Math.floor(entry / COMMIT_PART_ENTRIES) !== number) {
         number = Math.floor(entry / COMMIT_PART_ENTRIES)
         part = this.part(number)
       }
-      const batch = wellFormed(this.index, () => readCommittedBatch(part!.bytes, entryAt(entry), authorities))
-      yield { ...batch, position: entry - this.certificateCount, size: this.sizeIn(part!, number, entry) }
+      const batch = wellFormed(this.index, () => readCommittedBatch(part!, entryAt(entry), authorities))
+      yield { ...batch, position: entry - this.certificateCount }
     }
   }
 
-  /** Which transaction of the whole log its first one is, if the store knows it. */
-  get firstTransaction(): number | undefined {
-    if (this.batchCount === 0) return undefined
-    const first = Math.floor(this.certificateCount / COMMIT_PART_ENTRIES)
-    return this.sizesOf(this.part(first), first).firstTransaction
-  }
-
   private certificateAt(n: number): CommittedCertificate {
-    const { bytes } = this.part(Math.floor(n / COMMIT_PART_ENTRIES))
+    const bytes = this.part(Math.floor(n / COMMIT_PART_ENTRIES))
     return wellFormed(this.index, () => readCommittedCertificate(bytes, entryAt(n), this.reader.settings.authorities))
-  }
-
-  private sizeIn(part: Part, number: number, entry: number): StoredSizes | undefined {
-    const first = Math.max(this.certificateCount, number * COMMIT_PART_ENTRIES)
-    return part.sizes === undefined ? undefined : this.sizesOf(part, number).of(entry - first)
-  }
-
-  private sizesOf(part: Part, number: number): ReturnType<typeof decodeSizes> {
-    const first = Math.max(this.certificateCount, number * COMMIT_PART_ENTRIES)
-    const end = Math.min(this.certificateCount + this.batchCount, (number + 1) * COMMIT_PART_ENTRIES)
-    return decodeSizes(part.sizes, Math.max(0, end - first))
   }
 
   private *pieces(): Generator<Uint8Array, void, undefined> {
     const entries = this.certificateCount + this.batchCount
     for (let number = 0; number < partsOf(entries); number += 1) {
-      const { bytes } = this.part(number)
+      const bytes = this.part(number)
       if (bytes.length !== partBytes(entries, number))
         throw damaged(`commit ${this.index} has a part that is not whole`)
       yield bytes
     }
   }
 
-  private part(number: number): Part {
+  private part(number: number): Buffer {
     return this.parts[number] ?? this.reader.part(this.index, number)
   }
 }

@@ -9,7 +9,7 @@
  *                                                    gc-round: u64
  *                                                    payload-round: u64, absent until it is known
  *                                                    position: JSON, where consensus stands after the last commit
- *                                                    head: index u64 ‖ digest 32 ‖ next batch u64 ‖ next transaction u64
+ *                                                    head: index u64 ‖ digest 32 ‖ next batch u64
  *                                                    log: oldest index u64 ‖ bytes u64 of the records
  *                                                    kept: highest deleted round u64 ‖ bytes u64 of the certificates
  *                                                    worker-store ‖ worker u32: the id of that worker's store, 16
@@ -20,7 +20,6 @@
  *  payload       batch 46                         →  nothing: a batch of others that our own workers have
  *  evidence      author u16 ‖ round u64           →  bytes u32 of the first ‖ two records, of headers or of certificates
  *  commits       index u64 ‖ part u32             →  a part of the record (shared/wire/primary/commit-record.ts)
- *  sizes         index u64 ‖ part u32             →  of a part's batches, if known: bytes u32 ‖ transactions u32, 0 for unknown
  *  runs          author u16 ‖ worker u32 ‖ first u64  →  last u64: a run of committed sequences
  *
  *  batch         sequence u64 ‖ worker u32 ‖ author u16 ‖ digest 32
@@ -40,7 +39,7 @@ import { formatOf, PRIMARY_FORMATS_FROM } from '../format.js'
 import { COMMIT_PART_ENTRIES } from './limits.js'
 
 /** The version of what is drawn above. */
-export const PRIMARY_STORE_FORMAT = PRIMARY_FORMATS_FROM + 1
+export const PRIMARY_STORE_FORMAT = PRIMARY_FORMATS_FROM + 2
 
 export const META_STORE_ID = Buffer.from('store-id')
 export const META_SETTINGS = Buffer.from('settings')
@@ -55,7 +54,6 @@ const DATABASES = [
   'payload',
   'evidence',
   'commits',
-  'sizes',
   'runs',
 ] as const
 export type PrimaryDatabaseName = (typeof DATABASES)[number]
@@ -152,7 +150,7 @@ export class PrimaryKeys {
     return key
   }
 
-  /** Of `commits`, and of `sizes`. */
+  /** Of `commits`. */
   commit(index: number, part = 0): Buffer {
     const key = this.begin(12)
     key.writeBigUInt64BE(BigInt(index), EPOCH_BYTES)
@@ -248,28 +246,20 @@ export interface LogHead {
   readonly digest: Uint8Array
   /** Batches in all commits so far. */
   readonly nextBatch: number
-  /** Transactions in them; undefined if of one of them the count is not known. */
-  readonly nextTransaction: number | undefined
 }
 
-export const EMPTY_LOG: LogHead = { index: 0, digest: NO_COMMIT, nextBatch: 0, nextTransaction: 0 }
+export const EMPTY_LOG: LogHead = { index: 0, digest: NO_COMMIT, nextBatch: 0 }
 
-const UNKNOWN = 0xffff_ffff_ffff_ffffn
-
-export function encodeHead({ digest, index, nextBatch, nextTransaction }: LogHead): Buffer {
-  const last = Buffer.alloc(8)
-  last.writeBigUInt64BE(nextTransaction === undefined ? UNKNOWN : BigInt(nextTransaction))
-  return Buffer.concat([encodeNumbers([index]), digest, encodeNumbers([nextBatch]), last])
+export function encodeHead({ digest, index, nextBatch }: LogHead): Buffer {
+  return Buffer.concat([encodeNumbers([index]), digest, encodeNumbers([nextBatch])])
 }
 
 export function decodeHead(value: Uint8Array): LogHead {
-  const data = view('the head of the log', value, 24 + DIGEST_BYTES)
-  const transactions = data.getBigUint64(16 + DIGEST_BYTES)
+  const data = view('the head of the log', value, 16 + DIGEST_BYTES)
   return {
     index: Number(data.getBigUint64(0)),
     digest: new Uint8Array(value.subarray(8, 8 + DIGEST_BYTES)),
     nextBatch: Number(data.getBigUint64(8 + DIGEST_BYTES)),
-    nextTransaction: transactions === UNKNOWN ? undefined : Number(transactions),
   }
 }
 

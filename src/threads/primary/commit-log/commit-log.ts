@@ -17,11 +17,10 @@ import {
   type PrimaryKeys,
   readKey,
 } from '../../../shared/store/primary/format.js'
-import { encodeSizes, type StoredSizes } from '../../../shared/store/primary/sizes.js'
 import type { Put } from '../../../shared/store/write-outcomes.js'
 import { commitDigest } from '../../../shared/wire/primary/commit-record.js'
-import type { Commit, PayloadEntry, RunChange } from '../consensus/types.js'
-import { batchesOfPart, encodeCommitParts } from './encode-commit.js'
+import type { Commit, RunChange } from '../consensus/types.js'
+import { encodeCommitParts } from './encode-commit.js'
 
 export interface CommitLogOptions {
   readonly committeeDigest: Uint8Array
@@ -34,15 +33,12 @@ export interface CommitLogOptions {
 export interface CommitLogDependencies {
   readonly databases: PrimaryDatabases
   readonly keys: PrimaryKeys
-  /** Bytes and transactions of a batch, if they are known here. */
-  readonly sizeOf?: ((batch: PayloadEntry) => StoredSizes | undefined) | undefined
 }
 
 export class CommitLog {
   private readonly options: CommitLogOptions
   private readonly databases: PrimaryDatabases
   private readonly keys: PrimaryKeys
-  private readonly sizeOf: CommitLogDependencies['sizeOf']
   private last: LogHead
   /** The index of the oldest record, and the bytes of all. */
   private oldest: number
@@ -53,11 +49,10 @@ export class CommitLog {
   private appended = 0
   private isChanged = false
 
-  constructor(options: CommitLogOptions, { databases, keys, sizeOf }: CommitLogDependencies) {
+  constructor(options: CommitLogOptions, { databases, keys }: CommitLogDependencies) {
     this.options = options
     this.databases = databases
     this.keys = keys
-    this.sizeOf = sizeOf
     const head = databases.state.getBinary(keys.state('head'))
     const log = databases.state.getBinary(keys.state('log'))
     this.last = head === undefined ? EMPTY_LOG : decodeHead(head)
@@ -81,13 +76,11 @@ export class CommitLog {
       void this.databases.commits.put(this.keys.commit(index, part), bytes)
       this.bytes += bytes.length
     }
-    const nextTransaction = this.putSizes(commit, parts.length)
     for (const change of runChanges) this.putRun(change)
     this.last = {
       index,
       digest: commitDigest(this.options.committeeDigest, parts),
       nextBatch: nextBatch + batches.length,
-      nextTransaction,
     }
     this.appended += parts.length
     this.isChanged = true
@@ -111,13 +104,12 @@ export class CommitLog {
     if (!this.hasRemains && !this.isBeyondRetention(this.oldest)) return
     let taken = 0
     this.hasRemains = false
-    const { commits, sizes } = this.databases
+    const { commits } = this.databases
     const range = { start: this.keys.least, end: this.keys.commit(this.last.index), limit: partsMax }
     for (const { key, value } of commits.getRange(range)) {
       const { index, part } = readKey.commit(key)
       if (index >= this.oldest && !this.isBeyondRetention(index)) return
       void commits.remove(this.keys.commit(index, part))
-      void sizes.remove(this.keys.commit(index, part))
       this.bytes -= value.length
       this.oldest = Math.max(this.oldest, index + 1)
       this.isChanged = true
@@ -130,20 +122,6 @@ export class CommitLog {
     const { retentionBytes, retentionCommits } = this.options
     if (index >= this.last.index) return false
     return this.last.index - index >= retentionCommits || this.bytes > retentionBytes
-  }
-
-  /** Puts the sizes that are known. Returns which transaction comes next, if that is known. */
-  private putSizes(commit: Commit, parts: number): number | undefined {
-    let next = this.last.nextTransaction
-    for (let part = 0; part < parts; part += 1) {
-      const { from, to } = batchesOfPart(commit, part)
-      const sizes = commit.batches.slice(from, to).map((batch) => this.sizeOf?.(batch))
-      if (sizes.some((size) => size !== undefined)) {
-        void this.databases.sizes.put(this.keys.commit(commit.index, part), encodeSizes(next, sizes))
-      }
-      for (const size of sizes) next = next === undefined || size === undefined ? undefined : next + size.transactions
-    }
-    return next
   }
 
   private putRun({ author, first, last, worker }: RunChange): void {

@@ -34,13 +34,6 @@ export function encodeCommitParts(commit: Commit, context: RecordContext): Buffe
   })
 }
 
-/** Positions of the first and behind the last batch of a part. */
-export function batchesOfPart(commit: Commit, part: number): { from: number; to: number } {
-  const { batches, vertices } = commit
-  const position = (entry: number): number => Math.min(batches.length, Math.max(0, entry - vertices.length))
-  return { from: position(part * COMMIT_PART_ENTRIES), to: position((part + 1) * COMMIT_PART_ENTRIES) }
-}
-
 function writeEntry(bytes: Buffer, at: number, { batches, vertices }: Commit, entry: number): void {
   if (entry < vertices.length) {
     const { author, digest, round } = vertices[entry]!

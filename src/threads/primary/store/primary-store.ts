@@ -28,13 +28,12 @@ import {
   encodeSettings,
   type PrimarySettings,
 } from '../../../shared/store/primary/settings.js'
-import type { StoredSizes } from '../../../shared/store/primary/sizes.js'
 import { readMeta } from '../../../shared/store/read-meta.js'
 import { checkFreeSpace, storeError } from '../../../shared/store/store-error.js'
 import { StoreWatch } from '../../../shared/store/store-watch.js'
 import { type Put, WriteOutcomes } from '../../../shared/store/write-outcomes.js'
 import { CommitLog } from '../commit-log/commit-log.js'
-import type { AuthorityIndex, PayloadEntry, Round } from '../consensus/types.js'
+import type { AuthorityIndex, Round } from '../consensus/types.js'
 import type { CertificateReader } from '../stored-state.js'
 import { Certificates } from './certificates.js'
 import {
@@ -75,8 +74,6 @@ export interface PrimaryStoreDependencies {
   readonly onFlush?: () => () => void
   /** Now and then: the bytes of the store's file. */
   readonly onFileBytes?: (bytes: number) => void
-  /** Bytes and transactions of a batch, if they are known here. */
-  readonly sizeOf?: (batch: PayloadEntry) => StoredSizes | undefined
   /** Nothing may be signed until the others have spoken: throws if they never can. Called before anything is written. */
   readonly checkRecoverable?: () => void
 }
@@ -105,7 +102,7 @@ export class PrimaryStore implements CertificateReader {
     this.keys = new PrimaryKeys(settings.epoch)
     checkFreeSpace(directory)
     checkFileSystem(directory)
-    prepareFile(directory, { log: dependencies.onNotice, logs: ['commits', 'sizes'] })
+    prepareFile(directory, { log: dependencies.onNotice, logs: ['commits'] })
     const signing = this.signingAtStart()
     if (signing?.state === 'recovering') dependencies.checkRecoverable?.()
     try {
@@ -125,7 +122,7 @@ export class PrimaryStore implements CertificateReader {
           retentionCommits: options.retentionCommits ?? RETENTION_COMMITS_DEFAULT,
           retentionBytes: options.retentionBytes ?? RETENTION_LOG_BYTES_DEFAULT,
         },
-        { databases: this.databases, keys: this.keys, sizeOf: dependencies.sizeOf },
+        { databases: this.databases, keys: this.keys },
       )
       this.writes = new TurnWrites({ databases: this.databases, keys: this.keys, log: this.log, kept: this.kept })
     } catch (error) {

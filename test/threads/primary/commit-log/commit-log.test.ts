@@ -105,21 +105,6 @@ describe('the log', () => {
     expect(damageOf(directory)).toEqual([])
   })
 
-  test('has sizes and the number of the first transaction where they are known, and says so where they are not', async () => {
-    const directory = temporaryDirectory()
-    const sizeOf = ({ sequence }: { sequence?: bigint }) =>
-      sequence === 4_000_001n ? undefined : { bytes: 1_000, transactions: 10 }
-    const store = await openPrimaryStore(directory, {}, { sizeOf })
-    await written(store, ...turnOf(1, 6))
-    await store.close()
-    withReader(directory, (reader) => {
-      const commits = [...reader.commits(0)]
-      expect(commits.map(({ firstTransaction }) => firstTransaction)).toEqual([0, 10, 30, 60, undefined, undefined])
-      const sizes = [...commits[3]!.batches()].map(({ size }) => size?.transactions)
-      expect(sizes).toEqual([10, undefined, 10, 10])
-    })
-  })
-
   test('is written in one form: the parts of a record are the record', async () => {
     const directory = temporaryDirectory()
     await fillLog(directory, 4)

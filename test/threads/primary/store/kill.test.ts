@@ -22,7 +22,7 @@ import { atStep, killAtSteps, killsAtAllSteps, runKilled } from '../../../suppor
 import { preloaded } from '../../../support/preload.js'
 import { openPrimaryStore, readLog } from '../../../support/primary-stores.js'
 import { temporaryDirectory } from '../../../support/temporary-directory.js'
-import { OPTIONS, runStages, sizeOf, stagesOf } from '../../../support/threads/primary-script.mjs'
+import { OPTIONS, runStages, stagesOf } from '../../../support/threads/primary-script.mjs'
 
 const WRITER = fileURLToPath(new URL('../../../support/threads/primary-steps.mjs', import.meta.url))
 const STEPS_SAMPLED = 5
@@ -73,7 +73,7 @@ function openIn(directory: string) {
     const onNotice = (text: string): void => {
       if (!/flush of the store failed|Copied and flushed|: 0 are damaged/.test(text)) throw new Error(text)
     }
-    return openPrimaryStore(directory, { ...OPTIONS, ...options }, { sizeOf, onNotice })
+    return openPrimaryStore(directory, { ...OPTIONS, ...options }, { onNotice })
   }
 }
 

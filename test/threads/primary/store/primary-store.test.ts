@@ -322,7 +322,7 @@ describe('a store', () => {
     format.writeBigUInt64BE(BigInt(PRIMARY_STORE_FORMAT + 1))
     await meta.put(META_FORMAT, format)
     await root.close()
-    const refused = { code: 'ERR_STORE_FORMAT', message: expect.stringMatching(/format 1000002, .* reads 1000001/) }
+    const refused = { code: 'ERR_STORE_FORMAT', message: expect.stringMatching(/format 1000003, .* reads 1000002/) }
     await expect(openPrimaryStore(directory)).rejects.toMatchObject(refused)
   })
 })
