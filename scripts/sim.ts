@@ -40,8 +40,13 @@ function printScenarios(name: string): void {
   }
 }
 
-function printResult(title: string, { authorities, rounds }: SimulationResult, ms: number): void {
+function printResult(title: string, { authorities, back, rounds }: SimulationResult, ms: number): void {
   console.log(`${title}: a round in ${(ms / rounds).toFixed(1)} ms`)
+  for (const { afterMs, authority, headers, rounds: missed } of back) {
+    console.log(
+      `  authority ${authority}: ${missed} rounds behind, back after ${afterMs} ms, ${headers} headers meanwhile`,
+    )
+  }
   for (const [index, { certified, ordered, p50Ms, p95Ms, p50Rounds }] of authorities.entries()) {
     console.log(
       `  authority ${index}: ${ordered} of ${certified} batches ordered, p50 ${p50Ms} ms, ${p50Rounds} rounds, p95 ${p95Ms} ms`,

@@ -69,6 +69,7 @@ export class PrimaryMetrics {
   readonly registry = new Registry()
   private readonly authors: readonly AuthorCounts[]
   private readonly headers = { created: 0, givenUp: 0, batches: 0, batchesAgain: 0, unobtainable: 0 }
+  private historyGoneCount = 0
   private readonly committedSums = { commits: 0, certificates: 0 }
   private readonly observers: ReadonlyMap<Stage, (seconds: number) => void>
 
@@ -135,6 +136,10 @@ export class PrimaryMetrics {
     this.headers.unobtainable += 1
   }
 
+  historyGone(): void {
+    this.historyGoneCount += 1
+  }
+
   voted(author: number): void {
     this.authors[author]!.votesSent += 1
   }
@@ -182,6 +187,12 @@ export class PrimaryMetrics {
       'narval_primary_batches_unobtainable_total',
       'Batches of ours that no quorum can get: each is proposed alone, now and then.',
       () => headers.unobtainable,
+    )
+    addSum(
+      registry,
+      'narval_primary_history_gone_total',
+      'Times that no connected peer kept the certificates any more that we needed to catch up.',
+      () => this.historyGoneCount,
     )
   }
 

@@ -96,6 +96,8 @@ const PRIMARY = [
   /** The round above which may be signed, and 1 while the committee stands below it. */
   'signingAbove',
   'isSigningHeld',
+  /** 1 while we are behind, and no peer keeps what we need next. */
+  'isHistoryGone',
   /** Bytes of the store's file, with the pages in it that are free. */
   'storeFileBytes',
 ] as const

@@ -1,29 +1,50 @@
 /**
- * CatchUp: whole rounds, when we are far behind or hear nothing. Parents are otherwise asked for by digest, a round for
- * each answer; here one peer at a time is asked for as many rounds as may wait, and for the next ones when they are there.
+ * CatchUp: whether we are behind, and what follows. Parents are otherwise asked for by digest, a round for each answer. Who
+ * is far behind, or hears nothing, asks for whole rounds (`range-requests.ts`).
+ *
+ * While we are behind we make no headers: nobody votes for those of rounds long past, and each costs a flush here and work
+ * everywhere. We are behind when a peer has shown a certificate of a round that is far above ours, or when so much of what
+ * authorities of the validity threshold have said, one of them honest, is not handled yet that it must be of such rounds.
+ * Rounds that go on without us lose nothing by that. When no further round is there whole for BEHIND_WAIT_MS, the others may
+ * be waiting for us, and we are not held any more: so no committee stands because of it, whoever is behind.
+ *
+ * Peers say which rounds they keep. When none of them has what comes next for us any more, we cannot catch up, and say so.
  */
-import { RANGE_ROUNDS_MAX } from '../../shared/wire/primary/limits.js'
-import { encodeRangeRequest } from '../../shared/wire/primary/requests.js'
+import type { RangeAnswer } from '../../shared/wire/primary/requests.js'
+import type { Stakes } from './consensus/stakes.js'
 import type { AuthorityIndex, Round } from './consensus/types.js'
-import { CATCH_UP_ROUNDS, CERTIFICATE_RETRY_MS, SILENCE_MS } from './limits.js'
+import { BEHIND_WAIT_MS, CATCH_UP_ROUNDS, CERTIFICATE_RETRY_MS, HISTORY_RETRY_MS, SILENCE_MS } from './limits.js'
 import type { Peers } from './peers.js'
+import { RangeRequests } from './range-requests.js'
 import type { TurnBuilder } from './turn.js'
 
+export interface CatchUpOptions {
+  readonly authority: AuthorityIndex
+  readonly stakes: Stakes
+  readonly gcDepth: number
+}
+
 export class CatchUp {
+  private readonly stakes: Stakes
   private readonly peers: Peers
-  private readonly roundsMax: number
+  private readonly requests: RangeRequests
   /** By peer: the highest round of which it has sent a verified certificate. */
   private readonly seen: Round[]
-  private peer: AuthorityIndex
-  private askedTo: Round = 0
-  private askedAtMs = Number.NEGATIVE_INFINITY
+  /** By peer: the lowest round that it keeps, as it said last. */
+  private readonly lowest: Round[]
+  /** Peers of which much waits to be handled. */
+  private backlog: readonly AuthorityIndex[] = []
   private quietSinceMs = Number.NEGATIVE_INFINITY
+  private historyGone = false
+  private askAgainAtMs = Number.NEGATIVE_INFINITY
 
-  constructor(options: { authority: AuthorityIndex; authorities: number; gcDepth: number }, peers: Peers) {
+  constructor(options: CatchUpOptions, peers: Peers) {
+    const { size } = options.stakes
+    this.stakes = options.stakes
     this.peers = peers
-    this.peer = options.authority
-    this.roundsMax = Math.min(RANGE_ROUNDS_MAX, options.gcDepth)
-    this.seen = new Array<Round>(options.authorities).fill(0)
+    this.requests = new RangeRequests(options, peers)
+    this.seen = new Array<Round>(size).fill(0)
+    this.lowest = new Array<Round>(size).fill(0)
   }
 
   /** A peer has shown a round by a verified certificate. A header shows nothing: its author can say any round. */
@@ -31,7 +52,12 @@ export class CatchUp {
     if (round > this.seen[peer]!) this.seen[peer] = round
   }
 
-  /** The highest of these rounds. */
+  /** A verified certificate is here, and is delivered or waits for its parents. */
+  came(peer: AuthorityIndex, round: Round, author: AuthorityIndex, nowMs: number): void {
+    this.requests.came(peer, round, author, nowMs)
+  }
+
+  /** The highest of the rounds that peers have shown. */
   get seenRound(): Round {
     return Math.max(...this.seen)
   }
@@ -39,6 +65,28 @@ export class CatchUp {
   /** A certificate was delivered. */
   delivered(nowMs: number): void {
     this.quietSinceMs = nowMs
+  }
+
+  /** Of these peers so much waits to be handled that it is of rounds long past. */
+  backlogOf(peers: readonly AuthorityIndex[]): void {
+    this.backlog = peers
+  }
+
+  /** A peer is there again, and may have another store. */
+  connected(peer: AuthorityIndex): void {
+    this.lowest[peer] = 0
+    this.requests.connected(peer)
+  }
+
+  /** The end of an answer to a request for whole rounds. */
+  answered(from: AuthorityIndex, answer: RangeAnswer, nowMs: number): void {
+    this.lowest[from] = answer.lowest
+    this.requests.answered(from, answer, nowMs)
+  }
+
+  /** No peer keeps what we need next any more. */
+  get isHistoryGone(): boolean {
+    return this.historyGone
   }
 
   /**
@@ -49,26 +97,21 @@ export class CatchUp {
   consider(quorumRound: Round, turn: TurnBuilder): void {
     const { ms } = turn.now
     if (this.quietSinceMs === Number.NEGATIVE_INFINITY) this.quietSinceMs = ms
-    const isSilent = ms >= this.quietSinceMs + SILENCE_MS
-    if (!isSilent && !this.isBehind(quorumRound)) return
-    const isAnswered = this.askedTo > 0 && quorumRound >= this.askedTo
-    if (!isAnswered && ms < this.askedAtMs + CERTIFICATE_RETRY_MS) return
-    this.askedAtMs = ms
-    this.quietSinceMs = ms
-    if (!isAnswered || !this.peers.isConnected(this.peer)) {
-      const next = this.peers.after(this.peer)
-      if (next === undefined) return
-      this.peer = next
+    const isFar = this.isFar(quorumRound)
+    this.noteHistory(isFar, quorumRound, turn)
+    if (isFar && !(this.historyGone && ms < this.askAgainAtMs)) {
+      this.askAgainAtMs = ms + HISTORY_RETRY_MS
+      const hasShown = (peer: AuthorityIndex, round: Round): boolean => this.seen[peer]! >= round
+      this.requests.ask({ quorumRound, target: this.seenRound }, hasShown, turn)
+    } else {
+      this.requests.stop()
+      if (!isFar && ms >= this.quietSinceMs + SILENCE_MS) this.askForLast(quorumRound, turn)
     }
-    const from = Math.max(1, quorumRound)
-    this.askedTo = from + this.roundsMax - 1
-    turn.sendAtOnce(this.peer, encodeRangeRequest({ from, to: this.askedTo }))
   }
 
   wakeAtMs(quorumRound: Round): number {
-    const silentAtMs = this.quietSinceMs + SILENCE_MS
-    if (!this.isBehind(quorumRound)) return silentAtMs
-    return Math.min(silentAtMs, this.askedAtMs + CERTIFICATE_RETRY_MS)
+    if (!this.isFar(quorumRound)) return this.quietSinceMs + SILENCE_MS
+    return this.historyGone ? this.askAgainAtMs : this.requests.wakeAtMs
   }
 
   /** Whether it is proven that this peer is so far ahead that whole rounds are fetched. */
@@ -76,7 +119,39 @@ export class CatchUp {
     return this.seen[peer]! > quorumRound + CATCH_UP_ROUNDS
   }
 
-  private isBehind(quorumRound: Round): boolean {
+  /** Until when headers are held, given when the last round became whole; no time if they are not. */
+  heldUntilMs(quorumRound: Round, quorumAtMs: number): number {
+    if (this.historyGone) return Number.POSITIVE_INFINITY
+    const waiting = this.backlog.reduce((sum, peer) => sum + this.stakes.of(peer), 0)
+    const isBehind = waiting >= this.stakes.validity || this.seenRound > quorumRound + CATCH_UP_ROUNDS
+    return isBehind ? quorumAtMs + BEHIND_WAIT_MS : Number.NEGATIVE_INFINITY
+  }
+
+  /** When a parent that is not here is asked for: whole rounds that are on their way have it. */
+  parentsAtMs(quorumRound: Round, nowMs: number): number {
+    return this.isFar(quorumRound) ? nowMs + CERTIFICATE_RETRY_MS : nowMs
+  }
+
+  /** Somebody who is connected is far ahead. */
+  private isFar(quorumRound: Round): boolean {
     return this.peers.all().some((peer) => this.isAhead(peer, quorumRound))
+  }
+
+  /** Of one peer, as nothing is known of any: what was lost on its way is no stall. */
+  private askForLast(quorumRound: Round, turn: TurnBuilder): void {
+    this.quietSinceMs = turn.now.ms
+    this.requests.askForLast(quorumRound, turn)
+  }
+
+  /** All that are connected, one that is honest among them, keep only what is too high for us. */
+  private noteHistory(isFar: boolean, quorumRound: Round, turn: TurnBuilder): void {
+    const peers = this.peers.all()
+    const stake = peers.reduce((sum, peer) => sum + this.stakes.of(peer), 0)
+    const isGone = isFar && stake >= this.stakes.validity && peers.every((peer) => this.lowest[peer]! > quorumRound + 1)
+    if (isGone === this.historyGone) return
+    this.historyGone = isGone
+    if (isGone) this.askAgainAtMs = turn.now.ms + HISTORY_RETRY_MS
+    const lowest = Math.min(...peers.map((peer) => this.lowest[peer]!))
+    if (isGone) turn.notice({ type: 'history-gone', round: quorumRound, lowest })
   }
 }

@@ -42,8 +42,8 @@ export class CertificateRequests {
     return this.wanted.size
   }
 
-  /** Asks this peer for what is not asked for yet. The requests go out at the end of the turn (`flush`). */
-  want(digests: readonly Digest[], peer: AuthorityIndex, nowMs: number): void {
+  /** Asks this peer for what is not asked for yet, from this time on. Requests go out at the end of a turn (`flush`). */
+  want(digests: readonly Digest[], peer: AuthorityIndex, askAtMs: number): void {
     for (const digest of digests) {
       if (this.wanted.has(digest)) continue
       // Once until the next flush: each look goes through all of them.
@@ -52,11 +52,11 @@ export class CertificateRequests {
         this.hasMore = true
         return
       }
-      this.wanted.set(digest, { peer, askAtMs: nowMs })
+      this.wanted.set(digest, { peer, askAtMs })
     }
   }
 
-  /** It is here. */
+  /** It is here, delivered or not. */
   settle(digest: Digest): void {
     this.wanted.delete(digest)
   }

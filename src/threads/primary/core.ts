@@ -161,7 +161,10 @@ export class Core {
   certificate(from: AuthorityIndex, certificate: CertificateRecord, turn: TurnBuilder): void {
     const { digest, header } = certificate
     const { certificates, certificateWaiter, synchronizer, consensus } = this.stages
-    if (certificates.place(digest) !== undefined || certificateWaiter.has(digest)) return
+    if (certificates.place(digest) !== undefined || certificateWaiter.has(digest)) {
+      this.isHere(from, header, turn)
+      return
+    }
     const problem = this.problemOfCertificate(from, certificate)
     if (problem !== undefined) {
       turn.refuse(from, problem.reason, problem.detail)
@@ -169,8 +172,26 @@ export class Core {
     }
     const missing = synchronizer.missingParents(header, consensus.gcRound)
     if (missing.length === 0) this.readyCertificates.push(certificate)
-    else if (certificateWaiter.wait(certificate, missing)) this.stages.requests.want(missing, from, turn.now.ms)
-    else turn.refuse(from, 'round-ahead', `round ${header.round}, and there is no room for what waits for parents`)
+    else if (certificateWaiter.wait(certificate, missing)) this.wantParents(missing, from, turn)
+    else {
+      turn.refuse(from, 'round-ahead', `round ${header.round}, and there is no room for what waits for parents`)
+      return
+    }
+    this.stages.requests.settle(digest)
+    this.isHere(from, header, turn)
+  }
+
+  /** A certificate of this header is verified, and is delivered or will be. */
+  private isHere(from: AuthorityIndex, { author, round }: Header, turn: TurnBuilder): void {
+    this.stages.catchUp.saw(from, round)
+    this.stages.catchUp.came(from, round, author, turn.now.ms)
+  }
+
+  /** What waits for parents itself is here, and is not asked for. */
+  private wantParents(missing: readonly Digest[], from: AuthorityIndex, turn: TurnBuilder): void {
+    const { catchUp, certificates, certificateWaiter, requests } = this.stages
+    const unknown = missing.filter((digest) => !certificateWaiter.has(digest))
+    requests.want(unknown, from, catchUp.parentsAtMs(certificates.quorumRound, turn.now.ms))
   }
 
   /**
@@ -396,7 +417,7 @@ export class Core {
 
   /** A verified header of another authority, for the first time or because something it waited for has come. */
   private consider(header: HeaderRecord, turn: TurnBuilder): void {
-    const { synchronizer, consensus, headerWaiter, requests } = this.stages
+    const { synchronizer, consensus, headerWaiter } = this.stages
     const parents = synchronizer.missingParents(header, consensus.gcRound)
     const farAheadMs = parents.length === 0 ? this.createdAheadMs(header, turn.now) : 0
     const problem =
@@ -419,7 +440,7 @@ export class Core {
     if (replaced !== undefined) {
       turn.refuse(header.author, 'header-replaced', `round ${replaced.round}`)
     }
-    requests.want(parents, header.author, turn.now.ms)
+    this.wantParents(parents, header.author, turn)
   }
 
   /**

@@ -5,12 +5,14 @@
 
 import { TokenBucket } from '../../shared/token-bucket.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
-import { encodeHighest, type RoundRange } from '../../shared/wire/primary/requests.js'
+import { roundOfCertificate } from '../../shared/wire/primary/certificate.js'
+import { encodeHighest, encodeRangeAnswer, type RoundRange } from '../../shared/wire/primary/requests.js'
 import type { CertificatesAggregator } from './certificates-aggregator.js'
 import type { AuthorityIndex, Round } from './consensus/types.js'
 import {
   CERTIFICATE_BYTES_SERVED_PER_S,
   CERTIFICATES_SERVED_PER_S,
+  RANGE_BYTES_MAX,
   RANGE_CERTIFICATES_MAX,
   RANGE_REQUEST_COST,
 } from './limits.js'
@@ -20,6 +22,13 @@ import type { TurnBuilder } from './turn.js'
 interface Share {
   readonly certificates: TokenBucket
   readonly bytes: TokenBucket
+  /** Where the last answer to a request by range ended within a round: after so many certificates of it. */
+  brokenOff: { readonly round: Round; readonly sent: number } | undefined
+}
+
+interface OfRound {
+  readonly round: Round
+  readonly bytes: Uint8Array
 }
 
 export class Helper {
@@ -33,6 +42,7 @@ export class Helper {
     this.shares = Array.from({ length: authorities }, () => ({
       certificates: new TokenBucket(CERTIFICATES_SERVED_PER_S, CERTIFICATES_SERVED_PER_S),
       bytes: new TokenBucket(CERTIFICATE_BYTES_SERVED_PER_S, CERTIFICATE_BYTES_SERVED_PER_S),
+      brokenOff: undefined,
     }))
   }
 
@@ -45,26 +55,48 @@ export class Helper {
     }
   }
 
-  /** Sends what is here of these rounds, the lowest first. No more is read than the peer may have. */
+  /**
+   * Sends what is here of these rounds, the lowest first, and says how far that goes. No more is read than the peer may have.
+   * What breaks off within a round goes on there when that round is asked for next.
+   */
   answerRange(from: AuthorityIndex, range: RoundRange, gcRound: Round, turn: TurnBuilder): void {
     if (!this.take(from, RANGE_REQUEST_COST, turn)) return
-    let left = RANGE_CERTIFICATES_MAX
-    const countMax = Math.min(left, Math.floor(this.shares[from]!.certificates.left(turn.now.ms)))
-    const stored =
-      range.from < gcRound && countMax > 0
-        ? this.store.certificates(range.from, Math.min(range.to, gcRound - 1), countMax)
-        : []
-    for (const bytes of stored) {
-      if (!this.take(from, 1, turn)) return
-      this.send(from, bytes, turn)
-      left -= 1
-    }
-    for (let round = Math.max(range.from, gcRound); round <= range.to && left > 0; round += 1) {
-      for (const { bytes } of this.certificates.at(round)?.byAuthor.values() ?? []) {
-        if (!this.take(from, 1, turn)) return
-        this.send(from, bytes, turn)
-        left -= 1
+    const sentTo = this.sendRange(from, range, gcRound, turn)
+    const to = Math.max(range.from - 1, Math.min(sentTo, this.certificates.quorumRound))
+    turn.sendAtOnce(from, encodeRangeAnswer({ from: range.from, to, lowest: this.store.lowestRound }))
+  }
+
+  /** Returns the last round of which all that is here was sent. */
+  private sendRange(from: AuthorityIndex, range: RoundRange, gcRound: Round, turn: TurnBuilder): Round {
+    const share = this.shares[from]!
+    const { brokenOff } = share
+    const skipped = brokenOff?.round === range.from ? brokenOff.sent : 0
+    share.brokenOff = undefined
+    const countMax = Math.min(RANGE_CERTIFICATES_MAX, Math.floor(share.certificates.left(turn.now.ms)))
+    const place = { round: range.from, sent: 0 }
+    let [count, byteLength] = [0, 0]
+    // One more than may be sent shows that there is more.
+    for (const { bytes, round } of this.certificatesOf(range, gcRound, countMax + skipped + 1)) {
+      if (round !== place.round) Object.assign(place, { round, sent: 0 })
+      place.sent += 1
+      if (round === range.from && place.sent <= skipped) continue
+      if (count >= RANGE_CERTIFICATES_MAX || byteLength >= RANGE_BYTES_MAX || !this.take(from, 1, turn)) {
+        share.brokenOff = { round, sent: place.sent - 1 }
+        return round - 1
       }
+      this.send(from, bytes, turn)
+      count += 1
+      byteLength += bytes.length
+    }
+    return range.to
+  }
+
+  /** Those that memory has forgotten, and then the others. */
+  private *certificatesOf({ from, to }: RoundRange, gcRound: Round, countMax: number): Generator<OfRound> {
+    const stored = from < gcRound ? this.store.certificates(from, Math.min(to, gcRound - 1), countMax) : []
+    for (const bytes of stored) yield { round: roundOfCertificate(bytes), bytes }
+    for (let round = Math.max(from, gcRound); round <= to; round += 1) {
+      for (const { bytes } of this.certificates.at(round)?.byAuthor.values() ?? []) yield { round, bytes }
     }
   }
 

@@ -10,6 +10,7 @@ import { PRIMARY_INBOUND_BYTES_MAX, PRIMARY_INBOUND_MESSAGES_MAX } from '../../s
 import type { PrimaryInput } from '../../shared/memory/dialogue/primary.js'
 import { RECORD_BYTES_MAX } from '../../shared/wire/primary/limits.js'
 import type { AuthorityIndex } from './consensus/types.js'
+import { BACKLOG_RECORDS } from './limits.js'
 import type { VerificationBudget } from './verification-budget.js'
 
 interface Queue {
@@ -25,6 +26,8 @@ export class Inbox {
   private readonly queues: Queue[]
   /** Whose turn it is. */
   private next = 0
+  /** Peers with a backlog: from BACKLOG_RECORDS on, until half of these are handled. */
+  private late: readonly AuthorityIndex[] = []
   private waiting = 0
 
   constructor(authority: AuthorityIndex, authorities: number, budget: VerificationBudget) {
@@ -35,6 +38,16 @@ export class Inbox {
 
   get size(): number {
     return this.waiting
+  }
+
+  /** Peers of which so much waits that it must be of rounds long past: another array whenever that has changed. */
+  get backlog(): readonly AuthorityIndex[] {
+    const isLate = ({ messages }: Queue, index: AuthorityIndex): boolean =>
+      messages >= (this.late.includes(index) ? BACKLOG_RECORDS / 2 : BACKLOG_RECORDS)
+    if (this.queues.some((queue, index) => isLate(queue, index) !== this.late.includes(index))) {
+      this.late = this.queues.flatMap((queue, index) => (isLate(queue, index) ? [index] : []))
+    }
+    return this.late
   }
 
   push(input: PrimaryInput): void {

@@ -84,7 +84,7 @@ export const PAYLOAD_FETCHES_PER_AUTHORITY = 256
 export const PAYLOAD_WANTED_PER_AUTHORITY = 65_536
 /** The same of all authorities, which have equal shares: some 300 MB. From 17 authorities on a share is smaller. */
 export const PAYLOAD_WANTED_MAX = 1_048_576
-/** Rounds below garbage collection after which a batch is not asked for any more: certificates are kept as long. */
+/** Rounds below garbage collection after which a batch is not asked for before somebody reads it. */
 export const PAYLOAD_ROUNDS_KEPT = 10_000
 /** How often it is written down up to which round our workers have all batches, in rounds. */
 export const PAYLOAD_COMPLETE_ROUNDS = 64
@@ -96,8 +96,28 @@ export const CERTIFICATES_WANTED_PER_AUTHORITY = 512
  * has some twenty certificates of the largest kind, in a committee of four a thousand.
  */
 export const CERTIFICATES_WAITING_BYTES_MAX = 256 * 1024 * 1024
-/** A peer that is so many rounds above us is asked for whole rounds. */
+/** A peer that is so many rounds above us is asked for whole rounds, and we make no headers meanwhile. */
 export const CATCH_UP_ROUNDS = 4
+/**
+ * Records of a peer that wait to be handled when what it says is of rounds long past: a round brings three of each peer. We
+ * make no headers then, until half of them are handled.
+ */
+export const BACKLOG_RECORDS = 48
+/**
+ * How long a header waits, while we are behind, for another round to be there whole, in ms. When none comes for so long, the
+ * others may be waiting for us. It is more than a request takes that has to be made once more.
+ */
+export const BEHIND_WAIT_MS = 1000
+/** Requests for whole rounds that are on their way: each has a part of the rounds that may wait for their parents. */
+export const RANGE_REQUESTS_MAX = 4
+/** The same, of one peer. */
+export const RANGE_REQUESTS_PER_PEER = 2
+/** How long an answer may take, in ms, however steadily something comes. */
+export const RANGE_ANSWER_MS_MAX = 5000
+/** How long a peer that has not answered is not asked for whole rounds, in ms; twice as long each time, up to this. */
+export const RANGE_REST_MS_MAX = 4000
+/** Time in ms until a peer is asked again when all have said that they keep nothing that is old enough. */
+export const HISTORY_RETRY_MS = 10_000
 /** A committee at rest makes a round a second: with no new certificate for so long, in ms, a peer is asked for its last ones. */
 export const SILENCE_MS = 2500
 
@@ -116,6 +136,11 @@ export const CERTIFICATES_SERVED_PER_S = 4096
 export const CERTIFICATE_BYTES_SERVED_PER_S = 16 * 1024 * 1024
 /** Certificates in the answer to a request by range. */
 export const RANGE_CERTIFICATES_MAX = 512
+/**
+ * Bytes of them: the answers to what one peer may have asked for at a time are half of what may wait for its stream, and what
+ * is beyond that is dropped, the oldest first.
+ */
+export const RANGE_BYTES_MAX = 1024 * 1024
 
 /** What a request by range costs of that share beside what is found, in certificates: a read of the store, and a walk. */
 export const RANGE_REQUEST_COST = 16
@@ -158,6 +183,8 @@ export const WASTED_VERIFICATIONS_BURST = 512
 
 assert(CREATED_TOLERANCE_MS < CREATED_AHEAD_MS_MAX)
 assert(HEADER_DELAY_MS_MIN <= HEADER_DELAY_MS_MAX && HEADER_DELAY_MS_MAX < HEARTBEAT_MS)
+assert(RANGE_CERTIFICATES_MAX >= 2 * COMMITTEE_SIZE_MAX)
+assert(BEHIND_WAIT_MS > CERTIFICATE_RETRY_MS && RANGE_BYTES_MAX >= CERTIFICATE_BYTES_MAX)
 assert(CATCH_UP_ROUNDS < RANGE_ROUNDS_MAX && CERTIFICATES_REQUEST_MAX <= CERTIFICATES_WANTED_PER_AUTHORITY)
 assert(PARENT_WAIT_MS_MIN <= PARENT_WAIT_SHARE * HEADER_DELAY_MS_MIN && OWN_WAIT_MS <= OWN_WAIT_MS_MAX)
 // The smallest share has the batches of several full headers.

@@ -139,12 +139,14 @@ export class Primary {
     this.certificateWaiter = new CertificateWaiter(authorities)
     this.peers = new Peers(authority, authorities)
     this.pacing = new Pacing(authority, authorities, this.peers)
-    this.catchUp = new CatchUp({ authority, authorities, gcDepth }, this.peers)
+    this.catchUp = new CatchUp({ authority, stakes, gcDepth }, this.peers)
     this.requests = new CertificateRequests(
       { wantedMax: authorities * CERTIFICATES_WANTED_PER_AUTHORITY },
       {
         peers: this.peers,
-        isWanted: (digest) => this.certificateWaiter.waitsFor(digest) || this.headerWaiter.waitsFor(digest),
+        isWanted: (digest) =>
+          !this.certificateWaiter.has(digest) &&
+          (this.certificateWaiter.waitsFor(digest) || this.headerWaiter.waitsFor(digest)),
         allWanted: () => [...this.certificateWaiter.missing(), ...this.headerWaiter.missingParents()],
       },
     )
@@ -199,6 +201,7 @@ export class Primary {
       isRecovering: this.core.isRecovering,
       signingAbove: this.core.signingAbove,
       isSigningHeld: this.signingWatch.isHeld,
+      isHistoryGone: this.catchUp.isHistoryGone,
     }
   }
 
@@ -303,6 +306,9 @@ export class Primary {
       case 'load':
         this.pacing.load(event.lagMs)
         break
+      case 'backlog':
+        this.catchUp.backlogOf(event.peers)
+        break
       case 'timer':
         break
     }
@@ -363,6 +369,7 @@ export class Primary {
   private connected(peer: AuthorityIndex, turn: TurnBuilder): void {
     this.peers.connect(peer)
     this.pacing.connected(peer)
+    this.catchUp.connected(peer)
     this.core.resend(peer, turn)
     if (this.core.isRecovering) this.recovery.ask(peer, turn)
   }
@@ -394,6 +401,9 @@ export class Primary {
         break
       case 'range-request':
         helper.answerRange(from, requests.decodeRangeRequest(bytes), this.consensus.gcRound, turn)
+        break
+      case 'range-answer':
+        this.catchUp.answered(from, requests.decodeRangeAnswer(bytes), turn.now.ms)
         break
       case 'highest-request':
         helper.answerHighest(from, requests.decodeHighestRequest(bytes), turn)
@@ -461,12 +471,20 @@ export class Primary {
 
   private propose(turn: TurnBuilder): void {
     const { core, proposer, consensus } = this
-    if (!core.maySign(this.certificates.quorumRound + 1)) return
-    if (proposer.dueAtMs(turn.now.ms, consensus.decidedRound) > turn.now.ms) return
+    if (this.headerDueAtMs(turn.now.ms) > turn.now.ms) return
     core.giveUp(turn)
     const header = core.makeHeader(proposer.propose(turn.now, consensus.decidedRound), turn)
     this.proposeHeader(header, turn)
     core.settle(turn)
+  }
+
+  /** When our next header is due: not while we are behind, or may not sign it. */
+  private headerDueAtMs(nowMs: number): number {
+    const { catchUp, certificates, consensus, core, proposer } = this
+    const { quorumRound } = certificates
+    if (!core.maySign(quorumRound + 1)) return Number.POSITIVE_INFINITY
+    const quorumAtMs = certificates.at(quorumRound)?.quorumAtMs ?? Number.NEGATIVE_INFINITY
+    return Math.max(proposer.dueAtMs(nowMs, consensus.decidedRound), catchUp.heldUntilMs(quorumRound, quorumAtMs))
   }
 
   /** A new header, or that of the store. */
@@ -477,10 +495,9 @@ export class Primary {
   }
 
   private wakeAtMs(nowMs: number): number {
-    const { core, proposer, certificates, consensus } = this
-    const mayPropose = core.maySign(certificates.quorumRound + 1)
+    const { core, certificates } = this
     return Math.min(
-      mayPropose ? proposer.dueAtMs(nowMs, consensus.decidedRound) : Number.POSITIVE_INFINITY,
+      this.headerDueAtMs(nowMs),
       this.resendAtMs,
       this.headerWaiter.wakeAtMs,
       this.payloadFetcher.wakeAtMs,
@@ -546,4 +563,6 @@ export interface PrimaryStatus {
   readonly signingAbove: Round
   /** The committee stands below that round. */
   readonly isSigningHeld: boolean
+  /** The others keep nothing any more of the rounds that we need next. */
+  readonly isHistoryGone: boolean
 }

@@ -38,6 +38,8 @@ export class Runner {
   private loadDueMs = 0
   /** Whom the primary waits for, as it was said last. */
   private saidWaits = ''
+  /** Peers with a backlog, as the primary was told last. */
+  private backlog: readonly number[]
   private isScheduled = false
   /** It goes on when a turn is on the disk. */
   private waitsForDisk = false
@@ -45,6 +47,7 @@ export class Runner {
 
   constructor(dependencies: RunnerDependencies) {
     this.dependencies = dependencies
+    this.backlog = dependencies.inbox.backlog
   }
 
   start(): void {
@@ -80,6 +83,7 @@ export class Runner {
   private run(): void {
     this.isScheduled = false
     const beganMs = performance.now()
+    this.sayBacklog(beganMs)
     for (let nowMs = beganMs; !this.isOver && nowMs - beganMs < RUN_SLICE_MS; nowMs = performance.now()) {
       if (this.isHeld) break
       const input = this.dependencies.inbox.take(nowMs)
@@ -87,6 +91,7 @@ export class Runner {
       else if (this.wakeAtMs <= nowMs) this.handle({ type: 'timer' }, nowMs)
       else break
     }
+    if (!this.isOver) this.sayBacklog(performance.now())
     this.count()
     this.wait()
   }
@@ -172,6 +177,13 @@ export class Runner {
     this.wait()
   }
 
+  private sayBacklog(nowMs: number): void {
+    const { backlog } = this.dependencies.inbox
+    if (backlog === this.backlog) return
+    this.backlog = backlog
+    this.handle({ type: 'backlog', peers: backlog }, nowMs)
+  }
+
   private sayWaits(): void {
     const { outbox, primary } = this.dependencies
     const { waits } = primary
@@ -183,11 +195,12 @@ export class Runner {
 
   private count(): void {
     const { counters, inbox, keys, primary } = this.dependencies
-    const { missingVotes, isRecovering, isSigningHeld, ...numbers } = primary.status
+    const { missingVotes, isHistoryGone, isRecovering, isSigningHeld, ...numbers } = primary.status
     for (const [name, value] of Object.entries(numbers)) counters.set(name as keyof typeof numbers, value)
     counters.set('missingVotes', missingVotes.length)
     counters.set('isRecovering', isRecovering ? 1 : 0)
     counters.set('isSigningHeld', isSigningHeld ? 1 : 0)
+    counters.set('isHistoryGone', isHistoryGone ? 1 : 0)
     counters.set('inputsWaiting', inbox.size)
     for (const name of ['verified', 'verifyMs', 'signed', 'signMs'] as const) counters.set(name, keys[name])
   }

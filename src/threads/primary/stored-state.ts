@@ -23,4 +23,6 @@ export interface CertificateReader {
   certificate(digest: Uint8Array): Uint8Array | undefined
   /** Records of the certificates of these rounds, both included, by ascending round; at most so many. */
   certificates(fromRound: Round, toRound: Round, countMax: number): readonly Uint8Array[]
+  /** Certificates of this round and of all above it are kept. */
+  readonly lowestRound: Round
 }

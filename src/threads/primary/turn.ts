@@ -40,6 +40,11 @@ export type PrimaryEvent =
   | { readonly type: 'worker-store'; readonly worker: number; readonly storeId: Uint8Array }
   /** How late the event loop is, in ms: with load, rounds become longer. */
   | { readonly type: 'load'; readonly lagMs: number }
+  /**
+   * Of these peers so many records wait to be handled that what they say is of rounds long past. Said whenever that
+   * changes.
+   */
+  | { readonly type: 'backlog'; readonly peers: readonly AuthorityIndex[] }
   /** `wakeAtMs` of the last turn has come. One that comes at another time does no harm. */
   | { readonly type: 'timer' }
 

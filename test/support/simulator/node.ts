@@ -6,6 +6,7 @@ import { recovering } from '../../../src/threads/primary/stored-state.js'
 import type { Now, PrimaryEvent, Send, Turn } from '../../../src/threads/primary/turn.js'
 import { type Altered, alterations } from './byzantine.js'
 import { simulatedKeys } from './keys.js'
+import { Mailbox } from './mailbox.js'
 import { SimulationFailure } from './observer.js'
 import { COMMITTEE_DIGEST, type Simulation, UNIX_MS } from './simulation.js'
 import { StatusBounds } from './status-bounds.js'
@@ -20,6 +21,9 @@ export class SimulatedNode {
   /** Grows with every start: what an earlier run has scheduled does nothing. */
   run = 0
   store = new SimulatedStore()
+  /** Headers that it has made. */
+  headers = 0
+  private readonly mailbox: Mailbox
   private readonly simulation: Simulation
   private statusBounds: StatusBounds | undefined
   private readonly alter: ((sends: readonly Send[]) => Altered) | undefined
@@ -35,6 +39,7 @@ export class SimulatedNode {
     this.index = index
     this.keys = simulatedKeys(index)
     this.skewMs = this.newSkewMs()
+    this.mailbox = new Mailbox(simulation.clock, (event) => this.handleNow(event))
     this.alter = alterations(simulation, this)
   }
 
@@ -60,6 +65,7 @@ export class SimulatedNode {
     const { random, stakes, rule, gcDepth } = schedule
     this.isUp = true
     this.run += 1
+    this.mailbox.clear()
     this.durableAtMs = clock.ms
     this.wakeAtMs = Number.POSITIVE_INFINITY
     const { store } = this
@@ -93,6 +99,19 @@ export class SimulatedNode {
   }
 
   handle(event: PrimaryEvent): void {
+    if (this.isUp) this.mailbox.push(event)
+  }
+
+  /** The process is stopped, and does nothing until it goes on. */
+  stop(): void {
+    this.mailbox.stop()
+  }
+
+  goOn(): void {
+    this.mailbox.goOn()
+  }
+
+  private handleNow(event: PrimaryEvent): void {
     if (this.isUp) this.process(this.primary!.handle(event, this.now()))
   }
 
@@ -152,6 +171,7 @@ export class SimulatedNode {
       throw new SimulationFailure(`authority ${this.index} stopped: ${turn.stopped.message}`)
     }
     this.wake(turn.wakeAtMs)
+    this.headers += turn.notices.filter(({ type }) => type === 'header-created').length
     if (!this.transmit(turn.sends.filter(({ afterDurable }) => !afterDurable))) return
     const { clock, schedule, random } = this.simulation
     const { run } = this

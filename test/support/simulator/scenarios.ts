@@ -25,6 +25,10 @@ const CALM: Partial<Schedule> = {
 }
 
 const SEVEN = [1, 1, 1, 1, 1, 1, 1]
+const stopped = (ms: number, authority = 3): Partial<Schedule> => ({
+  frozen: [{ authority, fromMs: 2000, toMs: 2000 + ms, heldMs: ms / 4 }],
+  chaosMs: 2000 + ms + 6000,
+})
 const far = (...entries: [number, number][]): Partial<Schedule> => ({ links: { far: new Map(entries) } })
 
 /** By name. The authority with the highest index is the one that differs. */
@@ -50,5 +54,8 @@ export const SCENARIOS: Readonly<Record<string, Partial<Schedule>>> = {
     ]),
   },
   'one far and one dead of seven': { ...CALM, stakes: SEVEN, ...far([6, 150]), dead: new Map([[5, 0]]) },
+  'stopped for 20 s': { ...CALM, ...stopped(20_000) },
+  'stopped for 20 s, 40 ms apart': { ...CALM, delayMs: 40, ...stopped(20_000) },
+  'ten, one stopped for 20 s': { ...CALM, stakes: new Array<number>(10).fill(1), delayMs: 10, ...stopped(20_000, 9) },
   lossy: { ...CALM, links: { lossy: new Map([[3, 0.1]]) } },
 }

@@ -59,6 +59,16 @@ export interface Schedule {
   readonly holdsBackMs: number
   /** Clocks that are wrong for a while. */
   readonly clockSteps?: readonly ClockStep[]
+  /** Processes that are stopped for a while. */
+  readonly frozen?: readonly Freeze[]
+}
+
+export interface Freeze {
+  readonly authority: number
+  readonly fromMs: number
+  readonly toMs: number
+  /** What peers say later than this after the stop is lost, in ms: their streams have ended. */
+  readonly heldMs: number
 }
 
 export interface Link {
@@ -154,7 +164,11 @@ export function scheduleOf(seed: number, given: Partial<Schedule> = {}): Schedul
 
 /** Who says which authority is faulty has the others without faults: together they would be too many. */
 function withoutOthers(given: Partial<Schedule>): Partial<Schedule> {
-  const saysFaults = given.byzantine !== undefined || given.losesStore !== undefined || given.clockSteps !== undefined
+  const saysFaults =
+    given.byzantine !== undefined ||
+    given.losesStore !== undefined ||
+    given.clockSteps !== undefined ||
+    given.frozen !== undefined
   return saysFaults ? { dead: new Map(), ...given } : given
 }
 

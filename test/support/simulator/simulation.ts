@@ -15,7 +15,7 @@ import { VirtualClock } from './clock.js'
 import { Coverage, type Happened } from './coverage.js'
 import { SimulatedNode } from './node.js'
 import { Observer, SimulationFailure } from './observer.js'
-import { linkOf, type Schedule, scheduleOf } from './schedule.js'
+import { type Freeze, linkOf, type Schedule, scheduleOf } from './schedule.js'
 import { SimulatedWorkers } from './workers.js'
 
 export const COMMITTEE_DIGEST = new Uint8Array(32).fill(0xcc)
@@ -37,10 +37,22 @@ export interface SimulationResult {
   /** Until healing. */
   readonly rounds: number
   readonly evidence: number
+  /** Of each process that was stopped: how it came back. */
+  readonly back: readonly Back[]
   /** By authority. */
   readonly authorities: readonly AuthorityResult[]
   /** Which faults there were, and what came of them, by how often. */
   readonly happened: Happened
+}
+
+export interface Back {
+  readonly authority: number
+  /** Until it had the rounds and the order that the others had then. */
+  readonly afterMs: number
+  /** Rounds that the others had made without it. */
+  readonly rounds: number
+  /** Headers that it made meanwhile. */
+  readonly headers: number
 }
 
 /** What became of an authority's own batches until healing, by its own log. */
@@ -66,9 +78,12 @@ export class Simulation {
   storeIsLost = false
   private readonly seconds: ReadonlyMap<number, SecondCertificates>
   private readonly linked = new Set<string>()
+  /** Stopped for so long that their streams have ended. */
+  private readonly cutOff = new Set<number>()
   private groups: readonly number[]
   /** By authority: how many of what is ordered its worker is known to have. Nothing is ever deleted. */
   private readonly heldOfOrder: number[]
+  private readonly back: Back[] = []
   private messages = 0
   /** By sender and receiver: when the last of the messages on their way comes. */
   private readonly latestMs = new Map<number, number>()
@@ -99,6 +114,7 @@ export class Simulation {
       if (diesAtMs !== undefined) clock.at(diesAtMs, () => node.die())
     }
     this.schedulePartitions()
+    for (const freeze of schedule.frozen ?? []) this.scheduleFreeze(freeze)
     this.scheduleBatches()
     this.countSchedule()
     if (schedule.losesStore) {
@@ -201,7 +217,7 @@ export class Simulation {
 
   private deliver(from: number, to: number, run: number, bytes: Uint8Array): void {
     const node = this.nodes[to]!
-    if (!node.isUp || node.run !== run || !this.isLinked(from, to)) return
+    if (!node.isUp || node.run !== run || !this.isLinked(from, to) || this.cutOff.has(to)) return
     this.messages += 1
     const second = this.seconds.get(to)
     const vote = second === undefined ? undefined : voteIn(bytes, this.nodes.length)
@@ -255,6 +271,48 @@ export class Simulation {
     }
     if (byzantine.size > 1) coverage.count('two liars at once')
     if (byzantine.size > 0 && dead.size > 0) coverage.count('liar and a dead one at once')
+  }
+
+  private scheduleFreeze({ authority, fromMs, heldMs, toMs }: Freeze): void {
+    const { clock } = this
+    const node = this.nodes[authority]!
+    clock.at(fromMs, () => node.stop())
+    clock.at(fromMs + heldMs, () => this.cutOff.add(authority))
+    clock.at(toMs, () => {
+      this.cutOff.delete(authority)
+      // Its streams are new ones.
+      if (fromMs + heldMs < toMs) {
+        for (const peer of this.peersOf(authority)) {
+          for (const [a, b] of [[authority, peer] as const, [peer, authority] as const]) {
+            this.nodes[a]!.handle({ type: 'peer-disconnected', peer: b })
+            this.nodes[a]!.handle({ type: 'peer-connected', peer: b })
+          }
+        }
+      }
+      const { headers } = node
+      const rounds = this.highestRound - (node.status?.quorumRound ?? 0)
+      node.goOn()
+      this.watchBack(node, { authority, rounds, fromMs: clock.ms, headers })
+    })
+  }
+
+  /** Looks until the node has all that the others have. */
+  private watchBack(
+    node: SimulatedNode,
+    since: { authority: number; rounds: number; fromMs: number; headers: number },
+  ): void {
+    const commits = Math.max(...this.nodes.map(({ store }) => store.commits.length))
+    const isBack = (node.status?.quorumRound ?? 0) >= this.highestRound - 2 && node.store.commits.length >= commits - 10
+    if (!isBack) {
+      this.clock.after(5, () => this.watchBack(node, since))
+      return
+    }
+    const { authority, fromMs, headers, rounds } = since
+    this.back.push({ authority, rounds, afterMs: this.clock.ms - fromMs, headers: node.headers - headers })
+  }
+
+  private get highestRound(): number {
+    return Math.max(...this.nodes.map(({ status }) => status?.quorumRound ?? 0))
   }
 
   private partition(groups: readonly number[]): void {
@@ -341,6 +399,7 @@ export class Simulation {
       signed: sum(({ keys }) => keys.signed),
       rounds,
       evidence: sum(({ store }) => store.state().evidence.length),
+      back: this.back,
       authorities,
       happened: this.coverage.happened,
     }

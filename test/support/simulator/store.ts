@@ -86,9 +86,16 @@ export class SimulatedStore implements CertificateReader {
     return this.certificatesByDigest.get(hex(digest))?.bytes
   }
 
+  /** Of certificates, so many rounds behind `gcRound` are kept. */
+  roundsKept = Number.POSITIVE_INFINITY
+
+  get lowestRound(): number {
+    return Math.max(1, this.gcRound - this.roundsKept + 1)
+  }
+
   certificates(fromRound: number, toRound: number, countMax: number): Uint8Array[] {
     return [...this.certificatesByDigest.values()]
-      .filter(({ round }) => round >= fromRound && round <= toRound)
+      .filter(({ round }) => round >= Math.max(fromRound, this.lowestRound) && round <= toRound)
       .sort((a, b) => a.round - b.round)
       .slice(0, countMax)
       .map(({ bytes }) => bytes)

@@ -11,6 +11,7 @@ import { RECORD_BYTES_MAX } from '../../../src/shared/wire/primary/limits.js'
 import type { PayloadEntry, Vertex } from '../../../src/threads/primary/consensus/types.js'
 import { Inbox } from '../../../src/threads/primary/inbox.js'
 import {
+  BACKLOG_RECORDS,
   TURNS_WAITING_MAX,
   WASTED_VERIFICATIONS_BURST,
   WASTED_VERIFICATIONS_PER_S,
@@ -280,6 +281,17 @@ describe('a commit', () => {
   })
 })
 
+test('the primary is told when a peer has a backlog, and when it is over', async () => {
+  const { events, runner } = runnerOf(() => ({}))
+  runner.push(
+    Array.from({ length: 2 * BACKLOG_RECORDS }, () => ({ type: 'message', from: 3, bytes: new Uint8Array(1) })),
+  )
+  const backlogs = (): unknown[] => events.flatMap((event) => (event.type === 'backlog' ? [event.peers] : []))
+  await until('it is over', () => backlogs().length === 2)
+  expect(backlogs()).toEqual([[3], []])
+  expect(events.find(({ type }) => type !== 'load')).toMatchObject({ type: 'backlog' })
+})
+
 describe('a peer whose signatures lead to nothing', () => {
   test('waits, while others are served; useful verifications cost nothing', async () => {
     let refuse = true
@@ -334,6 +346,20 @@ describe('the inbox', () => {
       undefined,
     ])
     expect(inbox.waitMs(0)).toBe(Number.POSITIVE_INFINITY)
+  })
+
+  test('has a backlog of a peer from so many records on, until half of them are handled', () => {
+    const inbox = new Inbox(0, 4, new VerificationBudget(4))
+    const push = (from: number): void => inbox.push({ type: 'message', from, bytes: new Uint8Array(1) })
+    for (let count = 1; count < BACKLOG_RECORDS; count += 1) push(2)
+    expect(inbox.backlog).toEqual([])
+    push(2)
+    const { backlog } = inbox
+    expect(backlog).toEqual([2])
+    while (inbox.size > BACKLOG_RECORDS / 2) inbox.take(0)
+    expect(inbox.backlog).toBe(backlog)
+    inbox.take(0)
+    expect(inbox.backlog).toEqual([])
   })
 
   test('holds of a peer what its credits allow', () => {

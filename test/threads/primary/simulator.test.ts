@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from 'vitest'
 import { SCENARIOS } from '../../support/simulator/scenarios.js'
-import { BYZANTINE } from '../../support/simulator/schedule.js'
+import { BYZANTINE, type Schedule } from '../../support/simulator/schedule.js'
 import { simulate } from '../../support/simulator/simulation.js'
 
 const FACTOR = Number(process.env.SIMULATOR_RUNS ?? 1)
@@ -85,4 +85,31 @@ describe('an authority that is far', () => {
       expect(rounds).toBeGreaterThan(simulate(1, schedule).rounds * (5 / 6) * (4 / 5))
     },
   )
+})
+
+describe('an authority whose process was stopped', () => {
+  const still: Partial<Schedule> = { ...SCENARIOS.near, chaosMs: 9000 }
+  const stopped = (authority: number, fromMs: number, toMs: number) => ({ authority, fromMs, toMs, heldMs: 1000 })
+
+  test('is back soon, has made next to no headers until then, and has slowed nobody', { timeout: 120_000 }, () => {
+    const { back, rounds } = simulate(1, { ...still, frozen: [stopped(3, 1000, 6000)] })
+    expect(back).toHaveLength(1)
+    expect(back[0]!.rounds).toBeGreaterThan(100)
+    expect(back[0]!.headers).toBeLessThan(back[0]!.rounds / 10)
+    expect(back[0]!.afterMs).toBeLessThan(2000)
+    // Who has stopped was connected, and was waited for at first.
+    expect(rounds).toBeGreaterThan(0.6 * simulate(1, still).rounds)
+  })
+
+  test('is one of several, of all, or of those that start again meanwhile, and the order goes on', {
+    timeout: 120_000 * FACTOR,
+  }, () => {
+    const two = [stopped(1, 500, 2500), stopped(3, 800, 3000)]
+    const all = [...two, stopped(0, 1500, 2800), stopped(2, 1600, 3200)]
+    for (const seed of seeds(40_000, 4)) {
+      for (const frozen of [two, all]) {
+        simulate(seed, { stakes: [1, 1, 1, 1], frozen, chaosMs: 4000, byzantine: new Map(), losesStore: undefined })
+      }
+    }
+  })
 })

@@ -251,47 +251,6 @@ describe('a peer that asks without end', () => {
   })
 })
 
-describe('catching up', () => {
-  test('asks one peer for whole rounds, and for the next when they are there', () => {
-    const ahead = new PrimaryUnderTest()
-    const rounds = [ahead.round(1)]
-    for (let round = 2; round <= 40; round += 1) rounds.push(ahead.round(round, rounds.at(-1)!))
-    const node = new PrimaryUnderTest({ gcDepth: 10 })
-    node.start()
-    const first = node.receive(2, rounds[39]![1]!)
-    expect(refused(first)).toEqual(['round-ahead'])
-    let asked = sent(first, 'range-request')
-    let requestsSent = 0
-    while (asked.length > 0) {
-      expect(asked).toHaveLength(1)
-      requestsSent += 1
-      const { from, to } = requests.decodeRangeRequest(asked[0]!.bytes)
-      const answers = rounds.slice(from - 1, to).flat()
-      asked = answers
-        .map((certificate) => node.receive(asked[0]!.to as number, certificate))
-        .flatMap((turn) => sent(turn, 'range-request'))
-    }
-    expect(requestsSent).toBe(4)
-    expect(node.primary.status.quorumRound).toBeGreaterThanOrEqual(36)
-  })
-
-  test('asks the next peer when one does not answer', () => {
-    const node = new PrimaryUnderTest()
-    node.start()
-    const parents = [1, 2, 3].map((fill) => new Uint8Array(32).fill(fill))
-    const far = node.certificate(node.header(1, 500, { parents }))
-    const asked = [node.receive(1, far), node.wait(500), node.wait(500)].flatMap((turn) => sent(turn, 'range-request'))
-    expect(asked.map(({ to }) => to)).toEqual([1, 2, 3])
-  })
-
-  test('happens when nothing is heard for long, so that lost messages are no stall', () => {
-    const node = new PrimaryUnderTest()
-    node.start()
-    expect(sent(node.wait(2000), 'range-request')).toEqual([])
-    expect(sent(node.wait(600), 'range-request')).toHaveLength(1)
-  })
-})
-
 describe('garbage collection', () => {
   test('keeps memory within rounds, whatever has come', () => {
     const node = new PrimaryUnderTest({ gcDepth: 4 })

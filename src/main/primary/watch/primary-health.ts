@@ -32,6 +32,8 @@ export interface PrimaryHealthState extends Standing {
   readonly isRecovering: boolean
   /** The committee stands, and we may sign above this higher round only. */
   readonly signingHeldAbove: number | undefined
+  /** We are behind, and no peer keeps the certificates that we need next. */
+  readonly isHistoryGone: boolean
   /** The highest round with a quorum of certificates. */
   readonly quorumRound: number
   /** The highest round that anybody has shown. */
@@ -61,6 +63,7 @@ export const PRIMARY_PROBLEMS = [
   'not-open',
   'recovering',
   'signing-held',
+  'history-gone',
   'stalled',
   'no-quorum',
   'peers-away',
@@ -107,7 +110,7 @@ export function primaryHealthOf(state: PrimaryHealthState): PrimaryHealth {
   const open = !has('failed', 'not-open', 'thread-still')
   const quorumConnected = connectedStake(state) >= state.quorumThreshold
   const signing = !has('recovering', 'signing-held')
-  const ordering = !has('stalled', 'not-ordering')
+  const ordering = !has('stalled', 'not-ordering', 'history-gone')
   const caughtUp = behindOf(state) <= state.gcDepth
   const storeWritable = !has('failed', 'not-open', 'slow-flush')
   return {
@@ -158,11 +161,13 @@ export function primaryProblems(state: PrimaryHealthState): readonly PrimaryProb
   add('slow-flush', flushProblem(state))
   add('recovering', recoveryProblem(state))
   add('signing-held', heldProblem(state))
-  if (isStalled(state)) add('stalled', stallText(state))
+  add('history-gone', historyProblem(state))
+  if (state.isHistoryGone) add('peers-away', awayText(state))
+  else if (isStalled(state)) add('stalled', stallText(state))
   else if (connectedStake(state) < state.quorumThreshold) add('no-quorum', quorumText(state))
   else add('peers-away', awayText(state))
   add('not-ordering', orderProblem(state))
-  add('behind', behindProblem(state))
+  if (!state.isHistoryGone) add('behind', behindProblem(state))
   return found
 }
 
@@ -224,6 +229,12 @@ function recoveryProblem({
 function heldProblem({ quorumRound, signingHeldAbove }: PrimaryHealthState): string | undefined {
   if (signingHeldAbove === undefined) return undefined
   return `it may sign above round ${signingHeldAbove} only, since its store was new or an older one, and the committee stands at round ${quorumRound}: the others have to make the rounds between. If too many of them have lost their stores as well, they never will: see "When too many stores are lost" in docs/consensus.md`
+}
+
+function historyProblem(state: PrimaryHealthState): string | undefined {
+  if (!state.isHistoryGone) return undefined
+  const { quorumRound } = state
+  return `it cannot catch up: it has the rounds up to ${quorumRound}, the others are ${behindOf(state)} rounds further, and none that is connected keeps the certificates of round ${quorumRound + 1} any more. It orders nothing and makes no headers, and what its workers certify waits. Connect an authority that still keeps them, if there is one; else see "Away for too long" in docs/consensus.md`
 }
 
 function stallText(state: PrimaryHealthState): string {

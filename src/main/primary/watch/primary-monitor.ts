@@ -155,6 +155,10 @@ export class PrimaryMonitor {
       case 'signing-held':
         // Its text is the health's, and the log has what the health finds.
         break
+      case 'history-gone':
+        // The same.
+        metrics.historyGone()
+        break
       case 'worker-store-new':
         this.dependencies.log.warn(
           `Worker ${notice.worker} has another store than before: ${notice.batches} batches that it had held are to be fetched again`,
@@ -219,6 +223,7 @@ export class PrimaryMonitor {
       peers: peers.peers.map(({ index, name, refusal, stake }) => this.peerState(index, { name, refusal, stake })),
       isRecovering: counters.get('isRecovering') === 1,
       signingHeldAbove: counters.get('isSigningHeld') === 1 ? counters.get('signingAbove') : undefined,
+      isHistoryGone: counters.get('isHistoryGone') === 1,
       quorumRound,
       seenRound: counters.get('seenRound'),
       decidedRound: counters.get('decidedRound'),

@@ -9,6 +9,7 @@ import type { PrimaryProblem, PrimaryProblemKind } from './primary-health.js'
 /** What is said of a problem that is over. Kinds that are not here are not said: others have said them already. */
 const OVER: Partial<Record<PrimaryProblemKind, string>> = {
   stalled: 'Rounds have a quorum again',
+  'history-gone': 'The others have what is needed to catch up',
   behind: 'Caught up with the others',
   'not-ordering': 'The order goes on',
   'slow-flush': 'The store is flushed again',

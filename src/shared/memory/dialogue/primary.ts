@@ -136,6 +136,8 @@ export type PrimaryNotice =
   | { readonly type: 'worker-store-new'; readonly worker: number; readonly batches: number }
   /** We may sign above a round only, and the committee stands at a lower one. Again and again while that lasts. */
   | { readonly type: 'signing-held'; readonly above: number; readonly round: number }
+  /** We are behind, and no peer keeps the round after this one any more: they have certificates from `lowest` on. */
+  | { readonly type: 'history-gone'; readonly round: number; readonly lowest: number }
   /** Whom we wait for, whenever that has changed since it was said last; looked at now and then. */
   | ({ readonly type: 'waits' } & PrimaryWaits)
 

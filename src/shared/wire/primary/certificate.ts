@@ -13,7 +13,7 @@
 import { assert } from '../../assert.js'
 import { PEER_MASK_BYTES, SIGNATURE_BYTES } from '../../constants.js'
 import { peerMask } from '../ack.js'
-import { decodeHeader, encodeHeader, type SignedHeader } from './header.js'
+import { decodeHeader, encodeHeader, roundOfHeader, type SignedHeader } from './header.js'
 import { CERTIFICATE_BYTES_MAX, CERTIFICATE_HEAD_BYTES } from './limits.js'
 import * as record from './record.js'
 
@@ -63,6 +63,13 @@ export function decodeCertificate(bytes: Uint8Array, authorities: number): Certi
     signature: record.readBytes(bytes, CERTIFICATE_HEAD_BYTES + at * SIGNATURE_BYTES, SIGNATURE_BYTES),
   }))
   return { header: decodeHeader(bytes.subarray(headerAt), authorities), votes }
+}
+
+/** The round of a certificate's record, without the rest of it. */
+export function roundOfCertificate(bytes: Uint8Array): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const headerAt = CERTIFICATE_HEAD_BYTES + view.getUint16(2, true) * SIGNATURE_BYTES
+  return roundOfHeader(bytes.subarray(headerAt))
 }
 
 /** The members of the set, all of the committee. */

@@ -32,6 +32,7 @@ import * as record from './record.js'
 
 const ID_DOMAIN = record.domain('narval/header/v1')
 const SIGNATURE_DOMAIN = record.domain('narval/header-signature/v1')
+const ROUND_AT = 12
 
 export interface BatchEntry {
   /** 32 bytes. */
@@ -70,7 +71,7 @@ export function encodeUnsignedHeader(header: UnsignedHeader): Uint8Array {
   bytes.set([record.RECORD_VERSION, record.RECORD_KINDS.header])
   record.writeAuthority(view, 2, author)
   record.writeWhole(view, 4, epoch)
-  record.writeWhole(view, 12, round)
+  record.writeWhole(view, ROUND_AT, round)
   record.writeWhole(view, 20, createdAt)
   view.setUint16(28, parents.length, true)
   view.setUint16(30, payload.length, true)
@@ -121,7 +122,7 @@ export function decodeHeader(bytes: Uint8Array, authorities: number): SignedHead
   return {
     author: record.readAuthority('header', view, 2, 'author', authorities),
     epoch: record.readWhole('header', view, 4, 'epoch'),
-    round: record.readWhole('header', view, 12, 'round', 1),
+    round: record.readWhole('header', view, ROUND_AT, 'round', 1),
     createdAt: record.readWhole('header', view, 20, 'created at'),
     parents,
     payload,
@@ -180,4 +181,15 @@ function refuseDisorder<T>(what: string, items: readonly T[], compare: (a: T, b:
 
 function tooMany(what: string, count: number, most: number): Error {
   return record.malformed('header', `${count} ${what}, at most ${most}`)
+}
+
+/** The round of a header's record, without the rest of it. */
+export function roundOfHeader(bytes: Uint8Array): number {
+  return record.readWhole(
+    'header',
+    new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+    ROUND_AT,
+    'round',
+    1,
+  )
 }

@@ -13,6 +13,7 @@ export const RECORD_KINDS = {
   'range-request': 5,
   'highest-request': 6,
   highest: 7,
+  'range-answer': 8,
 } as const
 export type RecordKind = keyof typeof RECORD_KINDS
 const KINDS = Object.keys(RECORD_KINDS) as RecordKind[]

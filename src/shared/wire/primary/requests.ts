@@ -1,6 +1,6 @@
 /**
  * What primaries of the dialect `narval` ask each other for. Answers are certificates, each a message of its own
- * (`certificate.ts`), but for the last kind.
+ * (`certificate.ts`), but for kind 7; behind those of a range comes a record that ends the answer.
  *
  * ```
  *  0     1     2        4              16
@@ -14,6 +14,9 @@
  *
  *  0     1     2        8          16
  *  ├ 1 ──┼ 7 ──┼ zeros ─┼ nonce ───┼ a certificate, or nothing              the answer to it
+ *
+ *  0     1     2        8          16         24         32
+ *  ├ 1 ──┼ 8 ──┼ zeros ─┼ from ────┼ to ──────┼ lowest ──┤   u64 each       the end of the answer by range
  * ```
  *
  * Who has lost its store asks the last question before it signs anything. The nonce, of 53 bits, keeps an old answer from
@@ -26,11 +29,22 @@ import * as record from './record.js'
 
 const NUMBER_AT = 8
 const RANGE_BYTES = 24
+const RANGE_ANSWER_BYTES = 32
 
 /** Rounds, both included. */
 export interface RoundRange {
   readonly from: number
   readonly to: number
+}
+
+/** Behind the certificates of a range: how much of it was sent. */
+export interface RangeAnswer {
+  /** That of the request. */
+  readonly from: number
+  /** The last round of which all was sent that is there; `from` - 1 if there is none. */
+  readonly to: number
+  /** The lowest round of which certificates are kept. */
+  readonly lowest: number
 }
 
 /** The highest certificate that a peer has; without one it has none at all. */
@@ -89,6 +103,28 @@ export function decodeRangeRequest(bytes: Uint8Array): RoundRange {
     throw record.malformed(kind, `rounds ${from} to ${to}, at most ${RANGE_ROUNDS_MAX} of them`)
   }
   return { from, to }
+}
+
+export function encodeRangeAnswer({ from, lowest, to }: RangeAnswer): Uint8Array {
+  assert(from >= 1 && to >= from - 1 && to - from < RANGE_ROUNDS_MAX && lowest >= 1, 'an answer within its limits')
+  const bytes = head('range-answer', RANGE_ANSWER_BYTES)
+  const view = new DataView(bytes.buffer)
+  for (const [at, number] of [from, to, lowest].entries()) record.writeWhole(view, NUMBER_AT + 8 * at, number)
+  return bytes
+}
+
+/** @throws NarvalError ERR_CODEC */
+export function decodeRangeAnswer(bytes: Uint8Array): RangeAnswer {
+  const kind = 'range-answer'
+  const view = record.open(kind, bytes, RANGE_ANSWER_BYTES, RANGE_ANSWER_BYTES)
+  record.readZeros(kind, bytes, 2, NUMBER_AT - 2)
+  const from = record.readWhole(kind, view, NUMBER_AT, 'from round', 1)
+  const to = record.readWhole(kind, view, NUMBER_AT + 8, 'to round', from - 1)
+  const lowest = record.readWhole(kind, view, NUMBER_AT + 16, 'lowest round', 1)
+  if (to - from >= RANGE_ROUNDS_MAX) {
+    throw record.malformed(kind, `rounds ${from} to ${to}, at most ${RANGE_ROUNDS_MAX} of them`)
+  }
+  return { from, to, lowest }
 }
 
 export function encodeHighestRequest(nonce: number): Uint8Array {

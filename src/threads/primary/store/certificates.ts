@@ -42,6 +42,11 @@ export class Certificates {
     this.bytes = bytes!
   }
 
+  /** Nothing of this round or above it was deleted. */
+  get lowestRound(): Round {
+    return this.deletedRound + 1
+  }
+
   put(round: Round, author: number, { bytes, digest }: StoredCertificate): Put {
     const key = this.keys.certificate(round, author)
     const { certificates, digests } = this.databases

@@ -9,8 +9,11 @@ export const GC_DELETES_BASE = 64
 export const RETENTION_COMMITS_DEFAULT = 2 ** 22
 /** The same in bytes: whichever is exceeded first. */
 export const RETENTION_LOG_BYTES_DEFAULT = 4 * 1024 ** 3
-/** Rounds behind `gcRound` of which certificates are kept, for peers that are behind. */
-export const CERTIFICATE_ROUNDS_KEPT = 10_000
+/**
+ * Rounds behind `gcRound` of which certificates are kept, for peers that are behind: who was away for longer cannot come
+ * back. It is an hour at 25 rounds a second, and a day at rest.
+ */
+export const CERTIFICATE_ROUNDS_KEPT = 100_000
 /** Bytes of these certificates: in a committee of 256 a round has twelve megabytes. */
 export const CERTIFICATE_BYTES_KEPT = 1024 ** 3
 /** Pairs of headers kept as evidence against each authority: one is enough to convict it. */

@@ -196,6 +196,11 @@ export class PrimaryStore implements CertificateReader {
     return this.kept.from(fromRound, toRound, countMax)
   }
 
+  /** Certificates of this round and of all above it are kept. */
+  get lowestRound(): Round {
+    return this.kept.lowestRound
+  }
+
   /** The two headers of an author in a round that are kept as evidence, as records. */
   evidence(author: AuthorityIndex, round: Round): readonly [first: Uint8Array, second: Uint8Array] | undefined {
     return this.writes.evidence(author, round)

@@ -37,6 +37,7 @@ const WELL: PrimaryHealthState = {
   peers: [peer('a'), peer('b'), peer('c')],
   isRecovering: false,
   signingHeldAbove: undefined,
+  isHistoryGone: false,
   quorumRound: 100,
   seenRound: 101,
   decidedRound: 98,
@@ -201,6 +202,14 @@ describe('the health of a primary', () => {
     const health = primaryHealthOf({ ...WELL, signingHeldAbove: 112 })
     expect(health).toMatchObject({ ok: false, signing: false })
     expect(health.problems).toEqual([expect.stringMatching(/above round 112 only.* round 100:/)])
+  })
+
+  test('one that was away for longer than the others keep certificates says what to do, and nothing else of it', () => {
+    const health = primaryHealthOf({ ...WELL, isHistoryGone: true, seenRound: 200_000, roundStillMs: 60_000 })
+    expect(health).toMatchObject({ ok: false, ordering: false, caughtUp: false, signing: true, behind: 199_900 })
+    expect(health.problems).toEqual([
+      expect.stringMatching(/cannot catch up.* up to 100, .* 199900 rounds further.* of round 101 .*Away for too long/),
+    ])
   })
 
   test('every problem is named, the gravest first', () => {

@@ -59,6 +59,33 @@ describe('a request by range', () => {
   })
 })
 
+describe('the end of an answer by range', () => {
+  test('is read again, also when nothing was sent', () => {
+    for (const answer of [
+      { from: 7, to: 70, lowest: 1 },
+      { from: 7, to: 6, lowest: 2 ** 53 - 1 },
+    ]) {
+      const bytes = requests.encodeRangeAnswer(answer)
+      expect([kindOf(bytes), requests.decodeRangeAnswer(bytes)]).toEqual(['range-answer', answer])
+    }
+  })
+
+  test('of round 0, of fewer rounds than none, or of too many is refused', () => {
+    const bytes = requests.encodeRangeAnswer({ from: 7, to: 8, lowest: 1 })
+    for (const malformed of [
+      changed(bytes, 8, 0),
+      changed(bytes, 16, 5),
+      changed(bytes, 16, 7 + RANGE_ROUNDS_MAX),
+      changed(bytes, 24, 0),
+      changed(bytes, 2, 1),
+      bytes.subarray(0, 31),
+      Uint8Array.of(...bytes, 0),
+    ]) {
+      expect(() => requests.decodeRangeAnswer(malformed)).toThrowError(expect.objectContaining({ code: 'ERR_CODEC' }))
+    }
+  })
+})
+
 describe('the question how far a peer is', () => {
   test('and its answers are read again', () => {
     expect(requests.decodeHighestRequest(requests.encodeHighestRequest(2 ** 53 - 1))).toBe(2 ** 53 - 1)
