@@ -22,7 +22,8 @@ export function toFloorResult(
   diskWriteBytes: number | null,
   elapsedS: number,
 ): FloorResult {
-  const local = { ...options, workers: 1, faults: 0, unbuffered: false, json: true, keep: false, directory: undefined }
+  const files = { json: true, keep: false, directory: undefined }
+  const local = { ...options, ...files, workers: 1, faults: 0, unbuffered: false, split: false }
   return {
     kind: options.kind,
     ...toResult(local, process.version, measurement),

@@ -101,9 +101,11 @@ export class AuthorityNode {
       await parts.openHttp(http)
       await parts.open('primary', this.primary)
       await this.readers.open(parts.lifecycle)
-      for (const [id, { node }] of this.workers) await parts.open(`worker ${id}`, node)
+      // They need nothing of each other.
+      await Promise.all(Array.from(this.workers, ([id, { node }]) => parts.open(`worker ${id}`, node)))
     } catch (error) {
-      await parts.lifecycle.close().catch(() => {})
+      // Those that are still being opened are told to end.
+      await parts.close().catch(() => {})
       await http?.close()
       throw parts.lifecycle.error ?? error
     }

@@ -1,6 +1,6 @@
 /**
- * The parts of an authority, or of its primary alone, in one ordered list: each is opened behind those before it, all are
- * closed from the end, and one that fails ends all others.
+ * The parts of an authority, or of its primary alone, in one ordered list: each is opened behind those before it, or several
+ * at once that need nothing of each other; all are closed from the end, and one that fails ends all others.
  */
 import type { MetricsServer } from '../http/http-server.js'
 import { Lifecycle } from '../lib/lifecycle.js'
@@ -18,8 +18,8 @@ export class Parts {
   readonly supervisor = new Supervisor((error) => this.fail(error))
   /** Why all of it ended, when a part ended with an error. */
   private readonly reasonOf: (error: Error) => Error
-  /** The part that is being opened. */
-  private opening: Part | undefined
+  /** The parts that are being opened. */
+  private readonly opening = new Set<Part>()
 
   constructor(reasonOf: (error: Error) => Error = (error) => error) {
     this.reasonOf = reasonOf
@@ -41,7 +41,7 @@ export class Parts {
   }
 
   async open(name: string, part: Part): Promise<void> {
-    this.opening = part
+    this.opening.add(part)
     try {
       await this.lifecycle.open(
         name,
@@ -49,7 +49,7 @@ export class Parts {
         () => part.close(),
       )
     } finally {
-      this.opening = undefined
+      this.opening.delete(part)
     }
     const ended = part.stopped.catch((error: Error) => this.fail(this.reasonOf(error)))
     this.supervisor.watch('the end of a part', ended)
@@ -69,6 +69,6 @@ export class Parts {
 
   /** What a part finds that is closed while it starts is what `start` rejects with. */
   private endOpening(): void {
-    this.opening?.close().catch(() => {})
+    for (const part of this.opening) part.close().catch(() => {})
   }
 }

@@ -17,6 +17,7 @@ export interface LocalFlags {
   readonly duration: number
   readonly faults: number
   readonly unbuffered: boolean
+  readonly split: boolean
   readonly ackLevel: 'stored' | 'durable'
   readonly rule: Rule
   readonly json: boolean
@@ -56,6 +57,7 @@ export function checkFlags(flags: LocalFlags): LocalOptions {
     durationS: flags.duration,
     faults,
     unbuffered: flags.unbuffered,
+    split: flags.split,
     ackLevel: flags.ackLevel,
     rule: flags.rule,
     json: flags.json,

@@ -222,9 +222,10 @@ function addRun(program: Command, onDone: (code: number) => void, early: Interru
     .description('run a single primary: its workers are other processes, started with `worker --primary narval`')
     .addOption(ruleOption())
     .option('--recovered', 'the store may be older than what the key has signed: ask the others before signing')
+    .option('--consume', 'read every byte of every commit in this process, and log what was read: for benchmarks')
     .allowExcessArguments(false)
-    .action(({ recovered = false, rule }: Partial<PrimaryPart>, command: Command) =>
-      runPart(command, { kind: 'primary', rule: rule!, recovered }),
+    .action(({ consume = false, recovered = false, rule }: Partial<PrimaryPart>, command: Command) =>
+      runPart(command, { kind: 'primary', rule: rule!, recovered, consume }),
     )
 }
 
@@ -288,6 +289,7 @@ function addLocal(program: Command, onDone: (code: number) => void): void {
     .option('--duration <s>', 'seconds of load, 0 until Ctrl-C', integer(0, DURATION_S_MAX), 20)
     .option('--faults <n>', 'authorities that are left out', integer(0, COMMITTEE_SIZE_MAX), 0)
     .option('--unbuffered', 'clients write each transaction by itself')
+    .option('--split', 'each authority is a process for its primary and one for each worker (default: one for all)')
     .addOption(ackLevelOption('what an ACK promises').default('durable'))
     .addOption(ruleOption())
     .option('--json', 'end standard output with one line of JSON, and print the rest on standard error')
@@ -299,7 +301,7 @@ function addLocal(program: Command, onDone: (code: number) => void): void {
     .option('--keep', 'leave keys, stores and logs where they are')
     .action(async (options) => {
       const { local } = await import('./local.js')
-      onDone(await local({ json: false, keep: false, unbuffered: false, ...options }))
+      onDone(await local({ json: false, keep: false, unbuffered: false, split: false, ...options }))
     })
 }
 

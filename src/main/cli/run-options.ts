@@ -44,6 +44,8 @@ export interface PrimaryPart {
   readonly rule: Rule
   /** Its store may be older than what its key has signed. */
   readonly recovered: boolean
+  /** Reads every byte of every commit in this process, and logs what was read. */
+  readonly consume: boolean
 }
 
 export interface AuthorityPart {

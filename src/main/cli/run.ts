@@ -10,7 +10,7 @@ import { NarvalError } from '../../shared/errors.js'
 import { MAIN_FULL_COLLECTION_MS, startFullCollections } from '../../shared/runtime/garbage-collector.js'
 import { type Authority, startAuthority } from '../authority/authority.js'
 import type { AuthorityOptions } from '../authority/authority-options.js'
-import { startPrimary } from '../authority/primary.js'
+import { type Primary, startPrimary } from '../authority/primary.js'
 import { createLogger, type Logger } from '../lib/log.js'
 import { watchParent } from '../lib/parent.js'
 import { type Interrupt, watchSignals } from '../lib/signals.js'
@@ -75,13 +75,14 @@ async function start(options: RunOptions, log: Logger, signal: AbortSignal): Pro
     ...(options.mdns && { peerDiscovery: [(await import('@libp2p/mdns')).mdns()] }),
   } satisfies AuthorityOptions
   if (part.kind === 'worker') return startWorker({ ...shared, clients: true, workerId: part.id, primary: part.primary })
-  if (part.kind === 'primary') return startPrimary({ ...shared, rule: part.rule, recovered: part.recovered })
-  const authority = await startAuthority({ ...shared, clients: true, rule: part.rule, recovered: part.recovered })
-  return part.consume ? consumed(authority, keys, log) : authority
+  const ordered = { ...shared, rule: part.rule, recovered: part.recovered }
+  const node =
+    part.kind === 'primary' ? await startPrimary(ordered) : await startAuthority({ ...ordered, clients: true })
+  return part.consume ? consumed(node, keys, log) : node
 }
 
-/** The authority and its consumer: one that cannot go on ends both. */
-async function consumed(authority: Authority, keys: Keys, log: Logger): Promise<RunningNode> {
+/** The authority, or its primary alone, and its consumer: one that cannot go on ends both. */
+async function consumed(authority: Authority | Primary, keys: Keys, log: Logger): Promise<RunningNode> {
   const { consume } = await import('../local/load/consumer.js')
   const reading = consume(authority, { publicKey: keys.publicKey, log }).catch(async (error) => {
     await authority.close()

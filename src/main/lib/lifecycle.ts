@@ -16,7 +16,7 @@ export class Lifecycle {
   /** Resolves once all is closed; rejects with the failure that ended it. */
   readonly stopped: Promise<void>
   private readonly list: Opened[] = []
-  /** What is being opened now, or was last. Never rejects. */
+  /** All that is being opened now, or was. Never rejects. */
   private opening: Promise<unknown> = Promise.resolve()
   private hasEnded = false
   private failure: Error | undefined
@@ -42,7 +42,7 @@ export class Lifecycle {
   }
 
   /**
-   * Opens something, and remembers how it is closed: before all that was opened earlier. If the end is asked for
+   * Opens something, and remembers how it is closed: before all that was open earlier. If the end is asked for
    * meanwhile, what was opened is closed with the rest, and this rejects. An orderly end waits for what is being
    * opened, since that may need what was opened earlier; a failed one does not.
    */
@@ -53,7 +53,8 @@ export class Lifecycle {
   ): Promise<T> {
     this.check()
     const opening = this.openOne(name, open, close)
-    this.opening = opening.catch(() => {})
+    // Several may be opened at once.
+    this.opening = Promise.allSettled([this.opening, opening])
     const opened = await opening
     this.check()
     return opened

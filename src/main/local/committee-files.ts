@@ -6,7 +6,7 @@ import { generateKeys, writeKeys } from '../../shared/config/keys.js'
 import { defaultParameters, formatParameters, type Parameters } from '../../shared/config/parameters.js'
 import { markFresh } from '../authority/mark-fresh.js'
 import { LOCAL_RETENTION_ROUNDS } from './limits.js'
-import type { LocalOptions, WorkerName } from './options.js'
+import { type LocalOptions, processesOf, type WorkerName } from './options.js'
 import { freePorts } from './ports.js'
 import type { Workspace } from './workspace.js'
 
@@ -21,7 +21,8 @@ export interface LocalCommittee {
   readonly names: readonly string[]
   readonly parameters: Parameters
   transactions(name: WorkerName): LocalAddress
-  metrics(authority: number): LocalAddress
+  /** Of a process of an authority: the first one is the authority's, or its primary's; the others are its workers'. */
+  metrics(authority: number, process: number): LocalAddress
 }
 
 /** Writes the files into the workspace; the ports in them were free a moment ago. */
@@ -35,7 +36,8 @@ export async function makeCommittee(options: LocalOptions, workspace: Workspace)
     names.push(keys.name)
   }
   const committeePorts = options.nodes * (2 + 3 * options.workers)
-  const portFirst = await freePorts(committeePorts + options.nodes)
+  const processes = processesOf(options)
+  const portFirst = await freePorts(committeePorts + options.nodes * processes)
   writeFileSync(workspace.committeeFile, formatCommittee(localCommittee(names, options.workers, portFirst)))
   const committee = parseCommittee(JSON.parse(readFileSync(workspace.committeeFile, 'utf8')), workspace.committeeFile)
 
@@ -49,7 +51,7 @@ export async function makeCommittee(options: LocalOptions, workspace: Workspace)
     names,
     parameters,
     transactions: (name) => local(committee.worker(indexOf(name.authority), name.worker).transactions.port),
-    metrics: (authority) => local(portFirst + committeePorts + authority),
+    metrics: (authority, process) => local(portFirst + committeePorts + authority * processes + process),
   }
 }
 

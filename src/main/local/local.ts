@@ -1,8 +1,8 @@
 /**
  * A committee on this machine, under load, measured: `narval local`.
  *
- * One process for each authority, as a user would start it, with a consumer of its commits in it; and one client process
- * for each worker. What it makes, it removes: processes, stores, keys.
+ * One process for each authority, or for each of its parts, as a user would start it, with a consumer of its commits in it;
+ * and one client process for each worker. What it makes, it removes: processes, stores, keys.
  */
 import { NarvalError } from '../../shared/errors.js'
 import { EXIT_INTERRUPTED, watchSignals } from '../lib/signals.js'
@@ -138,7 +138,7 @@ class LocalRun {
         this.orFail(() => agreement.read(authority, event.commit, event.timeMs))
         break
       case 'lines-lost':
-        this.onLinesLost(`authority-${authority}`, event.lines)
+        this.onLinesLost(`the authority ${authority}`, event.lines)
         break
     }
   }
@@ -203,9 +203,9 @@ class LocalRun {
   }
 
   private announce(): void {
-    const { nodes, workers, rate, transactionBytes, faults, ackLevel, rule } = this.options
+    const { nodes, workers, rate, transactionBytes, faults, ackLevel, rule, split } = this.options
     this.say(
-      `A committee of ${nodes} with ${workers} worker(s) each, ${faults} left out, rule ${rule}, ACK level ${ackLevel}; ` +
+      `A committee of ${nodes} with ${workers} worker(s) each${split ? ', each part a process' : ''}, ${faults} left out, rule ${rule}, ACK level ${ackLevel}; ` +
         `${rate.toLocaleString('en-US')} tx/s of ${transactionBytes} B. Files in ${this.workspace.directory}`,
     )
     if (canCertify(this.options)) return

@@ -1,5 +1,5 @@
 /** What the live view shows of a node, from two scrapes of its metrics. */
-import { byLabel, greatestOf, type Metrics, sumOf } from './metrics-text.js'
+import { byLabel, greatestOf, type Metrics, type Sample, sumOf } from './metrics-text.js'
 
 export interface NodeStats {
   /** Of its last header; undefined where the metrics do not say. */
@@ -12,8 +12,25 @@ export interface NodeStats {
   readonly storeBytes: number
 }
 
+/** Of an authority. */
 export interface Scrape {
   readonly metrics: Metrics
+}
+
+const RSS = 'process_resident_memory_bytes'
+
+/** Those of all processes of an authority, as of one; undefined if one of them is. */
+export function joinScrapes(scrapes: readonly (Scrape | undefined)[]): Scrape | undefined {
+  const metrics = new Map<string, Sample[]>()
+  let rssBytes = 0
+  for (const scrape of scrapes) {
+    if (scrape === undefined) return undefined
+    rssBytes += greatestOf(scrape.metrics, RSS)
+    for (const [name, samples] of scrape.metrics) metrics.set(name, [...(metrics.get(name) ?? []), ...samples])
+  }
+  // Of a process, each of its parts says the same; processes add up.
+  if (scrapes.length > 1) metrics.set(RSS, [{ labels: {}, value: rssBytes }])
+  return { metrics }
 }
 
 /** @param before an earlier scrape, or undefined: then means are since the process's start */
@@ -22,7 +39,7 @@ export function nodeStats(before: Scrape | undefined, now: Scrape): NodeStats {
     round: now.metrics.has('narval_primary_round') ? sumOf(now.metrics, 'narval_primary_round') : undefined,
     batchesInFlight: sumOf(now.metrics, 'narval_batches_in_flight'),
     ackMsByPeer: ackMsByPeer(before, now),
-    rssBytes: greatestOf(now.metrics, 'process_resident_memory_bytes'),
+    rssBytes: greatestOf(now.metrics, RSS),
     storeBytes: sumOf(now.metrics, 'narval_store_bytes'),
   }
 }
@@ -53,9 +70,6 @@ export function processUse(metrics: Metrics): ProcessUse {
   return {
     userS: greatestOf(metrics, 'process_cpu_user_seconds_total'),
     systemS: greatestOf(metrics, 'process_cpu_system_seconds_total'),
-    rssBytesMax: Math.max(
-      greatestOf(metrics, 'narval_rss_bytes_max'),
-      greatestOf(metrics, 'process_resident_memory_bytes'),
-    ),
+    rssBytesMax: Math.max(greatestOf(metrics, 'narval_rss_bytes_max'), greatestOf(metrics, RSS)),
   }
 }

@@ -1,14 +1,18 @@
-/** The nodes of a run: one process for each authority that is not left out, with its primary and its workers. */
+/**
+ * The nodes of a run, for each authority that is not left out: one process with its primary and its workers, or one for each
+ * of these.
+ */
 import { fileURLToPath } from 'node:url'
 import { NarvalError } from '../../shared/errors.js'
 import { v8FlagsFor } from '../../shared/runtime/v8-flags.js'
+import { workerDirectory } from '../../shared/store/authority-directories.js'
 import { sleep } from '../lib/sleep.js'
 import { type Child, describeExit } from './child.js'
 import type { LocalCommittee } from './committee-files.js'
 import type { Family } from './family.js'
 import { LOCAL_BLAME_MS, LOCAL_BOOT_DEADLINE_MS, LOCAL_STOP_DEADLINE_MS } from './limits.js'
 import { isRoutine, type LogEvent, parseLogLine } from './log-lines.js'
-import { type ProcessUse, processUse, type Scrape } from './node-stats.js'
+import { joinScrapes, type ProcessUse, processUse, type Scrape } from './node-stats.js'
 import { canCertify, type LocalOptions, startedAuthorities } from './options.js'
 import { health, scrape } from './scrape.js'
 import type { Workspace } from './workspace.js'
@@ -18,8 +22,14 @@ export const NODE_FILE = fileURLToPath(new URL('../../node.js', import.meta.url)
 
 const POLL_MS = 50
 
+/** What a process runs: an authority, its primary, or the worker with this id. */
+type Part = 'authority' | 'primary' | number
+
 interface Node {
   readonly authority: number
+  /** Its number among the authority's processes. */
+  readonly process: number
+  readonly part: Part
   readonly child: Child
   /** Ids of its workers that take transactions: the primary is up before any of them. */
   readonly booted: Set<number>
@@ -38,28 +48,39 @@ export class Nodes {
   }
 
   start(workspace: Workspace, onEvent: (authority: number, event: LogEvent) => void): void {
+    const parts: Part[] = this.options.split ? ['primary', ...Array(this.options.workers).keys()] : ['authority']
     for (let authority = 0; authority < startedAuthorities(this.options); authority += 1) {
-      const booted = new Set<number>()
-      const onLine = (line: string): boolean => {
-        const event = parseLogLine(line)
-        if (event === undefined) return true
-        if (event.type === 'worker-booted') booted.add(event.worker)
-        onEvent(authority, event)
-        return !isRoutine(event)
-      }
-      const child = this.family.startNode({
-        name: `authority-${authority}`,
-        args: this.args(authority, workspace),
-        logFile: workspace.authorityLog(authority),
-        onLine,
-      })
-      this.nodes.push({ authority, child, booted })
+      for (const [process, part] of parts.entries()) this.startPart(authority, process, part, workspace, onEvent)
     }
   }
 
-  private args(authority: number, workspace: Workspace): string[] {
+  private startPart(
+    authority: number,
+    process: number,
+    part: Part,
+    workspace: Workspace,
+    onEvent: (authority: number, event: LogEvent) => void,
+  ): void {
+    const booted = new Set<number>()
+    const onLine = (line: string): boolean => {
+      const said = parseLogLine(line)
+      if (said === undefined) return true
+      // A worker of its own process does not name itself in each line.
+      const event = typeof part === 'number' && 'worker' in said ? { ...said, worker: part } : said
+      if (event.type === 'worker-booted') booted.add(event.worker)
+      onEvent(authority, event)
+      return !isRoutine(event)
+    }
+    const { logFile, name } = fileOf(authority, part, workspace)
+    const child = this.family.startNode({ name, logFile, onLine, args: this.args(authority, process, part, workspace) })
+    this.nodes.push({ authority, process, part, child, booted })
+  }
+
+  private args(authority: number, process: number, part: Part, workspace: Workspace): string[] {
+    const store = workspace.store(authority)
+    const address = this.committee.metrics(authority, process)
     return [
-      ...v8FlagsFor(process.versions.node),
+      ...v8FlagsFor(globalThis.process.versions.node),
       NODE_FILE,
       'run',
       '--keys',
@@ -69,18 +90,17 @@ export class Nodes {
       '--parameters',
       workspace.parametersFile,
       '--store',
-      workspace.store(authority),
+      typeof part === 'number' ? workerDirectory(store, part) : store,
       '--ack-level',
       this.options.ackLevel,
       '--benchmark',
       '--metrics',
-      `127.0.0.1:${this.committee.metrics(authority).port}`,
+      `${address.host}:${address.port}`,
       '--bind',
       '127.0.0.1',
-      'authority',
-      '--rule',
-      this.options.rule,
-      '--consume',
+      ...(typeof part === 'number'
+        ? ['worker', '--id', String(part), '--primary', 'narval']
+        : [part, '--rule', this.options.rule, '--consume']),
     ]
   }
 
@@ -110,21 +130,29 @@ export class Nodes {
     }
   }
 
-  private async state({ authority, booted }: Node): Promise<string> {
-    if (booted.size < this.options.workers) return 'it has not booted'
-    const { ok, text } = await health(this.committee.metrics(authority))
+  private async state({ authority, booted, part, process }: Node): Promise<string> {
+    const workers = part === 'authority' ? this.options.workers : Number(part !== 'primary')
+    if (booted.size < workers) return 'it has not booted'
+    const { ok, text } = await health(this.committee.metrics(authority, process))
     if (ok || (text !== 'no answer' && !canCertify(this.options))) return 'ready'
     return `health: ${text}`
   }
 
-  /** Each node's metrics, in the order of the authorities; undefined where one does not answer. */
-  scrape(): Promise<(Scrape | undefined)[]> {
-    return Promise.all(this.nodes.map(({ authority }) => scrape(this.committee.metrics(authority))))
+  /** Each authority's metrics, in their order; undefined where one of its processes does not answer. */
+  async scrape(): Promise<(Scrape | undefined)[]> {
+    const scrapes = await this.scrapeProcesses()
+    return Array.from({ length: startedAuthorities(this.options) }, (_, authority) =>
+      joinScrapes(scrapes.filter((_, index) => this.nodes[index]!.authority === authority)),
+    )
+  }
+
+  private scrapeProcesses(): Promise<(Scrape | undefined)[]> {
+    return Promise.all(this.nodes.map(({ authority, process }) => scrape(this.committee.metrics(authority, process))))
   }
 
   /** What each process has used since its start. @throws NarvalError ERR_UNREACHABLE */
   async use(): Promise<ProcessUse[]> {
-    const scrapes = await this.scrape()
+    const scrapes = await this.scrapeProcesses()
     // A node that does not answer may be dead. That it died is the better message.
     if (scrapes.includes(undefined)) await sleep(LOCAL_BLAME_MS)
     return scrapes.map((found, index) => {
@@ -151,4 +179,15 @@ export class Nodes {
       return [`${child.name} ${how} when it was stopped; its last lines are above`]
     })
   }
+}
+
+/** Named as the reference's log files are. */
+function fileOf(
+  authority: number,
+  part: Part,
+  workspace: Workspace,
+): { readonly name: string; readonly logFile: string } {
+  if (part === 'authority') return { name: `authority-${authority}`, logFile: workspace.authorityLog(authority) }
+  if (part === 'primary') return { name: `primary-${authority}`, logFile: workspace.primaryLog(authority) }
+  return { name: `worker-${authority}-${part}`, logFile: workspace.workerLog({ authority, worker: part }) }
 }

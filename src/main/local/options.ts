@@ -4,7 +4,7 @@ import type { Rule } from '../authority/rules.js'
 export interface LocalOptions {
   /** Authorities of the committee. */
   readonly nodes: number
-  /** Workers of each authority, in one process with its primary; each has a client beside it. */
+  /** Workers of each authority; each has a client beside it. */
   readonly workers: number
   /** Transactions a second, over all clients. */
   readonly rate: number
@@ -17,6 +17,8 @@ export interface LocalOptions {
   /** Clients write each transaction by itself. */
   readonly unbuffered: boolean
   readonly ackLevel: 'stored' | 'durable'
+  /** Each authority is a primary's process and one for each worker, and not one process. */
+  readonly split: boolean
   /** How certificates are put in order. */
   readonly rule: Rule
   /** Ends standard output with the result in one line of JSON; everything else goes to standard error. */
@@ -25,6 +27,11 @@ export interface LocalOptions {
   readonly directory: string | undefined
   /** Leaves keys, committee, parameters, stores and logs where they are. */
   readonly keep: boolean
+}
+
+/** Processes of each authority. */
+export function processesOf({ split, workers }: Pick<LocalOptions, 'split' | 'workers'>): number {
+  return split ? 1 + workers : 1
 }
 
 /** Names a worker as the reference's log files do: authority, then worker, both counted from 0. */

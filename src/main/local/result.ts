@@ -52,6 +52,8 @@ export interface Result {
     readonly faults: number
     /** Only where clients wrote each transaction by itself. */
     readonly unbuffered?: true
+    /** Only where each authority was several processes. */
+    readonly split?: true
     readonly ack_level: string
     readonly node_version: string
   }
@@ -90,6 +92,7 @@ export function toResult(options: Omit<LocalOptions, 'rule'>, nodeVersion: strin
       duration: options.durationS,
       faults: options.faults,
       ...(options.unbuffered && { unbuffered: true }),
+      ...(options.split && { split: true }),
       ack_level: options.ackLevel,
       node_version: nodeVersion,
     },

@@ -30,7 +30,7 @@ export function summary(of: Summarised): string {
     ` Faults: ${options.faults} node(s)`,
     ` Committee size: ${options.nodes} node(s)`,
     ` Worker(s) per node: ${options.workers} worker(s)`,
-    ' Collocate primary and workers: True',
+    ` Collocate primary and workers: ${options.split ? 'False' : 'True'}`,
     ` Input rate: ${number(options.rate)} tx/s`,
     ` Transaction size: ${number(options.transactionBytes)} B`,
     ` Execution time: ${number(reference.durationS)} s`,

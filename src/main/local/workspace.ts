@@ -120,6 +120,15 @@ export class Workspace {
     return join(this.directory, 'logs', `authority-${authority}.log`)
   }
 
+  /** Of the primary of an authority that is several processes. */
+  primaryLog(authority: number): string {
+    return join(this.directory, 'logs', `primary-${authority}.log`)
+  }
+
+  workerLog({ authority, worker }: WorkerName): string {
+    return join(this.directory, 'logs', `worker-${authority}-${worker}.log`)
+  }
+
   clientLog({ authority, worker }: WorkerName): string {
     return join(this.directory, 'logs', `client-${authority}-${worker}.log`)
   }

@@ -132,6 +132,7 @@ describe('flags of local', () => {
     duration: 20,
     faults: 0,
     unbuffered: false,
+    split: false,
     ackLevel: 'durable',
     rule: 'shoal',
     json: false,

@@ -92,6 +92,28 @@ describe('open', () => {
     })
   })
 
+  test('of several that are opened at once each is waited for, and what they may need is closed after them', async () => {
+    const { lifecycle, closed } = await threeOpen()
+    const opens: (() => void)[] = []
+    const opened = ['first', 'second'].map((name) =>
+      lifecycle.open(
+        name,
+        () => new Promise<void>((resolve) => opens.push(resolve)),
+        () => void closed.push(name),
+      ),
+    )
+    const ends = opened.map((one) => expect(one).rejects.toMatchObject({ code: 'ERR_CLOSED' }))
+    const closing = lifecycle.close()
+    // The one that began last is the first to be there.
+    opens[1]!()
+    await ends[1]
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(closed).toEqual([])
+    opens[0]!()
+    await Promise.all([closing, ...ends])
+    expect(closed).toEqual(['first', 'second', 'clients in-order', 'network in-order', 'store in-order'])
+  })
+
   test('what does not open is not closed', async () => {
     const { lifecycle, closed } = await threeOpen()
     const refused = lifecycle.open(

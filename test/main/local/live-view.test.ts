@@ -13,6 +13,7 @@ const options: LocalOptions = {
   durationS: 0,
   faults: 0,
   unbuffered: false,
+  split: false,
   ackLevel: 'durable',
   rule: 'shoal',
   json: false,

@@ -208,6 +208,31 @@ describe.skipIf(process.platform !== 'linux')('local', () => {
     expect(readdirSync(base)).toEqual([])
   })
 
+  it('with --split each authority is a process for its primary and one for each worker, and all that was sent is ordered', async () => {
+    const run = local(
+      ...['local', '--nodes', '1', '--workers', '2', '--rate', '400', '--duration', '2', '--split', '--json'],
+    )
+    let most: readonly string[] = []
+    const look = setInterval(() => {
+      const parts = childrenOf(run.child.pid!).map(commandOf)
+      if (parts.length > most.length)
+        most = parts.map((args) => ['primary', 'worker'].find((part) => args.includes(part)) ?? 'client')
+    }, 20)
+    const [code] = await run.exited
+    clearInterval(look)
+    expect(code, run.stderr).toBe(0)
+    expect([...most].sort()).toEqual(['client', 'client', 'primary', 'worker', 'worker'])
+    const result = JSON.parse(run.stdout) as AuthorityResult
+    expect(result.config.split).toBe(true)
+    expect(result.commits.agree).toBe(true)
+    expect(result.lost_transactions).toBe(0)
+    // Samples of both clients are found in the batches of their workers.
+    for (const flow of [result.certified, result.consensus, result.end_to_end])
+      expect(flow.latency_ms.p50).toBeGreaterThan(0)
+    expect(run.stderr).toContain(' Collocate primary and workers: False')
+    expect(readdirSync(base)).toEqual([])
+  })
+
   it('a second signal ends it at once, and leaves no process and no file either', async () => {
     const run = local(...TWO, '--unbuffered')
     const children = await untilLoaded(run)

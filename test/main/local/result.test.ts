@@ -21,6 +21,7 @@ const options: LocalOptions = {
   durationS: 10,
   faults: 1,
   unbuffered: false,
+  split: false,
   ackLevel: 'stored',
   rule: 'shoal',
   json: true,

@@ -4,7 +4,7 @@ import { Latencies } from '../../../src/main/local/latencies.js'
 import { emptyStages, type StageLatencies } from '../../../src/main/local/ledger.js'
 import { peerNumber } from '../../../src/main/local/live-view.js'
 import { byLabel, greatestOf, parseMetrics, sumOf } from '../../../src/main/local/metrics-text.js'
-import { type NodeStats, nodeStats, processUse } from '../../../src/main/local/node-stats.js'
+import { joinScrapes, type NodeStats, nodeStats, processUse } from '../../../src/main/local/node-stats.js'
 import { History, sparkline } from '../../../src/main/local/sparkline.js'
 import {
   clip,
@@ -84,6 +84,14 @@ describe('node statistics', () => {
     const now = { metrics: parseMetrics(text(300, 1.1, 110)) }
     expect(nodeStats(undefined, now).ackMsByPeer).toEqual(new Map([['abc', 10]]))
     expect(nodeStats(now, now).ackMsByPeer).toEqual(new Map())
+  })
+
+  it('several processes of an authority are one row: what they hold adds up', () => {
+    const one = { metrics: parseMetrics(text(300, 1.5, 110)) }
+    const joined = nodeStats(undefined, joinScrapes([one, one])!)
+    expect([joined.rssBytes, joined.batchesInFlight]).toEqual([2 * 104_857_600, 6])
+    expect(joinScrapes([one, undefined])).toBeUndefined()
+    expect(nodeStats(undefined, joinScrapes([one])!)).toEqual(nodeStats(undefined, one))
   })
 
   it('the use of a process is its CPU time and the most that it held, however many parts say it', () => {

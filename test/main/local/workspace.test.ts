@@ -128,6 +128,7 @@ describe('committee files', () => {
     durationS: 1,
     faults: 0,
     unbuffered: false,
+    split: false,
     ackLevel: 'stored',
     rule: 'shoal',
     json: true,
@@ -158,13 +159,16 @@ describe('committee files', () => {
     workspace.close(false)
   })
 
-  it('no two listeners have one port, those for metrics included', async () => {
+  it.each([
+    [false, [0]],
+    [true, [0, 1, 2]],
+  ])('no two listeners have one port, those for metrics included, split: %s', async (split, processes) => {
     const workspace = Workspace.open(join(base, 'run'))
-    const made = await makeCommittee(options, workspace)
-    const metrics = [0, 1, 2].map((authority) => made.metrics(authority).port)
+    const made = await makeCommittee({ ...options, split }, workspace)
+    const metrics = [0, 1, 2].flatMap((authority) => processes.map((it) => made.metrics(authority, it).port))
     const text = readFileSync(workspace.committeeFile, 'utf8')
     const ports = [...metrics, ...[...text.matchAll(/127\.0\.0\.1:(\d+)/g)].map((match) => Number(match[1]))]
-    expect(ports).toHaveLength(3 + 3 * 2 * 4)
+    expect(ports).toHaveLength(metrics.length + 3 * 2 * 4)
     expect(new Set(ports).size).toBe(ports.length)
     workspace.close(false)
   })
