@@ -20,7 +20,8 @@ export class NodeRun {
     this.child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       this.log += text
     })
-    this.ended = once(this.child, 'exit')
+    // With all that it has said.
+    this.ended = once(this.child, 'close')
     onTestFinished(async () => {
       this.child.kill('SIGKILL')
       await this.ended

@@ -387,7 +387,7 @@ describe('what a client may not send', () => {
   })
 
   it('a byte now and then keeps no place: a frame that comes too slowly is closed and counted', async () => {
-    const maker = await startBatchMaker({ idleTimeoutMs: 200 })
+    const maker = await startBatchMaker({ idleTimeoutMs: 800 })
     const client = await connectClient(maker.port)
     client.write(Buffer.of(0, 0, 1, 0))
     const trickle = setInterval(() => client.write(Buffer.of(1)), 40)

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { START } from '../../../src/shared/freshness.js'
 import { Counters } from '../../../src/shared/memory/counters.js'
@@ -105,21 +104,22 @@ describe('the quorum-waiter thread', () => {
     const { toQuorumWaiter } = waiter.rings
     waiter.tell({ kind: 'tracked', sequence: 1n, peers })
     waiter.tell(ackOf(1, 1n))
-    // It has started, and goes back to sleep.
     await until('the first verdict', () => waiter.said.length === 1)
-    await sleep(100)
 
+    // How often it was rung for: that it has not woken yet by itself cannot be seen.
+    const { buffer, byteOffset } = waiter.layout.doorbells['quorum-waiter']
+    const rings = (): number => Atomics.load(new Int32Array(buffer, byteOffset, 1), 0)
+    const before = rings()
     toQuorumWaiter(ackOf(2, 1n), false)
-    await sleep(100)
-    expect(waiter.said).toHaveLength(1)
+    expect(rings()).toBe(before)
     toQuorumWaiter(ackOf(3, 1n), true)
+    expect(rings()).toBe(before + 1)
     await until('both verdicts', () => waiter.said.length === 3)
-    await sleep(100)
 
     toQuorumWaiter({ kind: 'own-stored', sequence: 1n, digest: digestOf(1n), at: START }, false)
-    await sleep(100)
-    expect(waiter.said).toHaveLength(3)
+    expect(rings()).toBe(before + 1)
     waiter.rings.ringLate()
+    expect(rings()).toBe(before + 2)
     await until('the certificate', () => waiter.said.some(({ kind }) => kind === 'certified'))
     await waiter.close()
   })

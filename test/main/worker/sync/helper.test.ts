@@ -197,7 +197,7 @@ test('of replies to all peers so many batches are in memory as the limit says; t
 })
 
 test('while others wait for memory, a peer that does not take what it asked for gives way', async () => {
-  const open = startHelper({ batchBytesMax: REPLY_BYTES_MAX / 2, heldMs: 300 })
+  const open = startHelper({ batchBytesMax: REPLY_BYTES_MAX / 2, heldMs: 600 })
   const slow = await Promise.all([open(1), open(1)])
   for (const { asker, answerer } of slow) {
     await asker.sendFrame(FRAME_TYPES.request, encodeDigests(digests))
@@ -212,7 +212,7 @@ test('while others wait for memory, a peer that does not take what it asked for 
 })
 
 test.each(['nothing', 'half a request', 'a byte now and then'])('a stream that brings %s is closed', async (what) => {
-  const open = startHelper({ requestMs: 300 })
+  const open = startHelper({ requestMs: 600 })
   const silent = await Promise.all([open(PEER), open(PEER)])
   const wanted = frame(FRAME_TYPES.request, one)
   let sent = 0
@@ -231,8 +231,8 @@ test.each(['nothing', 'half a request', 'a byte now and then'])('a stream that b
 })
 
 test('a request that is served for long is not late, and a peer that does not end its side is not waited for', async () => {
-  const open = startHelper({ requestMs: 100, stallMs: 400 }, async () => {
-    await sleep(200)
+  const open = startHelper({ requestMs: 600, stallMs: 400 }, async () => {
+    await sleep(250)
     return { author, bytes }
   })
   const { asker, answerer } = await open(PEER)
