@@ -19,7 +19,7 @@ export class Namespaces {
   private readonly prefix = `narval-${process.pid}`
   private readonly names: string[] = []
 
-  /** `count` machines, the first of them at `10.77.0.1`. */
+  /** `count` machines, the first of them at `10.77.0.1` and `fd77::1`. */
   constructor(count: number) {
     const hub = this.add('switch')
     this.ip('-n', hub, 'link', 'add', 'switch', 'type', 'bridge')
@@ -29,6 +29,8 @@ export class Namespaces {
       this.ip('-n', name, 'link', 'add', 'net', 'type', 'veth', 'peer', 'name', `port${index}`, 'netns', hub)
       this.ip('-n', hub, 'link', 'set', `port${index}`, 'master', 'switch', 'up')
       this.ip('-n', name, 'addr', 'add', `${this.address(index)}/24`, 'dev', 'net')
+      // Without a look whether somebody else has it: nobody has, and it would be there only a second later.
+      this.ip('-n', name, '-6', 'addr', 'add', `${this.address6(index)}/64`, 'dev', 'net', 'nodad')
       this.ip('-n', name, 'link', 'set', 'lo', 'up')
       this.ip('-n', name, 'link', 'set', 'net', 'up')
     }
@@ -36,6 +38,10 @@ export class Namespaces {
 
   address(index: number): string {
     return `10.77.0.${index + 1}`
+  }
+
+  address6(index: number): string {
+    return `fd77::${index + 1}`
   }
 
   /** The beginning of a command line that runs the rest there. */
