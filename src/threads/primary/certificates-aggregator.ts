@@ -88,6 +88,11 @@ export class CertificatesAggregator {
     return this.rounds.get(round)
   }
 
+  /** Whether there are certificates of this round, and all others together are no quorum without this author. */
+  waitsFor(round: Round, author: AuthorityIndex): boolean {
+    return this.rounds.has(round) && this.stakes.total - this.stakes.of(author) < this.stakes.quorum
+  }
+
   of(round: Round, author: AuthorityIndex): CertificateRecord | undefined {
     return this.rounds.get(round)?.byAuthor.get(author)
   }

@@ -6,7 +6,8 @@
  * 1. a round r has a quorum of certificates, and we have no header above r yet;
  * 2. our own certificate of r is there, or was waited for (it is given up then, and its batches are proposed again);
  * 3. so are those certificates of r that are worth a wait (`pacing.ts`);
- * 4. there is something to order and `headerDelayMs` has passed since our last header, or a second has.
+ * 4. there is something to order, or others are in a round that can have no quorum without us, and `headerDelayMs` has
+ *    passed since our last header, or a second has.
  *
  * Left behind, with a header below r, we jump to r + 1 at once, or to r, if the others may wait there for one that is far:
  * so who is far has a header in each round that it hears of, and the others link the one for which they wait. When the order has not moved for
@@ -225,6 +226,8 @@ export class Proposer {
    */
   private hasWork(nowMs: number, quorumRound: Round): boolean {
     if (this.ownBatches.waiting > 0 || this.ownBatches.listed > 0 || this.unordered.size > 0) return true
+    // The round above is under way: who is in it already brings nothing new into the order before it is whole.
+    if (this.certificates.waitsFor(quorumRound + 1, this.options.authority)) return true
     for (const { round, untilMs } of this.voted.values()) if (untilMs > nowMs && round > quorumRound) return true
     return false
   }

@@ -87,6 +87,15 @@ describe('an authority that is far', () => {
   )
 })
 
+test('a committee with unequal stakes is about as fast as one with equal ones', { timeout: 120_000 }, () => {
+  const equal = simulate(1, { ...SCENARIOS.near, chaosMs: 4000 })
+  const unequal = simulate(1, { ...SCENARIOS.near, chaosMs: 4000, stakes: [3, 1, 3, 1] })
+  expect(unequal.rounds).toBeGreaterThan(0.8 * equal.rounds)
+  for (const [author, { p95Ms }] of unequal.authorities.entries()) {
+    expect(p95Ms).toBeLessThan(1.5 * equal.authorities[author]!.p95Ms)
+  }
+})
+
 describe('an authority whose process was stopped', () => {
   const still: Partial<Schedule> = { ...SCENARIOS.near, chaosMs: 9000 }
   const stopped = (authority: number, fromMs: number, toMs: number) => ({ authority, fromMs, toMs, heldMs: 1000 })
