@@ -21,8 +21,11 @@ export const CREATED_AHEAD_MS_MAX = 10_000
 
 /** The least time between two of our headers while there is work, in ms, at rest of the machine. */
 export const HEADER_DELAY_MS_MIN = 20
-/** The same when the event loop is late: a round costs some 10 ms of a core, and batches need the core as well. */
-export const HEADER_DELAY_MS_MAX = 200
+/**
+ * The same when the event loop is late: a round costs some 10 ms of a core, and batches need the core as well. A machine
+ * whose cores are all taken does little less with longer rounds, and orders later: docs/performance.md.
+ */
+export const HEADER_DELAY_MS_MAX = 60
 /** An event loop that is later than this, in ms, is under load: rounds become longer. */
 export const LOAD_LAG_MS = 5
 /** The time between two of our headers when there is nothing to order, in ms. */
