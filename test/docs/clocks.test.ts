@@ -16,6 +16,8 @@ const EXCEPTIONS: Readonly<Record<string, string>> = {
   'main/kad/bootstrap-node.ts': 'a record of addresses has a time of day, which is compared with that of this machine',
   'main/kad/kad-search.ts': 'so has our own',
   'main/lib/log.ts': 'a line of the log has a time of day',
+  'main/link/remote-primary.ts': 'who looks at a link is told the time of day since which it stands',
+  'main/link/worker-session.ts': 'so is who looks at its other end',
   'main/network/open-network.ts': 'so has a hello, which is compared with those of other machines',
   'main/worker/worker-health.ts':
     'libp2p tells by this clock when a connection was opened; a peer is named too early at worst',
