@@ -125,7 +125,7 @@ describe('a header of ours', () => {
     const node = new PrimaryUnderTest()
     node.start()
     for (let turn = 0; turn < 50; turn += 1) node.handle({ type: 'load', lagMs: 30 })
-    expect(node.primary.status.headerDelayMs).toBe(200)
+    expect(node.primary.status.headerDelayMs).toBe(60)
     for (let turn = 0; turn < 50; turn += 1) node.handle({ type: 'load', lagMs: 0 })
     expect(node.primary.status.headerDelayMs).toBe(20)
   })
