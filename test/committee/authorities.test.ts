@@ -44,7 +44,15 @@ test('four authorities agree record by record, and one that was killed catches u
   await sendAll(clients)
   for (const node of nodes) await ordered(node, 2_000)
 
-  const following = spawn(process.execPath, [NODE_FILE, 'log', '--store', nodes[1]!.primaryStore, '--follow', '--json'])
+  const following = spawn(process.execPath, [
+    NODE_FILE,
+    'log',
+    '--store',
+    nodes[1]!.primaryStore,
+    '--follow',
+    '--empty',
+    '--json',
+  ])
   onTestFinished(() => void following.kill())
   let followed = ''
   following.stdout.setEncoding('utf8').on('data', (text: string) => {
