@@ -94,14 +94,7 @@ export function encodeRangeRequest({ from, to }: RoundRange): Uint8Array {
 
 /** @throws NarvalError ERR_CODEC */
 export function decodeRangeRequest(bytes: Uint8Array): RoundRange {
-  const kind = 'range-request'
-  const view = record.open(kind, bytes, RANGE_BYTES, RANGE_BYTES)
-  record.readZeros(kind, bytes, 2, NUMBER_AT - 2)
-  const from = record.readWhole(kind, view, NUMBER_AT, 'from round', 1)
-  const to = record.readWhole(kind, view, NUMBER_AT + 8, 'to round', from)
-  if (to - from >= RANGE_ROUNDS_MAX) {
-    throw record.malformed(kind, `rounds ${from} to ${to}, at most ${RANGE_ROUNDS_MAX} of them`)
-  }
+  const { from, to } = readRange('range-request', bytes, RANGE_BYTES, 1)
   return { from, to }
 }
 
@@ -116,15 +109,26 @@ export function encodeRangeAnswer({ from, lowest, to }: RangeAnswer): Uint8Array
 /** @throws NarvalError ERR_CODEC */
 export function decodeRangeAnswer(bytes: Uint8Array): RangeAnswer {
   const kind = 'range-answer'
-  const view = record.open(kind, bytes, RANGE_ANSWER_BYTES, RANGE_ANSWER_BYTES)
+  // Of the first round there may be nothing.
+  const { from, to, view } = readRange(kind, bytes, RANGE_ANSWER_BYTES, 0)
+  return { from, to, lowest: record.readWhole(kind, view, NUMBER_AT + 16, 'lowest round', 1) }
+}
+
+/** What a request and its answer begin with. */
+function readRange(
+  kind: 'range-request' | 'range-answer',
+  bytes: Uint8Array,
+  byteLength: number,
+  roundsMin: 0 | 1,
+): RoundRange & { readonly view: DataView } {
+  const view = record.open(kind, bytes, byteLength, byteLength)
   record.readZeros(kind, bytes, 2, NUMBER_AT - 2)
   const from = record.readWhole(kind, view, NUMBER_AT, 'from round', 1)
-  const to = record.readWhole(kind, view, NUMBER_AT + 8, 'to round', from - 1)
-  const lowest = record.readWhole(kind, view, NUMBER_AT + 16, 'lowest round', 1)
+  const to = record.readWhole(kind, view, NUMBER_AT + 8, 'to round', from + roundsMin - 1)
   if (to - from >= RANGE_ROUNDS_MAX) {
     throw record.malformed(kind, `rounds ${from} to ${to}, at most ${RANGE_ROUNDS_MAX} of them`)
   }
-  return { from, to, lowest }
+  return { from, to, view }
 }
 
 export function encodeHighestRequest(nonce: number): Uint8Array {
