@@ -13,6 +13,7 @@ import type { Committee } from '../../shared/config/committee.js'
 import { encodeBase64 } from '../../shared/crypto/public-key.js'
 import { CommitsPrunedError } from '../../shared/errors.js'
 import type { CommittedBatch } from '../../shared/wire/primary/commit-record.js'
+import { capitalized } from '../lib/capitalized.js'
 import type { Logger } from '../lib/log.js'
 import { ORDERED_RETRY_MS, ORDERED_WAIT_LOG_MS } from './limits.js'
 
@@ -156,8 +157,4 @@ export class OrderedBatches {
     })
     return { come, dispose }
   }
-}
-
-function capitalized(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1)
 }

@@ -14,7 +14,6 @@
  * A report stays here until the primary's store has it: over any number of connections, and of primaries. Where the store of
  * the primary is new, it learns what no commit has; what a commit has it learns from the others.
  */
-
 import { isIPv6 } from 'node:net'
 import type { Connection, Libp2p } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
@@ -27,6 +26,7 @@ import type { LinkRefusal } from '../../shared/refusals.js'
 import { LogLimiter } from '../../shared/runtime/thread-control.js'
 import { decodeFromPrimary, encodeFromWorker, type FromPrimary, LINK_VERSION } from '../../shared/wire/link/messages.js'
 import type { BatchReport } from '../../shared/wire/primary-messages.js'
+import { capitalized } from '../lib/capitalized.js'
 import { Deque } from '../lib/deque.js'
 import type { GcRelief } from '../lib/gc-relief.js'
 import type { Logger } from '../lib/log.js'
@@ -290,7 +290,7 @@ export class RemotePrimary implements OrderingPrimary {
     if (message.type === 'refused') {
       if (this.isOpened) return unexpected('refused after opened')
       this.refusal = `our primary refuses this worker: ${message.detail}`
-      this.say('error', `O${this.refusal.slice(1)}`)
+      this.say('error', capitalized(this.refusal))
       return undefined
     }
     if (!this.isOpened) return unexpected(`${message.type} before opened`)

@@ -2,6 +2,7 @@
  * Says in the log when a problem of the primary begins and when it is over: two lines for each kind, at most once in a
  * minute. What a peer does can make a problem come and go, and so never fill the log.
  */
+import { capitalized } from '../../lib/capitalized.js'
 import type { Logger } from '../../lib/log.js'
 import { PROBLEM_LOG_MS } from './limits.js'
 import type { PrimaryProblem, PrimaryProblemKind } from './primary-health.js'
@@ -32,7 +33,7 @@ export class ProblemLog {
       if (nowMs - (this.saidMs.get(kind) ?? Number.NEGATIVE_INFINITY) < PROBLEM_LOG_MS) continue
       this.saidMs.set(kind, nowMs)
       this.open.add(kind)
-      this.log.warn(text.charAt(0).toUpperCase() + text.slice(1))
+      this.log.warn(capitalized(text))
     }
     for (const kind of this.open) {
       if (problems.some((problem) => problem.kind === kind)) continue
