@@ -1,5 +1,4 @@
 /** Real primaries of a committee of four in this process, each with its store, over libp2p on loopback. */
-
 import { onTestFinished } from 'vitest'
 import { GcRelief } from '../../src/main/lib/gc-relief.js'
 import type { PrimaryNode, PrimaryNodeOptions } from '../../src/main/primary/primary-node.js'

@@ -1,5 +1,4 @@
 /** A worker of a committee of one, from dist/, whose insides a test can reach. */
-
 import { createConnection } from 'node:net'
 import { join } from 'node:path'
 import { expect, onTestFinished } from 'vitest'

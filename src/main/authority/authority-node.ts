@@ -10,7 +10,6 @@
  * The primary is opened first, since workers report to it, and closed last, since it takes what they report until their
  * end. Each part closes what it has in its own order. A part that fails ends all others.
  */
-
 import { primaryDirectory } from '../../shared/store/authority-directories.js'
 import { MetricsServer } from '../http/http-server.js'
 import { GcRelief } from '../lib/gc-relief.js'

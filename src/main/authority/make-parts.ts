@@ -1,5 +1,4 @@
 /** Makes the parts of an authority of its checked options. None is started yet. */
-
 import { primaryDirectory, workerDirectory } from '../../shared/store/authority-directories.js'
 import type { GcRelief } from '../lib/gc-relief.js'
 import type { Logger } from '../lib/log.js'

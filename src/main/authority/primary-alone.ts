@@ -10,7 +10,6 @@
  *
  * The port is opened last, when the log can be read, and closed first.
  */
-
 import { primaryDirectory } from '../../shared/store/authority-directories.js'
 import { MetricsServer } from '../http/http-server.js'
 import { GcRelief } from '../lib/gc-relief.js'

@@ -7,7 +7,6 @@
  * connection-guards.ts); so has one of our workers until it has said a good `open`. Of each worker one process has the link
  * (link-place.ts), and one more may wait for it.
  */
-
 import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
 import type { TcpAddress } from '../../shared/config/address.js'
 import { type Committee, committeeDigest } from '../../shared/config/committee.js'

@@ -3,7 +3,6 @@
  * which order, and how it is closed. A node of its own, since a worker's hello, places and table of peers are those of
  * workers with its id; and a worker that is flooded keeps no primary waiting.
  */
-
 import { MessageChannel } from 'node:worker_threads'
 import { type Committee, committeeDigest } from '../../shared/config/committee.js'
 import type { Keys } from '../../shared/config/keys.js'

@@ -1,5 +1,4 @@
 /** Makes a worker of checked options: alone, or as a part of an authority. It is not started yet. */
-
 import { deriveNetworkKeySeed, readNetworkKeySeed } from '../../shared/config/network-key.js'
 import { NarvalError } from '../../shared/errors.js'
 import type { PrimaryWorkerMessage } from '../../shared/wire/primary-messages.js'

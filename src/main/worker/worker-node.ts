@@ -4,7 +4,6 @@
  * Start-up goes from the inside out — store, threads, primary, network, clients — so that nothing is half-started when
  * something is wrong, and nobody is answered before we can keep what we say. Closing goes the other way (lifecycle.ts).
  */
-
 import { setTimeout as sleep } from 'node:timers/promises'
 import { shortName } from '../../shared/config/short-name.js'
 import { Counters } from '../../shared/memory/counters.js'

@@ -1,5 +1,4 @@
 /** The link between a worker and its own primary in two processes: both ends over real libp2p, with played ones behind them. */
-
 import type { Connection } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { expect, onTestFinished, test } from 'vitest'

@@ -1,5 +1,4 @@
 /** A primary and its worker in one process: a transaction goes in, and its batch comes out in the order. */
-
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Logger } from '../../../src/index.js'

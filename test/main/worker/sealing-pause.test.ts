@@ -1,5 +1,4 @@
 /** A worker whose link to the primary says that it is full: the wiring between the link and the sealing of batches. */
-
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { GcRelief } from '../../../src/main/lib/gc-relief.js'
