@@ -145,13 +145,16 @@ export class CatchUp {
 
   /** All that are connected, one that is honest among them, keep only what is too high for us. */
   private noteHistory(isFar: boolean, quorumRound: Round, turn: TurnBuilder): void {
+    // As in nearly all turns.
+    if (!isFar && !this.historyGone) return
     const peers = this.peers.all()
     const stake = peers.reduce((sum, peer) => sum + this.stakes.of(peer), 0)
     const isGone = isFar && stake >= this.stakes.validity && peers.every((peer) => this.lowest[peer]! > quorumRound + 1)
     if (isGone === this.historyGone) return
     this.historyGone = isGone
-    if (isGone) this.askAgainAtMs = turn.now.ms + HISTORY_RETRY_MS
+    if (!isGone) return
+    this.askAgainAtMs = turn.now.ms + HISTORY_RETRY_MS
     const lowest = Math.min(...peers.map((peer) => this.lowest[peer]!))
-    if (isGone) turn.notice({ type: 'history-gone', round: quorumRound, lowest })
+    turn.notice({ type: 'history-gone', round: quorumRound, lowest })
   }
 }
