@@ -45,11 +45,15 @@ export const BATCH_FRAME_HEADER_BYTES = 8
 /** Own slots that main keeps to send stored batches again: at boot, and when another authority lacks them. */
 export const RESEND_SLOTS = 4
 /**
- * Inbound slots of each peer for batches that it was asked for: one being received while one is stored. Apart from those
- * of its own batches, so that neither starves the other; and of each peer, so that those who trickle their replies hold
+ * Inbound slots of each peer for batches that it was asked for, at least: one being received while one is stored. Apart from
+ * those of its own batches, so that neither starves the other; and of each peer, so that those who trickle their replies hold
  * up nobody else's.
  */
-export const SYNC_SLOTS_PER_PEER = 2
+export const SYNC_SLOTS_PER_PEER_MIN = 2
+/** The same at most: a slot is held for a commit group and its flush, some 50 ms, so that is a hundred and more a second. */
+export const SYNC_SLOTS_PER_PEER_MAX = 8
+/** Bytes of these slots of all peers, up to which each may have more than the least. */
+export const SYNC_SLOTS_BYTES_MAX = 16 * 1024 * 1024
 /** Least bytes of the ring between `submit()` and the batch-maker; it always holds two of the largest transactions. */
 export const SUBMIT_RING_BYTES_MIN = 1024 * 1024
 /** Messages handled in one pass over a ring, so that one busy ring does not keep the others waiting. */

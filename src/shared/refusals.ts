@@ -143,6 +143,7 @@ export const LINK_REFUSALS = [
   /** It waited to see whether who has the link is alive, and a newer one of the same worker waits now. */
   'link-replaced',
   /** Nothing was heard for too long. */
+  'link-not-opened',
   'link-silent',
   /** It does not read what it is told. */
   'link-unread',

@@ -4,7 +4,7 @@ import type { Connection, Stream } from '@libp2p/interface'
 import { Packr } from 'msgpackr'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { REQUEST_BYTES_MAX, REQUESTS_OPEN_MAX } from '../../src/main/worker/sync/limits.js'
-import { BATCH_HEADER_BYTES, REQUEST_DIGESTS_MAX, SYNC_SLOTS_PER_PEER } from '../../src/shared/constants.js'
+import { BATCH_HEADER_BYTES, REQUEST_DIGESTS_MAX } from '../../src/shared/constants.js'
 import type { InboundStatus } from '../../src/shared/memory/dialogue/processor.js'
 import type { PeerRefusal } from '../../src/shared/refusals.js'
 import { FRAME_TYPES } from '../../src/shared/wire/frames.js'
@@ -485,7 +485,7 @@ describe('a reply', () => {
     }
     await until('each has a slot', async () => {
       const free = await node.metric('narval_slots_free', { arena: 'sync' })
-      return free === 3 * SYNC_SLOTS_PER_PEER - 2 * REQUESTS_OPEN_MAX
+      return free === 3 * node.syncSlotsPerPeer - 2 * REQUESTS_OPEN_MAX
     })
 
     const batch = node.batch(BATCH_BYTES_MAX - 68)
@@ -503,7 +503,7 @@ describe('a reply', () => {
   })
 
   test('of more batches than there are slots, which end the stream before they are read, is taken whole', async () => {
-    const batches = Array.from({ length: 8 * SYNC_SLOTS_PER_PEER }, () => node.batch(BATCH_BYTES_MAX - 68))
+    const batches = Array.from({ length: 8 * node.syncSlotsPerPeer }, () => node.batch(BATCH_BYTES_MAX - 68))
     const digests = batches.map((batch) => digestOf(batch, author(MALLORY)))
     mallory.behaviour.onSyncStream = (taken) => {
       // What this one reply does not bring never comes.

@@ -12,7 +12,7 @@ import { type Committee, parseCommittee } from '../../src/shared/config/committe
 import { type CommitteeFile, localCommittee } from '../../src/shared/config/committee-file.js'
 import { type Keys, keysOf } from '../../src/shared/config/keys.js'
 import { defaultParameters, type Parameters } from '../../src/shared/config/parameters.js'
-import { SYNC_SLOTS_PER_PEER } from '../../src/shared/constants.js'
+import { syncSlotsPerPeer } from '../../src/shared/memory/layout.js'
 import type { PeerRefusal } from '../../src/shared/refusals.js'
 import { encodeBatch } from '../../src/shared/wire/batch.js'
 import { FRAME_TYPES } from '../../src/shared/wire/frames.js'
@@ -209,12 +209,18 @@ export class WorkerUnderTest {
     expect(stream.acks.at(-1)!.status).toBe(0)
   }
 
+  /** Slots of each peer for batches that it was asked for. */
+  get syncSlotsPerPeer(): number {
+    const { batchBytesMax, inboundSlotsPerPeer, ownSlots } = this.parameters
+    return syncSlotsPerPeer({ authorities: this.committee.size, batchBytesMax, inboundSlotsPerPeer, ownSlots })
+  }
+
   /** Slots for batches of others are all free. */
   async slotsAllFree(): Promise<void> {
     const peers = this.committee.size - 1
     for (const [arena, perPeer] of [
       ['inbound', this.parameters.inboundSlotsPerPeer],
-      ['sync', SYNC_SLOTS_PER_PEER],
+      ['sync', this.syncSlotsPerPeer],
     ] as const) {
       await until(`all slots for ${arena} are free`, async () => {
         return (await this.metric('narval_slots_free', { arena })) === peers * perPeer

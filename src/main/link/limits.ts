@@ -60,6 +60,11 @@ export const LINK_ROOM_MS = 100
 /** A connection, or a stream on it, that is not there after so long, in ms, is tried again. */
 export const LINK_DIAL_MS = 5_000
 /**
+ * From a worker's connection to its primary's `opened`, in ms: the silence after which another process of this worker counts
+ * as gone, and as much again and more for what a busy primary does until then. The worker then begins anew.
+ */
+export const LINK_OPEN_MS = 30_000
+/**
  * Units of work a second (src/main/network/limits.ts) that our own worker may cost: it has our key, and is as little
  * limited as one in the same process.
  */
@@ -70,3 +75,4 @@ assert(LINK_DIGESTS_MAX * DIGEST_BYTES + 16 <= LINK_MESSAGE_BYTES_MAX)
 assert(LINK_SLICE_BYTES < STREAM_WINDOW_INITIAL_BYTES)
 assert(LINK_PING_MS * 3 < LINK_SILENCE_MS)
 assert(LINK_PROOF_MS < LINK_PING_MS)
+assert(LINK_OPEN_MS > 2 * LINK_SILENCE_MS)

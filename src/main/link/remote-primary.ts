@@ -37,7 +37,14 @@ import { createLibp2pNode, peerIdOfSeed } from '../network/libp2p-node.js'
 import { LINK_PROTOCOL } from '../network/protocols.js'
 import type { AttachedWorker, OrderingLink, OrderingPrimary } from '../worker/primary-link/ordering-primary.js'
 import { RetryPause } from '../worker/primary-link/retry-pause.js'
-import { LINK_COMMITTED_MAX, LINK_DIAL_MS, LINK_MESSAGE_BYTES_MAX, LINK_READS_MAX, LINK_REPORTS_MAX } from './limits.js'
+import {
+  LINK_COMMITTED_MAX,
+  LINK_DIAL_MS,
+  LINK_MESSAGE_BYTES_MAX,
+  LINK_OPEN_MS,
+  LINK_READS_MAX,
+  LINK_REPORTS_MAX,
+} from './limits.js'
 import { LinkChannel, type LinkProblem } from './link-channel.js'
 import type { LinkState } from './link-state.js'
 import { unexpected } from './worker-session.js'
@@ -49,6 +56,8 @@ export interface RemotePrimaryOptions {
   readonly workerId: number
   /** LINK_SILENCE_MS unless given. */
   readonly silenceMs?: number
+  /** LINK_OPEN_MS unless given. */
+  readonly openMs?: number
 }
 
 export interface RemotePrimaryDependencies {
@@ -139,7 +148,9 @@ export class RemotePrimary implements OrderingPrimary {
     this.worker = worker
     this.running = this.keepLinked()
     supervisor.watch('the link to the primary', this.running)
-    const [isFull, isConnected] = [() => this.isFull, () => this.isOpened]
+    // What a worker certifies that its primary refuses, as a second process of the same worker, nobody would ever order.
+    const isFull = (): boolean => this.isFull || this.refusal !== undefined
+    const isConnected = (): boolean => this.isOpened
     return {
       get isFull() {
         return isFull()
@@ -253,8 +264,10 @@ export class RemotePrimary implements OrderingPrimary {
         supervisor,
       )
     })
+    const late = this.closeIfNotOpened(this.channel!)
     await this.sayOpen(this.channel!)
     const why = await closed
+    clearTimeout(late)
     const wasOpened = this.isOpened
     this.isOpened = false
     this.sinceMs = undefined
@@ -266,6 +279,15 @@ export class RemotePrimary implements OrderingPrimary {
     // What was committed is in the store before it is asked where it is, and the next link has all of its reads.
     await Promise.allSettled([this.committed, ...this.reads])
     return wasOpened
+  }
+
+  /** A primary that pings and opens nothing is asked again, at another address if it has one. */
+  private closeIfNotOpened(channel: LinkChannel): NodeJS.Timeout {
+    const { openMs = LINK_OPEN_MS } = this.options
+    const close = this.dependencies.supervisor.guard('the link to the primary', () => {
+      if (!this.isOpened) channel.refuse('link-not-opened', `our primary has not opened the link within ${openMs} ms`)
+    })
+    return setTimeout(close, openMs)
   }
 
   private async sayOpen(channel: LinkChannel): Promise<void> {
@@ -291,6 +313,7 @@ export class RemotePrimary implements OrderingPrimary {
       if (this.isOpened) return unexpected('refused after opened')
       this.refusal = `our primary refuses this worker: ${message.detail}`
       this.say('error', capitalized(this.refusal))
+      this.worker!.onConnection()
       return undefined
     }
     if (!this.isOpened) return unexpected(`${message.type} before opened`)

@@ -2,8 +2,8 @@
 import { formatTcpAddress } from '../../shared/config/address.js'
 import type { Committee } from '../../shared/config/committee.js'
 import type { Parameters } from '../../shared/config/parameters.js'
-import { PROTOCOL_VERSION, RESEND_SLOTS, SYNC_SLOTS_PER_PEER } from '../../shared/constants.js'
-import type { Layout } from '../../shared/memory/layout.js'
+import { PROTOCOL_VERSION, RESEND_SLOTS } from '../../shared/constants.js'
+import { type Layout, syncSlotsPerPeer } from '../../shared/memory/layout.js'
 import { NODE_VERSION } from '../lib/version.js'
 
 export interface BootLogOptions {
@@ -33,7 +33,7 @@ export function bootLines(options: BootLogOptions): readonly string[] {
   const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`
   return [
     `${NODE_VERSION}, protocol ${PROTOCOL_VERSION}, Node ${process.versions.node}, authority ${committee.authorities[ownIndex]!.name}, peer id ${peerId}`,
-    `Shared memory: ${mib(layout.bytes)} = ${layout.own.slots} own slots (${parameters.ownSlots} + ${RESEND_SLOTS}) and ${layout.inbound.slots} inbound slots (${peers} × ${parameters.inboundSlotsPerPeer} + ${peers} × ${SYNC_SLOTS_PER_PEER}) of ${parameters.batchBytesMax} B, and rings`,
+    `Shared memory: ${mib(layout.bytes)} = ${layout.own.slots} own slots (${parameters.ownSlots} + ${RESEND_SLOTS}) and ${layout.inbound.slots} inbound slots (${peers} × ${parameters.inboundSlotsPerPeer} + ${peers} × ${syncSlotsPerPeer(layout.options)}) of ${parameters.batchBytesMax} B, and rings`,
     `Garbage collection depth set to ${parameters.gcDepthRounds} rounds`,
     `Sync retry delay set to ${parameters.syncRetryDelayMs} ms`,
     `Sync retry nodes set to ${parameters.syncRetryNodes} nodes`,

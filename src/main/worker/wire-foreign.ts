@@ -1,6 +1,7 @@
 /** The part of the wiring that is for batches of others: they come in, are served to peers, and are fetched from them. */
 import { shortName } from '../../shared/config/short-name.js'
 import type { Counters } from '../../shared/memory/counters.js'
+import { syncSlotsPerPeer } from '../../shared/memory/layout.js'
 import { Arena } from '../../shared/memory/slots.js'
 import type { Supervisor } from '../lib/supervisor.js'
 import type { PeerTable } from '../network/peer-table.js'
@@ -84,7 +85,7 @@ function wireHelper(
 }
 
 function wireSynchronizer(
-  { committee, isOrdered, parameters }: WiringOptions,
+  { committee, isOrdered, layout, parameters }: WiringOptions,
   dependencies: ForeignDependencies,
   arena: Arena,
   onSlotFree: OnSlotFree,
@@ -100,6 +101,7 @@ function wireSynchronizer(
       unnamedMs: isOrdered ? SYNC_UNNAMED_MS : undefined,
       peers: peers.indices,
       firstSlot: peers.peers.length * parameters.inboundSlotsPerPeer,
+      slotsPerPeer: syncSlotsPerPeer(layout.options),
     },
     {
       arena,

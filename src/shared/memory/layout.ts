@@ -5,11 +5,18 @@
  * bounds something stands here:
  *
  * - own slots: `own_slots` for the batch-maker and `RESEND_SLOTS` for main;
- * - inbound slots: for each peer `inbound_slots`, and `SYNC_SLOTS_PER_PEER` for batches that it was asked for;
+ * - inbound slots: for each peer `inbound_slots`, and some for batches that it was asked for (`syncSlotsPerPeer`);
  * - a ring's capacity: the messages that can be in it at once, below, rounded up to a power of two.
  */
 
-import { RESEND_SLOTS, SUBMIT_RING_BYTES_MIN, SYNC_SLOTS_PER_PEER, TRANSACTION_PREFIX_BYTES } from '../constants.js'
+import {
+  RESEND_SLOTS,
+  SUBMIT_RING_BYTES_MIN,
+  SYNC_SLOTS_BYTES_MAX,
+  SYNC_SLOTS_PER_PEER_MAX,
+  SYNC_SLOTS_PER_PEER_MIN,
+  TRANSACTION_PREFIX_BYTES,
+} from '../constants.js'
 import { type AuthorBytesRegion, authorBytesBytes } from './author-bytes.js'
 import { type ByteRingRegion, byteRingBytes } from './byte-ring.js'
 import { COUNTERS_BYTES, type CountersRegion, THREAD_NAMES, type ThreadName } from './counters.js'
@@ -53,9 +60,15 @@ export function ownSlotsTotal(options: LayoutOptions): number {
   return options.ownSlots + RESEND_SLOTS
 }
 
+/** Slots of each peer for batches that it was asked for. */
+export function syncSlotsPerPeer({ authorities, batchBytesMax }: LayoutOptions): number {
+  const affordable = Math.floor(SYNC_SLOTS_BYTES_MAX / (Math.max(1, authorities - 1) * batchBytesMax))
+  return Math.max(SYNC_SLOTS_PER_PEER_MIN, Math.min(SYNC_SLOTS_PER_PEER_MAX, affordable))
+}
+
 /** Slots of the inbound arena: those of each peer, in the order of the committee; then those for syncing, likewise. */
 export function inboundSlotsTotal(options: LayoutOptions): number {
-  return (options.authorities - 1) * (options.inboundSlotsPerPeer + SYNC_SLOTS_PER_PEER)
+  return (options.authorities - 1) * (options.inboundSlotsPerPeer + syncSlotsPerPeer(options))
 }
 
 /** Messages that can be in each ring at once. */

@@ -6,7 +6,7 @@ import { GcRelief } from '../../../src/main/lib/gc-relief.js'
 import { unsupervised } from '../../../src/main/lib/supervisor.js'
 import { LINK_READS_MAX, LINK_REPORTS_MAX } from '../../../src/main/link/limits.js'
 import { LinkListener, type LinkListenerOptions } from '../../../src/main/link/link-listener.js'
-import { RemotePrimary } from '../../../src/main/link/remote-primary.js'
+import { RemotePrimary, type RemotePrimaryOptions } from '../../../src/main/link/remote-primary.js'
 import type { AttachingLink } from '../../../src/main/link/worker-session.js'
 import { HostNames } from '../../../src/main/names/host-names.js'
 import { createLibp2pNode, peerIdOfSeed } from '../../../src/main/network/libp2p-node.js'
@@ -155,12 +155,17 @@ async function startListener(
   return { listener, links, refusals, lines }
 }
 
-function startRemote(committee: Committee, workerId = 0, worker = new PlayedWorker()) {
+function startRemote(
+  committee: Committee,
+  workerId = 0,
+  worker = new PlayedWorker(),
+  more: Partial<RemotePrimaryOptions> = {},
+) {
   const lines: string[] = []
   const closing = new AbortController()
   const say = (text: string): void => void lines.push(text)
   const remote = new RemotePrimary(
-    { keys: own, committee, ownIndex: 0, workerId },
+    { keys: own, committee, ownIndex: 0, workerId, ...more },
     {
       gcRelief: new GcRelief(),
       log: { error: say, warn: say, info: say, debug() {}, trace() {} },
@@ -450,12 +455,14 @@ test('a second process of a worker is refused while the first one lives, is told
   await until(() => `the second is told: ${second.lines}`, told)
   expect(second.link.remote!.refusal()).toContain('end one of the two')
   expect(refusals).toContain('already-linked 0')
+  // It makes no batches that nobody would order.
+  expect([first.link.isFull, second.link.isFull]).toEqual([false, true])
   expect(listener.state(0)).toMatchObject({ isConnected: true, reports: 0 })
   await first.remote.onMessage(report(1))
   expect([links[0]!.attached, first.link.isConnected, first.lines.length]).toEqual([1, true, 1])
   await first.link.close()
   await second.remote.onMessage(report(2))
-  expect([links[0]!.attached, second.link.remote!.refusal()]).toEqual([2, undefined])
+  expect([links[0]!.attached, second.link.remote!.refusal(), second.link.isFull]).toEqual([2, undefined, false])
 })
 
 test('a worker that comes again when its link fell silent, without an end, has it again', async () => {
@@ -525,6 +532,18 @@ test('a worker whose store is new waits until its primary has said which sequenc
   expect(await waiting.link.sequencesAfter).toBe(2n ** 61n)
   await waiting.link.replayed
   expect(fresh.heard).toEqual(['committed 0101 {"applied":4}'])
+})
+
+test('a primary that says that it is there and opens nothing is not waited for', async () => {
+  const committee = await newCommittee()
+  const links = [new PlayedLink(), new PlayedLink()]
+  links[0]!.sequencesAfter = new Promise(() => {})
+  await startListener(committee, links)
+  const { link, worker } = startRemote(committee, 0, undefined, { openMs: 1_500 })
+  await until('it has begun anew', () => links[0]!.attached === 2)
+  expect([worker.heard, link.isConnected]).toEqual([['refused link-not-opened'], false])
+  links[0]!.sequencesAfter = Promise.resolve(0n)
+  await until('the link is open', () => link.isConnected)
 })
 
 test('a worker that waits for its primary can be closed', async () => {

@@ -5,7 +5,9 @@ import {
   BATCH_SIZE_MAX,
   COMMITTEE_SIZE_MAX,
   RESEND_SLOTS,
-  SYNC_SLOTS_PER_PEER,
+  SYNC_SLOTS_BYTES_MAX,
+  SYNC_SLOTS_PER_PEER_MAX,
+  SYNC_SLOTS_PER_PEER_MIN,
   TRANSACTION_PREFIX_BYTES,
 } from '../../../src/shared/constants.js'
 import { byteRingBytes } from '../../../src/shared/memory/byte-ring.js'
@@ -18,6 +20,7 @@ import {
   ownSlotsTotal,
   type RingName,
   ringCredits,
+  syncSlotsPerPeer,
 } from '../../../src/shared/memory/layout.js'
 import { ringBytes } from '../../../src/shared/memory/ring.js'
 import { arenaBytes, slotStride } from '../../../src/shared/memory/slots.js'
@@ -85,8 +88,22 @@ describe('the layout of shared memory', () => {
 
   it('slots are who may hold one: own and for resending; each peer and for syncing', () => {
     expect(ownSlotsTotal(four)).toBe(32 + RESEND_SLOTS)
-    expect(inboundSlotsTotal(four)).toBe(3 * (8 + SYNC_SLOTS_PER_PEER))
+    expect(inboundSlotsTotal(four)).toBe(3 * (8 + syncSlotsPerPeer(four)))
     expect(inboundSlotsTotal({ ...four, authorities: 1 })).toBe(0)
+  })
+
+  it('slots for syncing take no more memory than they may, with a least and a greatest number for each peer', () => {
+    const of = (authorities: number, batchBytesMax: number): number =>
+      syncSlotsPerPeer({ ...four, authorities, batchBytesMax })
+    expect([of(4, 500_000), of(4, 1_000_000), of(4, BATCH_SIZE_MAX)]).toEqual([8, 5, 2])
+    expect([of(1, 500_000), of(COMMITTEE_SIZE_MAX, BATCH_SIZE_MIN), of(COMMITTEE_SIZE_MAX, 500_000)]).toEqual([8, 8, 2])
+    for (let authorities = 2; authorities <= COMMITTEE_SIZE_MAX; authorities += 1) {
+      const slots = of(authorities, 500_000)
+      expect(slots).toBeGreaterThanOrEqual(SYNC_SLOTS_PER_PEER_MIN)
+      expect(slots).toBeLessThanOrEqual(SYNC_SLOTS_PER_PEER_MAX)
+      if (slots === SYNC_SLOTS_PER_PEER_MIN) continue
+      expect(slots * (authorities - 1) * 500_000).toBeLessThanOrEqual(SYNC_SLOTS_BYTES_MAX)
+    }
   })
 
   it('a ring holds the messages that can be in it at once', () => {
@@ -96,8 +113,8 @@ describe('the layout of shared memory', () => {
       // 10 slots, 10 all-certified, 2 ranges, 1 close
       mainToBatchMaker: 23,
       ownWork: 10 + RESEND_SLOTS,
-      inboundWork: 3 * (3 + SYNC_SLOTS_PER_PEER),
-      processorToMain: 10 + RESEND_SLOTS + 3 * (3 + SYNC_SLOTS_PER_PEER),
+      inboundWork: 3 * (3 + SYNC_SLOTS_PER_PEER_MAX),
+      processorToMain: 10 + RESEND_SLOTS + 3 * (3 + SYNC_SLOTS_PER_PEER_MAX),
       // tracked, own-stored, release; of 3 peers an ACK and a resent for each slot; close
       mainToQuorumWaiter: (10 + RESEND_SLOTS) * (3 + 3 * 2) + 1,
       // certified, released, expired; of 3 peers a verdict, a held-wrong and an expired for each slot

@@ -18,6 +18,11 @@ export const SYNC_UNNAMED_MS = 30_000
  * no rate, and a busy store may answer later than the next message comes: without a limit, digests would pile up.
  */
 export const SYNC_LOOKUPS_MAX = 2 * SYNC_PENDING_MAX
+/**
+ * So many times `sync_retry_delay` after it was asked for, a batch is asked of others though its peer goes on sending other
+ * batches that it was asked for: a peer could hold it back behind them.
+ */
+export const SYNC_PATIENCE_DELAYS = 4
 /** How often the Synchronizer looks for what is due. */
 export const SYNC_TICK_MS = 500
 

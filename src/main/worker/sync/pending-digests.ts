@@ -12,8 +12,20 @@ export interface PendingDigest {
   readonly round: bigint
   /** When it was last requested; undefined if not yet. */
   askedMs: number | undefined
+  /** The one that it waits for, after its first request; undefined when that has answered without it. */
+  askedOf: number | undefined
   /** When somebody wanted it last. */
   namedMs: number
+}
+
+/** When what was asked for is due again. */
+export interface Patience {
+  /** After so long, in ms, unless the peer that it was asked of goes on sending what it was asked for. */
+  readonly retryMs: number
+  /** After so long, in ms, however steadily it sends. */
+  readonly longestMs: number
+  /** When the peer last sent a batch that it was asked for. */
+  readonly sentMs: (peer: number) => number
 }
 
 export class PendingDigests {
@@ -49,7 +61,7 @@ export class PendingDigests {
     }
     if (this.entries.size >= this.max) return false
     share.add(key)
-    this.entries.set(key, { digest, target, round, askedMs: undefined, namedMs: nowMs })
+    this.entries.set(key, { digest, target, round, askedMs: undefined, askedOf: undefined, namedMs: nowMs })
     return true
   }
 
@@ -61,17 +73,30 @@ export class PendingDigests {
     return this.remove(digestKey(digest))
   }
 
-  /** Takes what is due: never asked, or asked at least `retryMs` ago. Marks it as asked now. */
-  takeDue(nowMs: number, retryMs: number): { first: PendingDigest[]; again: PendingDigest[] } {
+  /**
+   * Takes what is due: never asked, or asked some time ago. Marks it as asked now. What waits for its turn with a peer that
+   * sends steadily would otherwise be asked of others too, and come from each of them.
+   */
+  takeDue(nowMs: number, patience: Patience): { first: PendingDigest[]; again: PendingDigest[] } {
     const first: PendingDigest[] = []
     const again: PendingDigest[] = []
     for (const entry of this.entries.values()) {
-      if (entry.askedMs === undefined) first.push(entry)
-      else if (nowMs - entry.askedMs >= retryMs) again.push(entry)
-      else continue
+      if (entry.askedMs === undefined) {
+        first.push(entry)
+        entry.askedOf = entry.target
+      } else if (isDueAgain(entry, nowMs, patience)) {
+        again.push(entry)
+        entry.askedOf = undefined
+      } else continue
       entry.askedMs = nowMs
     }
     return { first, again }
+  }
+
+  /** This peer has answered without it: others are asked when the delay is over. */
+  notSent(digest: Uint8Array, peer: number): void {
+    const entry = this.get(digest)
+    if (entry?.askedOf === peer) entry.askedOf = undefined
   }
 
   /** Gives up what was asked for `gcDepth` rounds before `round` or earlier; says how many that were. */
@@ -102,4 +127,11 @@ export class PendingDigests {
     this.byTarget.get(entry.target)!.delete(key)
     return this.entries.delete(key)
   }
+}
+
+function isDueAgain({ askedMs, askedOf }: PendingDigest, nowMs: number, patience: Patience): boolean {
+  const { longestMs, retryMs, sentMs } = patience
+  const waitedMs = nowMs - askedMs!
+  if (waitedMs < retryMs) return false
+  return askedOf === undefined || waitedMs >= longestMs || nowMs - sentMs(askedOf) >= retryMs
 }

@@ -9,7 +9,8 @@
  * long as it does that. Headers can list batches that do not exist, so each target has a share of what is looked for.
  *
  * Replies of each peer have slots of their own. A peer that sends a byte now and then holds up its own replies only;
- * the batches that it was asked for come from others.
+ * the batches that it was asked for come from others. While a peer goes on sending batches, what waits behind them is asked
+ * of nobody else, up to a limit: after a long absence the same batches would come from several peers.
  *
  * Source: asonnino/narwhal worker/src/synchronizer.rs.
  */
@@ -21,7 +22,6 @@ import {
   PUBLIC_KEY_BYTES,
   REQUEST_DIGESTS_MAX,
   SYNC_PENDING_MAX,
-  SYNC_SLOTS_PER_PEER,
 } from '../../../shared/constants.js'
 import { NarvalError } from '../../../shared/errors.js'
 import { copyBytes } from '../../../shared/memory/copy-bytes.js'
@@ -40,7 +40,7 @@ import type { Router } from '../../network/router.js'
 import type { ProcessorClient } from '../../thread-host/processor-client.js'
 import type { InboundDone } from '../inbound/inbound-batches.js'
 import type { ReportedBatch } from '../primary-link/primary-link.js'
-import { REQUEST_BYTES_MAX, REQUESTS_OPEN_MAX, SYNC_LOOKUPS_MAX, SYNC_TICK_MS } from './limits.js'
+import { REQUEST_BYTES_MAX, REQUESTS_OPEN_MAX, SYNC_LOOKUPS_MAX, SYNC_PATIENCE_DELAYS, SYNC_TICK_MS } from './limits.js'
 import { type PendingDigest, PendingDigests } from './pending-digests.js'
 
 export interface SynchronizerOptions {
@@ -52,8 +52,9 @@ export interface SynchronizerOptions {
   readonly unnamedMs?: number | undefined
   /** Authority indices of the others. */
   readonly peers: readonly number[]
-  /** Where our part of the arena begins: SYNC_SLOTS_PER_PEER for each peer, in their order. */
+  /** Where our part of the arena begins: so many slots for each peer, in their order. */
   readonly firstSlot: number
+  readonly slotsPerPeer: number
 }
 
 export interface SynchronizerDependencies {
@@ -88,6 +89,8 @@ interface Request {
   readonly peer: number
   /** What was neither sent nor named as missing. */
   readonly wanted: Map<string, Uint8Array>
+  /** What was not sent. */
+  readonly unsent: Map<string, Uint8Array>
   /** The list of what is missing has come: nothing may follow. */
   isAnswered: boolean
 }
@@ -108,6 +111,8 @@ export class Synchronizer {
   /** What each peer is to be asked for when it has a place free; each digest once, at most SYNC_PENDING_MAX. */
   private readonly queues = new Map<number, Map<string, Uint8Array>>()
   private readonly open = new Map<number, number>()
+  /** When each peer last sent a batch that it was asked for. */
+  private readonly sentMs = new Map<number, number>()
   private readonly pools = new Map<number, SlotPool>()
   /** Streams with a found batch and no slot for it, by peer; of each at most REQUESTS_OPEN_MAX. */
   private readonly waiting = new Map<number, Set<FrameStream>>()
@@ -121,7 +126,7 @@ export class Synchronizer {
     const share = Math.floor(SYNC_PENDING_MAX / (options.peers.length + 1))
     this.pending = new PendingDigests(SYNC_PENDING_MAX, options.unnamedMs === undefined ? undefined : share)
     for (const [rank, peer] of options.peers.entries()) {
-      this.pools.set(peer, new SlotPool(options.firstSlot + rank * SYNC_SLOTS_PER_PEER, SYNC_SLOTS_PER_PEER))
+      this.pools.set(peer, new SlotPool(options.firstSlot + rank * options.slotsPerPeer, options.slotsPerPeer))
       this.waiting.set(peer, new Set())
     }
     this.supervisor = dependencies.supervisor ?? unsupervised
@@ -224,7 +229,12 @@ export class Synchronizer {
       this.unqueue()
     }
     if (!mayStore()) return
-    const { first, again } = this.pending.takeDue(nowMs(), this.options.syncRetryDelayMs)
+    const { syncRetryDelayMs: retryMs } = this.options
+    const { first, again } = this.pending.takeDue(nowMs(), {
+      retryMs,
+      longestMs: SYNC_PATIENCE_DELAYS * retryMs,
+      sentMs: (peer) => this.sentMs.get(peer) ?? Number.NEGATIVE_INFINITY,
+    })
     for (const entry of first) this.want(entry.target, entry)
     for (const entry of again) {
       for (const peer of this.lot(this.options.syncRetryNodes)) this.want(peer, entry)
@@ -279,9 +289,11 @@ export class Synchronizer {
     const stream = await this.dependencies.openStream(peer).catch(() => undefined)
     if (stream === undefined) return
     widenWindow(stream)
+    const all = digests.map((digest) => [digestKey(digest), digest] as const)
     const request: Request = {
       peer,
-      wanted: new Map(digests.map((digest) => [digestKey(digest), digest])),
+      wanted: new Map(all),
+      unsent: new Map(all),
       isAnswered: false,
     }
     await new Promise<void>((resolve) => {
@@ -294,6 +306,7 @@ export class Synchronizer {
         onEnd: () => frames.abort('the reply is over'),
         onClosed: () => {
           this.waiting.get(peer)!.delete(frames)
+          for (const digest of request.unsent.values()) this.pending.notSent(digest, peer)
           resolve()
         },
       }))
@@ -335,6 +348,8 @@ export class Synchronizer {
             ? { refused: 'reply-unknown-author', detail: 'its author is not in the committee' }
             : { refused: 'reply-not-asked', detail: 'a batch that was not asked for' }
         }
+        request.unsent.delete(digestKey(digest))
+        this.sentMs.set(peer, this.dependencies.nowMs())
         this.dependencies.toProcessor({
           kind: 'inbound',
           slot,

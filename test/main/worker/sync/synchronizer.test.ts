@@ -5,9 +5,14 @@
 import type { Stream } from '@libp2p/interface'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Router } from '../../../../src/main/network/router.js'
-import { REQUESTS_OPEN_MAX, SYNC_LOOKUPS_MAX, SYNC_UNNAMED_MS } from '../../../../src/main/worker/sync/limits.js'
+import {
+  REQUESTS_OPEN_MAX,
+  SYNC_LOOKUPS_MAX,
+  SYNC_PATIENCE_DELAYS,
+  SYNC_UNNAMED_MS,
+} from '../../../../src/main/worker/sync/limits.js'
 import { Synchronizer, type SynchronizerOptions } from '../../../../src/main/worker/sync/synchronizer.js'
-import { REQUEST_DIGESTS_MAX, SYNC_SLOTS_PER_PEER } from '../../../../src/shared/constants.js'
+import { REQUEST_DIGESTS_MAX } from '../../../../src/shared/constants.js'
 import type { InboundWork } from '../../../../src/shared/memory/dialogue/processor.js'
 import { createLayout } from '../../../../src/shared/memory/layout.js'
 import { Arena } from '../../../../src/shared/memory/slots.js'
@@ -23,6 +28,7 @@ const GC_DEPTH = 10
 /** We are authority 0. */
 const PEERS = [1, 2, 3]
 const INBOUND_SLOTS = 2
+const SYNC_SLOTS = 2
 const FIRST_SLOT = PEERS.length * INBOUND_SLOTS
 const AUTHOR = 3
 const authorKey = new Uint8Array(32).fill(AUTHOR)
@@ -96,6 +102,7 @@ function make(options: Partial<SynchronizerOptions> = {}): void {
       gcDepthRounds: GC_DEPTH,
       peers: PEERS,
       firstSlot: FIRST_SLOT,
+      slotsPerPeer: SYNC_SLOTS,
       ...options,
     },
     {
@@ -252,6 +259,51 @@ describe('what did not come', () => {
     expect(asked.slice(1).map(({ peer }) => peer)).toEqual([3, 1])
   })
 
+  test('is asked of nobody else while its peer goes on sending what was asked before it, and not for ever', async () => {
+    const count = REQUESTS_OPEN_MAX * REQUEST_DIGESTS_MAX + 1
+    await synchronizer.synchronize(digestsOf(count), 2)
+    const { digests, stream } = await request(0)
+    await request(1)
+    const send = async (n: number): Promise<void> => {
+      await stream.sendFrame(FRAME_TYPES.found, foundOf(digests[n]!))
+      await until('it is at the processor', () => work.length === n + 1)
+      done(work[n]!)
+    }
+    for (let n = 0; n < SYNC_PATIENCE_DELAYS - 1; n += 1) {
+      await later(RETRY_MS - 1)
+      await send(n)
+    }
+    await later(RETRY_MS - 1)
+    expect(asked).toHaveLength(REQUESTS_OPEN_MAX)
+    await later(SYNC_PATIENCE_DELAYS)
+    const [first] = [await request(REQUESTS_OPEN_MAX)]
+    expect(first.peer).not.toBe(2)
+    expect(first.digests).toHaveLength(REQUEST_DIGESTS_MAX)
+    expect(first.digests).not.toContain(digests[0])
+  })
+
+  test('of a peer that sends nothing is asked of others after the delay, also what waits for its turn there', async () => {
+    const count = REQUESTS_OPEN_MAX * REQUEST_DIGESTS_MAX + 1
+    await synchronizer.synchronize(digestsOf(count), 2)
+    await request(1)
+    await later(RETRY_MS)
+    await until('two others are asked, each as much as it may be', () => asked.length === 3 * REQUESTS_OPEN_MAX)
+  })
+
+  test('is asked of others after the delay when its peer has answered without it, though it sends other batches', async () => {
+    await synchronizer.synchronize(digestsOf(2), 2)
+    const { stream } = await request(0)
+    await later(RETRY_MS - 1)
+    await stream.sendFrame(FRAME_TYPES.found, foundOf(0))
+    await until('it is at the processor', () => work.length === 1)
+    done(work[0]!)
+    await stream.sendFrame(FRAME_TYPES.missing, encodeDigests(digestsOf(1, 1)))
+    await stream.stream.close()
+    await until('the request is over', () => stream.stream.status !== 'open')
+    await later(1)
+    expect((await request(1)).digests).toEqual([1])
+  })
+
   test('is given up once a primary that asks again does not ask for it, and whatever the rounds are', async () => {
     synchronizer.close()
     make({ unnamedMs: SYNC_UNNAMED_MS })
@@ -306,14 +358,14 @@ describe('replies', () => {
     await synchronizer.synchronize(digestsOf(4), 2)
     const { stream } = await request(0)
     for (let n = 0; n < 3; n += 1) await stream.sendFrame(FRAME_TYPES.found, foundOf(n))
-    await until('two are at the processor', () => work.length === SYNC_SLOTS_PER_PEER)
+    await until('two are at the processor', () => work.length === SYNC_SLOTS)
     await synchronizer.synchronize(digestsOf(1, 9), 1)
     const other = await request(1)
     await other.stream.sendFrame(FRAME_TYPES.found, foundOf(9))
-    await until('the other peer’s is as well', () => work.length === SYNC_SLOTS_PER_PEER + 1)
+    await until('the other peer’s is as well', () => work.length === SYNC_SLOTS + 1)
     expect(work.map(({ peer }) => peer)).toEqual([2, 2, 1])
     done(work[0]!)
-    await until('the third is', () => work.length === SYNC_SLOTS_PER_PEER + 2)
+    await until('the third is', () => work.length === SYNC_SLOTS + 2)
     expect(work.at(-1)).toMatchObject({ peer: 2, slot: work[0]!.slot })
     expect(refused).toEqual([])
   })
