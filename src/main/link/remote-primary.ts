@@ -313,7 +313,6 @@ export class RemotePrimary implements OrderingPrimary {
       if (this.isOpened) return unexpected('refused after opened')
       this.refusal = `our primary refuses this worker: ${message.detail}`
       this.say('error', capitalized(this.refusal))
-      this.worker!.onConnection()
       return undefined
     }
     if (!this.isOpened) return unexpected(`${message.type} before opened`)

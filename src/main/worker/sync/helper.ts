@@ -3,8 +3,8 @@
  *
  * Each peer may have a few requests open, of a few digests each, and gets so many bytes a second; the rest of its
  * requests wait their turn on its own streams. Of each reply one batch is in memory, and one slice of it in the stream;
- * of all replies together there are REPLY_BYTES_MAX. A request keeps its place, and its share of that memory, until the
- * memory is free again, also when its stream is reset long before.
+ * of all replies together there are REPLY_BYTES_MAX. A request keeps its place until its reply is handed over; and it keeps
+ * the place, and its share of that memory, until the memory is free again, also when its stream is reset long before.
  *
  * Source: asonnino/narwhal worker/src/helper.rs.
  */
@@ -70,8 +70,9 @@ interface Reply {
   readonly gone: AbortController
   /** Until the request is whole, and after the reply until the peer has ended its side. */
   timer: NodeJS.Timeout | undefined
-  /** The stream, and the serving of the request: when both are over, so is the reply. */
-  parts: number
+  /** The request is whole: the reply keeps its place until all is handed over, or nothing of it is in memory any more. */
+  isServing: boolean
+  hasPlace: boolean
   onGranted: (() => void) | undefined
 }
 
@@ -127,7 +128,8 @@ export class Helper {
       frames,
       gone: new AbortController(),
       timer: setTimeout(onLate, requestMs),
-      parts: 1,
+      isServing: false,
+      hasPlace: true,
       onGranted: undefined,
     }
     let asked = false
@@ -141,7 +143,7 @@ export class Helper {
       onClosed: () => {
         clearTimeout(reply.timer)
         reply.gone.abort(new StreamGoneError('the stream is gone'))
-        this.partOver(reply)
+        if (!reply.isServing) this.giveBack(reply)
       },
     }
   }
@@ -154,19 +156,20 @@ export class Helper {
       const digests = decodeRequest(payload)
       if ('refused' in digests) return digests
       clearTimeout(reply.timer)
-      reply.parts += 1
+      reply.isServing = true
       const { supervisor = unsupervised } = this.dependencies
       supervisor.watch(
         'a reply',
-        this.serve(reply, digests).finally(() => this.partOver(reply)),
+        this.serve(reply, digests).finally(() => this.giveBack(reply)),
       )
       return undefined
     })
   }
 
-  private partOver(reply: Reply): void {
-    reply.parts -= 1
-    if (reply.parts > 0) return
+  /** Once it has all of its reply the peer may ask again, before the end of its stream has come to us. */
+  private giveBack(reply: Reply): void {
+    if (!reply.hasPlace) return
+    reply.hasPlace = false
     const left = this.open.get(reply.peer)! - 1
     if (left === 0) this.open.delete(reply.peer)
     else this.open.set(reply.peer, left)

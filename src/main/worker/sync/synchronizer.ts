@@ -118,6 +118,7 @@ export class Synchronizer {
   private readonly waiting = new Map<number, Set<FrameStream>>()
   private readonly timer: NodeJS.Timeout
   private round = 0n
+  private isClosed = false
 
   constructor(options: SynchronizerOptions, dependencies: SynchronizerDependencies, handlers: SynchronizerHandlers) {
     this.options = options
@@ -218,6 +219,7 @@ export class Synchronizer {
   }
 
   close(): void {
+    this.isClosed = true
     clearInterval(this.timer)
   }
 
@@ -272,7 +274,7 @@ export class Synchronizer {
   }
 
   private next(peer: number): void {
-    while ((this.open.get(peer) ?? 0) < REQUESTS_OPEN_MAX && this.dependencies.mayStore()) {
+    while (!this.isClosed && (this.open.get(peer) ?? 0) < REQUESTS_OPEN_MAX && this.dependencies.mayStore()) {
       const digests = this.takeRequest(peer)
       if (digests.length === 0) return
       this.open.set(peer, (this.open.get(peer) ?? 0) + 1)

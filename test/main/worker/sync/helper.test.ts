@@ -172,6 +172,17 @@ test('a request whose stream is reset keeps its place until the batch that is re
   expect(reads).toBe(REQUESTS_OPEN_MAX + 1)
 })
 
+test('a peer that has its replies may ask again before it has ended their streams', async () => {
+  const open = startHelper({}, async () => ({ author, bytes: bytes.slice(0, 1_000) }))
+  for (let i = 0; i < 2 * REQUESTS_OPEN_MAX; i += 1) {
+    const { asker } = await open(PEER)
+    await asker.sendFrame(FRAME_TYPES.request, one)
+    await asker.framesCame(2)
+    await until('nothing more comes', () => asker.stream.remoteWriteStatus === 'closed')
+  }
+  expect([reads, refused]).toEqual([2 * REQUESTS_OPEN_MAX, []])
+})
+
 test('of replies to all peers so many batches are in memory as the limit says; the others wait their turn', async () => {
   const batchesMax = 4
   const read: (() => void)[] = []
