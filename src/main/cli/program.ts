@@ -123,6 +123,7 @@ function createProgram(onDone: (code: number) => void, early: Interrupt | undefi
   addBatch(program)
   addCheck(program, onDone)
   addLog(program)
+  addEvidence(program, onDone)
   return program
 }
 
@@ -346,6 +347,23 @@ function addLog(program: Command): void {
     .action(async (options) => {
       const { printLog } = await import('./log.js')
       await printLog({ empty: false, follow: false, json: false, ...options })
+    })
+}
+
+function addEvidence(program: Command, onDone: (code: number) => void): void {
+  program
+    .command('evidence')
+    .description(
+      'print what convicts an authority, and verify it with the committee file (exit code 1 if it is not valid)',
+    )
+    .option('--store <dir>', "an authority's store, or a primary's, whether it runs or not", path)
+    .option('--file <file>', 'a file that --out has made, of whatever store', path)
+    .option('--committee <file>', 'the committee file: each piece is verified', path)
+    .option('--out <file>', 'a new file for all of it, which anybody can verify with --file and --committee', path)
+    .option('--json', 'a line of JSON for each piece, as in the file of --out')
+    .action(async (options) => {
+      const { printEvidence } = await import('./evidence.js')
+      onDone(printEvidence({ json: false, ...options }))
     })
 }
 

@@ -9,6 +9,7 @@ import { Histogram, Registry } from 'prom-client'
 import { shortName } from '../../shared/config/short-name.js'
 import type { Counters } from '../../shared/memory/counters.js'
 import type { CommittedBatches } from '../../shared/memory/dialogue/primary.js'
+import type { EvidenceKind } from '../../shared/wire/primary/evidence.js'
 import { STAGES, type Stage } from '../primary/watch/stage-times.js'
 import { addCounter, addGauge, addLevel, addSum } from './families.js'
 import { LATENCY_BUCKETS_S } from './metrics.js'
@@ -56,6 +57,8 @@ export interface PrimaryPeerSource {
   readonly inboundMax: number
 }
 
+type EvidenceLabels = { readonly accused: string; readonly kind: EvidenceKind }
+
 interface AuthorCounts {
   readonly label: string
   /** The highest round of a certificate. */
@@ -70,6 +73,7 @@ export class PrimaryMetrics {
   private readonly authors: readonly AuthorCounts[]
   private readonly headers = { created: 0, givenUp: 0, batches: 0, batchesAgain: 0, unobtainable: 0 }
   private historyGoneCount = 0
+  private readonly evidence = new Map<string, { readonly labels: EvidenceLabels; readonly count: number }>()
   private readonly committedSums = { commits: 0, certificates: 0 }
   private readonly observers: ReadonlyMap<Stage, (seconds: number) => void>
 
@@ -140,6 +144,12 @@ export class PrimaryMetrics {
     this.historyGoneCount += 1
   }
 
+  /** So much evidence of one kind is kept against an authority. */
+  evidenceKept(accused: number, kind: EvidenceKind, count: number): void {
+    const labels = { accused: this.authors[accused]!.label, kind }
+    this.evidence.set(`${accused} ${kind}`, { labels, count })
+  }
+
   voted(author: number): void {
     this.authors[author]!.votesSent += 1
   }
@@ -201,6 +211,12 @@ export class PrimaryMetrics {
     const rows = (value: (counts: AuthorCounts) => number) => () =>
       authors.map((counts) => [{ author: counts.label }, value(counts)] as const)
     const labels = ['author'] as const
+    addGauge(registry, {
+      name: 'narval_primary_evidence',
+      help: 'Evidence that the store keeps, by the authority that it accuses and its kind.',
+      labels: ['accused', 'kind'] as const,
+      read: () => Array.from(this.evidence.values(), ({ count, labels }) => [labels, count] as const),
+    })
     addGauge(registry, {
       name: 'narval_primary_author_round',
       help: 'The highest round of an authority of which a certificate was delivered since the start.',

@@ -11,7 +11,6 @@
  *                                                            no: CertificateWaiter
  * ```
  */
-import { NarvalError } from '../../shared/errors.js'
 import { encodeHeader, headerId, type UnsignedHeader } from '../../shared/wire/primary/header.js'
 import { compareBytes } from '../../shared/wire/primary/record.js'
 import { encodeVote, type Vote } from '../../shared/wire/primary/vote.js'
@@ -22,10 +21,12 @@ import type { CertificatesAggregator } from './certificates-aggregator.js'
 import type { Consensus } from './consensus/consensus.js'
 import type { Stakes } from './consensus/stakes.js'
 import type { AuthorityIndex, Commit, Digest, Header, Round } from './consensus/types.js'
+import type { EvidenceKeeper } from './evidence-keeper.js'
 import type { GarbageCollector } from './garbage-collector.js'
 import { GivenUpHeaders } from './given-up-headers.js'
 import type { HeaderWaiter } from './header-waiter.js'
-import { CREATED_AHEAD_MS_MAX, CREATED_TOLERANCE_MS, EPOCH, EVIDENCE_PER_AUTHORITY } from './limits.js'
+import { KeyUsedTwiceError } from './key-used-twice.js'
+import { CREATED_AHEAD_MS_MAX, CREATED_TOLERANCE_MS, EPOCH } from './limits.js'
 import { isUnlinked } from './links.js'
 import type { OwnBatches } from './own-batches.js'
 import type { Pacing } from './pacing.js'
@@ -62,14 +63,13 @@ export interface CoreStages {
   readonly pacing: Pacing
   readonly peers: Peers
   readonly garbageCollector: GarbageCollector
+  readonly evidence: EvidenceKeeper
 }
 
 /** What the store knows that is Core's own. */
 export interface CoreState {
   readonly signing: Signing
   readonly votes: readonly Vote[]
-  /** Author and round of each pair of headers that is kept as evidence. */
-  readonly evidence: readonly { readonly author: AuthorityIndex; readonly round: Round }[]
 }
 
 export class Core {
@@ -84,8 +84,6 @@ export class Core {
   private readonly votedHeaders: (HeaderRecord | undefined)[]
   /** By author: round and time of the highest header that is certified. */
   private readonly lastCreated: { round: Round; createdAt: number }[]
-  /** By author: rounds of which two headers are kept. */
-  private readonly evidence: Set<Round>[]
   /** The votes for our last header, until it has its certificate. */
   private votes: VotesAggregator | undefined
   /** When that header was made. */
@@ -103,10 +101,8 @@ export class Core {
     this.lastVotes = new Array(size)
     this.votedHeaders = new Array(size)
     this.lastCreated = Array.from({ length: size }, () => ({ round: 0, createdAt: 0 }))
-    this.evidence = Array.from({ length: size }, () => new Set())
     if (state.signing.state === 'above') stages.proposer.signsAbove(state.signing.round)
     for (const vote of state.votes) this.lastVotes[vote.author] = vote
-    for (const { author, round } of state.evidence) this.evidence[author]!.add(round)
   }
 
   get isRecovering(): boolean {
@@ -141,8 +137,10 @@ export class Core {
     if (isFor(last, header)) this.sendVote(last!, turn)
     else if (!this.stages.headerWaiter.has(header)) {
       const problem = this.problemOfHeader(from, header)
-      if (problem === undefined) this.readyHeaders.push(header)
-      else turn.refuse(from, problem.reason, problem.detail)
+      if (problem === undefined) {
+        this.witness(header, turn)
+        this.readyHeaders.push(header)
+      } else turn.refuse(from, problem.reason, problem.detail)
     }
   }
 
@@ -170,6 +168,7 @@ export class Core {
       turn.refuse(from, problem.reason, problem.detail)
       return
     }
+    this.witness(header, turn)
     const missing = synchronizer.missingParents(header, consensus.gcRound)
     if (missing.length === 0) this.readyCertificates.push(certificate)
     else if (certificateWaiter.wait(certificate, missing)) this.wantParents(missing, from, turn)
@@ -219,6 +218,7 @@ export class Core {
   restore(certificate: CertificateRecord, turn: TurnBuilder): void {
     const { header } = certificate
     const { consensus, certificates, proposer } = this.stages
+    this.witness(header, turn)
     if (!consensus.isOver(header.round, header.author)) proposer.delivered(certificate)
     const commits = header.round > consensus.gcRound ? this.order(certificate, turn) : []
     certificates.add(certificate, turn.now.ms)
@@ -237,6 +237,7 @@ export class Core {
   propose(header: HeaderRecord, turn: TurnBuilder): void {
     const { authority, stakes } = this.options
     this.stages.signatures.trust(header)
+    this.witness(header, turn)
     this.votes = new VotesAggregator(header, stakes)
     this.proposedAtMs = turn.now.ms
     turn.sendAfterDurable('all', header.bytes)
@@ -326,9 +327,9 @@ export class Core {
 
   /** Two headers of this round are kept, or we voted for one and keep no more evidence: a further one shows nothing new. */
   private isConvicted(author: AuthorityIndex, round: Round): boolean {
-    const rounds = this.evidence[author]!
-    if (rounds.has(round)) return true
-    return this.lastVotes[author]?.round === round && rounds.size >= EVIDENCE_PER_AUTHORITY
+    const { evidence } = this.stages
+    if (evidence.has('headers', author, round)) return true
+    return this.lastVotes[author]?.round === round && evidence.isFull('headers', author)
   }
 
   private problemOfVote(from: AuthorityIndex, vote: Vote, votes: VotesAggregator | undefined): Problem | undefined {
@@ -407,7 +408,7 @@ export class Core {
 
   private orderHeader(header: HeaderRecord, turn: TurnBuilder): readonly Commit[] {
     const { commits, equivocation } = this.stages.consensus.addHeader(header)
-    if (equivocation !== undefined) this.keepEvidence(equivocation.first, equivocation.second, turn)
+    if (equivocation !== undefined) this.equivocated(equivocation.first, equivocation.second, turn)
     return commits
   }
 
@@ -504,7 +505,7 @@ export class Core {
     const last = this.lastVotes[author]
     if (last !== undefined && last.round >= round) {
       const voted = this.votedHeaders[author]
-      if (voted?.round === round) this.keepEvidence(voted, header, turn)
+      if (voted?.round === round) this.equivocated(voted, header, turn)
       const reason = last.round === round ? 'header-second' : 'header-older'
       return { reason, detail: `round ${round}, after our vote of round ${last.round}` }
     }
@@ -535,13 +536,19 @@ export class Core {
     last.createdAt = createdAt
   }
 
-  private keepEvidence(first: Header, second: Header, turn: TurnBuilder): void {
-    const { author, round } = first
-    const rounds = this.evidence[author]!
-    if (rounds.has(round) || rounds.size >= EVIDENCE_PER_AUTHORITY) return
-    rounds.add(round)
+  /** A verified header: it is looked whether there was another of its round. */
+  private witness(header: HeaderRecord, turn: TurnBuilder): void {
+    const other = this.stages.evidence.witness(header)
+    if (other !== undefined) this.equivocated(other, header, turn)
+  }
+
+  /** Two verified headers of one author and round. @throws KeyUsedTwiceError if we are the author */
+  private equivocated(first: Header, second: Header, turn: TurnBuilder): void {
+    const { author: accused, round } = first
     const [a, b] = [first as HeaderRecord, second as HeaderRecord]
-    turn.write({ type: 'evidence', author, round, first: a.bytes, second: b.bytes })
+    const evidence = { kind: 'headers', accused, round, first: a.bytes, second: b.bytes } as const
+    if (accused === this.options.authority) throw new KeyUsedTwiceError(`another header of round ${round}`, evidence)
+    this.stages.evidence.add(evidence, turn)
   }
 
   private old(round: Round): Problem {
@@ -556,21 +563,35 @@ export class Core {
   }
 
   /** A certificate with a valid signature of ours: the store must know of it, or another process signs with our key. */
-  private refuseForeignUseOfOurKey({ header, votes }: CertificateRecord): void {
+  private refuseForeignUseOfOurKey({ bytes, header, votes }: CertificateRecord): void {
     const { round, author } = header
-    if (!this.maySign(round)) return
     const { authority } = this.options
     if (author !== authority && !votes.some(({ voter }) => voter === authority)) return
+    const own = this.ownInsteadOf(header)
+    if (own === undefined && !this.isUnknownToUs(header)) return
+    throw new KeyUsedTwiceError(`a certificate of authority ${author} in round ${round}`, {
+      ...{ kind: 'own-key', accused: authority, round, first: bytes },
+      second: own ?? new Uint8Array(0),
+    } as const)
+  }
+
+  /** What we signed of the author and round of this header, if that is for another one. */
+  private ownInsteadOf(header: HeaderRecord): Uint8Array | undefined {
+    const { author, round } = header
+    if (author === this.options.authority) return this.stages.evidence.otherThan(header)?.bytes
+    const vote = this.lastVotes[author]
+    return vote?.round === round && !isFor(vote, header) ? encodeVote(vote) : undefined
+  }
+
+  /** Whether our store should know of our signature, and does not. Of earlier rounds it is not kept what we signed. */
+  private isUnknownToUs(header: HeaderRecord): boolean {
+    const { round, author } = header
+    if (!this.maySign(round)) return false
     const { lastHeader } = this.stages.proposer
     const lastVote = this.lastVotes[author]
-    const isKnown = author === authority ? lastHeader?.id === header.id : isFor(lastVote, header)
-    const lastRound = (author === authority ? lastHeader : lastVote)?.round ?? 0
-    // Of earlier rounds it is not kept what we signed.
-    if (isKnown || lastRound > round) return
-    throw new NarvalError(
-      'ERR_KEY_USED_TWICE',
-      `a certificate of authority ${author} in round ${round} has a signature of ours that this store does not have: the ` +
-        'same key runs in another process, or the store is an older one. Stop the other, or start this one with --recovered',
-    )
+    const isOurs = author === this.options.authority
+    const isKnown = isOurs ? lastHeader?.id === header.id : isFor(lastVote, header)
+    const lastRound = (isOurs ? lastHeader : lastVote)?.round ?? 0
+    return !isKnown && lastRound <= round
   }
 }

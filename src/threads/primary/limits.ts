@@ -130,8 +130,11 @@ export const PAYLOAD_MARKS_PER_AUTHORITY = 65_536
 export const PAYLOAD_MARKS_MAX = 1_048_576
 /** Verified headers of each authority that are remembered, so that a certificate's header is not verified again. */
 export const VERIFIED_HEADERS_PER_AUTHORITY = 16
-/** Pairs of headers of one round that are kept as evidence against each authority: one would do. */
-export const EVIDENCE_PER_AUTHORITY = 8
+/**
+ * Rounds of each authority whose last verified header is remembered, so that a second one is known for what it is, whatever
+ * became of the first. The largest header has 33 KiB, and most are in the DAG as well.
+ */
+export const WITNESSED_HEADERS_PER_AUTHORITY = 8
 
 /** Certificates that each peer may ask us for in a second: ten times what a committee of ten makes at its fastest. */
 export const CERTIFICATES_SERVED_PER_S = 4096

@@ -37,9 +37,11 @@ import type { RuleName } from './consensus/rule.js'
 import { Stakes } from './consensus/stakes.js'
 import type { AuthorityIndex, PayloadEntry, Round } from './consensus/types.js'
 import { Core } from './core.js'
+import { EvidenceKeeper } from './evidence-keeper.js'
 import { GarbageCollector } from './garbage-collector.js'
 import { HeaderWaiter } from './header-waiter.js'
 import { Helper } from './helper.js'
+import { KeyUsedTwiceError } from './key-used-twice.js'
 import {
   CERTIFICATES_WANTED_PER_AUTHORITY,
   EPOCH,
@@ -102,6 +104,7 @@ export class Primary {
   private readonly helper: Helper
   private readonly core: Core
   private readonly recovery: Recovery
+  private readonly evidence: EvidenceKeeper
   private readonly signingWatch = new SigningWatch()
   private readonly stored: StoredState
   /** By worker of ours: the store that it said last, as hexadecimal. */
@@ -155,6 +158,7 @@ export class Primary {
     this.proposer = new Proposer(options, { certificates, ownBatches, pacing }, lastHeader)
     this.helper = new Helper(authorities, { certificates: this.certificates, store: dependencies.store })
     this.recovery = new Recovery(stakes, this.peers, dependencies.nonce)
+    this.evidence = new EvidenceKeeper(committeeDigest, authorities, stored.evidence)
     const { records, consensus, payload, headerWaiter, certificateWaiter, proposer } = this
     const stages = { records, consensus, certificates, headerWaiter, certificateWaiter, ownBatches, proposer, payload }
     this.core = new Core(
@@ -169,10 +173,10 @@ export class Primary {
         catchUp: this.catchUp,
         pacing,
         peers: this.peers,
+        evidence: this.evidence,
       },
       {
         signing: stored.signing,
-        evidence: stored.evidence,
         votes: stored.votes.map((bytes) => decodeVote(bytes, authorities)),
       },
     )
@@ -233,7 +237,8 @@ export class Primary {
    */
   start(now: Now): Turn {
     return this.turn(now, (turn) => {
-      const { stored, core, ownBatches, options } = this
+      const { stored, core, evidence, ownBatches, options } = this
+      evidence.say(turn)
       for (const batch of stored.ownBatches) ownBatches.add(batch)
       this.wantPayloadBelowGc(now.ms)
       for (const bytes of stored.certificates) {
@@ -443,12 +448,21 @@ export class Primary {
         this.tick(turn)
       } catch (error) {
         if (!(error instanceof NarvalError)) throw error
-        if (error instanceof CertificateEquivocationError) keepCertificates(error, turn)
+        this.keepWhatStops(error, turn)
         this.stopped = error
       }
     }
     const wakeAtMs = this.stopped === undefined ? this.wakeAtMs(now.ms) : Number.POSITIVE_INFINITY
     return turn.finish(wakeAtMs, () => this.consensus.position(), this.stopped)
+  }
+
+  /** Two certificates show who has voted twice: more than F of the stake. */
+  private keepWhatStops(error: NarvalError, turn: TurnBuilder): void {
+    if (error instanceof KeyUsedTwiceError) this.evidence.add(error.evidence, turn)
+    if (!(error instanceof CertificateEquivocationError)) return
+    const [a, b] = [error.first as CertificateRecord, error.second as CertificateRecord]
+    const { author: accused, round } = a.header
+    this.evidence.add({ kind: 'certificates', accused, round, first: a.bytes, second: b.bytes }, turn)
   }
 
   /** What time brings, whatever the event was. */
@@ -523,13 +537,6 @@ export interface PrimaryBounds {
   readonly headersWaitingMax: number
   readonly certificatesWantedMax: number
   readonly payloadWantedMax: number
-}
-
-/** They show who has voted twice: more than F of the stake. */
-function keepCertificates({ first, second }: CertificateEquivocationError, turn: TurnBuilder): void {
-  const { author, round } = first.header
-  const [a, b] = [first as CertificateRecord, second as CertificateRecord]
-  turn.write({ type: 'certificate-evidence', author, round, first: a.bytes, second: b.bytes })
 }
 
 export interface PrimaryStatus {

@@ -93,7 +93,7 @@ export function checkRecoverable(stakes: Stakes, authority: AuthorityIndex): voi
     'ERR_RECOVERY_IMPOSSIBLE',
     'the store is new, or was said to be a backup, so nothing may be signed before authorities with a stake of ' +
       `${stakes.quorum} have said how far this one was; all others together have ${others}. If the key has never been ` +
-      'used, say so (narval fresh, with the same --keys and --store; markFresh in a program); if the store is the one ' +
+      'used, say so (the command `fresh`, with the same --keys and --store; markFresh in a program); if the store is the one ' +
       'that it ran with last, start without --recovered; else make a committee with new keys',
   )
 }

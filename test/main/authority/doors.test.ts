@@ -122,7 +122,7 @@ describe('a new authority', () => {
     for (const _ of [1, 2]) {
       await expect(start(unmarked)).rejects.toMatchObject({
         code: 'ERR_RECOVERY_IMPOSSIBLE',
-        message: expect.stringContaining('narval fresh'),
+        message: expect.stringContaining('the command `fresh`'),
       })
     }
     narval.markFresh(unmarked.store, unmarked.keys)

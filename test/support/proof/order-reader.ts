@@ -2,7 +2,7 @@
 import { encodeBase64 } from '../../../src/shared/crypto/public-key.js'
 import { decodeOwnEntry } from '../../../src/shared/store/format.js'
 import { CommitLogReader } from '../../../src/shared/store/primary/commit-log-reader.js'
-import { readKey } from '../../../src/shared/store/primary/format.js'
+import { type EvidenceKey, readKey } from '../../../src/shared/store/primary/format.js'
 import { openStoreReader } from '../../../src/shared/store/store-reader.js'
 import { StoreFile } from '../../../src/shared/store/store-snapshot.js'
 import { numbersIn } from '../stores.js'
@@ -55,9 +55,7 @@ export function ownBatchesOf({ workerStore }: Pick<AuthorityProcess, 'workerStor
 }
 
 /** What the primary keeps as evidence: who has signed two headers of one round. Authorities that do not lie never have. */
-export function evidenceOf({
-  primaryStore,
-}: Pick<AuthorityProcess, 'primaryStore'>): { author: number; round: number }[] {
+export function evidenceOf({ primaryStore }: Pick<AuthorityProcess, 'primaryStore'>): EvidenceKey[] {
   const file = new StoreFile(primaryStore)
   try {
     return file.read((snapshot) =>

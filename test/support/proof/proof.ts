@@ -294,7 +294,9 @@ export class Proof {
     for (const node of this.nodes) {
       const [second] = evidenceOf(node)
       if (second === undefined) continue
-      throw new Error(`authority ${second.author} has signed two headers of round ${second.round}, says ${node.index}`)
+      throw new Error(
+        `evidence of ${node.index} against authority ${second.accused}: ${second.kind} of round ${second.round}`,
+      )
     }
   }
 

@@ -5,6 +5,7 @@ import type { Write } from '../../../src/threads/primary/store/writes.js'
 import { recovering } from '../../../src/threads/primary/stored-state.js'
 import type { Now, PrimaryEvent, Send, Turn } from '../../../src/threads/primary/turn.js'
 import { type Altered, alterations } from './byzantine.js'
+import { checkAccused, EvidenceCheck, simulatedCommittee } from './evidence-check.js'
 import { simulatedKeys } from './keys.js'
 import { Mailbox } from './mailbox.js'
 import { SimulationFailure } from './observer.js'
@@ -33,6 +34,7 @@ export class SimulatedNode {
   private skewMs: number
   private backup: SimulatedStore | undefined
   private hasLostStore = false
+  private readonly evidence: EvidenceCheck
 
   constructor(simulation: Simulation, index: number) {
     this.simulation = simulation
@@ -41,6 +43,7 @@ export class SimulatedNode {
     this.skewMs = this.newSkewMs()
     this.mailbox = new Mailbox(simulation.clock, (event) => this.handleNow(event))
     this.alter = alterations(simulation, this)
+    this.evidence = new EvidenceCheck(simulation.records)
   }
 
   get isHonest(): boolean {
@@ -112,13 +115,28 @@ export class SimulatedNode {
   }
 
   private handleNow(event: PrimaryEvent): void {
-    if (this.isUp) this.process(this.primary!.handle(event, this.now()))
+    if (!this.isUp) return
+    const turn = this.primary!.handle(event, this.now())
+    const { run } = this
+    this.process(turn)
+    if (event.type === 'message' && this.run === run) this.evidence.heard(event.bytes, turn, this.durableAtMs)
+  }
+
+  /** What it keeps against others is what it must, and no honest one is accused. */
+  checkEvidence(): void {
+    const { nodes, schedule } = this.simulation
+    if (!this.isHonest) return
+    this.evidence.check(this.index, this.store)
+    const committee = simulatedCommittee(COMMITTEE_DIGEST, schedule.stakes)
+    checkAccused(this.index, this.store, committee, (authority) => !nodes[authority]!.isHonest)
   }
 
   crash(): void {
     const { schedule, clock, random } = this.simulation
     this.isUp = false
     this.run += 1
+    this.evidence.crashed(clock.ms)
+    this.checkEvidence()
     const loses = schedule.losesStore
     if (loses?.authority === this.index && !this.simulation.storeIsLost && this.store.promises.size > 0)
       this.loseStore()
@@ -138,6 +156,7 @@ export class SimulatedNode {
 
   private loseStore(): void {
     this.simulation.storeIsLost = true
+    this.evidence.storeLost()
     this.hasLostStore = true
     const backup = this.simulation.schedule.losesStore!.backup ? this.backup : undefined
     this.store = backup ?? new SimulatedStore()

@@ -10,9 +10,11 @@ import { CommittedPrefix } from '../../../src/threads/primary/consensus/committe
 import { Stakes } from '../../../src/threads/primary/consensus/stakes.js'
 import type { Vertex } from '../../../src/threads/primary/consensus/types.js'
 import { Core } from '../../../src/threads/primary/core.js'
+import { EvidenceKeeper } from '../../../src/threads/primary/evidence-keeper.js'
 import { HeaderWaiter } from '../../../src/threads/primary/header-waiter.js'
 import { OwnBatches } from '../../../src/threads/primary/own-batches.js'
 import { Pacing } from '../../../src/threads/primary/pacing.js'
+import type { HeaderRecord } from '../../../src/threads/primary/records.js'
 import type { StoredState, Write } from '../../../src/threads/primary/store/writes.js'
 import { Synchronizer } from '../../../src/threads/primary/synchronizer.js'
 import type { Send, Turn } from '../../../src/threads/primary/turn.js'
@@ -129,6 +131,24 @@ export const CONTROLS: Readonly<Record<string, Control>> = {
     schedule: { ...FOUR, losesStore: { authority: 0, backup: false } },
     found: /a second (header|vote)|stopped/,
   },
+  'an authority that goes on from an old backup signs at once': {
+    sabotage: {
+      state: (state) => (state.signing.state === 'above' ? state : { ...state, signing: { state: 'above', round: 0 } }),
+    },
+    schedule: { ...FOUR, losesStore: { authority: 0, backup: true } },
+    found: /a second (header|vote)|stopped/,
+  },
+  // What is kept against liars.
+  'nothing is kept of two headers of a round': {
+    sabotage: { alter: () => instead(EvidenceKeeper.prototype, 'add', () => () => {}) },
+    schedule: liar('equivocates'),
+    found: /saw two headers of authority 0, and has no evidence/,
+  },
+  'a header of another round is taken for a second one': {
+    sabotage: { alter: () => instead(EvidenceKeeper.prototype, 'otherThan', () => anyOther) },
+    schedule: FOUR,
+    found: /is not valid|accuses authority \d, which is honest|stopped/,
+  },
   // What is in one transaction.
   'the commit log is written after the mark that says how far it is': {
     sabotage: { transactions: (writes) => [writes.map(withoutCommits), writes.filter(isCommits)] },
@@ -235,6 +255,11 @@ function countedParents(): (() => void)[] {
       }
     }),
   ]
+}
+
+function anyOther(this: EvidenceKeeper, { author, id }: HeaderRecord): HeaderRecord | undefined {
+  const { headers } = this as unknown as { headers: Map<number, HeaderRecord>[] }
+  return [...headers[author]!.values()].find((known) => known.id !== id)
 }
 
 /** A sub-dag takes only what is less than `rounds` below the highest round that is here. */

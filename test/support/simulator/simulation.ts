@@ -73,6 +73,7 @@ export class Simulation {
   readonly workers: SimulatedWorkers
   readonly observer: Observer
   readonly coverage = new Coverage()
+  readonly records: Records
   readonly heard: Uint8Array[] = []
   isHealed = false
   storeIsLost = false
@@ -93,10 +94,10 @@ export class Simulation {
     const { stakes, byzantine } = schedule
     this.groups = stakes.map(() => 0)
     this.heldOfOrder = stakes.map(() => 0)
-    const records = new Records(COMMITTEE_DIGEST, stakes.length)
+    this.records = new Records(COMMITTEE_DIGEST, stakes.length)
     this.workers = new SimulatedWorkers(this)
     const isBlind = schedule.sabotage?.isBlindTo === 'disk'
-    this.observer = new Observer(records, stakes.length, (batch) => this.workers.isHeld(batch), isBlind)
+    this.observer = new Observer(this.records, stakes.length, (batch) => this.workers.isHeld(batch), isBlind)
     this.nodes = stakes.map((_, index) => new SimulatedNode(this, index))
     const liars = [...byzantine].filter(([, kind]) => kind === 'equivocates' || kind === 'lies-about-payload')
     this.seconds = new Map(liars.map(([index]) => [index, new SecondCertificates(this, this.nodes[index]!)]))
@@ -153,6 +154,7 @@ export class Simulation {
       if (clock.ms > untilMs) throw new SimulationFailure(this.whatIsMissing())
       this.step()
     }
+    for (const node of nodes) node.checkEvidence()
     return this.result(authorities, rounds)
   }
 

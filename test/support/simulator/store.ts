@@ -1,5 +1,6 @@
 /** The store of a simulated authority: what is durable. It applies a turn's writes at once or not at all. */
 
+import type { Evidence } from '../../../src/shared/wire/primary/evidence.js'
 import type { BatchEntry } from '../../../src/shared/wire/primary/header.js'
 import type { Commit } from '../../../src/threads/primary/consensus/types.js'
 import type { Signing, StoredState, Write } from '../../../src/threads/primary/store/writes.js'
@@ -31,7 +32,7 @@ export class SimulatedStore implements CertificateReader {
   private readonly ownBatches = new Map<string, BatchEntry>()
   private readonly payload = new Map<string, BatchEntry>()
   private readonly workerStores = new Map<number, Uint8Array>()
-  private readonly evidence: { author: number; round: number }[] = []
+  readonly evidence: Evidence[] = []
   private ownHeader: Uint8Array | undefined
   private position: string | undefined
   /** By author and worker: the last sequence of each run of committed ones, by the first. */
@@ -54,7 +55,7 @@ export class SimulatedStore implements CertificateReader {
       ownBatches: [...this.ownBatches.values()],
       payload: [...this.payload.values()],
       workerStores: [...this.workerStores].map(([worker, storeId]) => ({ worker, storeId })),
-      evidence: [...this.evidence],
+      evidence: this.evidence.map(({ accused, kind, round }) => ({ accused, kind, round })),
       signing: this.signing,
       ...(this.payloadRound !== undefined && { payloadRound: this.payloadRound }),
       ...(this.ownHeader && { ownHeader: this.ownHeader }),
@@ -155,9 +156,7 @@ export class SimulatedStore implements CertificateReader {
         this.position = JSON.stringify(write.state)
         break
       case 'evidence':
-        this.evidence.push({ author: write.author, round: write.round })
-        break
-      case 'certificate-evidence':
+        this.evidence.push(write.evidence)
         break
       case 'signing':
         this.signing = write.signing

@@ -29,17 +29,11 @@ export function stagesOf({ encodeCertificate, encodeVote, headerId }) {
       ...(index > 2 ? [{ type: 'payload-done', batch: batchOf(index - 2, 1) }] : []),
       {
         type: 'evidence',
-        author: index % AUTHORITIES,
-        round: index,
-        first: Buffer.from(`one header of ${index}`),
-        second: Buffer.from(`another header of ${index}`),
-      },
-      {
-        type: 'certificate-evidence',
-        author: (index + 1) % AUTHORITIES,
-        round: index,
-        first: Buffer.from(`one certificate of ${index}`),
-        second: Buffer.from(`another certificate of ${index}`),
+        evidence: {
+          ...{ kind: 'headers', accused: index % AUTHORITIES, epoch: 0, round: index },
+          ...{ committee: Buffer.from(SETTINGS.committeeDigest, 'hex') },
+          ...{ first: Buffer.from(`one header of ${index}`), second: Buffer.from(`another header of ${index}`) },
+        },
       },
       { type: 'worker-store', worker: index % 2, storeId: new Uint8Array(16).fill(index) },
       { type: 'payload-complete', round: index },

@@ -1,12 +1,25 @@
 /** What the primary votes for, what it refuses, and what it does with votes and certificates. */
 import { describe, expect, test } from 'vitest'
+import type { Evidence } from '../../../src/shared/wire/primary/evidence.js'
 import type { BatchEntry } from '../../../src/shared/wire/primary/header.js'
 import { encodeVote } from '../../../src/shared/wire/primary/vote.js'
 import { PAYLOAD_GRACE_MS } from '../../../src/threads/primary/limits.js'
 import type { HeaderRecord } from '../../../src/threads/primary/records.js'
 import { recovering } from '../../../src/threads/primary/stored-state.js'
 import type { Turn } from '../../../src/threads/primary/turn.js'
-import { batchOf, DIGEST, PrimaryUnderTest, refused, sent, votesIn, written } from '../../support/primary-under-test.js'
+import {
+  batchOf,
+  DIGEST,
+  PrimaryUnderTest,
+  refused,
+  sent,
+  UNIX_MS,
+  votesIn,
+  written,
+} from '../../support/primary-under-test.js'
+
+const evidenceIn = (turns: Turn | readonly Turn[]): Evidence[] =>
+  written(turns, 'evidence').map(({ evidence }) => evidence)
 
 function started(options = {}): PrimaryUnderTest {
   const node = new PrimaryUnderTest(options)
@@ -35,7 +48,9 @@ describe('a header', () => {
     const turn = node.receive(1, second)
     expect(votesIn(turn)).toEqual([])
     expect(refused(turn)).toEqual(['header-second'])
-    expect(written(turn, 'evidence')).toMatchObject([{ author: 1, round: 1, first: first.bytes, second: second.bytes }])
+    expect(evidenceIn(turn)).toMatchObject([
+      { kind: 'headers', accused: 1, round: 1, first: first.bytes, second: second.bytes },
+    ])
     expect(written(node.receive(1, second), 'evidence')).toEqual([])
   })
 
@@ -189,13 +204,49 @@ describe('a header', () => {
     expect(node.keys.verified).toBe(before)
   })
 
+  test.each([
+    ['waits for its parents', { parents: [1, 2, 3].map((fill) => new Uint8Array(32).fill(fill)) }],
+    ['waits for its batches', { payload: [batchOf(1, 1)] }],
+    ['is refused for its batches', { payload: [batchOf(2, 1)] }],
+    ['is refused for its time', { createdAt: UNIX_MS + 60_000 }],
+  ])('of one round twice is evidence also if the first %s', (_, fields) => {
+    const node = started()
+    const first = node.header(1, 3, fields)
+    const second = node.header(1, 3, { ...fields, createdAt: UNIX_MS + 60_001 })
+    expect(evidenceIn(node.receive(1, first))).toEqual([])
+    const turn = node.receive(1, second)
+    expect(evidenceIn(turn)).toMatchObject([{ accused: 1, round: 3, first: first.bytes, second: second.bytes }])
+    expect(turn.notices).toContainEqual({ type: 'evidence', accused: 1, kind: 'headers', round: 3 })
+    expect(turn.notices).toContainEqual({ type: 'evidence-kept', accused: 1, kind: 'headers', count: 1 })
+  })
+
+  test('twice is evidence also if the second comes in a certificate, and after a restart if the first was certified', () => {
+    const node = started()
+    const first = node.header(1, 1)
+    node.receive(1, node.certificate(first))
+    const again = started({ store: node.store })
+    const second = again.header(1, 1, { createdAt: 1 })
+    const [found] = evidenceIn(again.receive(1, second))
+    expect(found).toMatchObject({ kind: 'headers', accused: 1, first: first.bytes, second: second.bytes })
+    const third = started({ store: node.store })
+    expect(third.primary.start({ ms: 1, unixMs: UNIX_MS }).notices).toContainEqual({
+      ...{ type: 'evidence-kept', accused: 1, kind: 'headers', count: 1 },
+    })
+    const other = started()
+    other.receive(1, first)
+    const parents = [1, 2, 3].map((fill) => new Uint8Array(32).fill(fill))
+    other.receive(1, other.header(1, 2, { parents }))
+    const turn = other.receive(2, other.certificate(other.header(1, 2, { parents, createdAt: 1 })))
+    expect(evidenceIn(turn)).toMatchObject([{ kind: 'headers', accused: 1, round: 2 }])
+  })
+
   test('that another one of its author replaces is refused in the turn of that one, however well both are signed', () => {
     const node = started()
     const parents = [1, 2, 3].map((fill) => new Uint8Array(32).fill(fill))
     node.receive(1, node.header(1, 2, { parents }))
     for (let at = 0; at < 3; at += 1) {
       const before = node.keys.verified
-      const turn = node.receive(1, node.header(1, 2, { parents, createdAt: at }))
+      const turn = node.receive(1, node.header(1, 3 + at, { parents }))
       expect([refused(turn), node.keys.verified]).toEqual([['header-replaced'], before + 1])
     }
   })
@@ -203,9 +254,9 @@ describe('a header', () => {
   test('in a round in which nothing is signed is refused in its turn, once it was verified', () => {
     const node = new PrimaryUnderTest({ state: recovering() })
     node.start()
-    for (let createdAt = 1; createdAt <= 3; createdAt += 1) {
+    for (let round = 2; round <= 4; round += 1) {
       const parents = [1, 2, 3].map((fill) => new Uint8Array(32).fill(fill))
-      expect(refused(node.receive(1, node.header(1, 2, { parents, createdAt })))).toEqual(['not-signing'])
+      expect(refused(node.receive(1, node.header(1, round, { parents })))).toEqual(['not-signing'])
     }
   })
 
@@ -399,8 +450,8 @@ describe('a certificate', () => {
     const { bytes: secondBytes } = node.certificate(node.header(1, 1, { createdAt: 1 }))
     const turn = node.receive(2, secondBytes)
     expect(turn.stopped?.code).toBe('ERR_EQUIVOCATION')
-    expect(written(turn, 'certificate-evidence')).toMatchObject([
-      { author: 1, round: 1, first: node.certificate(first).bytes, second: secondBytes },
+    expect(evidenceIn(turn).filter(({ kind }) => kind === 'certificates')).toMatchObject([
+      { accused: 1, round: 1, first: node.certificate(first).bytes, second: secondBytes },
     ])
     expect(node.receive(1, node.header(2, 1)).stopped?.code).toBe('ERR_EQUIVOCATION')
     expect(sent(node.receive(2, node.header(2, 1)), 'vote')).toEqual([])
@@ -409,9 +460,32 @@ describe('a certificate', () => {
   test('with a signature of ours that the store does not have stops the primary', () => {
     const node = started()
     const strange = node.header(0, 3, { parents: [1, 2, 3].map((fill) => new Uint8Array(32).fill(fill)) })
-    expect(node.receive(1, node.certificate(strange)).stopped?.code).toBe('ERR_KEY_USED_TWICE')
+    const turn = node.receive(1, node.certificate(strange))
+    expect(turn.stopped?.code).toBe('ERR_KEY_USED_TWICE')
+    const kept = { kind: 'own-key', accused: 0, second: new Uint8Array(0) }
+    expect(evidenceIn(turn)).toMatchObject([{ ...kept, round: 3, first: node.certificate(strange).bytes }])
     const other = started()
-    expect(other.receive(1, other.certificate(other.header(1, 1), [0, 1, 2])).stopped?.code).toBe('ERR_KEY_USED_TWICE')
+    const certificate = other.certificate(other.header(1, 1), [0, 1, 2])
+    const stopped = other.receive(1, certificate)
+    expect(stopped.stopped?.code).toBe('ERR_KEY_USED_TWICE')
+    expect(evidenceIn(stopped)).toMatchObject([{ ...kept, round: 1, first: certificate.bytes }])
+  })
+
+  test('of our author and a round in which we signed another header or vote stops it as well, and both are kept', () => {
+    const node = new PrimaryUnderTest()
+    const own = node.records.readHeader(sent(node.start(), 'header')[0]!.bytes)
+    const twin = node.certificate(node.header(0, own.round, { createdAt: 1 }))
+    const turn = node.receive(1, twin)
+    expect(turn.stopped?.code).toBe('ERR_KEY_USED_TWICE')
+    expect(evidenceIn(turn)).toMatchObject([
+      { kind: 'own-key', accused: 0, round: own.round, first: twin.bytes, second: own.bytes },
+    ])
+    const other = started()
+    const [vote] = sent(other.receive(1, other.header(1, 1)), 'vote')
+    const second = other.certificate(other.header(1, 1, { createdAt: 1 }), [0, 1, 2])
+    expect(evidenceIn(other.receive(2, second))).toMatchObject([
+      { kind: 'own-key', accused: 0, round: 1, first: second.bytes, second: vote!.bytes },
+    ])
   })
 
   test('with our own vote that we gave is not suspicious', () => {

@@ -7,6 +7,7 @@
  * help only where it has failed.
  */
 import { shortName } from '../../../shared/config/short-name.js'
+import { commandName } from '../../../shared/runtime/command.js'
 import {
   BEHIND_ROUNDS,
   FLUSH_SLOW_MS,
@@ -223,7 +224,7 @@ function recoveryProblem({
   if (!isRecovering) return undefined
   const waiting = peers.filter(({ owesAnswer }) => owesAnswer)
   const answered = totalStake - ownStake - stakeOf(waiting)
-  return `recovering: the store is new or an older one, and nothing is signed before stake ${quorumThreshold} of the others has said how far it is; it waits for ${quorumThreshold - answered} of ${quorumThreshold}: ${named(waiting)}. If this key has never been used, say so: narval fresh`
+  return `recovering: the store is new or an older one, and nothing is signed before stake ${quorumThreshold} of the others has said how far it is; it waits for ${quorumThreshold - answered} of ${quorumThreshold}: ${named(waiting)}. If this key has never been used, say so: ${commandName()} fresh`
 }
 
 function heldProblem({ quorumRound, signingHeldAbove }: PrimaryHealthState): string | undefined {

@@ -12,6 +12,9 @@ import type {
   PrimaryWaits,
   PrimaryWorkerRequest,
 } from '../../../shared/memory/dialogue/primary.js'
+import { commandName } from '../../../shared/runtime/command.js'
+import type { EvidenceKind } from '../../../shared/wire/primary/evidence.js'
+import { evidenceText } from '../../../shared/wire/primary/evidence-text.js'
 import type { BatchEntry } from '../../../shared/wire/primary/header.js'
 import type { Lifecycle } from '../../lib/lifecycle.js'
 import type { Logger } from '../../lib/log.js'
@@ -71,6 +74,8 @@ export class PrimaryMonitor {
   private readonly problemLog: ProblemLog
   private readonly peerLog: PeerLog
   private readonly benchmarkLog: BenchmarkLog | undefined
+  /** Authorities and kinds of evidence that were said. */
+  private readonly evidenceSaid = new Set<string>()
   private waits: PrimaryWaits = { votes: [], certificates: [], answers: [] }
 
   constructor(options: PrimaryMonitorOptions, dependencies: PrimaryMonitorDependencies) {
@@ -146,11 +151,17 @@ export class PrimaryMonitor {
         break
       case 'recovering':
         this.dependencies.log.warn(
-          `Recovering: waits for answers of stake ${notice.quorum}, has ${notice.stake}. Nothing is signed until then: the store is new, or was said to be a backup, and this key may have signed what it does not know of. If the key has never been used, end this, say so (narval fresh, with the same --keys and --store; markFresh in a program), and start again`,
+          `Recovering: waits for answers of stake ${notice.quorum}, has ${notice.stake}. Nothing is signed until then: the store is new, or was said to be a backup, and this key may have signed what it does not know of. If the key has never been used, end this, say so (${commandName()} fresh, with the same --keys and --store; markFresh in a program), and start again`,
         )
         break
       case 'recovered':
         this.dependencies.log.info(`A quorum has answered: may sign above round ${notice.round}`)
+        break
+      case 'evidence':
+        this.sayEvidence(notice.accused, notice.kind, notice.round)
+        break
+      case 'evidence-kept':
+        metrics.evidenceKept(notice.accused, notice.kind, notice.count)
         break
       case 'signing-held':
         // Its text is the health's, and the log has what the health finds.
@@ -179,6 +190,16 @@ export class PrimaryMonitor {
     if (author === this.options.ownIndex) this.stages.certified(round, nowMs())
     const change = this.missing.certified(author, round, nowMs())
     if (change !== undefined) this.sayMissing(change)
+  }
+
+  /** Once for each authority and kind: what one does may happen in every round. */
+  private sayEvidence(accused: number, kind: EvidenceKind, round: number): void {
+    const key = `${accused} ${kind}`
+    if (this.evidenceSaid.has(key)) return
+    this.evidenceSaid.add(key)
+    this.dependencies.log.warn(
+      `Evidence: ${evidenceText(kind, shortName(this.names[accused]!), round)}. It is kept in the store, for anybody to verify: ${commandName()} evidence --store DIR --committee FILE`,
+    )
   }
 
   private committed(commit: CommittedBatches): void {

@@ -7,6 +7,7 @@
  */
 import type { MessagePort } from 'node:worker_threads'
 import type { AuthorityRefusal } from '../../refusals.js'
+import type { EvidenceKind } from '../../wire/primary/evidence.js'
 import type { BatchEntry } from '../../wire/primary/header.js'
 import type { PrimaryMemory } from '../primary-memory.js'
 
@@ -138,6 +139,10 @@ export type PrimaryNotice =
   | { readonly type: 'signing-held'; readonly above: number; readonly round: number }
   /** We are behind, and no peer keeps the round after this one any more: they have certificates from `lowest` on. */
   | { readonly type: 'history-gone'; readonly round: number; readonly lowest: number }
+  /** What convicts an authority was found, and is being written down. */
+  | { readonly type: 'evidence'; readonly accused: number; readonly kind: EvidenceKind; readonly round: number }
+  /** So much evidence of one kind is kept against an authority: at the start, and whenever it grows. */
+  | { readonly type: 'evidence-kept'; readonly accused: number; readonly kind: EvidenceKind; readonly count: number }
   /** Whom we wait for, whenever that has changed since it was said last; looked at now and then. */
   | ({ readonly type: 'waits' } & PrimaryWaits)
 

@@ -4,6 +4,7 @@
  */
 import { CommitsPrunedError, NarvalError } from '../../errors.js'
 import { decodeCertificate } from '../../wire/primary/certificate.js'
+import { decodeEvidence } from '../../wire/primary/evidence.js'
 import { headerId } from '../../wire/primary/header.js'
 import { compareBytes } from '../../wire/primary/record.js'
 import { decodeVote } from '../../wire/primary/vote.js'
@@ -74,6 +75,12 @@ class PrimaryStoreCheck {
     this.checkEntries('votes', (_, key, value) => {
       const { author } = readKey.vote(key)
       return decodeVote(value, authorities).author === author ? undefined : 'the vote is for another authority'
+    })
+    this.checkEntries('evidence', (_, key, value) => {
+      const { accused, kind, round } = readKey.evidence(key)
+      const found = decodeEvidence(value, authorities)
+      const isSame = found.accused === accused && found.kind === kind && found.round === round
+      return isSame ? undefined : 'the evidence is of another kind, authority or round'
     })
     for (const name of ['own', 'payload'] as const) {
       this.checkEntries(name, (_, key) => void readKey.batch(key))

@@ -18,7 +18,7 @@
  *  digests       digest 32                        →  round u64 ‖ author u16
  *  own           batch 46                         →  nothing: a batch of ours that no commit has yet
  *  payload       batch 46                         →  nothing: a batch of others that our own workers have
- *  evidence      author u16 ‖ round u64           →  bytes u32 of the first ‖ two records, of headers or of certificates
+ *  evidence      accused u16 ‖ kind u16 ‖ round u64  →  a record (shared/wire/primary/evidence.ts)
  *  commits       index u64 ‖ part u32             →  a part of the record (shared/wire/primary/commit-record.ts)
  *  runs          author u16 ‖ worker u32 ‖ first u64  →  last u64: a run of committed sequences
  *
@@ -32,6 +32,7 @@ import type { RootDatabase } from 'lmdb'
 import { DIGEST_BYTES } from '../../constants.js'
 import { NarvalError } from '../../errors.js'
 import { NO_COMMIT } from '../../wire/primary/commit-record.js'
+import { EVIDENCE_KINDS, type Evidence, evidenceKindOf } from '../../wire/primary/evidence.js'
 import type { BatchEntry } from '../../wire/primary/header.js'
 import { COMMIT_ENTRY_BYTES, COMMIT_HEAD_BYTES } from '../../wire/primary/limits.js'
 import { type BinaryDatabase, openBinary, openEnvironment } from '../environment.js'
@@ -39,7 +40,9 @@ import { formatOf, PRIMARY_FORMATS_FROM } from '../format.js'
 import { COMMIT_PART_ENTRIES } from './limits.js'
 
 /** The version of what is drawn above. */
-export const PRIMARY_STORE_FORMAT = PRIMARY_FORMATS_FROM + 2
+export const PRIMARY_STORE_FORMAT = PRIMARY_FORMATS_FROM + 3
+/** A start takes a store of this format over (threads/primary/store/migration.ts). */
+export const PRIMARY_STORE_FORMAT_FORMER = PRIMARY_FORMATS_FROM + 2
 
 export const META_STORE_ID = Buffer.from('store-id')
 export const META_SETTINGS = Buffer.from('settings')
@@ -72,16 +75,25 @@ export function openPrimaryDatabases(directory: string): PrimaryDatabases {
   return { root, ...databases } as unknown as PrimaryDatabases
 }
 
-/** @throws NarvalError ERR_STORE_FORMAT */
-export function checkPrimaryFormat(found: Uint8Array, where: string): void {
+/**
+ * For what reads a primary's store.
+ *
+ * @param canMigrate whoever asks takes a store of the former format over, or reads nothing that has changed
+ * @throws NarvalError ERR_STORE_FORMAT
+ */
+export function checkPrimaryFormat(found: Uint8Array, where: string, canMigrate = false): void {
   const version = formatOf(found)
-  if (version === BigInt(PRIMARY_STORE_FORMAT)) return
+  const isFormer = version === BigInt(PRIMARY_STORE_FORMAT_FORMER)
+  if (version === BigInt(PRIMARY_STORE_FORMAT) || (isFormer && canMigrate)) return
   if (version < BigInt(PRIMARY_FORMATS_FROM)) {
     throw new NarvalError('ERR_STORE_FORMAT', `${where} is the store of a worker: give the --store of a primary`)
   }
+  const remedy = isFormer
+    ? 'start its node once (`run … authority`, or `run … primary`), which takes it over'
+    : 'run the version that wrote it; a new store needs --recovered'
   throw new NarvalError(
     'ERR_STORE_FORMAT',
-    `the primary's store ${where} has format ${version}, this version of narval reads ${PRIMARY_STORE_FORMAT}: run the version that wrote it; a new store needs --recovered`,
+    `the primary's store ${where} has format ${version}, this version of narval reads ${PRIMARY_STORE_FORMAT}: ${remedy}`,
   )
 }
 
@@ -89,6 +101,9 @@ export function checkPrimaryFormat(found: Uint8Array, where: string): void {
 export function isPrimaryFormat(found: Uint8Array | undefined): boolean {
   return found?.length === 8 && formatOf(found) > BigInt(PRIMARY_FORMATS_FROM)
 }
+
+/** Names evidence in the store: of one kind against one authority and of one round, one is kept. */
+export type EvidenceKey = Pick<Evidence, 'kind' | 'accused' | 'round'>
 
 /** Keys of one epoch. */
 export class PrimaryKeys {
@@ -143,10 +158,11 @@ export class PrimaryKeys {
     return key
   }
 
-  evidence(author: number, round: number): Buffer {
-    const key = this.begin(10)
-    key.writeUInt16BE(author, EPOCH_BYTES)
-    key.writeBigUInt64BE(BigInt(round), EPOCH_BYTES + 2)
+  evidence({ accused, kind, round }: EvidenceKey): Buffer {
+    const key = this.begin(12)
+    key.writeUInt16BE(accused, EPOCH_BYTES)
+    key.writeUInt16BE(EVIDENCE_KINDS[kind], EPOCH_BYTES + 2)
+    key.writeBigUInt64BE(BigInt(round), EPOCH_BYTES + 4)
     return key
   }
 
@@ -194,9 +210,12 @@ export const readKey = {
       digest: new Uint8Array(key.subarray(EPOCH_BYTES + 14)),
     }
   },
-  evidence: (key: Uint8Array) => {
-    const data = keyView('evidence', key, 10)
-    return { author: data.getUint16(EPOCH_BYTES), round: Number(data.getBigUint64(EPOCH_BYTES + 2)) }
+  evidence: (key: Uint8Array): EvidenceKey => {
+    const data = keyView('evidence', key, 12)
+    const number = data.getUint16(EPOCH_BYTES + 2)
+    const kind = evidenceKindOf(number)
+    if (kind === undefined) throw damaged(`evidence of kind ${number}`)
+    return { kind, accused: data.getUint16(EPOCH_BYTES), round: Number(data.getBigUint64(EPOCH_BYTES + 4)) }
   },
   commit: (key: Uint8Array) => {
     const data = keyView('commits', key, 12)

@@ -63,7 +63,7 @@ export function removeFreshMarker(directory: string): void {
 export function hasSignedNothing(directory: string): boolean {
   const format = readMeta(directory, META_FORMAT)
   if (format === undefined) return true
-  checkPrimaryFormat(format, directory)
+  checkPrimaryFormat(format, directory, true)
   const keys = new PrimaryKeys(decodeSettings(readMeta(directory, META_SETTINGS)).epoch)
   const file = new StoreFile(directory)
   try {

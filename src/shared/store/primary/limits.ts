@@ -2,6 +2,11 @@
 
 /** Certificates and batches in a part of a record: 48 KiB, what a reader has in memory of a commit at a time. */
 export const COMMIT_PART_ENTRIES = 1_024
+/**
+ * Evidence of one kind that is kept against one authority: one convicts it, and a few show whether it goes on. The largest
+ * header has 33 KiB, so they are half a MiB at most; nothing deletes them.
+ */
+export const EVIDENCE_PER_KIND_MAX = 8
 /** Parts of records that a reader of the log reads at a time: the small commits of a busy second or two. */
 export const LOG_READ_PARTS = 64
 /** Commits that nobody wants and that are read in one turn of the event loop: a log at rest has hundreds of thousands. */

@@ -28,6 +28,11 @@ export const CERTIFICATES_REQUEST_MAX = 64
 /** Rounds that one request may ask for: some 250 certificates in a committee of four, half a megabyte of them. */
 export const RANGE_ROUNDS_MAX = 64
 
+/** Bytes in front of the two records of evidence (`evidence.ts`). */
+export const EVIDENCE_HEAD_BYTES = 60
+/** Bytes of the largest evidence: two certificates. */
+export const EVIDENCE_BYTES_MAX = EVIDENCE_HEAD_BYTES + 2 * CERTIFICATE_BYTES_MAX
+
 /** Bytes in front of a commit's certificates and batches (`commit-record.ts`). */
 export const COMMIT_HEAD_BYTES = 88
 /** Bytes of a certificate, or of a batch, in a commit. */

@@ -53,9 +53,10 @@ export function open(kind: RecordKind | StoredKind, bytes: Uint8Array, bytesMin:
 }
 
 /** Kinds of records that are stored, and never sent as messages. */
-const STORED_KINDS = { commit: 16 } as const
+const STORED_KINDS = { commit: 16, evidence: 17 } as const
 export const COMMIT_KIND = STORED_KINDS.commit
-type StoredKind = keyof typeof STORED_KINDS
+export const EVIDENCE_KIND = STORED_KINDS.evidence
+export type StoredKind = keyof typeof STORED_KINDS
 
 /** A u64 that fits a number: rounds, epochs and times that do not are absurd. */
 export function readWhole(kind: RecordKind | StoredKind, view: DataView, at: number, what: string, min = 0): number {

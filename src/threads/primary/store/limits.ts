@@ -16,8 +16,6 @@ export const RETENTION_LOG_BYTES_DEFAULT = 4 * 1024 ** 3
 export const CERTIFICATE_ROUNDS_KEPT = 100_000
 /** Bytes of these certificates: in a committee of 256 a round has twelve megabytes. */
 export const CERTIFICATE_BYTES_KEPT = 1024 ** 3
-/** Pairs of headers kept as evidence against each authority: one is enough to convict it. */
-export const EVIDENCE_PER_AUTHOR_MAX = 64
 /** How long writes wait for others to go with, in ms, when nobody waits for them. */
 export const TURNS_HELD_MS = 50
 /** Turns that wait so at most: fewer than the reports that a worker has on their way, which must not wait for each other. */

@@ -33,7 +33,7 @@ import { checkFreeSpace, storeError } from '../../../shared/store/store-error.js
 import { StoreWatch } from '../../../shared/store/store-watch.js'
 import { type Put, WriteOutcomes } from '../../../shared/store/write-outcomes.js'
 import { CommitLog } from '../commit-log/commit-log.js'
-import type { AuthorityIndex, Round } from '../consensus/types.js'
+import type { Round } from '../consensus/types.js'
 import type { CertificateReader } from '../stored-state.js'
 import { Certificates } from './certificates.js'
 import {
@@ -42,6 +42,7 @@ import {
   RETENTION_COMMITS_DEFAULT,
   RETENTION_LOG_BYTES_DEFAULT,
 } from './limits.js'
+import { migrate } from './migration.js'
 import { encodeSigning, readStoredState } from './stored-state.js'
 import { type Turn, TurnQueue } from './turn-queue.js'
 import { TurnWrites } from './turn-writes.js'
@@ -201,11 +202,6 @@ export class PrimaryStore implements CertificateReader {
     return this.kept.lowestRound
   }
 
-  /** The two headers of an author in a round that are kept as evidence, as records. */
-  evidence(author: AuthorityIndex, round: Round): readonly [first: Uint8Array, second: Uint8Array] | undefined {
-    return this.writes.evidence(author, round)
-  }
-
   /**
    * What was handed in is on the disk before it closes. Rejects, and leaves LMDB as it is, if a write or a flush has failed
    * or fails meanwhile: what waits for it never ends.
@@ -225,7 +221,7 @@ export class PrimaryStore implements CertificateReader {
     const { directory, isRecovered = false, settings } = this.options
     const format = readMeta(directory, META_FORMAT)
     if (format !== undefined) {
-      checkPrimaryFormat(format, directory)
+      checkPrimaryFormat(format, directory, true)
       checkSettings(decodeSettings(readMeta(directory, META_SETTINGS)), settings, directory)
       if (isRecovered) return { state: 'recovering' }
       return isFresh(directory, settings.authority) && hasSignedNothing(directory) ? FROM_THE_START : undefined
@@ -233,7 +229,7 @@ export class PrimaryStore implements CertificateReader {
     return isFresh(directory, settings.authority) && !isRecovered ? FROM_THE_START : { state: 'recovering' }
   }
 
-  /** Makes a store in a new file, in one transaction. Returns its id. */
+  /** Makes a store in a new file, or takes one of the former format over, in one transaction. Returns its id. */
   private openMeta(signing: Signing | undefined): Uint8Array {
     const { meta, root, state } = this.databases
     const found = meta.getBinary(META_STORE_ID)
@@ -242,8 +238,8 @@ export class PrimaryStore implements CertificateReader {
       if (found === undefined) {
         meta.putSync(META_STORE_ID, id)
         meta.putSync(META_SETTINGS, encodeSettings(this.options.settings))
-        meta.putSync(META_FORMAT, encodeNumbers([PRIMARY_STORE_FORMAT]))
-      }
+      } else migrate(this.databases, this.keys, this.options.settings)
+      meta.putSync(META_FORMAT, encodeNumbers([PRIMARY_STORE_FORMAT]))
       if (signing !== undefined) state.putSync(this.keys.state('signing'), encodeSigning(signing))
     })
     return id

@@ -1,17 +1,19 @@
 /** The writes of turns, as puts of one transaction. */
 import { assert } from '../../../shared/assert.js'
 import {
-  damaged,
+  type EvidenceKey,
   encodeNumbers,
   type PrimaryDatabases,
   type PrimaryKeys,
   readKey,
 } from '../../../shared/store/primary/format.js'
+import { EVIDENCE_PER_KIND_MAX } from '../../../shared/store/primary/limits.js'
 import type { Put } from '../../../shared/store/write-outcomes.js'
+import { type Evidence, encodeEvidence } from '../../../shared/wire/primary/evidence.js'
 import type { CommitLog } from '../commit-log/commit-log.js'
-import type { AuthorityIndex, Round } from '../consensus/types.js'
+import type { Round } from '../consensus/types.js'
 import type { Certificates } from './certificates.js'
-import { EVIDENCE_PER_AUTHOR_MAX, GC_DELETES_BASE } from './limits.js'
+import { GC_DELETES_BASE } from './limits.js'
 import { encodePosition, encodeSigning, readGcRound } from './stored-state.js'
 import type { Write } from './writes.js'
 
@@ -26,8 +28,8 @@ export interface TurnWritesDependencies {
 
 export class TurnWrites {
   private readonly dependencies: TurnWritesDependencies
-  /** How much evidence there is against each author. */
-  private readonly evidenceCounts = new Map<AuthorityIndex, number>()
+  /** The rounds of the evidence that there is, by accused and kind. A put is not seen before its transaction is over. */
+  private readonly evidenceRounds = new Map<string, Set<Round>>()
   private gcRound: Round
 
   constructor(dependencies: TurnWritesDependencies) {
@@ -35,7 +37,8 @@ export class TurnWrites {
     this.dependencies = dependencies
     this.gcRound = readGcRound(databases, keys)
     for (const key of databases.evidence.getKeys({ start: keys.least, end: keys.end })) {
-      this.countEvidence(readKey.evidence(key).author)
+      const evidence = readKey.evidence(key)
+      this.roundsOf(evidence).add(evidence.round)
     }
   }
 
@@ -52,16 +55,6 @@ export class TurnWrites {
     const deletesMax = GC_DELETES_BASE + 2 * writes.length
     put = kept.finish(this.gcRound, deletesMax) ?? put
     return log.finish(deletesMax) ?? put
-  }
-
-  /** The two headers, or certificates, of an author in a round that are kept as evidence, as records. */
-  evidence(author: AuthorityIndex, round: Round): readonly [first: Uint8Array, second: Uint8Array] | undefined {
-    const { databases, keys } = this.dependencies
-    const value = databases.evidence.getBinary(keys.evidence(author, round))
-    if (value === undefined) return undefined
-    if (value.length < 4) throw damaged(`evidence of ${value.length} bytes`)
-    const end = 4 + value.readUInt32BE(0)
-    return [new Uint8Array(value.subarray(4, end)), new Uint8Array(value.subarray(end))]
   }
 
   /** Before anything is put: what LMDB has taken, it commits. */
@@ -101,9 +94,7 @@ export class TurnWrites {
         for (const commit of write.commits) log.append(commit)
         return state.put(keys.state('position'), encodePosition(write.state))
       case 'evidence':
-        return this.putEvidence(write)
-      case 'certificate-evidence':
-        return databases.evidence.put(keys.evidence(write.author, write.round), pairOf(write))
+        return this.putEvidence(write.evidence)
       case 'signing':
         return state.put(keys.state('signing'), encodeSigning(write.signing))
       case 'payload-complete':
@@ -114,22 +105,18 @@ export class TurnWrites {
     }
   }
 
-  private putEvidence({ author, first, round, second }: Extract<Write, { type: 'evidence' }>): Put | undefined {
+  private putEvidence(evidence: Evidence): Put | undefined {
     const { databases, keys } = this.dependencies
-    const key = keys.evidence(author, round)
-    const isEnough = (this.evidenceCounts.get(author) ?? 0) >= EVIDENCE_PER_AUTHOR_MAX
-    if (isEnough || databases.evidence.doesExist(key)) return undefined
-    this.countEvidence(author)
-    return databases.evidence.put(key, pairOf({ first, second }))
+    const rounds = this.roundsOf(evidence)
+    if (rounds.size >= EVIDENCE_PER_KIND_MAX || rounds.has(evidence.round)) return undefined
+    rounds.add(evidence.round)
+    return databases.evidence.put(keys.evidence(evidence), Buffer.from(encodeEvidence(evidence)))
   }
 
-  private countEvidence(author: AuthorityIndex): void {
-    this.evidenceCounts.set(author, (this.evidenceCounts.get(author) ?? 0) + 1)
+  private roundsOf({ accused, kind }: EvidenceKey): Set<Round> {
+    const name = `${accused} ${kind}`
+    const rounds = this.evidenceRounds.get(name) ?? new Set()
+    this.evidenceRounds.set(name, rounds)
+    return rounds
   }
-}
-
-function pairOf({ first, second }: { readonly first: Uint8Array; readonly second: Uint8Array }): Buffer {
-  const length = Buffer.allocUnsafe(4)
-  length.writeUInt32BE(first.length)
-  return Buffer.concat([length, first, second])
 }

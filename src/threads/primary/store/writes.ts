@@ -2,6 +2,8 @@
  * What a turn of the primary has the store keep. All writes of a turn are durable together or not at all; turns may share
  * a transaction, and keep their order.
  */
+import type { EvidenceKey } from '../../../shared/store/primary/format.js'
+import type { Evidence } from '../../../shared/wire/primary/evidence.js'
 import type { BatchEntry } from '../../../shared/wire/primary/header.js'
 import type { ConsensusPosition } from '../consensus/consensus-state.js'
 import type { AuthorityIndex, Commit, Round } from '../consensus/types.js'
@@ -27,22 +29,8 @@ export type Write =
   | { readonly type: 'own-batch' | 'own-batch-done'; readonly batch: BatchEntry }
   /** The next commits, in order, and where consensus stands after the last of them. */
   | { readonly type: 'commits'; readonly commits: readonly Commit[]; readonly state: ConsensusPosition }
-  /** Two headers of one author and round, as records, both with a valid signature. */
-  | {
-      readonly type: 'evidence'
-      readonly author: AuthorityIndex
-      readonly round: Round
-      readonly first: Uint8Array
-      readonly second: Uint8Array
-    }
-  /** Two certificates of one author and round: they take the place of the two headers, which they have in them. */
-  | {
-      readonly type: 'certificate-evidence'
-      readonly author: AuthorityIndex
-      readonly round: Round
-      readonly first: Uint8Array
-      readonly second: Uint8Array
-    }
+  /** What convicts an authority, verified. */
+  | { readonly type: 'evidence'; readonly evidence: Evidence }
   | { readonly type: 'signing'; readonly signing: Signing }
   /** Consensus has forgotten the rounds up to this one. Certificates below it are kept for peers that are behind. */
   | { readonly type: 'collected'; readonly gcRound: Round }
@@ -70,7 +58,7 @@ export interface StoredState {
   readonly payloadRound?: Round
   /** The last stores of our workers that we know of; none unless given. */
   readonly workerStores?: readonly { readonly worker: number; readonly storeId: Uint8Array }[]
-  /** Author and round of the evidence that is kept. */
-  readonly evidence: readonly { readonly author: AuthorityIndex; readonly round: Round }[]
+  /** Which evidence is kept. */
+  readonly evidence: readonly EvidenceKey[]
   readonly signing: Signing
 }

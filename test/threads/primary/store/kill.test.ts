@@ -46,7 +46,6 @@ const KINDS: Readonly<Record<Write['type'], true>> = {
   'own-batch-done': true,
   commits: true,
   evidence: true,
-  'certificate-evidence': true,
   signing: true,
   collected: true,
   'payload-complete': true,

@@ -3,14 +3,21 @@ import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { checkStore } from '../../../../src/shared/store/check-store.js'
 import { META_FORMAT } from '../../../../src/shared/store/format.js'
-import { openPrimaryDatabases, PRIMARY_STORE_FORMAT, PrimaryKeys } from '../../../../src/shared/store/primary/format.js'
+import { readEvidence } from '../../../../src/shared/store/primary/evidence-reader.js'
+import {
+  encodeNumbers,
+  openPrimaryDatabases,
+  PRIMARY_STORE_FORMAT,
+  PrimaryKeys,
+} from '../../../../src/shared/store/primary/format.js'
 import { FRESH_FILE, isFresh, writeFreshMarker } from '../../../../src/shared/store/primary/fresh-marker.js'
+import { EVIDENCE_PER_KIND_MAX } from '../../../../src/shared/store/primary/limits.js'
 import type { PrimarySettings } from '../../../../src/shared/store/primary/settings.js'
 import { openStoreReader } from '../../../../src/shared/store/store-reader.js'
 import type { WriteOutcomes } from '../../../../src/shared/store/write-outcomes.js'
+import { decodeEvidence, type EvidenceKind } from '../../../../src/shared/wire/primary/evidence.js'
 import { Consensus } from '../../../../src/threads/primary/consensus/consensus.js'
 import type { Certificate, Commit, Header } from '../../../../src/threads/primary/consensus/types.js'
-import { EVIDENCE_PER_AUTHOR_MAX } from '../../../../src/threads/primary/store/limits.js'
 import { encodePosition } from '../../../../src/threads/primary/store/stored-state.js'
 import type { Write } from '../../../../src/threads/primary/store/writes.js'
 import { randomDag } from '../../../support/consensus/dags.js'
@@ -23,6 +30,13 @@ import { batchOf, SETTINGS } from '../../../support/threads/commit-pattern.mjs'
 
 const bytes = (...values: number[]): Uint8Array => new Uint8Array(values)
 const vote = (author: number, ...values: number[]): Write => ({ type: 'vote', author, bytes: bytes(...values) })
+const evidence = (accused: number, round: number, kind: EvidenceKind = 'headers'): Write => {
+  const committee = Buffer.from(SETTINGS.committeeDigest, 'hex')
+  return {
+    type: 'evidence',
+    evidence: { kind, accused, epoch: 0, round, committee, first: bytes(1), second: bytes(2) },
+  }
+}
 const certificate = (index: number): Write => ({ type: 'certificate', ...certificateOf(index) })
 
 function damageOf(directory: string): string[] {
@@ -48,7 +62,7 @@ describe('what a turn has written', () => {
       { type: 'payload', batch: batchOf(3, 1) },
       { type: 'worker-store', worker: 0, storeId: bytes(16) },
       { type: 'worker-store', worker: 0xffff_ffff, storeId: bytes(16, 1) },
-      { type: 'evidence', author: 2, round: 5, first: bytes(1), second: bytes(2) },
+      evidence(2, 5),
     )
     await written(
       store,
@@ -70,7 +84,7 @@ describe('what a turn has written', () => {
         { worker: 0, storeId: bytes(16, 2) },
         { worker: 0xffff_ffff, storeId: bytes(16, 1) },
       ],
-      evidence: [{ author: 2, round: 5 }],
+      evidence: [{ accused: 2, kind: 'headers', round: 5 }],
       signing: { state: 'above', round: 7 },
     })
     await again.close()
@@ -90,34 +104,66 @@ describe('what a turn has written', () => {
     await again.close()
   })
 
-  test('of evidence is at most so much for each author', async () => {
+  test('of evidence is at most so much of each kind against each authority, and the first of it', async () => {
     const directory = temporaryDirectory()
-    for (const from of [1, 50]) {
+    for (const from of [1, EVIDENCE_PER_KIND_MAX]) {
       const store = await openPrimaryStore(directory)
-      for (let round = from; round < from + 50; round += 1) {
-        await written(store, { type: 'evidence', author: 1, round, first: bytes(1), second: bytes(2) })
-        await written(store, { type: 'evidence', author: 1, round, first: bytes(1), second: bytes(2) })
+      for (let round = from; round < from + EVIDENCE_PER_KIND_MAX; round += 1) {
+        await written(store, evidence(1, round), evidence(1, round), evidence(1, round, 'certificates'))
+        if (from === 1) await written(store, { type: 'collected', gcRound: 1_000 })
       }
       await store.close()
     }
     const store = await openPrimaryStore(directory)
-    expect(store.state().evidence).toHaveLength(EVIDENCE_PER_AUTHOR_MAX)
-    expect(store.evidence(1, 3)).toEqual([bytes(1), bytes(2)])
-    expect(store.evidence(2, 3)).toBeUndefined()
+    const rounds = Array.from({ length: EVIDENCE_PER_KIND_MAX }, (_, n) => n + 1)
+    const { evidence: kept } = store.state()
+    for (const kind of ['headers', 'certificates'] as const) {
+      expect(kept.filter((key) => key.kind === kind).map(({ round }) => round)).toEqual(rounds)
+    }
+    expect(damageOf(directory)).toEqual([])
     await store.close()
   })
 })
 
-test('two certificates take the place of the two headers, which are in them', async () => {
+test('a store of the former format is taken over, with its evidence; others read it when that is done', async () => {
   const directory = temporaryDirectory()
   const store = await openPrimaryStore(directory)
-  await written(
-    store,
-    { type: 'evidence', author: 1, round: 3, first: bytes(1), second: bytes(2) },
-    { type: 'certificate-evidence', author: 1, round: 3, first: bytes(1, 1), second: bytes(2, 2, 2) },
-  )
-  expect(store.evidence(1, 3)).toEqual([bytes(1, 1), bytes(2, 2, 2)])
+  await written(store, { type: 'signing', signing: { state: 'above', round: 7 } }, evidence(2, 9))
   await store.close()
+  const keys = new PrimaryKeys(0)
+  const databases = openPrimaryDatabases(directory)
+  const formerKey = (author: number, round: number): Buffer => {
+    const key = Buffer.alloc(18)
+    key.writeUInt16BE(author, 8)
+    key.writeBigUInt64BE(BigInt(round), 10)
+    return key
+  }
+  const formerValue = (kind: number): Buffer => Buffer.of(0, 0, 0, 3, 1, kind, 7, 1, kind, 8)
+  await databases.root.transaction(() => {
+    databases.meta.put(META_FORMAT, encodeNumbers([PRIMARY_STORE_FORMAT - 1]))
+    databases.evidence.remove(keys.evidence({ accused: 2, kind: 'headers', round: 9 }))
+    databases.evidence.put(formerKey(1, 300), formerValue(1))
+    databases.evidence.put(formerKey(2, 4), formerValue(3))
+    databases.evidence.put(formerKey(3, 5), formerValue(9))
+    databases.evidence.put(formerKey(3, 6), Buffer.of(1))
+  })
+  await databases.root.close()
+  expect(() => readEvidence(directory)).toThrow(/format 1000002, .* start its node once/)
+  const again = await openPrimaryStore(directory)
+  expect(again.state()).toMatchObject({
+    signing: { state: 'above', round: 7 },
+    evidence: [
+      { accused: 1, kind: 'headers', round: 300 },
+      { accused: 2, kind: 'certificates', round: 4 },
+    ],
+  })
+  await again.close()
+  const committee = new Uint8Array(Buffer.from(SETTINGS.committeeDigest, 'hex'))
+  expect(readEvidence(directory).records.map((record) => decodeEvidence(record, SETTINGS.authorities))).toEqual([
+    { kind: 'headers', accused: 1, epoch: 0, round: 300, committee, first: bytes(1, 1, 7), second: bytes(1, 1, 8) },
+    { kind: 'certificates', accused: 2, epoch: 0, round: 4, committee, first: bytes(1, 3, 7), second: bytes(1, 3, 8) },
+  ])
+  expect(damageOf(directory)).toEqual([])
 })
 
 test('a log that does not end where consensus stands is damage, and is said at the start', async () => {
@@ -322,7 +368,7 @@ describe('a store', () => {
     format.writeBigUInt64BE(BigInt(PRIMARY_STORE_FORMAT + 1))
     await meta.put(META_FORMAT, format)
     await root.close()
-    const refused = { code: 'ERR_STORE_FORMAT', message: expect.stringMatching(/format 1000003, .* reads 1000002/) }
+    const refused = { code: 'ERR_STORE_FORMAT', message: expect.stringMatching(/format 1000004, .* reads 1000003/) }
     await expect(openPrimaryStore(directory)).rejects.toMatchObject(refused)
   })
 })

@@ -25,7 +25,7 @@ function comparable({ consensus, ...state }: StoredState): unknown {
     votes: state.votes.map(hex).sort(),
     ownBatches: state.ownBatches.map(name).sort(),
     payload: state.payload.map(name).sort(),
-    evidence: state.evidence.map(({ author, round }) => `${author} ${round}`).sort(),
+    evidence: state.evidence.map(({ accused, kind, round }) => `${accused} ${kind} ${round}`).sort(),
     signing: state.signing,
   }
 }
