@@ -108,6 +108,7 @@ async function withValues<T>(
             byteLength: batch.length,
             sequence: 0n,
             isOwn: false,
+            isDelivered: true,
           }),
         )
         stamps.put(key, new Uint8Array(0))

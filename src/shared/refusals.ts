@@ -181,7 +181,7 @@ export type AuthorityRefusal =
   /** It lists a batch of a worker that its authority does not have. */
   | 'payload-worker-unknown'
   /** It lists a batch of an authority that is not the header's author. */
-  | 'payload-by-other-author'
+  | 'payload-of-others'
   /** It lists a batch by another author, worker or sequence than the batch's own bytes say. */
   | 'payload-untrue'
   /** We have voted for another header of that author and round. */

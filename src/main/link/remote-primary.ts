@@ -126,10 +126,11 @@ export class RemotePrimary implements OrderingPrimary {
 
   /** Resolves when the primary's store has it: when the primary is away, after it is back. */
   readonly onMessage = (report: BatchReport): Promise<void> => {
-    const { author, digest, sequence, type } = report
+    const { author, digest, isDelivered = false, sequence, type } = report
     const message = encodeFromWorker({
       type: 'report',
       isOwn: type === 'OurBatch',
+      isDelivered,
       author: this.options.committee.indexOf(author),
       sequence,
       digest,

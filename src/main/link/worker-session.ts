@@ -37,6 +37,7 @@ export interface AttachingLink {
     readonly workerId: number
     readonly author: Uint8Array
     readonly sequence: bigint
+    readonly isDelivered: boolean
   }) => Promise<void>
 }
 
@@ -187,7 +188,7 @@ export class WorkerSession implements OrderedWorker {
     else if (!this.isOver) this.dependencies.channel.send(encodeFromPrimary(message))
   }
 
-  private takeReport({ author, digest, isOwn, sequence }: LinkReport): LinkProblem | undefined {
+  private takeReport({ author, digest, isDelivered, isOwn, sequence }: LinkReport): LinkProblem | undefined {
     if (this.underWay + this.taken >= LINK_REPORTS_MAX) {
       return unexpected(`more than ${LINK_REPORTS_MAX} reports at a time`)
     }
@@ -199,6 +200,7 @@ export class WorkerSession implements OrderedWorker {
       workerId: this.workerId,
       author: committee.authority(author).publicKey,
       sequence,
+      isDelivered,
     })
     supervisor.watch(
       'a report of a worker',

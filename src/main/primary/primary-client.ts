@@ -101,13 +101,17 @@ export class PrimaryClient {
     })
   }
 
-  /** Our worker has a batch. Resolves when the primary's store has that; rejects with ERR_CLOSED if it may not. */
-  batch(type: BatchType, batch: BatchEntry): Promise<void> {
+  /**
+   * Our worker has a batch. Resolves when the primary's store has that; rejects with ERR_CLOSED if it may not.
+   *
+   * @param isDelivered its author's worker itself handed it over
+   */
+  batch(type: BatchType, batch: BatchEntry, isDelivered = false): Promise<void> {
     if (this.isClosed) return Promise.reject(closed())
     this.handlers.onBatch?.(type, batch)
     return new Promise((resolve, reject) => {
       this.batches.pushBack({ resolve, reject })
-      this.say({ type, batch })
+      this.say(type === 'own-batch' ? { type, batch } : { type, batch, isDelivered })
     })
   }
 

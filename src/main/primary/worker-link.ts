@@ -84,15 +84,11 @@ export class WorkerLink implements OrderingPrimary {
   /** A report of the worker. Resolves when it is delivered; rejects if it cannot be, which ends the worker. */
   readonly onMessage = async (report: BatchReport): Promise<void> => {
     const { committee, workerId: worker } = this.options
-    const { digest, sequence, type } = report
+    const { digest, isDelivered, sequence, type } = report
     const author = committee.indexOf(report.author)
     this.handlers.onStored?.(digest)
-    await this.primary.client.batch(type === 'OurBatch' ? 'own-batch' : 'others-batch', {
-      digest,
-      author,
-      worker,
-      sequence,
-    })
+    const batch = { digest, author, worker, sequence }
+    await this.primary.client.batch(type === 'OurBatch' ? 'own-batch' : 'others-batch', batch, isDelivered)
   }
 
   /** What the primary says to its workers; what is for others is passed over. */

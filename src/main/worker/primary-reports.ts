@@ -74,8 +74,8 @@ export class PrimaryReports {
 
   /** A batch of another authority is stored. */
   othersStored(batch: ReportedBatch): void {
-    const { author, digest, sequence } = batch
-    this.link?.report({ type: 'OthersBatch', author, digest, sequence })
+    const { author, digest, isDelivered, sequence } = batch
+    this.link?.report({ type: 'OthersBatch', author, digest, sequence, isDelivered })
     this.dependencies.count('OthersBatch')
   }
 

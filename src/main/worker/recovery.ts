@@ -89,9 +89,9 @@ async function walk(
     // At most half of the queue, so that what is stored meanwhile is not dropped for it.
     while (reports.queued > PRIMARY_QUEUE_MAX / 2 && isOpen()) await sleep(REPORT_ROOM_POLL_MS)
     const { found, next } = await ask(after)
-    for (const { author: key, digest, sequence } of found) {
+    for (const { author: key, digest, isDelivered, sequence } of found) {
       const author = indexOf(key)
-      if (author !== -1) tell({ digest, author, sequence }, key)
+      if (author !== -1) tell({ digest, author, sequence, isDelivered }, key)
     }
     after = next
   } while (after !== undefined)

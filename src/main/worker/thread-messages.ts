@@ -91,7 +91,7 @@ export class ThreadMessages {
     if (message.status === 'ok') {
       synchronizer.onStoredElsewhere(message.digest)
       if (!message.again || repeatedReports.admit(message.peer, message.digest, performance.now())) {
-        reports.othersStored(message)
+        reports.othersStored({ ...message, isDelivered: message.peer === message.author })
       }
     }
     inbound.onDone(message)

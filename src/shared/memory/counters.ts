@@ -75,6 +75,8 @@ const PRIMARY = [
   'payloadWanted',
   'ownBatchesWaiting',
   'ownBatchesListed',
+  'unnamedBatches',
+  'adoptedBatches',
   'unordered',
   'headerDelayMs',
   'votesTaken',

@@ -3,7 +3,8 @@
  *
  * ```
  *  index       digest 32                      →  stamp u64 BE ‖ placed u64 BE ‖ author 32 ‖ bytes u32 BE
- *                                                ‖ sequence u64 BE ‖ kind u8: 1 of an own batch, else 0
+ *                                                ‖ sequence u64 BE ‖ kind u8: 1 of an own batch, 2 of one that its
+ *                                                author's worker itself handed over, else 0
  *  batches     placed u64 BE ‖ digest 32      →  the batch, as on the wire; nothing if it lies in a segment
  *  stamps      stamp u64 BE ‖ digest 32       →  nothing
  *  own         sequence u64 BE                →  digest 32 ‖ transactions u32 BE ‖ their bytes u32 BE
@@ -43,6 +44,8 @@ const LENGTH_AT = AUTHOR_AT + PUBLIC_KEY_BYTES
 const SEQUENCE_AT = LENGTH_AT + 4
 const KIND_AT = SEQUENCE_AT + 8
 const INDEX_BYTES = KIND_AT + 1
+const KIND_OWN = 1
+const KIND_DELIVERED = 2
 
 /** The stamp of a batch that no commit has yet: it is in `uncommitted`, and not in `stamps`. */
 export const UNCOMMITTED = 2n ** 64n - 1n
@@ -76,6 +79,8 @@ export interface IndexEntry {
   readonly sequence: bigint
   /** It was stored as our own. A copy of one that another worker sent is not. */
   readonly isOwn: boolean
+  /** Of another's: its worker itself handed it over, by a connection that proves who it is. Fetched ones were not. */
+  readonly isDelivered: boolean
 }
 
 /** What `own` says of a batch. */
@@ -121,7 +126,7 @@ export function encodeIndexEntry(entry: IndexEntry): Buffer {
   value.set(entry.author, AUTHOR_AT)
   value.writeUInt32BE(entry.byteLength, LENGTH_AT)
   value.writeBigUInt64BE(entry.sequence, SEQUENCE_AT)
-  value.writeUInt8(Number(entry.isOwn), KIND_AT)
+  value.writeUInt8(entry.isOwn ? KIND_OWN : entry.isDelivered ? KIND_DELIVERED : 0, KIND_AT)
   return value
 }
 
@@ -138,7 +143,8 @@ export function decodeIndexEntry(value: Uint8Array): IndexEntry {
     author: new Uint8Array(value.subarray(AUTHOR_AT, LENGTH_AT)),
     byteLength: view.getUint32(LENGTH_AT),
     sequence: view.getBigUint64(SEQUENCE_AT),
-    isOwn: view.getUint8(KIND_AT) === 1,
+    isOwn: view.getUint8(KIND_AT) === KIND_OWN,
+    isDelivered: view.getUint8(KIND_AT) === KIND_DELIVERED,
   }
 }
 

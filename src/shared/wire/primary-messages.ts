@@ -30,6 +30,8 @@ export type BatchReport = WorkerPrimaryMessage & {
   readonly author: Uint8Array
   /** Its author's number of it: of a worker of an author each has another one. */
   readonly sequence: bigint
+  /** Of an `OthersBatch`: its author's worker itself handed it over, by a connection that proves who it is. */
+  readonly isDelivered?: boolean | undefined
 }
 
 /** primary → worker. */

@@ -11,9 +11,10 @@
  *                                                            no: CertificateWaiter
  * ```
  */
-import { encodeHeader, headerId, type UnsignedHeader } from '../../shared/wire/primary/header.js'
+import { type BatchEntry, encodeHeader, headerId, type UnsignedHeader } from '../../shared/wire/primary/header.js'
 import { compareBytes } from '../../shared/wire/primary/record.js'
 import { encodeVote, type Vote } from '../../shared/wire/primary/vote.js'
+import type { Adoption } from './adoption.js'
 import type { CatchUp } from './catch-up.js'
 import type { CertificateRequests } from './certificate-requests.js'
 import type { CertificateWaiter } from './certificate-waiter.js'
@@ -38,6 +39,7 @@ import { isFor, type Signatures } from './signatures.js'
 import type { Signing } from './store/writes.js'
 import type { Problem, Synchronizer } from './synchronizer.js'
 import type { Now, TurnBuilder } from './turn.js'
+import type { UnnamedBatches } from './unnamed-batches.js'
 import { VotesAggregator } from './votes-aggregator.js'
 
 export interface CoreOptions {
@@ -58,6 +60,8 @@ export interface CoreStages {
   readonly requests: CertificateRequests
   readonly catchUp: CatchUp
   readonly ownBatches: OwnBatches
+  readonly unnamed: UnnamedBatches
+  readonly adoption: Adoption
   readonly payloadFetcher: PayloadFetcher
   readonly proposer: Proposer
   readonly pacing: Pacing
@@ -229,6 +233,7 @@ export class Core {
 
   /** What is certified may be ordered, and what is ordered has to be here, whether or not we vote for it. */
   wantPayload(header: Header, nowMs: number): void {
+    this.stages.unnamed.listed(header, true, nowMs)
     if (header.author === this.options.authority || header.payload.length === 0) return
     this.stages.payloadFetcher.want(header, this.stages.synchronizer.missingPayload(header), nowMs)
   }
@@ -254,7 +259,10 @@ export class Core {
     const signed = { ...unsigned, signature }
     const header = this.stages.records.header(signed, encodeHeader(signed))
     turn.write({ type: 'own-header', round, bytes: header.bytes })
-    turn.notice({ type: 'header-created', round, batches: payload })
+    const isOwn = (batch: BatchEntry): boolean => batch.author === author
+    turn.notice({ type: 'header-created', round, batches: payload.every(isOwn) ? payload : payload.filter(isOwn) })
+    const adopted = payload.filter((batch) => !isOwn(batch))
+    if (adopted.length > 0) turn.notice({ type: 'adopted', round, batches: adopted })
     return header
   }
 
@@ -263,15 +271,17 @@ export class Core {
    * headers whose certificates nobody has linked.
    */
   giveUp(turn: TurnBuilder): void {
-    const { certificates, consensus, ownBatches, pacing, proposer } = this.stages
+    const { adoption, certificates, consensus, ownBatches, pacing, proposer } = this.stages
     const { quorumRound } = certificates
     if (this.votes !== undefined) {
       const { round } = this.votes.header
+      adoption.giveUp(round, turn.now.ms)
       this.givenUp.add(this.votes, this.proposedAtMs, this.proposedAtMs + pacing.certificateMs)
       this.votes = undefined
       turn.notice({ type: 'header-given-up', round, batches: ownBatches.giveUp(round) })
     }
     const isOver = (round: Round): boolean => isUnlinked(certificates, this.options.authority, round, quorumRound)
+    adoption.collect(isOver, turn.now.ms)
     const again = proposer.isSearching ? 0 : ownBatches.collect(isOver)
     if (again > 0) turn.notice({ type: 'proposed-again', batches: again })
     this.givenUp.collect(consensus.gcRound)
@@ -397,7 +407,7 @@ export class Core {
     if (isLast) this.votes = undefined
     pacing.certified(turn.now.ms - (late?.proposedAtMs ?? this.proposedAtMs))
     if (late?.isInVain) return
-    const batch = proposer.lastCertified(payload.length)
+    const batch = proposer.lastCertified(payload)
     if (batch !== undefined) turn.notice({ type: 'batch-unobtainable', batch })
   }
 
@@ -496,6 +506,7 @@ export class Core {
     turn.write({ type: 'vote', author, bytes: encodeVote(vote) })
     turn.notice({ type: 'voted', author, round })
     this.stages.proposer.votedFor(header, turn.now.ms)
+    this.stages.unnamed.listed(header, false, turn.now.ms)
     this.sendVote(vote, turn)
   }
 

@@ -4,16 +4,20 @@
  */
 import { digestKey } from '../../shared/wire/digest-key.js'
 import type { BatchEntry } from '../../shared/wire/primary/header.js'
+import type { Adoption } from './adoption.js'
 import type { CertificateWaiter } from './certificate-waiter.js'
 import type { CertificatesAggregator } from './certificates-aggregator.js'
 import type { Consensus } from './consensus/consensus.js'
 import type { AuthorityIndex, Commit, PayloadEntry, Round } from './consensus/types.js'
 import type { HeaderWaiter } from './header-waiter.js'
 import { batchKey, type OwnBatches } from './own-batches.js'
+import type { PayloadFetcher } from './payload-fetcher.js'
 import type { PayloadReceiver } from './payload-receiver.js'
 import type { Proposer } from './proposer.js'
 import type { CertificateRecord } from './records.js'
+import type { Synchronizer } from './synchronizer.js'
 import type { TurnBuilder } from './turn.js'
+import type { UnnamedBatches } from './unnamed-batches.js'
 
 export interface GarbageCollectorDependencies {
   readonly consensus: Consensus
@@ -22,6 +26,10 @@ export interface GarbageCollectorDependencies {
   readonly certificateWaiter: CertificateWaiter
   readonly payload: PayloadReceiver
   readonly ownBatches: OwnBatches
+  readonly payloadFetcher: PayloadFetcher
+  readonly synchronizer: Pick<Synchronizer, 'isMissing'>
+  readonly unnamed: UnnamedBatches
+  readonly adoption: Adoption
   readonly proposer: Proposer
 }
 
@@ -47,20 +55,27 @@ export class GarbageCollector {
     for (const { batches, vertices } of commits) {
       const first = new Set<PayloadEntry>(batches)
       for (const { certificate } of vertices) this.ordered(certificate as CertificateRecord, first, turn)
+      for (const entry of batches) this.stages.unnamed.forget(entry.author, entry.digest)
     }
-    const { consensus, ownBatches, proposer } = this.stages
-    const again = ownBatches.collect((round) => consensus.isOver(round, this.authority))
+    const { adoption, consensus, ownBatches, proposer } = this.stages
+    const isOver = (round: Round): boolean => consensus.isOver(round, this.authority)
+    const again = ownBatches.collect(isOver)
+    adoption.collect(isOver, turn.now.ms)
     if (again > 0) turn.notice({ type: 'proposed-again', batches: again })
     proposer.collect((round, author) => consensus.isOver(round, author))
     return this.collect(turn)
   }
 
-  /** All entries of the header are done, also those that the commit drops as repeats: they are in an earlier one. */
+  /**
+   * All entries of the header are done, also those that the commit drops as repeats: they are in an earlier one. Claims of
+   * others' batches that are not enough yet are neither.
+   */
   private ordered({ digest, header }: CertificateRecord, first: ReadonlySet<PayloadEntry>, turn: TurnBuilder): void {
     const { ownBatches, payload, proposer } = this.stages
     proposer.ordered(digest)
     for (const entry of header.payload) {
       const { author, digest, worker, sequence } = entry
+      if (author !== header.author && !this.isOrderedClaim(entry, header.round, first, turn)) continue
       if (author === this.authority) {
         const batch = ownBatches.done(batchKey({ worker, sequence: sequence! }))
         if (batch === undefined) continue
@@ -71,6 +86,23 @@ export class GarbageCollector {
         if (batch !== undefined && !first.has(entry)) sayOrdered(batch, turn)
       }
     }
+  }
+
+  /** Whether what is claimed is in the order. What a claim has brought there has to be here, as what certificates list. */
+  private isOrderedClaim(
+    entry: PayloadEntry,
+    round: Round,
+    first: ReadonlySet<PayloadEntry>,
+    turn: TurnBuilder,
+  ): boolean {
+    const { adoption, consensus, payloadFetcher, synchronizer } = this.stages
+    const { author, sequence, worker } = entry
+    if (!first.has(entry)) return consensus.hasBatch(author, worker, sequence!)
+    adoption.ordered += 1
+    if (author !== this.authority && synchronizer.isMissing(entry)) {
+      payloadFetcher.want({ author, round }, [entry], turn.now.ms)
+    }
+    return true
   }
 
   private collect(turn: TurnBuilder): CertificateRecord[] {

@@ -128,6 +128,19 @@ export const SILENCE_MS = 2500
 export const PAYLOAD_MARKS_PER_AUTHORITY = 65_536
 /** The same of all authorities, which have equal shares: some 300 MB. From 17 authorities on a share is smaller. */
 export const PAYLOAD_MARKS_MAX = 1_048_576
+/**
+ * Batches of each author that it handed to our workers and that are not in the order, at most: 8 GB of them at the usual
+ * size. Beyond it the oldest can be adopted after a restart only.
+ */
+export const UNNAMED_BATCHES_PER_AUTHORITY = 16_384
+/** The same of all authors, which have equal shares: some 100 MB. From 17 authorities on a share is smaller. */
+export const UNNAMED_BATCHES_MAX = 262_144
+/** How long a batch waits for a header of its author until others claim it, in ms: a living author needs less than a second. */
+export const ADOPTION_MS = 10_000
+/** How much later, in ms, those claim it who are not among the first with V of the stake. There are three turns at most. */
+export const ADOPTION_STAGGER_MS = 1000
+/** How long a claim may be in vain until it is made again, in ms: others may not have had the batch then. */
+export const ADOPTION_AGAIN_MS = 30_000
 /** Verified headers of each authority that are remembered, so that a certificate's header is not verified again. */
 export const VERIFIED_HEADERS_PER_AUTHORITY = 16
 /**

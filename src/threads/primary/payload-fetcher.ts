@@ -69,11 +69,17 @@ export class PayloadFetcher {
     }
   }
 
-  /** A batch is stored: the next one has its place. */
-  stored(author: AuthorityIndex, digest: Digest, nowMs: number): void {
+  /**
+   * A batch is stored: the next one has its place.
+   *
+   * @returns the round of the certificate for which it was wanted
+   */
+  stored(author: AuthorityIndex, digest: Digest, nowMs: number): Round | undefined {
     const share = this.authors[author]!
-    if (!share.wanted.delete(digest)) return
+    const round = share.wanted.get(digest)?.round
+    if (!share.wanted.delete(digest)) return undefined
     if (share.wanted.size >= PAYLOAD_FETCHES_PER_AUTHORITY) share.nextAtMs = Math.min(share.nextAtMs, nowMs)
+    return round
   }
 
   /** It has become known again which batches our workers have: those of them are not asked for. */

@@ -27,6 +27,7 @@ import type { BatchEntry } from '../../shared/wire/primary/header.js'
 import { kindOf } from '../../shared/wire/primary/record.js'
 import * as requests from '../../shared/wire/primary/requests.js'
 import { decodeVote } from '../../shared/wire/primary/vote.js'
+import { Adoption, orderedByClaims } from './adoption.js'
 import { CatchUp } from './catch-up.js'
 import { CertificateRequests } from './certificate-requests.js'
 import { CertificateWaiter } from './certificate-waiter.js'
@@ -35,7 +36,7 @@ import { Consensus } from './consensus/consensus.js'
 import { CertificateEquivocationError } from './consensus/equivocation.js'
 import type { RuleName } from './consensus/rule.js'
 import { Stakes } from './consensus/stakes.js'
-import type { AuthorityIndex, PayloadEntry, Round } from './consensus/types.js'
+import type { AuthorityIndex, Header, PayloadEntry, Round } from './consensus/types.js'
 import { Core } from './core.js'
 import { EvidenceKeeper } from './evidence-keeper.js'
 import { GarbageCollector } from './garbage-collector.js'
@@ -63,6 +64,7 @@ import type { StoredState } from './store/writes.js'
 import type { CertificateReader } from './stored-state.js'
 import { type Problem, Synchronizer } from './synchronizer.js'
 import { type Now, type PrimaryEvent, type Turn, TurnBuilder } from './turn.js'
+import { UnnamedBatches } from './unnamed-batches.js'
 
 export interface PrimaryOptions {
   /** Our own index. */
@@ -94,6 +96,8 @@ export class Primary {
   private readonly payload: PayloadReceiver
   private readonly payloadFetcher: PayloadFetcher
   private readonly ownBatches: OwnBatches
+  private readonly unnamed: UnnamedBatches
+  private readonly adoption: Adoption
   private readonly headerWaiter = new HeaderWaiter()
   private readonly certificateWaiter: CertificateWaiter
   private readonly requests: CertificateRequests
@@ -153,22 +157,24 @@ export class Primary {
         allWanted: () => [...this.certificateWaiter.missing(), ...this.headerWaiter.missingParents()],
       },
     )
-    const { certificates, ownBatches, pacing } = this
+    const { certificates, consensus, ownBatches, pacing } = this
+    this.unnamed = new UnnamedBatches(authorities)
+    this.adoption = new Adoption(authority, stakes, { consensus, unnamed: this.unnamed })
     const lastHeader = stored.ownHeader && this.records.readHeader(stored.ownHeader)
     this.proposer = new Proposer(options, { certificates, ownBatches, pacing }, lastHeader)
     this.helper = new Helper(authorities, { certificates: this.certificates, store: dependencies.store })
     this.recovery = new Recovery(stakes, this.peers, dependencies.nonce)
     this.evidence = new EvidenceKeeper(committeeDigest, authorities, stored.evidence)
-    const { records, consensus, payload, headerWaiter, certificateWaiter, proposer } = this
-    const stages = { records, consensus, certificates, headerWaiter, certificateWaiter, ownBatches, proposer, payload }
+    const { adoption, records, payload, payloadFetcher, headerWaiter, certificateWaiter, proposer, unnamed } = this
+    const synchronizer = new Synchronizer({ stakes, workers: options.workers }, { certificates, payload })
+    const batches = { adoption, ownBatches, payload, payloadFetcher, synchronizer, unnamed }
+    const stages = { records, consensus, certificates, headerWaiter, certificateWaiter, proposer, ...batches }
     this.core = new Core(
       { authority, committeeDigest, stakes, gcDepth },
       {
         ...stages,
         signatures: new Signatures(dependencies.keys, committeeDigest, authority, authorities),
-        synchronizer: new Synchronizer({ stakes, workers: options.workers }, { certificates, payload }),
         garbageCollector: new GarbageCollector(authority, stages),
-        payloadFetcher: this.payloadFetcher,
         requests: this.requests,
         catchUp: this.catchUp,
         pacing,
@@ -198,6 +204,8 @@ export class Primary {
       payloadWanted: this.payloadFetcher.size,
       ownBatchesWaiting: this.ownBatches.waiting,
       ownBatchesListed: this.ownBatches.listed,
+      unnamedBatches: this.unnamed.size,
+      adoptedBatches: this.adoption.ordered,
       unordered: this.proposer.unorderedCount,
       headerDelayMs: this.pacing.headerDelayMs,
       votesTaken: this.core.votesTaken,
@@ -240,13 +248,15 @@ export class Primary {
       const { stored, core, evidence, ownBatches, options } = this
       evidence.say(turn)
       for (const batch of stored.ownBatches) ownBatches.add(batch)
-      this.wantPayloadBelowGc(now.ms)
+      const headers = this.wantPayloadBelowGc(now.ms)
       for (const bytes of stored.certificates) {
         const certificate = this.records.readCertificate(bytes)
+        headers.push(certificate.header)
         const { round, author, payload } = certificate.header
         if (author === options.authority && !this.consensus.isOver(round, author)) this.listed(round, payload)
         core.restore(certificate, turn)
       }
+      this.wantClaimed(headers, now.ms)
       if (core.isRecovering) {
         turn.write({ type: 'signing', signing: stored.signing })
         this.recovery.say(turn)
@@ -260,15 +270,27 @@ export class Primary {
     })
   }
 
-  /** Batches of what was ordered, and that may not have come before we stopped. */
-  private wantPayloadBelowGc(nowMs: number): void {
+  /** Batches of what was ordered, and that may not have come before we stopped. Returns the headers that list them. */
+  private wantPayloadBelowGc(nowMs: number): Header[] {
     const { gcDepth, stakes } = this.options
     const to = this.consensus.gcRound - 1
     const complete = this.stored.payloadRound ?? to - Math.max(gcDepth, PAYLOAD_COMPLETE_ROUNDS)
     const from = Math.max(1, complete + 1, to - PAYLOAD_ROUNDS_KEPT + 1)
-    if (from > to) return
-    for (const bytes of this.dependencies.store.certificates(from, to, (to - from + 1) * stakes.length)) {
-      this.core.wantPayload(this.records.readCertificate(bytes).header, nowMs)
+    if (from > to) return []
+    const certificates = this.dependencies.store.certificates(from, to, (to - from + 1) * stakes.length)
+    const headers = certificates.map((bytes) => this.records.readCertificate(bytes).header)
+    for (const header of headers) this.core.wantPayload(header, nowMs)
+    return headers
+  }
+
+  /** The same of batches that others than their authors brought into the order. */
+  private wantClaimed(headers: readonly Header[], nowMs: number): void {
+    const { consensus, options, payload, payloadFetcher } = this
+    const hasBatch: Consensus['hasBatch'] = (...batch) => consensus.hasBatch(...batch)
+    for (const entry of orderedByClaims(headers, new Stakes(options.stakes), hasBatch)) {
+      const { author } = entry
+      if (author === options.authority || payload.check(entry) !== 'missing') continue
+      payloadFetcher.want({ author, round: consensus.gcRound }, [entry], nowMs)
     }
   }
 
@@ -303,7 +325,7 @@ export class Primary {
         if (this.ownBatches.add(event.batch)) turn.write({ type: 'own-batch', batch: event.batch })
         break
       case 'others-batch':
-        this.othersBatch(event.batch, turn)
+        this.othersBatch(event.batch, event.isDelivered ?? false, turn)
         break
       case 'worker-store':
         this.workerStore(event.worker, event.storeId, turn)
@@ -319,13 +341,15 @@ export class Primary {
     }
   }
 
-  private othersBatch(batch: BatchEntry, turn: TurnBuilder): void {
+  private othersBatch(batch: BatchEntry, isDelivered: boolean, turn: TurnBuilder): void {
     const digest = digestKey(batch.digest)
     const { ms } = turn.now
-    this.payloadFetcher.stored(batch.author, digest, ms)
+    const wantedRound = this.payloadFetcher.stored(batch.author, digest, ms)
     const isOrdered = this.sayIfOrdered(batch, turn)
-    // A copy of one of our own that our worker had lost: no header of others lists it.
-    if (batch.author === this.options.authority || !this.payload.store(batch, turn)) return
+    // A copy of one of our own that our worker had lost.
+    if (batch.author === this.options.authority) return
+    if (isDelivered && !isOrdered) this.unnamed.delivered(batch, wantedRound, ms)
+    if (!this.payload.store(batch, turn)) return
     // It may be listed again, by who has not seen the commit; after a restart it is asked for then.
     if (isOrdered) this.payload.done(batch.author, digest, turn)
     this.core.lookAgain(this.headerWaiter.stored(digest, ms))
@@ -348,6 +372,7 @@ export class Primary {
     const isKnown = before === hex(storeId)
     const batches = payload.workerStore(worker, isKnown, turn)
     if (!isKnown) {
+      this.unnamed.forgetWorker(worker)
       workerStores.set(worker, hex(storeId))
       turn.write({ type: 'worker-store', worker, storeId })
       if (before !== undefined) {
@@ -484,10 +509,12 @@ export class Primary {
   }
 
   private propose(turn: TurnBuilder): void {
-    const { core, proposer, consensus } = this
+    const { adoption, core, proposer, consensus } = this
     if (this.headerDueAtMs(turn.now.ms) > turn.now.ms) return
     core.giveUp(turn)
-    const header = core.makeHeader(proposer.propose(turn.now, consensus.decidedRound), turn)
+    const { decidedRound } = consensus
+    const adopted = proposer.mayAdopt(decidedRound) ? adoption.take(proposer.nextRound, turn) : []
+    const header = core.makeHeader(proposer.propose(turn.now, decidedRound, adopted), turn)
     this.proposeHeader(header, turn)
     core.settle(turn)
   }
@@ -521,10 +548,11 @@ export class Primary {
     )
   }
 
-  private listed(round: Round, payload: readonly { worker: number; sequence?: bigint }[]): void {
+  private listed(round: Round, payload: readonly PayloadEntry[]): void {
+    const own = payload.filter(({ author }) => author === this.options.authority)
     this.ownBatches.restore(
       round,
-      payload.map(({ worker, sequence }) => batchKey({ worker, sequence: sequence! })),
+      own.map(({ worker, sequence }) => batchKey({ worker, sequence: sequence! })),
     )
   }
 }
@@ -558,6 +586,10 @@ export interface PrimaryStatus {
   readonly payloadWanted: number
   readonly ownBatchesWaiting: number
   readonly ownBatchesListed: number
+  /** Batches of others that are not in the order, and that no header names. */
+  readonly unnamedBatches: number
+  /** Batches that others than their authors brought into the order, since the start. */
+  readonly adoptedBatches: number
   /** Delivered certificates with batches that are not in the order. */
   readonly unordered: number
   readonly headerDelayMs: number

@@ -15,7 +15,8 @@
  * what is undecided, so there is no bound on rounds, and memory must not fill meanwhile.
  */
 
-import type { BatchEntry } from '../../shared/wire/primary/header.js'
+import { type BatchEntry, compareEntries } from '../../shared/wire/primary/header.js'
+import { HEADER_PAYLOAD_MAX } from '../../shared/wire/primary/limits.js'
 import type { CertificatesAggregator } from './certificates-aggregator.js'
 import type { AuthorityIndex, Digest, Header, PayloadEntry, Round } from './consensus/types.js'
 import {
@@ -112,7 +113,8 @@ export class Proposer {
   }
 
   /** Our last header, with these batches, is given up. */
-  givenUp(payload: readonly PayloadEntry[]): void {
+  givenUp(listed: readonly PayloadEntry[]): void {
+    const payload = this.ownOf(listed)
     const [key] = payload.map(ownKey)
     // One that was tried again alone shows nothing about the others.
     if (key !== undefined && this.ownBatches.isSetAside(key)) return
@@ -121,8 +123,8 @@ export class Proposer {
   }
 
   /** Our last header is certified. Returns the batch that kept the one before from it, when that is known. */
-  lastCertified(batches: number): BatchEntry | undefined {
-    if (!this.payloadLimit.certified(batches) || this.givenUpFirst === undefined) return undefined
+  lastCertified(payload: readonly PayloadEntry[]): BatchEntry | undefined {
+    if (!this.payloadLimit.certified(this.ownOf(payload).length) || this.givenUpFirst === undefined) return undefined
     return this.ownBatches.setAside(this.givenUpFirst)
   }
 
@@ -165,22 +167,42 @@ export class Proposer {
     return Math.max(parentsAtMs, ownAtMs, this.lastAtMs + this.delayMs(nowMs, round, decidedRound))
   }
 
-  /** The next header. The one before is given up, if it has no certificate. */
-  propose({ ms, unixMs }: Now, decidedRound: Round): Proposal {
+  /** The round of the next header. */
+  get nextRound(): Round {
+    return this.parentRound + 1
+  }
+
+  /** Whether the next header may list batches of others. */
+  mayAdopt(decidedRound: Round): boolean {
+    return !this.payloadLimit.isSearching && !this.isStalled(this.parentRound, decidedRound)
+  }
+
+  /**
+   * The next header. The one before is given up, if it has no certificate.
+   *
+   * @param adopted batches of others that it lists
+   */
+  propose({ ms, unixMs }: Now, decidedRound: Round, adopted: readonly BatchEntry[] = []): Proposal {
     const parentRound = this.parentRound
     const at = this.certificates.at(parentRound)
     if (at?.quorumAtMs !== undefined) {
       this.pacing.proposed(parentRound, ms - at.quorumAtMs, (author) => at.byAuthor.has(author))
     }
     const round = parentRound + 1
-    const countMax = this.isStalled(parentRound, decidedRound) ? 0 : this.payloadLimit.count
+    const countMax = Math.min(this.payloadLimit.count, HEADER_PAYLOAD_MAX - adopted.length)
+    const own = this.ownBatches.take(round, this.isStalled(parentRound, decidedRound) ? 0 : countMax)
     const parents = this.certificates.parentsFor(parentRound)
     return {
       round,
       createdAt: this.createdAt(unixMs, parents),
       parents,
-      payload: this.ownBatches.take(round, countMax),
+      payload: adopted.length === 0 ? own : [...own, ...adopted].sort(compareEntries),
     }
+  }
+
+  /** Without what we list of others, which needs no voter to hold it. */
+  private ownOf(payload: readonly PayloadEntry[]): PayloadEntry[] {
+    return payload.filter(({ author }) => author === this.options.authority)
   }
 
   /** Others that wait for our certificate wait in rounds of the pacing; of no other round that has a quorum is it of use. */

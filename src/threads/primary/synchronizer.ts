@@ -1,5 +1,6 @@
 /** Synchronizer: what is missing before a header can get a vote or a certificate can be delivered. It changes nothing. */
 import type { AuthorityRefusal } from '../../shared/refusals.js'
+import { HEADER_ADOPTED_MAX } from '../../shared/wire/primary/limits.js'
 import type { CertificatesAggregator } from './certificates-aggregator.js'
 import type { Stakes } from './consensus/stakes.js'
 import type { AuthorityIndex, Digest, Header, PayloadEntry, Round } from './consensus/types.js'
@@ -64,15 +65,16 @@ export class Synchronizer {
   }
 
   /**
-   * What makes a payload wrong for ever, whatever is stored later. An author lists its own batches only: a batch is not
-   * signed, so another could make one up in its name, and take the place of the real one of that sequence in the order.
+   * What makes a payload wrong for ever, whatever is stored later. What is listed of another authority is a claim, which
+   * needs no vote to be true: it leads to nothing before others have made the same (`consensus/claims.ts`).
    */
   problemOfPayload(header: Header): Problem | undefined {
+    const adopted = header.payload.reduce((count, { author }) => count + Number(author !== header.author), 0)
+    if (adopted > HEADER_ADOPTED_MAX) {
+      return { reason: 'payload-of-others', detail: `${adopted} batches of others, at most ${HEADER_ADOPTED_MAX}` }
+    }
     for (const entry of header.payload) {
       const { author, worker, sequence } = entry
-      if (author !== header.author) {
-        return { reason: 'payload-by-other-author', detail: `a batch of authority ${author}` }
-      }
       if (!this.workers[author]!.has(worker)) {
         return { reason: 'payload-worker-unknown', detail: `authority ${author} has no worker ${worker}` }
       }
@@ -86,8 +88,12 @@ export class Synchronizer {
     return undefined
   }
 
-  /** Batches that our own workers are not known to have. */
-  missingPayload({ payload }: Header): PayloadEntry[] {
-    return payload.filter((entry) => this.payload.check(entry) === 'missing')
+  /** Batches of the header's author that our own workers are not known to have. */
+  missingPayload({ author, payload }: Header): PayloadEntry[] {
+    return payload.filter((entry) => entry.author === author && this.isMissing(entry))
+  }
+
+  isMissing(entry: PayloadEntry): boolean {
+    return this.payload.check(entry) === 'missing'
   }
 }

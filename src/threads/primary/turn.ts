@@ -35,7 +35,12 @@ export type PrimaryEvent =
   /** A quorum has stored a batch of our own worker. */
   | { readonly type: 'own-batch'; readonly batch: BatchEntry }
   /** Our own worker has stored a batch of another authority, and read author, worker and sequence in its bytes. */
-  | { readonly type: 'others-batch'; readonly batch: BatchEntry }
+  | {
+      readonly type: 'others-batch'
+      readonly batch: BatchEntry
+      /** Its author's worker itself handed it over: over a connection that proves who that is. */
+      readonly isDelivered?: boolean
+    }
   /** Which store this worker of ours has: what it said of another one says nothing any more. Before any batch of a run. */
   | { readonly type: 'worker-store'; readonly worker: number; readonly storeId: Uint8Array }
   /** How late the event loop is, in ms: with load, rounds become longer. */

@@ -48,7 +48,7 @@ async function answerNow(request: ProcessorRequest, store: Store, processor: Pro
       if (request.touch) await Promise.all(request.digests.map((digest) => store.touch(digest)))
       const found = request.digests.map((digest) => {
         const entry = store.find(digest)
-        return entry && { author: entry.author, sequence: entry.sequence }
+        return entry && { author: entry.author, sequence: entry.sequence, isDelivered: entry.isDelivered }
       })
       return { answer: found, transfer: [] }
     }

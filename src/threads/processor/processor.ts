@@ -27,7 +27,7 @@ import { sampleNumber } from '../../shared/wire/client-transaction.js'
 import { BatchDigester } from '../../shared/wire/digest.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import { PUT_BYTES_MAX } from './limits.js'
-import type { OwnPut } from './puts.js'
+import type { PutKind } from './puts.js'
 import type { Shares } from './shares.js'
 import type { Store } from './store.js'
 
@@ -132,8 +132,10 @@ export class Processor {
     }
     // A copy that is acknowledged again is kept from now on as long as one that is new: its author counts on it.
     // If it was deleted in between, it is stored anew: what is acknowledged is there.
-    const put = (): Promise<void> => this.store(digest, author, bytes)
-    const stored = storing ?? (again ? store.touch(digest).then((isThere) => (isThere ? undefined : put())) : put())
+    const isDelivered = work.peer === work.author
+    const put = (): Promise<void> => this.store(digest, author, bytes, isDelivered ? 'delivered' : 'fetched')
+    const touch = (): Promise<void> => store.touch(digest, isDelivered).then((isThere) => (isThere ? undefined : put()))
+    const stored = storing?.then(() => (isDelivered ? touch() : undefined)) ?? (again ? touch() : put())
     void stored.then(() => {
       counters.add(again ? 'inboundAgain' : 'inboundStored')
       this.dependencies.send({
@@ -196,12 +198,12 @@ export class Processor {
     }
   }
 
-  private store(digest: Uint8Array, author: Uint8Array, bytes: Uint8Array, own?: OwnPut): Promise<void> {
+  private store(digest: Uint8Array, author: Uint8Array, bytes: Uint8Array, kind: PutKind): Promise<void> {
     const { counters, shares, store } = this.dependencies
     const startMs = performance.now()
     this.putBytes += bytes.length
     const key = digestKey(digest)
-    const stored = store.put(digest, author, bytes, own).then(() => {
+    const stored = store.put(digest, author, bytes, kind).then(() => {
       this.storing.delete(key)
       const wasSaturated = this.isSaturated
       this.putBytes -= bytes.length

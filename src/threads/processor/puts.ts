@@ -33,6 +33,9 @@ export interface OwnPut {
   readonly transactionBytes: number
 }
 
+/** Whose it is and how it came: our own, or handed over by its author's worker, or fetched. */
+export type PutKind = OwnPut | 'delivered' | 'fetched'
+
 export interface PutsDependencies {
   readonly databases: StoreDatabases
   readonly index: StoreIndex
@@ -55,7 +58,7 @@ export class Puts {
   }
 
   /** Resolves when the batch is stored at the store's level (Store.put). */
-  async put(digest: Uint8Array, author: Uint8Array, bytes: Uint8Array, own: OwnPut | undefined): Promise<void> {
+  async put(digest: Uint8Array, author: Uint8Array, bytes: Uint8Array, kind: PutKind): Promise<void> {
     assert(digest.length === DIGEST_BYTES)
     const { account, expiry, index, placement, reads } = this.dependencies
     account(author, storedBytes(bytes.length))
@@ -65,9 +68,11 @@ export class Puts {
     const replaced = reads.isDamaged(digest) ? index.entryOf(digest) : undefined
     if (replaced !== undefined) account(replaced.author, -storedBytes(replaced.byteLength))
     // A copy of an own batch that comes from another worker stays our own.
+    const own = kind === 'delivered' || kind === 'fetched' ? undefined : kind
     const isOwn = own !== undefined || (replaced?.isOwn ?? false)
+    const isDelivered = !isOwn && (kind === 'delivered' || (replaced?.isDelivered ?? false))
     const { sequence } = readBatchHeader(bytes)
-    const entry = { author, byteLength: bytes.length, sequence, isOwn }
+    const entry = { author, byteLength: bytes.length, sequence, isOwn, isDelivered }
     const stored = placement.place(bytes, (cell, value) => {
       const put = this.write(digest, entry, cell, value, replaced)
       if (own !== undefined) this.writeOwn(digest, own)

@@ -24,20 +24,23 @@ export class Renewals {
     this.dependencies = dependencies
   }
 
-  /** Gives a batch the newest stamp. False if it is not stored any more. */
-  async touch(digest: Uint8Array): Promise<boolean> {
+  /** Gives a batch the newest stamp, and takes note of who handed it over. False if it is not stored any more. */
+  async touch(digest: Uint8Array, isDelivered = false): Promise<boolean> {
     const { databases, find, index, level, retention, writes } = this.dependencies
     const name = digestKey(digest)
     while (index.changeOf(name) !== undefined) await index.changeOf(name)
     const entry = find(digest)
     if (entry === undefined) return false
     // What no commit has is kept anyway.
-    if (entry.stamp === retention.round || entry.stamp === UNCOMMITTED) return true
+    const isKept = entry.stamp === retention.round || entry.stamp === UNCOMMITTED
+    const renewed = { ...entry, isDelivered: !entry.isOwn && (entry.isDelivered || isDelivered) }
+    if (isKept && renewed.isDelivered === entry.isDelivered) return true
     const renew = (): Put => {
+      if (isKept) return databases.index.put(digest, encodeIndexEntry(renewed))
       const stamp = retention.round
       void removeStanding(databases, digest, entry)
       void putStanding(databases, digest, { ...entry, stamp })
-      return databases.index.put(digest, encodeIndexEntry({ ...entry, stamp }))
+      return databases.index.put(digest, encodeIndexEntry({ ...renewed, stamp }))
     }
     await index.hold(name, writes.write(renew, level))
     return true

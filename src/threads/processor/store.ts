@@ -46,7 +46,7 @@ import { storedBytes } from '../../shared/store/stored-bytes.js'
 import { Commits, type Committed } from './commits.js'
 import { Deletion } from './deletion.js'
 import { Expiry } from './expiry.js'
-import { type OwnPut, Puts } from './puts.js'
+import { type PutKind, Puts } from './puts.js'
 import { Renewals } from './renewals.js'
 import { Retention } from './retention.js'
 import { CellReader } from './segments/cell-reader.js'
@@ -258,13 +258,17 @@ export class Store {
    * Stores a batch; resolves when that is true at the store's level. `bytes` stay unchanged until then: they are written
    * from where they lie, unless they are few. They lie in pages of their own (segments/segments.ts).
    */
-  put(digest: Uint8Array, author: Uint8Array, bytes: Uint8Array, own?: OwnPut): Promise<void> {
-    return this.puts.put(digest, author, bytes, own)
+  put(digest: Uint8Array, author: Uint8Array, bytes: Uint8Array, kind: PutKind = 'fetched'): Promise<void> {
+    return this.puts.put(digest, author, bytes, kind)
   }
 
-  /** Gives a batch the newest stamp, so that it is kept as long as one stored now. False if it is not stored any more. */
-  touch(digest: Uint8Array): Promise<boolean> {
-    return this.renewals.touch(digest)
+  /**
+   * Gives a batch the newest stamp, so that it is kept as long as one stored now. False if it is not stored any more.
+   *
+   * @param isDelivered its author's worker itself has handed it over now, whoever did before
+   */
+  touch(digest: Uint8Array, isDelivered = false): Promise<boolean> {
+    return this.renewals.touch(digest, isDelivered)
   }
 
   /** The primary has been told of these own batches. */
@@ -297,7 +301,7 @@ export class Store {
     for (const key of keys) {
       const digest = digestOfKey(key)
       const entry = await this.verified(digest)
-      if (entry !== undefined) found.push({ digest, author: entry.author, sequence: entry.sequence })
+      if (entry !== undefined) found.push(keptOf(digest, entry))
     }
     return { found, next: keys.at(-1) }
   }
@@ -313,7 +317,7 @@ export class Store {
       const digest = digestOfKey(key)
       const entry = this.find(digest)
       if (entry === undefined || !this.isReported(digest)) continue
-      found.push({ digest, author: entry.author, sequence: entry.sequence })
+      found.push(keptOf(digest, entry))
     }
     return { found, next: keys.at(-1) }
   }
@@ -403,4 +407,8 @@ export class Store {
     this.liveBytes += bytes
     this.events.onBytes(author, bytes)
   }
+}
+
+function keptOf(digest: Uint8Array, { author, isDelivered, sequence }: IndexEntry): KeptBatch {
+  return { digest, author, sequence, isDelivered }
 }

@@ -394,7 +394,7 @@ const BAD: readonly (readonly [string, string, (committee: Committee) => (FromWo
 ]
 
 function reportMessage(byte: number): FromWorker {
-  return { type: 'report', isOwn: true, author: 0, sequence: BigInt(byte), digest: digest(byte) }
+  return { type: 'report', isOwn: true, isDelivered: false, author: 0, sequence: BigInt(byte), digest: digest(byte) }
 }
 
 function badAuthor(): Uint8Array {

@@ -145,12 +145,17 @@ function pickParents(
   return picked
 }
 
-/** Batches of which some are listed again later, by their author or another; times of which some are absurd. */
+/** Batches of which some are listed again later, by their author or others, and some under another digest; absurd times. */
 function randomContent(random: Random, round: Round, authors: readonly AuthorityIndex[]): Partial<Header> {
   const payload = Array.from({ length: Math.floor(random() * 3) }, (): PayloadEntry => {
     const author = Math.floor(random() * authors.length)
-    const sequence = BigInt(2 * round + Math.floor(random() * 8))
-    return { digest: `${author}/${sequence}`, author, worker: Math.floor(random() * 2), sequence }
+    const sequence = BigInt(2 * round + Math.floor(random() * 4))
+    return {
+      digest: `${author}/${sequence}/${random() < 0.8 ? 'a' : 'b'}`,
+      author,
+      worker: Math.floor(random() * 2),
+      sequence,
+    }
   })
   const createdAt = random() < 0.1 ? Math.floor(random() * 1e9) : 1000 * round + Math.floor(random() * 3000)
   return { payload, createdAt }

@@ -104,7 +104,7 @@ export class TestNode {
 }
 
 export function logLine({ index, anchor, vertices, timestamp, batches }: Commit): string {
-  const listed = batches.map(({ author, worker, sequence }) => `${author}.${worker}.${sequence}`)
+  const listed = batches.map(({ author, digest, worker, sequence }) => `${author}.${worker}.${sequence}=${digest}`)
   return `${index} ${anchor.digest} at ${timestamp}: ${vertices.map(({ digest }) => digest).join(' ')} | ${listed.join(' ')}`
 }
 

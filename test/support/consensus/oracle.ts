@@ -52,6 +52,7 @@ export function oracle(given: Given): string[] {
   const done = new Set<Certificate>()
   const last = new Array<number>(n).fill(0)
   const batchesSeen = new Set<string>()
+  const claimants = new Map<string, number[]>()
   let time = 0
 
   /** The first direct slot, and from there back to the earliest that it reaches. */
@@ -75,9 +76,12 @@ export function oracle(given: Given): string[] {
     for (const c of vertices) {
       done.add(c)
       last[c.header.author] = Math.max(last[c.header.author]!, c.header.round)
-      for (const { author, worker, sequence } of c.header.payload) {
+      for (const { author, digest, worker, sequence } of c.header.payload) {
         const name = `${author}.${worker}.${sequence}`
-        if (!batchesSeen.has(name)) batches.push(name)
+        const claimed = [...(claimants.get(name + digest) ?? []), c.header.author]
+        if (author !== c.header.author) claimants.set(name + digest, claimed)
+        if (batchesSeen.has(name) || (author !== c.header.author && stakeOf(claimed) < V)) continue
+        batches.push(`${name}=${digest}`)
         batchesSeen.add(name)
       }
     }

@@ -2,17 +2,21 @@
 import { digestKey } from '../../../src/shared/wire/digest-key.js'
 import { decodeCertificate, encodeCertificate } from '../../../src/shared/wire/primary/certificate.js'
 import {
+  type BatchEntry,
+  compareEntries,
   decodeHeader,
   encodeHeader,
   headerId,
   headerSignatureMessage,
   type UnsignedHeader,
 } from '../../../src/shared/wire/primary/header.js'
+import { HEADER_ADOPTED_MAX } from '../../../src/shared/wire/primary/limits.js'
 import { kindOf } from '../../../src/shared/wire/primary/record.js'
 import { type Vote, voteMessage } from '../../../src/shared/wire/primary/vote.js'
 import type { Send } from '../../../src/threads/primary/turn.js'
 import type { SimulatedNode } from './node.js'
 import { COMMITTEE_DIGEST, type Simulation } from './simulation.js'
+import { batchName } from './store.js'
 
 export type Altered = readonly Send[]
 
@@ -34,6 +38,8 @@ export function alterations(
       return (sends) => sends.flatMap((send) => equivocate(simulation, node, send))
     case 'lies-about-payload':
       return (sends) => sends.map((send) => lieAboutPayload(simulation, node, send))
+    case 'claims':
+      return (sends) => sends.map((send) => claim(simulation, node, send))
     case 'talks-rubbish': {
       let nextAtMs = 0
       return (sends) => {
@@ -76,6 +82,30 @@ function lieAboutPayload(simulation: Simulation, node: SimulatedNode, send: Send
       ? [...header.payload, entry]
       : [...header.payload.slice(0, -1), { ...entry, sequence: last?.sequence ?? 1n }]
   return { ...send, bytes: sign(node, { ...header, payload }) }
+}
+
+/** What others have made, again and again; made up batches in the place of real ones, and of sequences that are far. */
+function claim(simulation: Simulation, node: SimulatedNode, send: Send): Send {
+  const { coverage, random, schedule, workers } = simulation
+  if (kindOf(send.bytes) !== 'header' || random() < 0.3) return send
+  const header = decodeHeader(send.bytes, schedule.stakes.length)
+  const others = [...workers.certified.values()].filter(({ author }) => author !== node.index)
+  const claims = new Map<string, BatchEntry>()
+  for (
+    let left = Math.floor(random() * random() * (HEADER_ADOPTED_MAX + 20));
+    left > 0 && others.length > 0;
+    left -= 1
+  ) {
+    // Mostly the newest, which may not be in the order yet.
+    const real = others[others.length - 1 - Math.floor(random() * random() * others.length)]!
+    const kind = random()
+    const digest = kind < 0.4 ? real.digest : new Uint8Array(32).map(() => random() * 256)
+    const sequence = kind < 0.8 ? real.sequence : real.sequence + BigInt(Math.floor(random() * 2 ** 40))
+    claims.set(batchName({ ...real, sequence }), { ...real, digest, sequence })
+  }
+  if (claims.size > 0) coverage.count('liar that claims')
+  const own = header.payload.filter(({ author }) => author === node.index)
+  return { ...send, bytes: sign(node, { ...header, payload: [...own, ...claims.values()].sort(compareEntries) }) }
 }
 
 /** Changed, old and made up records. */

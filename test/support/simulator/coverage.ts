@@ -59,6 +59,7 @@ export const DIMENSIONS: readonly string[] = [
   'batch proposed again',
   'certificates fetched by range',
   'batch fetched by its worker',
+  'batch adopted',
 ]
 
 /** Runs that are fewer say nothing about what is missing. */
@@ -79,8 +80,24 @@ export class Coverage {
     for (const { reason } of refusals) this.count(`refused: ${reason}`)
     for (const { type } of notices) this.count(NOTICES[type] ?? `notice: ${type}`)
     this.count('second header seen (evidence)', writes.filter(({ type }) => type === 'evidence').length)
+    this.count(
+      'batch adopted',
+      writes.reduce((sum, write) => sum + adoptedIn(write), 0),
+    )
     this.count('batch fetched by its worker', workerRequests.filter(({ type }) => type === 'synchronize').length)
   }
+}
+
+/** Batches that others than their authors have brought into the order. */
+function adoptedIn(write: Write): number {
+  if (write.type !== 'commits') return 0
+  return write.commits.reduce((sum, { batches, vertices }) => {
+    const adopted = new Set(batches)
+    for (const { author, certificate } of vertices) {
+      for (const entry of certificate.header.payload) if (entry.author === author) adopted.delete(entry)
+    }
+    return sum + adopted.size
+  }, 0)
 }
 
 /** Notices that stand for a dimension. */

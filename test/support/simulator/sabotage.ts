@@ -5,12 +5,16 @@
  * The product knows nothing of them. A fault changes what a simulated node is handed or hands over, or it puts another
  * function in the place of a method while one simulation runs.
  */
+import { Adoption } from '../../../src/threads/primary/adoption.js'
 import { CertificatesAggregator } from '../../../src/threads/primary/certificates-aggregator.js'
+import { Claims } from '../../../src/threads/primary/consensus/claims.js'
+import { CommittedBatches } from '../../../src/threads/primary/consensus/committed-batches.js'
 import { CommittedPrefix } from '../../../src/threads/primary/consensus/committed-prefix.js'
 import { Stakes } from '../../../src/threads/primary/consensus/stakes.js'
 import type { Vertex } from '../../../src/threads/primary/consensus/types.js'
 import { Core } from '../../../src/threads/primary/core.js'
 import { EvidenceKeeper } from '../../../src/threads/primary/evidence-keeper.js'
+import { GarbageCollector } from '../../../src/threads/primary/garbage-collector.js'
 import { HeaderWaiter } from '../../../src/threads/primary/header-waiter.js'
 import { OwnBatches } from '../../../src/threads/primary/own-batches.js'
 import { Pacing } from '../../../src/threads/primary/pacing.js'
@@ -19,7 +23,7 @@ import type { StoredState, Write } from '../../../src/threads/primary/store/writ
 import { Synchronizer } from '../../../src/threads/primary/synchronizer.js'
 import type { Send, Turn } from '../../../src/threads/primary/turn.js'
 import { SCENARIOS } from './scenarios.js'
-import type { Schedule } from './schedule.js'
+import type { Byzantine, Schedule } from './schedule.js'
 import type { SimulatedStore } from './store.js'
 import { SimulatedWorkers } from './workers.js'
 
@@ -53,10 +57,19 @@ const FOUR: Partial<Schedule> = {
 }
 /** Many crashes of all. */
 const CRASHES: Partial<Schedule> = { ...FOUR, crashShare: 0.005, rareCrashShare: 0.02 }
-const liar = (kind: 'equivocates' | 'lies-about-payload' | 'talks-rubbish'): Partial<Schedule> => ({
+const liar = (kind: Byzantine): Partial<Schedule> => ({
   ...FOUR,
   byzantine: new Map([[0, kind]]),
 })
+
+/** One dies in the middle of its work. */
+const DEAD: Partial<Schedule> = {
+  ...FOUR,
+  crashShare: 0,
+  dead: new Map([[3, 400]]),
+  losesWorkerStore: undefined,
+  healingMsMax: 25_000,
+}
 
 const early = (send: Send): Send => ({ ...send, afterDurable: false })
 const without =
@@ -188,6 +201,36 @@ export const CONTROLS: Readonly<Record<string, Control>> = {
     schedule: { ...FOUR, stakes: [3, 1, 3, 1], dead: new Map([[1, 0]]), crashShare: 0 },
     found: /not ordered|no quorum|forked/,
   },
+  // What is adopted.
+  'a batch is in the order wherever it is listed': {
+    sabotage: {
+      alter: () => instead(CommittedBatches.prototype as unknown as BatchParts, 'isFirst', () => () => true),
+    },
+    schedule: DEAD,
+    found: /is in the order twice/,
+  },
+  'what one authority lists of another is in the order at once': {
+    sabotage: { alter: () => instead(Claims.prototype, 'add', () => () => true) },
+    schedule: liar('claims'),
+    found: /is ordered, and nobody has it/,
+  },
+  'a restart does not read which batches are claimed': {
+    sabotage: { state: withoutClaims },
+    schedule: { ...CRASHES, ...liar('claims'), crashShare: 0.005, dead: new Map() },
+    found: /the order has forked/,
+  },
+  'batches of a dead author are adopted by nobody': {
+    sabotage: { alter: () => instead(Adoption.prototype, 'take', () => () => []) },
+    schedule: DEAD,
+    found: /not ordered/,
+  },
+  'what is claimed counts as ordered': {
+    sabotage: {
+      alter: () => instead(GarbageCollector.prototype as unknown as CollectorParts, 'isOrderedClaim', () => () => true),
+    },
+    schedule: { ...liar('claims'), dropShare: 0.1, delayMs: 10 },
+    found: /not ordered/,
+  },
   // What is forgotten, and when.
   'what is too old for the order is judged by what has arrived': {
     sabotage: { alter: () => all(collectedByArrival(3)) },
@@ -231,7 +274,19 @@ const isCommits = (write: Write): write is CommitsWrite => write.type === 'commi
 const positionOf = (store: SimulatedStore): CommitsWrite['state'] => store.state().consensus as CommitsWrite['state']
 const withoutCommits = (write: Write): Write => (write.type === 'commits' ? { ...write, commits: [] } : write)
 
+function withoutClaims({ consensus, ...state }: StoredState): StoredState {
+  return consensus === undefined ? state : { ...state, consensus: { ...(consensus as object), claims: [] } }
+}
+
 /** Private methods that a fault is in. */
+interface BatchParts {
+  isFirst(): boolean
+}
+
+interface CollectorParts {
+  isOrderedClaim(): boolean
+}
+
 interface CoreParts {
   problemOfVoting(): unknown
 }

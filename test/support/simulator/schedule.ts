@@ -14,6 +14,7 @@ export const BYZANTINE = [
   'talks-rubbish',
   'forgets',
   'holds-back',
+  'claims',
 ] as const
 export type Byzantine = (typeof BYZANTINE)[number]
 

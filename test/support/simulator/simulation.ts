@@ -15,13 +15,15 @@ import { VirtualClock } from './clock.js'
 import { Coverage, type Happened } from './coverage.js'
 import { SimulatedNode } from './node.js'
 import { Observer, SimulationFailure } from './observer.js'
-import { type Freeze, linkOf, type Schedule, scheduleOf } from './schedule.js'
+import { type Byzantine, type Freeze, linkOf, type Schedule, scheduleOf } from './schedule.js'
 import { SimulatedWorkers } from './workers.js'
 
 export const COMMITTEE_DIGEST = new Uint8Array(32).fill(0xcc)
 export const UNIX_MS = 1_790_000_000_000
 /** How often it is looked whether they are, in ms. */
 const LOOK_EVERY_MS = 20
+/** Liars that send other headers than their own primary has made: the votes for these are collected for them. */
+const ALTERING: readonly Byzantine[] = ['equivocates', 'lies-about-payload', 'claims']
 /** Old messages that a liar can send again. */
 const HEARD_MAX = 500
 
@@ -99,7 +101,7 @@ export class Simulation {
     const isBlind = schedule.sabotage?.isBlindTo === 'disk'
     this.observer = new Observer(this.records, stakes.length, (batch) => this.workers.isHeld(batch), isBlind)
     this.nodes = stakes.map((_, index) => new SimulatedNode(this, index))
-    const liars = [...byzantine].filter(([, kind]) => kind === 'equivocates' || kind === 'lies-about-payload')
+    const liars = [...byzantine].filter(([, kind]) => ALTERING.includes(kind))
     this.seconds = new Map(liars.map(([index]) => [index, new SecondCertificates(this, this.nodes[index]!)]))
   }
 
@@ -349,7 +351,7 @@ export class Simulation {
   private isDone(commitsBefore: number): boolean {
     let index = commitsBefore + 1
     for (const [name, { author }] of this.workers.certified) {
-      if (!this.nodes[author]!.isHonest || this.nodes[author]!.isDead) continue
+      if (!this.isPromised(author)) continue
       const at = this.observer.indexOf(name)
       if (at === undefined) return false
       index = Math.max(index, at)
@@ -357,6 +359,15 @@ export class Simulation {
     return this.nodes.every(
       (node) => !node.isHonest || node.isDead || (node.store.commits.length >= index && this.hasOrdered(node)),
     )
+  }
+
+  /**
+   * Whether what this authority's worker had certified is to be ordered, also if the authority is dead: then others that
+   * got it themselves have to be enough, and no worker may have lost what it got.
+   */
+  private isPromised(author: number): boolean {
+    const { isDead, isHonest } = this.nodes[author]!
+    return isHonest && (!isDead || this.schedule.losesWorkerStore === undefined)
   }
 
   /** Whether an authority's worker has each batch that is ordered. */
@@ -370,8 +381,7 @@ export class Simulation {
 
   private whatIsMissing(): string {
     const missing = [...this.workers.certified].filter(
-      ([name, { author }]) =>
-        this.nodes[author]!.isHonest && !this.nodes[author]!.isDead && this.observer.indexOf(name) === undefined,
+      ([name, { author }]) => this.isPromised(author) && this.observer.indexOf(name) === undefined,
     )
     const nodes = this.nodes.map(({ index, isUp, isHonest, store, status }) =>
       JSON.stringify({

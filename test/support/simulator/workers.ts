@@ -16,6 +16,8 @@ export class SimulatedWorkers {
   /** By authority: what its worker has on its disk, by digest. */
   private readonly stored: Map<string, BatchEntry>[]
   private readonly sequences: bigint[]
+  /** By authority: what other workers themselves handed to its own, and is not known to be in the order, by name. */
+  private readonly delivered: Map<string, BatchEntry>[]
   /** By authority: own batches that are certified and not known to be in the order. */
   private readonly uncommitted: Map<string, BatchEntry>[]
   /** By authority: what its worker has lost, by digest. */
@@ -31,6 +33,7 @@ export class SimulatedWorkers {
     const { stakes } = simulation.schedule
     this.stored = stakes.map(() => new Map())
     this.uncommitted = stakes.map(() => new Map())
+    this.delivered = stakes.map(() => new Map())
     this.sequences = stakes.map(() => 0n)
     this.lost = stakes.map(() => new Set())
   }
@@ -94,6 +97,7 @@ export class SimulatedWorkers {
     for (const [digest, batch] of this.stored[authority]!) {
       if (batch.author === authority) continue
       this.stored[authority]!.delete(digest)
+      this.delivered[authority]!.delete(batchName(batch))
       this.lost[authority]!.add(digest)
     }
   }
@@ -102,6 +106,7 @@ export class SimulatedWorkers {
   committed(authority: number, commits: readonly Commit[]): void {
     for (const { batches } of commits) {
       for (const batch of batches) {
+        this.delivered[authority]!.delete(batchName(batch))
         const times = this.times.get(batchName(batch))
         if (times === undefined || times.author !== authority || times.ms !== undefined) continue
         times.ms = this.simulation.clock.ms - times.atMs
@@ -136,6 +141,9 @@ export class SimulatedWorkers {
     for (const batch of this.uncommitted[authority]!.values()) {
       this.simulation.nodes[authority]!.handle({ type: 'own-batch', batch })
     }
+    for (const batch of this.delivered[authority]!.values()) {
+      this.simulation.nodes[authority]!.handle({ type: 'others-batch', batch, isDelivered: true })
+    }
   }
 
   sayStore(authority: number): void {
@@ -148,10 +156,8 @@ export class SimulatedWorkers {
       return
     }
     if (request.type !== 'committed') return
-    for (const { vertices } of request.commits) {
-      for (const { certificate } of vertices) {
-        for (const batch of certificate.header.payload) this.uncommitted[authority]!.delete(batchName(batch))
-      }
+    for (const { batches } of request.commits) {
+      for (const batch of batches) this.uncommitted[authority]!.delete(batchName(batch))
     }
   }
 
@@ -166,7 +172,10 @@ export class SimulatedWorkers {
       const batch = own ?? this.stored[holder]?.get(digest)
       if (batch !== undefined) {
         this.stored[authority]!.set(digest, batch)
-        if (batch.author !== authority) nodes[authority]!.handle({ type: 'others-batch', batch })
+        const isDelivered =
+          own === undefined ? holder === batch.author : this.delivered[authority]!.has(batchName(batch))
+        if (isDelivered && batch.author !== authority) this.delivered[authority]!.set(batchName(batch), batch)
+        if (batch.author !== authority) nodes[authority]!.handle({ type: 'others-batch', batch, isDelivered })
       } else if (triesLeft > 0) {
         clock.after(FETCH_RETRY_MS, () => this.fetch(authority, digest, triesLeft - 1))
       }
@@ -184,6 +193,8 @@ export class SimulatedWorkers {
 
   private keep(authority: number, batch: BatchEntry): void {
     this.stored[authority]!.set(Buffer.from(batch.digest).toString('hex'), batch)
-    if (batch.author !== authority) this.simulation.nodes[authority]!.handle({ type: 'others-batch', batch })
+    if (batch.author === authority) return
+    this.delivered[authority]!.set(batchName(batch), batch)
+    this.simulation.nodes[authority]!.handle({ type: 'others-batch', batch, isDelivered: true })
   }
 }

@@ -145,10 +145,11 @@ export class InProcessPrimaryLink implements PrimaryLink {
 
   private async deliver(report: QueuedReport): Promise<void> {
     const { committee, workerId } = this.end!.worker
-    const { sequence, type } = report
+    const { isDelivered = false, sequence, type } = report
     const author = committee.authority(report.author).publicKey
     try {
-      await this.options.onMessage({ type, digest: new Uint8Array(report.digest), workerId, author, sequence })
+      const digest = new Uint8Array(report.digest)
+      await this.options.onMessage({ type, digest, workerId, author, sequence, isDelivered })
     } catch (error) {
       this.fail(report, error)
       return

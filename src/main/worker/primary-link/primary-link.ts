@@ -13,6 +13,8 @@ export interface ReportedBatch {
   /** Authority index. */
   readonly author: number
   readonly sequence: bigint
+  /** Of another's: its worker itself handed it over, by a connection that proves who it is. */
+  readonly isDelivered?: boolean | undefined
 }
 
 /** What a worker tells its primary of a batch; the worker's id is the link's own. */

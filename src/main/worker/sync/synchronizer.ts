@@ -175,7 +175,8 @@ export class Synchronizer {
         }
         // One whose author is not in the committee any more is of no use to the primary.
         const author = this.dependencies.indexOf(stored.author)
-        if (author !== -1) this.handlers.onStored({ digest, author, sequence: stored.sequence })
+        const { isDelivered, sequence } = stored
+        if (author !== -1) this.handlers.onStored({ digest, author, sequence, isDelivered })
       }
     }
   }
@@ -207,7 +208,7 @@ export class Synchronizer {
   onDone(done: InboundDone): void {
     if (done.status === 'ok') {
       this.pending.delete(done.digest)
-      this.handlers.onStored(done)
+      this.handlers.onStored({ ...done, isDelivered: done.peer === done.author })
     } else if (done.status === 'not-as-asked' || done.status === 'invalid') {
       this.handlers.onRefused(done.peer, 'reply-not-asked', `a batch that is ${done.status}`)
     }

@@ -54,7 +54,9 @@ export type PrimaryInput =
   /** Which store a worker of ours has, 16 bytes; before any batch that it tells of. */
   | { readonly type: 'worker-store'; readonly worker: number; readonly storeId: Uint8Array }
   /** Our own worker has a batch: it is counted in `batchesStored` when the primary's store has it. */
-  | { readonly type: 'own-batch' | 'others-batch'; readonly batch: BatchEntry }
+  | { readonly type: 'own-batch'; readonly batch: BatchEntry }
+  /** The same; `isDelivered` if its author's worker itself handed it over. */
+  | { readonly type: 'others-batch'; readonly batch: BatchEntry; readonly isDelivered?: boolean }
 
 /** main → primary, one post for a turn of main's event loop. */
 export type MainToPrimary = readonly PrimaryInput[]
@@ -129,6 +131,8 @@ export type PrimaryNotice =
   /** Headers of ours with it get no quorum of votes, those without it do: it is proposed alone, now and then. */
   | { readonly type: 'batch-unobtainable'; readonly batch: BatchEntry }
   | { readonly type: 'proposed-again'; readonly batches: number }
+  /** Our header claims these batches of others, which no header of theirs brings into the order. */
+  | { readonly type: 'adopted'; readonly round: number; readonly batches: readonly BatchEntry[] }
   /** Nothing is signed: others with so much stake have said how far we were, and a quorum has to. At the start, and with each. */
   | { readonly type: 'recovering'; readonly stake: number; readonly quorum: number }
   /** They have: we may sign above this round. */

@@ -195,6 +195,8 @@ export interface KeptBatch {
   /** Public key. */
   readonly author: Uint8Array
   readonly sequence: bigint
+  /** Its author's worker itself handed it over. */
+  readonly isDelivered: boolean
 }
 
 /** Own batches of a range of sequences. */
@@ -256,7 +258,7 @@ export interface KeptBatches {
 export interface ProcessorAnswers {
   get: { readonly author: Uint8Array; readonly bytes: Uint8Array<ArrayBuffer> } | undefined
   /** Of each digest asked for. */
-  find: readonly (Pick<KeptBatch, 'author' | 'sequence'> | undefined)[]
+  find: readonly (Pick<KeptBatch, 'author' | 'isDelivered' | 'sequence'> | undefined)[]
   reported: undefined
   cleanup: { readonly deleted: number }
   'cleanup-state': { readonly stamp: bigint; readonly primaryRound: bigint }

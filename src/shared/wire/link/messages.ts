@@ -10,7 +10,7 @@ import { DIGEST_BYTES } from '../../constants.js'
 import { NarvalError } from '../../errors.js'
 import { LINK_DIGESTS_MAX, LINK_REFUSAL_CHARS_MAX } from './limits.js'
 
-export const LINK_VERSION = 1
+export const LINK_VERSION = 2
 export const STORE_ID_BYTES = 16
 
 export interface LinkOpen {
@@ -31,6 +31,8 @@ export interface LinkReport {
   readonly type: 'report'
   /** Certified, or stored. */
   readonly isOwn: boolean
+  /** Of another's: its worker itself handed it over. */
+  readonly isDelivered: boolean
   readonly author: number
   readonly sequence: bigint
   readonly digest: Uint8Array
@@ -106,7 +108,7 @@ export function encodeFromWorker(message: FromWorker): Uint8Array {
     case 'report':
       assert(message.digest.length === DIGEST_BYTES, 'a digest')
       return new Fields('report', 1 + 4 + 8 + DIGEST_BYTES)
-        .u8(Number(message.isOwn))
+        .u8(message.isOwn ? 1 : message.isDelivered ? 2 : 0)
         .u32(message.author)
         .u64(message.sequence)
         .bytes(message.digest).out
@@ -174,7 +176,7 @@ export function decodeFromWorker(bytes: Uint8Array, authorities: number): FromWo
     case 'report':
       return fields.end({
         type: 'report',
-        isOwn: fields.flag(),
+        ...fields.kindOfReport(),
         author: fields.below(authorities),
         sequence: fields.u64(),
         digest: fields.bytes(DIGEST_BYTES),
@@ -318,6 +320,11 @@ class Reader {
 
   flag(): boolean {
     return this.below(2, 1) === 1
+  }
+
+  kindOfReport(): Pick<LinkReport, 'isDelivered' | 'isOwn'> {
+    const kind = this.below(3, 1)
+    return { isOwn: kind === 1, isDelivered: kind === 2 }
   }
 
   /** An index of `width` bytes. */

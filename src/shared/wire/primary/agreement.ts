@@ -3,12 +3,12 @@
  * certificates in another way. It stands in the place of the committee's digest in a primary's hello:
  *
  * ```
- *  SHA-256("narval/primary-agreement/v1", zeros to 32 ‖ committee digest 32 ‖ gc_depth u64 LE ‖ the rule's name)
+ *  SHA-256("narval/primary-agreement/v2", zeros to 32 ‖ committee digest 32 ‖ gc_depth u64 LE ‖ the rule's name)
  * ```
  */
 import { domain, sha256, writeWhole } from './record.js'
 
-const DOMAIN = domain('narval/primary-agreement/v1')
+const DOMAIN = domain('narval/primary-agreement/v2')
 
 export function primaryAgreement(committeeDigest: Uint8Array, rule: string, gcDepth: number): Uint8Array {
   const depth = new Uint8Array(8)

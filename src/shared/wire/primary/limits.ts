@@ -10,6 +10,8 @@ export const PAYLOAD_ENTRY_BYTES = 48
 export const HEADER_PARENTS_MAX = COMMITTEE_SIZE_MAX
 /** Batches in a header: 256 MB of the usual size, more than a round can bring. What does not fit waits a round. */
 export const HEADER_PAYLOAD_MAX = 512
+/** Batches of other authorities in a header: a quarter of it, so that its author's own always have room. */
+export const HEADER_ADOPTED_MAX = HEADER_PAYLOAD_MAX / 4
 /** Bytes of the largest header. */
 export const HEADER_BYTES_MAX =
   HEADER_HEAD_BYTES + HEADER_PARENTS_MAX * DIGEST_BYTES + HEADER_PAYLOAD_MAX * PAYLOAD_ENTRY_BYTES + SIGNATURE_BYTES

@@ -1,27 +1,32 @@
 /**
- * Which batches are in the order already: each counts once, wherever it is listed first.
+ * Which batches are in the order already: each counts once, wherever its author lists it first, or where authorities with
+ * V of the stake have listed it (`claims.ts`).
  *
  * A batch may be listed again, by its author, who saw no commit of it in time, or by another authority. What names it is
  * (author, worker, sequence), not its digest: sequences are remembered for ever in a bounded memory, digests are not.
  */
+import { type ClaimedEntry, Claims, type ClaimsState } from './claims.js'
 import { SequenceRuns } from './sequence-runs.js'
-import type { PayloadEntry, RunChange, Vertex } from './types.js'
+import type { Stakes } from './stakes.js'
+import type { AuthorityIndex, PayloadEntry, RunChange, Vertex } from './types.js'
 
 /** By author and worker, ascending: the committed sequences, as `SequenceRuns` writes them. */
 export type CommittedBatchesState = readonly (readonly [author: number, worker: number, runs: string])[]
 
 export class CommittedBatches {
   private readonly runs = new Map<number, Map<number, SequenceRuns>>()
+  private readonly claimed: Claims
 
-  constructor(state: CommittedBatchesState = []) {
+  constructor(stakes: Stakes, state: CommittedBatchesState = [], claims: ClaimsState = []) {
+    this.claimed = new Claims(stakes, claims)
     for (const [author, worker, text] of state) this.workersOf(author).set(worker, new SequenceRuns(text))
   }
 
   /** The batches of these vertices that are in the order for the first time, in their order, and the runs that change. */
   take(vertices: readonly Vertex[]): { batches: PayloadEntry[]; runChanges: RunChange[] } {
     const changes = new Map<string, RunChange>()
-    const batches = vertices.flatMap(({ certificate }) =>
-      certificate.header.payload.filter((entry) => this.isFirst(entry, changes)),
+    const batches = vertices.flatMap(({ certificate: { header } }) =>
+      header.payload.filter((entry) => this.isFirst(header.author, entry, changes)),
     )
     return { batches, runChanges: [...changes.values()] }
   }
@@ -29,6 +34,11 @@ export class CommittedBatches {
   /** Whether a commit has a batch of this sequence: another one will never be in the order. */
   has(author: number, worker: number, sequence: bigint): boolean {
     return this.runs.get(author)?.get(worker)?.has(sequence) ?? false
+  }
+
+  /** Whether this authority's claim of a batch that is not in the order stands. */
+  isClaimed(claimant: AuthorityIndex, entry: ClaimedEntry): boolean {
+    return this.claimed.has(claimant, entry)
   }
 
   /** The highest sequence of this worker that a commit has; 0 if none has any. */
@@ -43,8 +53,22 @@ export class CommittedBatches {
     return all.sort(([a, v], [b, w]) => a - b || v - w)
   }
 
-  private isFirst({ author, worker, sequence }: PayloadEntry, changes: Map<string, RunChange>): boolean {
+  /** What stands of the claims, as JSON has it. */
+  claims(): ClaimsState {
+    return this.claimed.snapshot()
+  }
+
+  private isFirst(proposer: AuthorityIndex, entry: PayloadEntry, changes: Map<string, RunChange>): boolean {
+    const { author, worker, sequence } = entry
     if (sequence === undefined) return true
+    const named = { ...entry, sequence }
+    if (author !== proposer && (this.has(author, worker, sequence) || !this.claimed.add(proposer, named))) return false
+    if (!this.add(named, changes)) return false
+    this.claimed.settle(named)
+    return true
+  }
+
+  private add({ author, sequence, worker }: ClaimedEntry, changes: Map<string, RunChange>): boolean {
     const workers = this.workersOf(author)
     let runs = workers.get(worker)
     if (runs === undefined) {

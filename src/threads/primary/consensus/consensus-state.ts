@@ -6,8 +6,9 @@ import { z } from 'zod'
 import { COMMITTEE_SIZE_MAX } from '../../../shared/constants.js'
 import { NarvalError } from '../../../shared/errors.js'
 import type { BullsharkState } from './bullshark.js'
+import type { ClaimsState } from './claims.js'
 import type { CommittedBatchesState } from './committed-batches.js'
-import { COMMITTED_RUNS_MAX } from './limits.js'
+import { CLAIMS_MAX, COMMITTED_RUNS_MAX } from './limits.js'
 import { RULE_NAMES, type RuleName } from './rule.js'
 import type { ShoalState } from './shoal.js'
 import type { TuskState } from './tusk.js'
@@ -20,6 +21,8 @@ export interface ConsensusState {
   readonly index: number
   readonly timestamp: number
   readonly ruleState: Readonly<Record<string, unknown>>
+  /** Batches of others that authorities claim to hold, and that are not in the order. */
+  readonly claims: ClaimsState
   readonly batches: CommittedBatchesState
 }
 
@@ -30,6 +33,8 @@ const whole = z.int().min(0)
 const byAuthor = z.array(whole).max(COMMITTEE_SIZE_MAX)
 const authors = z.string().regex(/^[0-9a-f]{1,64}$/)
 const prefix = { gcRound: whole, committed: z.array(z.tuple([whole, authors])), lastRounds: byAuthor }
+const sequence = z.string().regex(/^[0-9a-f]{1,16}$/)
+const digest = z.base64().max(44)
 const runs = z.string().regex(/^[0-9a-f]{1,16}(-[0-9a-f]{1,16})?( [0-9a-f]{1,16}(-[0-9a-f]{1,16})?)*$/)
 
 const ruleStates = {
@@ -53,6 +58,11 @@ const schema = z.strictObject({
   index: whole,
   timestamp: whole,
   ruleState: z.record(z.string(), z.unknown()),
+  // Stores from before there were claims have none.
+  claims: z
+    .array(z.tuple([whole, whole, whole, sequence, digest]))
+    .max(CLAIMS_MAX)
+    .default([]),
   batches: z.array(z.tuple([whole, whole, runs.max(34 * COMMITTED_RUNS_MAX)])),
 })
 
@@ -73,6 +83,10 @@ export function checkConsensusState(value: unknown, settings: ConsensusSettings)
       `the commits in the store were made with ${key} ${found}, this node has ${expected}: ` +
         'all authorities of a committee must order by the same rule, for as long as the log lasts',
     )
+  }
+  for (const [claimant, author] of state.claims) {
+    if (Math.max(claimant, author) >= state.stakes.length)
+      throw damaged(`a claim of authority ${claimant} for ${author}`)
   }
   const type: z.ZodType<Record<string, unknown>> = ruleStates[state.rule]
   const ruleState = checked(type, state.ruleState, `the state of ${state.rule}`)

@@ -16,6 +16,7 @@ import { choiceArgument, integerArgument } from '../../../shared/arguments.js'
 import { assert } from '../../../shared/assert.js'
 import { ROUNDS_MAX } from '../../../shared/config/limits.js'
 import { Bullshark, type BullsharkState } from './bullshark.js'
+import type { ClaimedEntry } from './claims.js'
 import { commitTimestamp } from './commit-timestamp.js'
 import { CommittedBatches } from './committed-batches.js'
 import {
@@ -85,7 +86,7 @@ export class Consensus {
     this.dag = new Dag(this.stakes, this.rule.gcRound)
     this.headers = new HeaderVotes(this.stakes)
     this.headers.forget(this.rule.decidedRound)
-    this.batches = new CommittedBatches(restored?.batches)
+    this.batches = new CommittedBatches(this.stakes, restored?.batches, restored?.claims)
     this.index = restored?.index ?? 0
     this.timestamp = restored?.timestamp ?? 0
   }
@@ -142,6 +143,11 @@ export class Consensus {
     return this.batches.has(author, worker, sequence)
   }
 
+  /** Whether this authority has listed a batch of another that is not in the order, and that still counts. */
+  isClaimed(claimant: AuthorityIndex, entry: ClaimedEntry): boolean {
+    return this.batches.isClaimed(claimant, entry)
+  }
+
   /** The highest sequence of this worker that a commit has; 0 if none has any. */
   highestSequence(author: AuthorityIndex, worker: number): bigint {
     return this.batches.highest(author, worker)
@@ -154,7 +160,8 @@ export class Consensus {
 
   /** The same without the committed sequences, of which each commit says what it changed (`runChanges`). */
   position(): ConsensusPosition {
-    return { ...this.settings, index: this.index, timestamp: this.timestamp, ruleState: this.rule.snapshot() }
+    const [ruleState, claims] = [this.rule.snapshot(), this.batches.claims()]
+    return { ...this.settings, index: this.index, timestamp: this.timestamp, ruleState, claims }
   }
 
   private begin({ author, round, createdAt }: Header): void {

@@ -58,8 +58,9 @@ function readPayloadRound({ state }: PrimaryDatabases, keys: PrimaryKeys): Pick<
 }
 
 /** Without the committed sequences, which a whole state has as well. */
-export function encodePosition({ gcDepth, index, rule, ruleState, stakes, timestamp }: ConsensusPosition): Buffer {
-  return Buffer.from(JSON.stringify({ rule, gcDepth, stakes, index, timestamp, ruleState }))
+export function encodePosition(position: ConsensusPosition): Buffer {
+  const { claims, gcDepth, index, rule, ruleState, stakes, timestamp } = position
+  return Buffer.from(JSON.stringify({ rule, gcDepth, stakes, index, timestamp, ruleState, claims }))
 }
 
 export function encodeSigning(signing: Signing): Buffer {

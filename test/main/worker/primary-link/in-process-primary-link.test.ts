@@ -65,8 +65,8 @@ test('a primary in the process gets the same messages and sends through the same
   await until(() => link.queued === 0)
   const author = committee.authority(0).publicKey
   expect(messages).toEqual([
-    { type: 'OurBatch', digest: new Uint8Array(digestOf(5)), workerId: 3, author, sequence: 5n },
-    { type: 'OthersBatch', digest: new Uint8Array(digestOf(6)), workerId: 3, author, sequence: 6n },
+    { type: 'OurBatch', digest: new Uint8Array(digestOf(5)), workerId: 3, author, sequence: 5n, isDelivered: false },
+    { type: 'OthersBatch', digest: new Uint8Array(digestOf(6)), workerId: 3, author, sequence: 6n, isDelivered: false },
   ])
   expect(reported).toEqual([5])
   const key = (index: number): Uint8Array => committee.authority(index).publicKey

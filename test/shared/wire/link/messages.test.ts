@@ -24,10 +24,19 @@ const OPEN: FromWorker = {
   applied: 2 ** 40 + 3,
   isSettled: true,
 }
-const REPORT: FromWorker = { type: 'report', isOwn: false, author: 3, sequence: 2n ** 63n + 5n, digest: digest(9) }
+const REPORT = {
+  type: 'report',
+  isOwn: false,
+  isDelivered: true,
+  author: 3,
+  sequence: 2n ** 63n + 5n,
+  digest: digest(9),
+} as const
 const FROM_WORKER: readonly FromWorker[] = [
   OPEN,
   REPORT,
+  { ...REPORT, isDelivered: false },
+  { ...REPORT, isOwn: true, isDelivered: false },
   { type: 'applied', count: 3 },
   { type: 'found', id: 2 ** 32 - 1, author: 0, bytes: new Uint8Array([1, 2, 3]) },
   { type: 'absent', id: 0 },
@@ -120,7 +129,7 @@ describe('messages of the link', () => {
       return bytes
     }
     expect(code(() => decodeFromWorker(changed(REPORT, 2, AUTHORITIES), AUTHORITIES))).toBe('ERR_CODEC')
-    expect(code(() => decodeFromWorker(changed(REPORT, 1, 2), AUTHORITIES))).toBe('ERR_CODEC')
+    expect(code(() => decodeFromWorker(changed(REPORT, 1, 3), AUTHORITIES))).toBe('ERR_CODEC')
     // An index of a commit above 2^53.
     expect(code(() => decodeFromWorker(changed(OPEN, 1 + 1 + 4 + 32 + 16 + 7, 0xff), AUTHORITIES))).toBe('ERR_CODEC')
     const none = encodeFromWorker({ type: 'applied', count: 0 })

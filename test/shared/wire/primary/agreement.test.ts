@@ -7,7 +7,7 @@ const DIGEST = new Uint8Array(32).fill(0xcc)
 
 test('what primaries agree on is the hash of the committee, gc_depth and the rule, as the drawing says', () => {
   const domain = Buffer.alloc(32)
-  domain.write('narval/primary-agreement/v1')
+  domain.write('narval/primary-agreement/v2')
   const depth = Buffer.alloc(8)
   depth.writeBigUInt64LE(50n)
   const drawn = createHash('sha256').update(domain).update(DIGEST).update(depth).update('shoal').digest()

@@ -2,10 +2,16 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { members, only } from '../../../../src/threads/primary/consensus/authority-set.js'
+import {
+  type ClaimedEntry,
+  Claims,
+  type ClaimsState,
+  claimsOfEach,
+} from '../../../../src/threads/primary/consensus/claims.js'
 import { Consensus, type ConsensusOptions } from '../../../../src/threads/primary/consensus/consensus.js'
 import { Dag } from '../../../../src/threads/primary/consensus/dag.js'
 import { CertificateEquivocationError } from '../../../../src/threads/primary/consensus/equivocation.js'
-import { COMMITTED_RUNS_MAX } from '../../../../src/threads/primary/consensus/limits.js'
+import { CLAIMS_PER_AUTHORITY_MAX, COMMITTED_RUNS_MAX } from '../../../../src/threads/primary/consensus/limits.js'
 import { RULE_NAMES } from '../../../../src/threads/primary/consensus/rule.js'
 import { SequenceRuns } from '../../../../src/threads/primary/consensus/sequence-runs.js'
 import { Stakes } from '../../../../src/threads/primary/consensus/stakes.js'
@@ -276,18 +282,47 @@ describe('batches', () => {
     return ALL.flatMap((author) => consensus.addCertificate(certify(2, author, ALL)))
   }
 
-  test('count where they are listed first: in the same header, in another’s, and apart by worker and author', () => {
+  const digestsOf = (commits: readonly Commit[]): string[][] =>
+    commits.map(({ batches }) => batches.map(({ digest }) => digest))
+
+  test('count where their author lists them first, in the same header or another, apart by worker', () => {
     const commits = commitsOf([
-      [entry(0, 0, 5n), entry(0, 0, 5n), entry(0, 0, 4n)],
-      [entry(0, 0, 5n), entry(1, 0, 5n), entry(0, 1, 5n)],
-      [entry(0, 0, 4n)],
+      [entry(0, 0, 5n), entry(0, 0, 5n), entry(0, 0, 4n), entry(0, 1, 5n)],
+      [entry(0, 0, 5n), entry(1, 0, 5n)],
     ])
-    expect(commits.map(({ batches }) => batches.map(({ digest }) => digest))).toEqual([
-      ['0.0.5', '0.0.4'],
-      ['1.0.5', '0.1.5'],
-      [],
-      [],
+    expect(digestsOf(commits)).toEqual([['0.0.5', '0.0.4', '0.1.5'], ['1.0.5'], [], []])
+  })
+
+  test('of another author count when V of the stake have listed the same one, and then no other of that sequence', () => {
+    const other: PayloadEntry = { ...entry(3, 0, 5n), digest: 'made up' }
+    const commits = commitsOf([
+      [entry(3, 0, 4n), other, other],
+      [entry(3, 0, 5n), entry(3, 1, 4n)],
+      [entry(3, 0, 5n), entry(3, 0, 4n), other],
+      [other, entry(3, 0, 4n), entry(3, 0, 6n)],
     ])
+    expect(digestsOf(commits)).toEqual([[], [], ['3.0.5', '3.0.4'], ['3.0.6']])
+  })
+
+  test('that one authority claims are so many at most, whatever it lists: its oldest claims give way, and nobody else’s', () => {
+    const stakes = new Stakes([1, 1, 1, 1])
+    const claims = new Claims(stakes)
+    const named = (sequence: number): ClaimedEntry => entry(3, 0, BigInt(sequence)) as ClaimedEntry
+    expect(claims.add(1, named(0))).toBe(false)
+    for (let sequence = 0; sequence < 10 * CLAIMS_PER_AUTHORITY_MAX; sequence += 1) claims.add(0, named(sequence))
+    expect(claims.size).toBe(CLAIMS_PER_AUTHORITY_MAX + 1)
+    expect([claims.has(0, named(0)), claims.has(1, named(0))]).toEqual([false, true])
+    expect(claims.add(2, named(0))).toBe(true)
+    const again = new Claims(stakes, JSON.parse(JSON.stringify(claims.snapshot())) as ClaimsState)
+    expect(again.snapshot()).toEqual(claims.snapshot())
+    again.settle(named(0))
+    expect(again.size).toBe(CLAIMS_PER_AUTHORITY_MAX)
+    for (let sequence = 0; sequence < 10 * CLAIMS_PER_AUTHORITY_MAX; sequence += 1) again.settle(named(sequence))
+    expect(again.size).toBe(0)
+  })
+
+  test('of each authority of the largest committee have a share of claims', () => {
+    expect([4, 100, 256].map(claimsOfEach)).toEqual([256, 20, 8])
   })
 
   test('without a sequence, as the reference lists them, are never taken for repeats', () => {
