@@ -292,6 +292,12 @@ function addRounds(registry: Registry, row: Counters<'primary'>): void {
   addSum(registry, 'narval_primary_votes_received_total', 'Votes of others for headers of ours that counted.', () =>
     row.get('votesTaken'),
   )
+  addSum(
+    registry,
+    'narval_primary_batches_adopted_total',
+    'Batches that are in the order although their authors did not bring them there: others that hold them did.',
+    () => row.get('adoptedBatches'),
+  )
 }
 
 function addCrypto(registry: Registry, row: Counters<'primary'>): void {
@@ -320,6 +326,7 @@ const QUEUES = [
   ['payload-wanted', 'payloadWanted', 'payloadWantedMax'],
   ['own-batches', 'ownBatchesWaiting', undefined],
   ['own-batches-listed', 'ownBatchesListed', undefined],
+  ['batches-unnamed', 'unnamedBatches', undefined],
   ['certificates-kept', 'certificatesKept', undefined],
   ['certificates-unordered', 'unordered', undefined],
 ] as const

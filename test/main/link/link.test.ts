@@ -56,9 +56,9 @@ class PlayedLink implements AttachingLink {
   sequencesAfter = Promise.resolve(0n)
   replay: (worker: OrderedWorker) => Promise<void> = async () => {}
 
-  readonly onMessage = ({ author, digest, sequence, type }: BatchReport): Promise<void> => {
+  readonly onMessage = ({ author, digest, isDelivered, sequence, type }: BatchReport): Promise<void> => {
     const index = keys.findIndex(({ publicKey }) => Buffer.compare(publicKey, author) === 0)
-    this.taken.push(`${type} ${hex(digest)} ${index} ${sequence}`)
+    this.taken.push(`${type} ${hex(digest)} ${index} ${sequence}${isDelivered ? ' delivered' : ''}`)
     if (this.isStored) return Promise.resolve()
     return new Promise((resolve) => this.storing.push(resolve))
   }
@@ -209,12 +209,12 @@ test('reports come with author and sequence, each once and in order, and are del
   const delivered: number[] = []
   const told = [
     report(1),
-    report(2, { type: 'OthersBatch', author: keys[1]!.publicKey, sequence: 2n ** 63n }),
+    report(2, { type: 'OthersBatch', author: keys[1]!.publicKey, sequence: 2n ** 63n, isDelivered: true }),
     report(3),
   ]
   const all = told.map((one, index) => remote.onMessage(one).then(() => delivered.push(index)))
   await until('they are taken', () => link!.taken.length === 3)
-  expect(link!.taken).toEqual(['OurBatch 0101 0 1', `OthersBatch 0202 1 ${2n ** 63n}`, 'OurBatch 0303 0 3'])
+  expect(link!.taken).toEqual(['OurBatch 0101 0 1', `OthersBatch 0202 1 ${2n ** 63n} delivered`, 'OurBatch 0303 0 3'])
   expect(link!.stores).toEqual(['0505 3 false'])
   // Only the first is on the disk.
   link!.storing.shift()!()

@@ -201,7 +201,7 @@ describe('the link', () => {
     const counts = { ownBatchesWaiting: 0, ownBatchesListed: 0 }
     const primary: WorkerLinkDependencies = {
       client: {
-        batch: async (type, batch) => void told.push([type, batch]),
+        batch: async (type, batch, isDelivered) => void told.push([type, batch, isDelivered]),
         workerStore: async (worker, storeId) => {
           told.push(['store', worker, storeId])
           return 0n
@@ -229,8 +229,8 @@ describe('the link', () => {
   ] as const)('hands on what an %s says, and reads nothing for it', async (type, author, said) => {
     const { link, told } = await linkOf(1)
     const { publicKey } = committee.authority(author)
-    await link.onMessage({ type, digest, workerId: 1, author: publicKey, sequence: 9n })
-    expect(told).toEqual([[said, { digest, author, worker: 1, sequence: 9n }]])
+    await link.onMessage({ type, digest, workerId: 1, author: publicKey, sequence: 9n, isDelivered: true })
+    expect(told).toEqual([[said, { digest, author, worker: 1, sequence: 9n }, true]])
   })
 
   test('says first which store its worker has, and hands on what is for that worker', async () => {

@@ -71,6 +71,16 @@ const DEAD: Partial<Schedule> = {
   healingMsMax: 25_000,
 }
 
+/** Headers of one that is far fall out of the DAG. */
+const FALLING_OUT: Partial<Schedule> = {
+  gcDepth: 5,
+  links: { far: new Map([[3, 200]]) },
+  delayMs: 1,
+  dropShare: 0.3,
+  crashShare: 0,
+  healingMsMax: 20_000,
+}
+
 const early = (send: Send): Send => ({ ...send, afterDurable: false })
 const without =
   (type: Write['type']) =>
@@ -216,7 +226,7 @@ export const CONTROLS: Readonly<Record<string, Control>> = {
   },
   'a restart does not read which batches are claimed': {
     sabotage: { state: withoutClaims },
-    schedule: { ...CRASHES, ...liar('claims'), crashShare: 0.005, dead: new Map() },
+    schedule: { ...CRASHES, ...DEAD, crashShare: 0.005, rareCrashShare: 0, chaosMs: 12_000 },
     found: /the order has forked/,
   },
   'batches of a dead author are adopted by nobody': {
@@ -228,7 +238,7 @@ export const CONTROLS: Readonly<Record<string, Control>> = {
     sabotage: {
       alter: () => instead(GarbageCollector.prototype as unknown as CollectorParts, 'isOrderedClaim', () => () => true),
     },
-    schedule: { ...liar('claims'), dropShare: 0.1, delayMs: 10 },
+    schedule: { ...FALLING_OUT, ...liar('claims') },
     found: /not ordered/,
   },
   // What is forgotten, and when.
@@ -239,15 +249,7 @@ export const CONTROLS: Readonly<Record<string, Control>> = {
   },
   'own batches that fell out of the DAG are not proposed again': {
     sabotage: { alter: () => instead(OwnBatches.prototype, 'collect', () => () => 0) },
-    schedule: {
-      ...FOUR,
-      gcDepth: 5,
-      links: { far: new Map([[3, 200]]) },
-      delayMs: 1,
-      dropShare: 0.3,
-      crashShare: 0,
-      healingMsMax: 20_000,
-    },
+    schedule: { ...FOUR, ...FALLING_OUT },
     found: /not ordered/,
   },
   'headers wait without a bound': {

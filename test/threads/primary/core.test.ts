@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Evidence } from '../../../src/shared/wire/primary/evidence.js'
 import type { BatchEntry } from '../../../src/shared/wire/primary/header.js'
+import { HEADER_ADOPTED_MAX } from '../../../src/shared/wire/primary/limits.js'
 import { encodeVote } from '../../../src/shared/wire/primary/vote.js'
 import { PAYLOAD_GRACE_MS } from '../../../src/threads/primary/limits.js'
 import type { HeaderRecord } from '../../../src/threads/primary/records.js'
@@ -128,8 +129,21 @@ describe('a header', () => {
     expect(refused(turn)).toEqual(['payload-untrue'])
   })
 
+  test('with batches of others that nobody has gets its vote at once, and nothing is fetched', () => {
+    const node = started()
+    const payload = Array.from({ length: HEADER_ADOPTED_MAX }, (_, at) => batchOf(at < 5 ? 0 : 2, at + 1))
+    const header = node.header(1, 1, { payload })
+    const turn = node.receive(1, header)
+    expect(votesIn(turn)).toEqual([header.id])
+    expect(turn.workerRequests).toEqual([])
+  })
+
   test.each([
-    ['of another authority', { payload: [batchOf(2, 1)] }, 'payload-by-other-author'],
+    [
+      'more of others than a quarter',
+      { payload: Array.from({ length: HEADER_ADOPTED_MAX + 1 }, (_, at) => batchOf(2, at + 1)) },
+      'payload-of-others',
+    ],
     [
       'of a worker that its author does not have',
       { payload: [{ ...batchOf(1, 1), worker: 5 }] },

@@ -143,6 +143,9 @@ export class PrimaryMonitor {
       case 'batch-unobtainable':
         metrics.batchUnobtainable()
         break
+      case 'adopted':
+        this.sayAdopted(notice.batches)
+        break
       case 'voted':
         metrics.voted(notice.author)
         break
@@ -206,6 +209,17 @@ export class PrimaryMonitor {
     this.metrics.committed(commit)
     this.stages.committed(commit.batches, nowMs())
     this.benchmarkLog?.committed(commit.batches)
+  }
+
+  /** Authors that do not bring their batches into the order, each now and then. */
+  private sayAdopted(batches: readonly BatchEntry[]): void {
+    for (const author of new Set(batches.map((batch) => batch.author))) {
+      const count = batches.filter((batch) => batch.author === author).length
+      const peer = this.dependencies.peers.at(author)
+      if (peer === undefined) continue
+      const text = `${count} ${count === 1 ? 'batch' : 'batches'} of ${shortName(peer.name)} that it handed to us and lists in no header`
+      this.peerLog.say('info', peer, `Listed ${text}: if others have them too they are ordered without it`)
+    }
   }
 
   private sayMissing({ authority, forMs, isMissing, round }: Change): void {
