@@ -180,7 +180,7 @@ describe('a batch that is in the order', () => {
       const more = round === 1 ? {} : { parents: parents.map(({ header }) => header.idBytes) }
       const certificates = [1, 2, 3].map((author) =>
         node.certificate(
-          node.header(author, round, author === 1 && round === 1 ? { ...more, payload: [before] } : more),
+          node.header(author, round, author !== 3 && round === 1 ? { ...more, payload: [before] } : more),
         ),
       )
       for (const certificate of certificates) node.receive(certificate.header.author, certificate)

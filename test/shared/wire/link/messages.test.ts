@@ -77,9 +77,9 @@ describe('messages of the link', () => {
 
   test('are drawn as the protocol draws them', () => {
     const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
-    expect(hex(encodeFromWorker(REPORT))).toBe(`02${'00'}${'03000000'}${'0500000000000080'}${'09'.repeat(32)}`)
+    expect(hex(encodeFromWorker(REPORT))).toBe(`02${'02'}${'03000000'}${'0500000000000080'}${'09'.repeat(32)}`)
     expect(hex(encodeFromWorker(OPEN))).toBe(
-      `01${'01'}${'07000000'}${'01'.repeat(32)}${'02'.repeat(16)}${'0300000000010000'}${'01'}`,
+      `01${'02'}${'07000000'}${'01'.repeat(32)}${'02'.repeat(16)}${'0300000000010000'}${'01'}`,
     )
     expect(hex(encodeFromPrimary(FROM_PRIMARY[3]!))).toBe(
       `24${'01'}${'0c00000000000000'}${'01'.repeat(32)}${'02'.repeat(32)}`,
