@@ -26,12 +26,16 @@ export class ReadBudget {
 
 export interface Reading {
   readonly entry: LoggedBatch
-  readonly bytes: Promise<Uint8Array>
+  /** Called once, when its turn comes. */
+  readonly bytes: () => Promise<Uint8Array> | Uint8Array
 }
 
 export interface BatchesAheadDependencies {
   readonly entries: Iterator<LoggedBatch>
   readonly bytesOf: (entry: LoggedBatch) => Promise<Uint8Array>
+  /** Whether it is in memory; it may not be any more when its turn comes. */
+  readonly isRecent: (entry: LoggedBatch) => boolean
+  readonly recent: (entry: LoggedBatch) => Uint8Array | undefined
   readonly budget: ReadBudget
   /** Called once, when nobody takes any more. */
   readonly onLeft: () => void
@@ -88,10 +92,12 @@ export class BatchesAhead {
   private begin(): Reading | undefined {
     const entry = this.areAllBegun ? undefined : this.nextEntry()
     if (entry === undefined) return undefined
-    const bytes = this.dependencies.bytesOf(entry)
+    const { bytesOf, isRecent, recent } = this.dependencies
+    if (isRecent(entry)) return { entry, bytes: () => recent(entry) ?? bytesOf(entry) }
+    const bytes = bytesOf(entry)
     // It is waited for when its turn comes, or the reader has left by then.
     bytes.catch(() => {})
-    return { entry, bytes }
+    return { entry, bytes: () => bytes }
   }
 
   private nextEntry(): LoggedBatch | undefined {

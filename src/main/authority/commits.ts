@@ -92,7 +92,7 @@ export interface CommitsDependencies {
   readonly batchBytesMax: number
   readonly reader: CommitLogReader
   readonly head: CommitLogHead
-  readonly batches: Pick<OrderedBatches, 'bytesOf'>
+  readonly batches: Pick<OrderedBatches, 'bytesOf' | 'isRecent' | 'recent'>
   /** There are as many readers as may be. */
   readonly onRefused: (detail: string) => void
 }
@@ -277,7 +277,7 @@ class Commit implements OrderedCommit {
         if (next === undefined) return
         ahead.fill()
         this.window.fill()
-        yield orderedBatch(next.entry, this.index, await next.bytes, this.dependencies.committee)
+        yield orderedBatch(next.entry, this.index, await next.bytes(), this.dependencies.committee)
       }
     } finally {
       ahead.leave()
@@ -289,10 +289,13 @@ class Commit implements OrderedCommit {
   }
 
   private batchesAhead(): BatchesAhead {
+    const { batches } = this.dependencies
     const { dispose, signal } = this.endings.join()
     return new BatchesAhead({
       entries: this.logged.batches(this.from),
-      bytesOf: (entry) => this.dependencies.batches.bytesOf(entry, this.index, signal),
+      bytesOf: (entry) => batches.bytesOf(entry, this.index, signal),
+      isRecent: (entry) => batches.isRecent(entry),
+      recent: (entry) => batches.recent(entry),
       budget: this.window.budget,
       onLeft: dispose,
     })

@@ -15,12 +15,15 @@ import { CommitsPrunedError } from '../../shared/errors.js'
 import type { CommittedBatch } from '../../shared/wire/primary/commit-record.js'
 import { capitalized } from '../lib/capitalized.js'
 import type { Logger } from '../lib/log.js'
+import type { RecentBatches } from '../worker/recent-batches.js'
 import { ORDERED_RETRY_MS, ORDERED_WAIT_LOG_MS } from './limits.js'
 
 /** One of our workers. */
 export interface BatchSource {
   /** @param signal nobody waits for it any more once it is aborted */
   read(digest: Uint8Array, signal: AbortSignal): Promise<{ readonly bytes: Uint8Array } | undefined>
+  /** Its batches of just now, where it runs in this process. */
+  readonly recent?: Pick<RecentBatches, 'has' | 'read'>
   /** Has it get batches from the worker of this authority, by its index, and then from others. */
   fetch(author: number, digests: readonly Uint8Array[]): void
 }
@@ -71,6 +74,16 @@ export class OrderedBatches {
     const dueMs = performance.now() - ORDERED_WAIT_LOG_MS
     const late = [...this.waits].filter(({ sinceMs }) => sinceMs <= dueMs).sort((a, b) => a.commit - b.commit)
     return late[0] && { text: this.textOf(late[0]), isLost: this.isAlone }
+  }
+
+  /** Whether its bytes are in memory now: nothing is gained by reading it ahead. */
+  isRecent({ digest, worker }: CommittedBatch): boolean {
+    return this.dependencies.workers.get(worker)!.recent?.has(digest) === true
+  }
+
+  /** Its bytes, if they are still in memory. */
+  recent({ digest, worker }: CommittedBatch): Uint8Array | undefined {
+    return this.dependencies.workers.get(worker)!.recent?.read(digest)
   }
 
   /** The bytes of a batch of this commit, once they are here. Rejects with the signal's reason, or a CommitsPrunedError. */

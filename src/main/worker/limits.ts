@@ -32,3 +32,8 @@ export const CLOSE_GRACE_MS = 2_000
  * segments that are being written, read and flushed. A worker at rest has 60.
  */
 export const OPEN_FILES_BASE = 128
+/**
+ * Bytes of stored batches that are kept in memory for readers of the order, while there are any. At 100,000 tx/s of 512 B
+ * it is what came in the last second; the order is a fraction of a second behind.
+ */
+export const RECENT_BYTES = 64 * 1024 * 1024

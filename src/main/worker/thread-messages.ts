@@ -75,8 +75,10 @@ export class ThreadMessages {
   }
 
   private onProcessor(message: ProcessorToMain): void {
-    const { dissemination, inbound, metrics, repeatedReports, reports, synchronizer } = this.stages
+    const { dissemination, foreign, inbound, metrics, own, recent, repeatedReports, reports, synchronizer } =
+      this.stages
     if (message.kind === 'own-stored') {
+      recent.stored(message.digest, own.batch(message.slot, message.byteLength))
       dissemination.onOwnStored(message.sequence, message.digest)
       return
     }
@@ -84,6 +86,7 @@ export class ThreadMessages {
     metrics.inbound(from, message.status)
     // The processor has logged it: it knows more.
     if (message.status !== 'ok') metrics.refused('batch', message.status)
+    else if (!message.again) recent.stored(message.digest, foreign.batch(message.slot, message.byteLength))
     if (synchronizer.owns(message.slot)) {
       synchronizer.onDone(message)
       return

@@ -2,7 +2,7 @@
 import { shortName } from '../../shared/config/short-name.js'
 import type { Counters } from '../../shared/memory/counters.js'
 import { syncSlotsPerPeer } from '../../shared/memory/layout.js'
-import { Arena } from '../../shared/memory/slots.js'
+import type { Arena } from '../../shared/memory/slots.js'
 import type { Supervisor } from '../lib/supervisor.js'
 import type { PeerTable } from '../network/peer-table.js'
 import { SYNC_PROTOCOL } from '../network/protocols.js'
@@ -18,6 +18,7 @@ import { Synchronizer } from './sync/synchronizer.js'
 import type { WiringOptions } from './wiring.js'
 
 export interface ForeignDependencies {
+  readonly arena: Arena
   readonly supervisor: Supervisor
   readonly rings: MainRings
   readonly peers: PeerTable
@@ -38,7 +39,7 @@ export interface ForeignStages {
 }
 
 export function wireForeign(options: WiringOptions, dependencies: ForeignDependencies): ForeignStages {
-  const arena = new Arena(options.layout.inbound)
+  const { arena } = dependencies
   const onSlotFree = (slot: number): void => {
     if (options.poisonFreedSlots) arena.poison(slot)
   }

@@ -37,6 +37,7 @@ import { RepeatedReports } from './primary-link/repeated-reports.js'
 import { RetentionClock } from './primary-link/retention-clock.js'
 import { StillnessLog } from './primary-link/stillness-log.js'
 import { PrimaryReports } from './primary-reports.js'
+import { RecentBatches } from './recent-batches.js'
 import { RefusalReporter } from './refusal-reporter.js'
 import { SealingGate } from './sealing-gate.js'
 import { SubmitQueue } from './submit-queue.js'
@@ -97,21 +98,25 @@ export class Wiring {
   readonly cleanups: Cleanups
   readonly refusals: RefusalReporter
   readonly activity: ActivityLog
+  readonly recent: RecentBatches
   readonly threadMessages: ThreadMessages
   readonly outside: OutsideMessages
   readonly health: WorkerHealth
 
   readonly processorCounters: Counters<'processor'>
-  private readonly own: Arena
+  readonly own: Arena
+  readonly foreign: Arena
 
   constructor(options: WiringOptions, handlers: WiringHandlers) {
     const { committee, layout, ownIndex, parameters, workerId } = options
     this.own = new Arena(layout.own)
+    this.foreign = new Arena(layout.inbound)
     this.rings = new MainRings(layout)
     this.peers = new PeerTable(committee, ownIndex, workerId)
     const { port1, port2 } = new MessageChannel()
     this.processor = new ProcessorClient(port1, handlers.supervisor, options.gcRelief)
     this.processorPort = port2
+    this.recent = new RecentBatches(options.gcRelief)
     this.processorCounters = new Counters(layout.counters.processor, 'processor')
     const names = new Set(committee.authorities.map(({ name }) => name))
     this.activity = new ActivityLog(options.log)
@@ -187,6 +192,7 @@ export class Wiring {
     this.healer = resends.healer
     this.renewer = resends.renewer
     const foreign = wireForeign(options, {
+      arena: this.foreign,
       supervisor: handlers.supervisor,
       rings: this.rings,
       peers: this.peers,

@@ -24,6 +24,7 @@ import { Threads } from '../thread-host/threads.js'
 import { bootLines } from './boot-log.js'
 import type { CertifiedStream } from './certified-stream.js'
 import { CLOSE_GRACE_MS } from './limits.js'
+import type { RecentBatches } from './recent-batches.js'
 import { recover } from './recovery.js'
 import { batchMakerTask, processorTask, quorumWaiterTask } from './thread-tasks.js'
 import { openTicks } from './ticks.js'
@@ -110,6 +111,11 @@ export class WorkerNode {
 
   submit(transaction: Uint8Array): Promise<void> {
     return this.wiring.submits.submit(transaction)
+  }
+
+  /** Batches that were stored just now. */
+  get recent(): RecentBatches {
+    return this.wiring.recent
   }
 
   /** A stored batch, ours or another's. */

@@ -95,7 +95,8 @@ export class Processor {
     const { count: transactions, sequence, transactionBytes } = check
     void this.store(digest, this.author, bytes, { sequence, transactions, transactionBytes }).then(() => {
       this.dependencies.counters.add('ownStored')
-      this.dependencies.send({ kind: 'own-stored', slot: work.slot, sequence: work.sequence, digest })
+      const { byteLength, sequence, slot } = work
+      this.dependencies.send({ kind: 'own-stored', slot, byteLength, sequence, digest })
     })
   }
 
@@ -141,6 +142,7 @@ export class Processor {
       this.dependencies.send({
         kind: 'inbound-done',
         slot: work.slot,
+        byteLength: work.byteLength,
         peer: work.peer,
         author: work.author,
         sequence: check.sequence,
@@ -173,6 +175,7 @@ export class Processor {
     this.dependencies.send({
       kind: 'inbound-done',
       slot: work.slot,
+      byteLength: work.byteLength,
       peer: work.peer,
       author: work.author,
       sequence,

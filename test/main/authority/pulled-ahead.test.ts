@@ -105,6 +105,11 @@ describe('a source that is read ahead', () => {
 describe('batches that are read ahead', () => {
   /** Commits of so many batches each, before one reader; `begun` are the positions of those whose reading has begun. */
   function commits(budget: ReadBudget, ...counts: number[]) {
+    return commitsBeside(new Map(), budget, counts)
+  }
+
+  /** The same, with batches in memory, by their positions. */
+  function commitsBeside(memory: Map<number, Uint8Array>, budget: ReadBudget, counts: readonly number[]) {
     return counts.map((count) => {
       const begun: number[] = []
       let left = 0
@@ -115,6 +120,8 @@ describe('batches that are read ahead', () => {
           begun.push(position)
           return Uint8Array.of(position)
         },
+        isRecent: ({ position }) => memory.has(position),
+        recent: ({ position }) => memory.get(position),
         budget,
         onLeft: () => {
           left += 1
@@ -145,6 +152,19 @@ describe('batches that are read ahead', () => {
     expect(second!.begun).toHaveLength(4)
   })
 
+  it('are not read where they are in memory, unless they are gone when their turn comes', async () => {
+    const memory = new Map([0, 1].map((position) => [position, Uint8Array.of(100 + position)]))
+    const [commit] = commitsBeside(memory, new ReadBudget(4), [3])
+    commit!.ahead.fill()
+    expect(commit!.begun).toEqual([2])
+    memory.delete(1)
+    const taken: number[] = []
+    for (let next = commit!.ahead.take(); next !== undefined; next = commit!.ahead.take())
+      taken.push((await next.bytes())[0]!)
+    expect(taken).toEqual([100, 1, 2])
+    expect(commit!.begun).toEqual([2, 1])
+  })
+
   it('go on one by one where others have the whole budget', async () => {
     const budget = new ReadBudget(2)
     const [first, second] = commits(budget, 3, 5)
@@ -152,7 +172,7 @@ describe('batches that are read ahead', () => {
     expect(first!.ahead.fill()).toBe(false)
     const taken: number[] = []
     for (let next = first!.ahead.take(); next !== undefined; next = first!.ahead.take())
-      taken.push((await next.bytes)[0]!)
+      taken.push((await next.bytes())[0]!)
     expect(taken).toEqual([0, 1, 2])
     // They had no place, and give none back.
     second!.ahead.leave()
@@ -168,7 +188,14 @@ describe('a record that breaks off', () => {
     }
     const budget = new ReadBudget(4)
     const bytesOf = async (): Promise<Uint8Array> => new Uint8Array(1)
-    const ahead = new BatchesAhead({ entries: entries(), bytesOf, budget, onLeft: () => {} })
+    const ahead = new BatchesAhead({
+      entries: entries(),
+      bytesOf,
+      isRecent: () => false,
+      recent: () => undefined,
+      budget,
+      onLeft: () => {},
+    })
     expect(ahead.fill()).toBe(true)
     expect(ahead.take()!.entry.position).toBe(0)
     expect(() => ahead.take()).toThrow('the record')

@@ -87,14 +87,15 @@ const INBOUND_WORK: EveryKind<InboundWork> = {
 
 const PROCESSOR_TO_MAIN: EveryKind<ProcessorToMain> = {
   'own-stored': [
-    { kind: 'own-stored', slot: 1, sequence: 2n, digest: DIGEST },
-    { kind: 'own-stored', slot: U32, sequence: U64, digest: new Uint8Array(32) },
+    { kind: 'own-stored', slot: 1, byteLength: 3, sequence: 2n, digest: DIGEST },
+    { kind: 'own-stored', slot: U32, byteLength: U32, sequence: U64, digest: new Uint8Array(32) },
   ],
   'inbound-done': [
     ...(INBOUND_STATUSES.flatMap((status) =>
       [false, true].map((again) => ({
         kind: 'inbound-done',
         slot: 1,
+        byteLength: 5,
         peer: 2,
         author: 3,
         sequence: 4n,
@@ -106,6 +107,7 @@ const PROCESSOR_TO_MAIN: EveryKind<ProcessorToMain> = {
     {
       kind: 'inbound-done',
       slot: U32,
+      byteLength: U32,
       peer: U16,
       author: U32,
       sequence: U64,

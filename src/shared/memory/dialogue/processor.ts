@@ -89,12 +89,14 @@ export type ProcessorToMain =
   | {
       readonly kind: 'own-stored'
       readonly slot: number
+      readonly byteLength: number
       readonly sequence: bigint
       readonly digest: Uint8Array
     }
   | {
       readonly kind: 'inbound-done'
       readonly slot: number
+      readonly byteLength: number
       readonly peer: number
       readonly author: number
       readonly sequence: bigint
@@ -149,6 +151,7 @@ export const processorToMain: Codec<ProcessorToMain> = {
     view.setUint8(at + KIND, message.kind === 'own-stored' ? 1 : 2)
     view.setUint32(at + SLOT, message.slot, true)
     view.setBigUint64(at + SEQUENCE, message.sequence, true)
+    view.setUint32(at + LENGTH, message.byteLength, true)
     writeBytes(view, at + DIGEST, message.digest)
     if (message.kind === 'own-stored') return
     view.setUint8(at + LEVEL, INBOUND_STATUSES.indexOf(message.status) | (message.again ? AGAIN : 0))
@@ -159,13 +162,15 @@ export const processorToMain: Codec<ProcessorToMain> = {
     const kind = view.getUint8(at + KIND)
     const slot = view.getUint32(at + SLOT, true)
     const sequence = view.getBigUint64(at + SEQUENCE, true)
+    const byteLength = view.getUint32(at + LENGTH, true)
     const digest = readBytes(view, at + DIGEST)
-    if (kind === 1) return { kind: 'own-stored', slot, sequence, digest }
+    if (kind === 1) return { kind: 'own-stored', slot, byteLength, sequence, digest }
     if (kind !== 2) return unknownKind(kind)
     const level = view.getUint8(at + LEVEL)
     return {
       kind: 'inbound-done',
       slot,
+      byteLength,
       sequence,
       digest,
       peer: view.getUint16(at + PEER, true),

@@ -72,11 +72,12 @@ async function open(peer: number): Promise<RawStream> {
 
 /** The processor is done with a work. */
 function done(work: InboundWork, status: InboundStatus = 'ok', sequence = 7n): void {
-  const { slot, peer } = work
+  const { byteLength, slot, peer } = work
   const digest = new Uint8Array(32).fill(slot + 1)
   inbound.onDone({
     kind: 'inbound-done',
     slot,
+    byteLength,
     peer,
     author: peer,
     sequence,

@@ -153,12 +153,13 @@ async function request(n: number): Promise<{ peer: number; digests: number[]; st
 
 /** What the processor says of a batch that it was given. */
 function done(
-  { slot, peer, author, expected }: InboundWork,
+  { slot, byteLength, peer, author, expected }: InboundWork,
   status: 'ok' | 'store-full' | 'not-as-asked' = 'ok',
 ): void {
   synchronizer.onDone({
     kind: 'inbound-done',
     slot,
+    byteLength,
     peer,
     author,
     sequence: 0n,
