@@ -69,7 +69,8 @@ export class RecentBatches {
     const place = this.places.get(digestKey(digest))
     if (place === undefined) return undefined
     const { end, start } = place
-    const bytes = Buffer.allocUnsafeSlow(end - start)
+    const { buffer } = Buffer.allocUnsafeSlow(end - start)
+    const bytes = new Uint8Array(buffer)
     this.memory!.copy(bytes, 0, start, end)
     this.gcRelief?.allocated(bytes.length)
     return bytes
