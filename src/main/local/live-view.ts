@@ -1,12 +1,13 @@
 /** The live view: takes what happened since it looked last, and draws; in place on a terminal, as a block elsewhere. */
 import type { Agreement } from './agreement.js'
 import { joinStages, type Ledger, type StageLatencies } from './ledger.js'
+import { LOCAL_LOOK_DEADLINE_MS, LOCAL_STALL_LOOK_MS } from './limits.js'
 import { type NodeStats, nodeStats, type Scrape } from './node-stats.js'
 import type { Nodes } from './nodes.js'
 import { type LocalOptions, quorumThreshold } from './options.js'
 import { History } from './sparkline.js'
 import { paint, redraw, wantsColours } from './styled-text.js'
-import { type Canvas, drawView, SPARKLINE_FIGURES_MAX, type ViewRow, type ViewState } from './view.js'
+import { type Canvas, drawView, SPARKLINE_FIGURES_MAX, stallText, type ViewRow, type ViewState } from './view.js'
 
 const TERMINAL_PERIOD_MS = 1000
 const FILE_PERIOD_MS = 5000
@@ -47,6 +48,9 @@ export class LiveView {
   private startMs = 0
   private before: Look | undefined
   private linesDrawn = 0
+  /** The last commits that were read, and what kept them from going on, when it was looked last. */
+  private commitsSeen: string | undefined
+  private stall: string | undefined
   private timer: NodeJS.Timeout | undefined
   private isStopped = false
   private readonly onResize = (): void => {
@@ -61,16 +65,38 @@ export class LiveView {
 
   start(): void {
     const { stream } = this.options
-    const periodMs = stream.isTTY ? TERMINAL_PERIOD_MS : FILE_PERIOD_MS
     stream.on('resize', this.onResize)
     this.startMs = performance.now()
     const step = async (): Promise<void> => {
-      const scrapes = await this.options.nodes.scrape()
-      if (this.isStopped) return
-      this.draw(this.look(scrapes))
-      this.timer = setTimeout(step, periodMs)
+      if (this.isToBeLookedAt()) {
+        const scrapes = await this.options.nodes.scrape(LOCAL_LOOK_DEADLINE_MS)
+        if (this.isStopped) return
+        this.takeLook(scrapes)
+      }
+      this.timer = setTimeout(step, stream.isTTY ? TERMINAL_PERIOD_MS : LOCAL_STALL_LOOK_MS)
     }
     void step()
+  }
+
+  /** On a terminal always; elsewhere when the next block is due, or when nothing new has been read since the last look. */
+  private isToBeLookedAt(): boolean {
+    const { agreement, ledger, stream } = this.options
+    const commits = ledger.accounts.map((_, authority) => agreement.lastOf(authority)).join()
+    const isStill = commits === this.commitsSeen
+    this.commitsSeen = commits
+    return stream.isTTY === true || this.isDue || isStill || this.stall !== undefined
+  }
+
+  private get isDue(): boolean {
+    return this.before === undefined || performance.now() - this.before.timeMs >= FILE_PERIOD_MS
+  }
+
+  private takeLook(scrapes: readonly (Scrape | undefined)[]): void {
+    const stats = scrapes.map((scraped) => scraped && nodeStats(undefined, scraped))
+    const stall = stallText(stats.map((found) => withPeerNumbers(found, this.options.authorities)))
+    const isNews = stall !== this.stall
+    this.stall = stall
+    if (this.options.stream.isTTY || this.isDue || isNews) this.draw(this.look(scrapes))
   }
 
   /** The view stays where it stands. */
@@ -163,7 +189,9 @@ function withPeerNumbers(stats: NodeStats | undefined, authorities: readonly str
   if (stats === undefined) return undefined
   const named = [...stats.ackMsByPeer].map(([peer, ms]): [string, number] => [peerNumber(peer, authorities), ms])
   named.sort(([a], [b]) => (a < b ? -1 : 1))
-  return { ...stats, ackMsByPeer: new Map(named) }
+  const missing =
+    stats.missing && [...stats.missing].map(([peer, stake]) => [peerNumber(peer, authorities), stake] as const)
+  return { ...stats, ackMsByPeer: new Map(named), missing: missing && new Map(missing) }
 }
 
 /** A node names a peer by its key or the start of it; we know it by its number. */

@@ -10,6 +10,8 @@ export interface NodeStats {
   readonly ackMsByPeer: ReadonlyMap<string, number>
   readonly rssBytes: number
   readonly storeBytes: number
+  /** Whose stake the order waits for, and how much that is; undefined while it goes on, as this node sees it. */
+  readonly missing: ReadonlyMap<string, number> | undefined
 }
 
 /** Of an authority. */
@@ -41,7 +43,14 @@ export function nodeStats(before: Scrape | undefined, now: Scrape): NodeStats {
     ackMsByPeer: ackMsByPeer(before, now),
     rssBytes: greatestOf(now.metrics, RSS),
     storeBytes: sumOf(now.metrics, 'narval_store_bytes'),
+    missing: missing(now),
   }
+}
+
+/** A worker alone says nothing of an order. */
+function missing({ metrics }: Scrape): ReadonlyMap<string, number> | undefined {
+  const isStalled = metrics.has('narval_primary_ordering') && sumOf(metrics, 'narval_primary_ordering') === 0
+  return isStalled ? byLabel(metrics, 'narval_primary_missing_stake', 'authority') : undefined
 }
 
 function ackMsByPeer(before: Scrape | undefined, now: Scrape): Map<string, number> {

@@ -139,15 +139,17 @@ export class Nodes {
   }
 
   /** Each authority's metrics, in their order; undefined where one of its processes does not answer. */
-  async scrape(): Promise<(Scrape | undefined)[]> {
-    const scrapes = await this.scrapeProcesses()
+  async scrape(deadlineMs?: number): Promise<(Scrape | undefined)[]> {
+    const scrapes = await this.scrapeProcesses(deadlineMs)
     return Array.from({ length: startedAuthorities(this.options) }, (_, authority) =>
       joinScrapes(scrapes.filter((_, index) => this.nodes[index]!.authority === authority)),
     )
   }
 
-  private scrapeProcesses(): Promise<(Scrape | undefined)[]> {
-    return Promise.all(this.nodes.map(({ authority, process }) => scrape(this.committee.metrics(authority, process))))
+  private scrapeProcesses(deadlineMs?: number): Promise<(Scrape | undefined)[]> {
+    return Promise.all(
+      this.nodes.map(({ authority, process }) => scrape(this.committee.metrics(authority, process), deadlineMs)),
+    )
   }
 
   /** What each process has used since its start. @throws NarvalError ERR_UNREACHABLE */

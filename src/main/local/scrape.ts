@@ -11,8 +11,8 @@ interface Answer {
 }
 
 /** The node's metrics, or undefined where it does not answer in time. */
-export async function scrape(address: TcpAddress): Promise<Scrape | undefined> {
-  const answer = await ask(address, '/metrics')
+export async function scrape(address: TcpAddress, deadlineMs = LOCAL_SCRAPE_DEADLINE_MS): Promise<Scrape | undefined> {
+  const answer = await ask(address, '/metrics', deadlineMs)
   if (answer?.status !== 200) return undefined
   return { metrics: parseMetrics(answer.body) }
 }
@@ -24,9 +24,9 @@ export async function health(address: TcpAddress): Promise<{ readonly ok: boolea
   return { ok: answer.status === 200, text: answer.body.trim() }
 }
 
-function ask(address: TcpAddress, path: string): Promise<Answer | undefined> {
+function ask(address: TcpAddress, path: string, deadlineMs = LOCAL_SCRAPE_DEADLINE_MS): Promise<Answer | undefined> {
   return new Promise((resolve) => {
-    const request = get({ ...address, path, agent: false, timeout: LOCAL_SCRAPE_DEADLINE_MS }, (response) => {
+    const request = get({ ...address, path, agent: false, timeout: deadlineMs }, (response) => {
       let body = ''
       response.setEncoding('utf8')
       response.on('data', (text: string) => {

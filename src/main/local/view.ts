@@ -205,6 +205,8 @@ function logsLine({ head, logs, rows }: ViewState): StyledLine {
     const text = `Nothing is ordered: ${authorities - faults} of ${authorities} run, and ${quorum} are a quorum`
     return [styled(text, 'warning')]
   }
+  const stall = stallText(rows.map(({ stats }) => stats))
+  if (stall !== undefined) return [styled(stall, 'bad')]
   if (logs.digest === undefined) return [styled('No commit is read by all yet', 'dim')]
   const furthest = Math.max(...rows.map(({ commit }) => commit))
   const behind = furthest - logs.count
@@ -212,6 +214,17 @@ function logsLine({ head, logs, rows }: ViewState): StyledLine {
   const commits = `${count(logs.count)} commit${logs.count === 1 ? '' : 's'}, up to ${logs.digest.slice(0, 16)}…${ahead}`
   if (rows.length === 1) return [styled(`The log of the one authority has ${commits}`)]
   return [styled(`All ${rows.length} logs agree`, 'good'), styled(` on ${commits}`)]
+}
+
+/** Why nothing is ordered, by what most of the nodes that stand say; undefined while something is. */
+export function stallText(nodes: readonly (NodeStats | undefined)[]): string | undefined {
+  const said = nodes.flatMap((stats) => (stats?.missing === undefined ? [] : stats.missing))
+  if (said.length === 0 || nodes.some((stats) => stats !== undefined && stats.missing === undefined)) return undefined
+  const [most] = [...said].sort((a, b) => b.size - a.size)
+  if (most!.size === 0) return 'Nothing is ordered, and nobody is known to be missing'
+  const stake = [...most!.values()].reduce((sum, each) => sum + each, 0)
+  const names = [...most!.keys()].sort()
+  return `Nothing is ordered: stake ${stake} is missing, of ${names.length === 1 ? 'authority' : 'authorities'} ${names.join(', ')}`
 }
 
 function formatAcks(ackMsByPeer: ReadonlyMap<string, number>): string {

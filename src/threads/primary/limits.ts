@@ -135,8 +135,11 @@ export const PAYLOAD_MARKS_MAX = 1_048_576
 export const UNNAMED_BATCHES_PER_AUTHORITY = 16_384
 /** The same of all authors, which have equal shares: some 100 MB. From 17 authorities on a share is smaller. */
 export const UNNAMED_BATCHES_MAX = 262_144
-/** How long a batch waits for a header of its author until others claim it, in ms: a living author needs less than a second. */
-export const ADOPTION_MS = 10_000
+/**
+ * How long a batch waits for a header of its author until others claim it, in ms: a living author needs less than a second. At
+ * rest a claim takes two seconds to the order, and on a machine that is overloaded five: together that is less than 15 s.
+ */
+export const ADOPTION_MS = 8_000
 /** How much later, in ms, those claim it who are not among the first with V of the stake. There are three turns at most. */
 export const ADOPTION_STAGGER_MS = 1000
 /** How long a claim may be in vain until it is made again, in ms: others may not have had the batch then. */

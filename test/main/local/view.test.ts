@@ -77,7 +77,24 @@ describe('node statistics', () => {
       ackMsByPeer: new Map([['abc', 5]]),
       rssBytes: 104_857_600,
       storeBytes: 2_500_000,
+      missing: undefined,
     })
+  })
+
+  it('whose stake is missing is said while nothing is ordered, and not before', () => {
+    const of = (ordering: number): NodeStats =>
+      nodeStats(undefined, {
+        metrics: parseMetrics(
+          `narval_primary_ordering ${ordering}\nnarval_primary_missing_stake{authority="abc"} 1\nnarval_primary_missing_stake{authority="def"} 2\n`,
+        ),
+      })
+    expect(of(1).missing).toBeUndefined()
+    expect(of(0).missing).toEqual(
+      new Map([
+        ['abc', 1],
+        ['def', 2],
+      ]),
+    )
   })
 
   it('a first scrape counts since the start, and a peer without a new ACK has no latency', () => {
@@ -120,6 +137,7 @@ const stats: NodeStats = {
   ]),
   rssBytes: 204e6,
   storeBytes: 2.5e9,
+  missing: undefined,
 }
 
 const row: ViewRow = {
@@ -210,6 +228,23 @@ describe('the view', () => {
     const head = { ...state.head, faults: 2 }
     const drawn = textOf(drawView({ ...state, head, rows: state.rows.slice(1) }, UNLIMITED))
     expect(drawn.at(-1)).toBe('Nothing is ordered: 2 of 4 run, and 3 are a quorum')
+  })
+
+  it('in a stall it names who is missing, when all that answer say so', () => {
+    const stalled = (...missing: [string, number][]): ViewRow => ({
+      ...row,
+      stats: { ...stats, missing: new Map(missing) },
+    })
+    const silent: ViewRow = { ...row, stats: undefined }
+    const last = (...rows: ViewRow[]): string => textOf(drawView({ ...state, rows }, UNLIMITED)).at(-1)!
+    const both = stalled(['3', 1], ['2', 1])
+    expect(last(both, stalled(['3', 1]), silent)).toBe('Nothing is ordered: stake 2 is missing, of authorities 2, 3')
+    expect(last(stalled(['3', 1]), silent, silent)).toBe('Nothing is ordered: stake 1 is missing, of authority 3')
+    expect(last(stalled(), silent, silent)).toBe('Nothing is ordered, and nobody is known to be missing')
+    expect(last(row, both, both)).toMatch(/^All 3 logs agree/)
+    expect(pieceOf(drawView({ ...state, rows: [both, both] }, UNLIMITED), last(both, both))).toMatchObject({
+      style: 'bad',
+    })
   })
 
   it('logs that differ are named, in the colour of what is bad', () => {
