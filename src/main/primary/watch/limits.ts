@@ -24,8 +24,10 @@ export const BEHIND_ROUNDS = 4
 /** An authority without a certificate for so long, in ms, and for so many rounds, is called missing. */
 export const MISSING_MS = 5000
 export const MISSING_ROUNDS = 3
-/** A problem of one kind is said in the log once in so many ms, with its end. */
+/** A problem of one kind is said in the log once in so many ms, with its end; */
 export const PROBLEM_LOG_MS = 60_000
+/** and so often in a row: the next stall is said at once, though it comes soon behind one that is over. */
+export const PROBLEM_LOG_BURST = 4
 /** Names in one text for people: the others are counted. */
 export const NAMES_SHOWN_MAX = 16
 
