@@ -34,6 +34,7 @@ export type ErrorCode =
   | 'ERR_BATCH_NOT_FOUND'
   | 'ERR_BATCHES_DELETED'
   | 'ERR_COMMITS_PRUNED'
+  | 'ERR_CHECKPOINT_NOT_FOUND'
   // transactions and batches
   | 'ERR_TRANSACTION_TOO_LARGE'
   | 'ERR_TRANSACTION_EMPTY'
@@ -45,6 +46,7 @@ export type ErrorCode =
   | 'ERR_TOO_MANY_DIGESTS'
   // consensus
   | 'ERR_EQUIVOCATION'
+  | 'ERR_FORK'
   | 'ERR_KEY_USED_TWICE'
   | 'ERR_RECOVERY_IMPOSSIBLE'
   // the load client and a committee on one machine

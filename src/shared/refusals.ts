@@ -101,6 +101,7 @@ export const QUIET_REFUSALS: ReadonlySet<string> = new Set<PeerRefusal | Authori
   'vote-late',
   'vote-replayed',
   'answer-not-asked',
+  'checkpoint-old',
 ])
 
 /** Why something on the primary link was refused. */
@@ -198,6 +199,11 @@ export type AuthorityRefusal =
   | 'vote-late'
   | 'vote-replayed'
   | 'certificate-without-quorum'
+  /** Of a commit up to which a quorum has signed a later checkpoint already. */
+  | 'checkpoint-old'
+  /** Its signer has signed another checkpoint of that commit. */
+  | 'checkpoint-second'
+  | 'checkpoint-without-quorum'
   /** It asks for more certificates than its share. */
   | 'request-over-share'
   /** An answer to a question that was not asked, or was asked before a restart. */

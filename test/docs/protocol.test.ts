@@ -74,7 +74,7 @@ describe('the protocol', () => {
       .map(([kind]) => Number(kind))
       .filter((kind) => kind > 0)
     expect(kinds).toEqual(Object.values(RECORD_KINDS))
-    const bytes = Array.from(consensus.matchAll(/├ 1 ──┼ (\d) ──┼/g), ([, kind]) => Number(kind))
+    const bytes = Array.from(consensus.matchAll(/├ 1 ──┼ (\d+) ─+┼/g), ([, kind]) => Number(kind))
     expect(bytes).toEqual(Object.values(RECORD_KINDS))
   })
 

@@ -2,13 +2,13 @@
 import { CommitLogReader, type LoggedCommit } from '../../src/shared/store/primary/commit-log-reader.js'
 import { encodeCertificate } from '../../src/shared/wire/primary/certificate.js'
 import { headerId } from '../../src/shared/wire/primary/header.js'
+import { RecordChain } from '../../src/threads/primary/commit-log/record-chain.js'
 import {
   PrimaryStore,
   type PrimaryStoreDependencies,
   type PrimaryStoreOptions,
 } from '../../src/threads/primary/store/primary-store.js'
-import type { Write } from '../../src/threads/primary/store/writes.js'
-import { batchOf, patternOf, SETTINGS } from './threads/commit-pattern.mjs'
+import { batchOf, type PatternWrite, patternOf, recorder, SETTINGS } from './threads/commit-pattern.mjs'
 
 export const { certificateOf, commitOf, positionOf, turnOf } = patternOf({ encodeCertificate, headerId })
 
@@ -31,9 +31,13 @@ export async function openPrimaryStore(
   return store
 }
 
+const recorders = new WeakMap<PrimaryStore, ReturnType<typeof recorder>>()
+
 /** Resolves when the writes are on the disk. */
-export function written(store: PrimaryStore, ...writes: readonly Write[]): Promise<void> {
-  return new Promise((resolve) => store.write(writes, resolve))
+export function written(store: PrimaryStore, ...writes: readonly PatternWrite[]): Promise<void> {
+  const record = recorders.get(store) ?? recorder(RecordChain, store)
+  recorders.set(store, record)
+  return new Promise((resolve) => store.write(record(writes), resolve))
 }
 
 /** A store with commits up to this index, that nobody runs. */

@@ -124,6 +124,8 @@ function createProgram(onDone: (code: number) => void, early: Interrupt | undefi
   addCheck(program, onDone)
   addLog(program)
   addEvidence(program, onDone)
+  addCheckpoint(program)
+  addVerifyLog(program, onDone)
   return program
 }
 
@@ -364,6 +366,38 @@ function addEvidence(program: Command, onDone: (code: number) => void): void {
     .action(async (options) => {
       const { printEvidence } = await import('./evidence.js')
       onDone(printEvidence({ json: false, ...options }))
+    })
+}
+
+function addCheckpoint(program: Command): void {
+  program
+    .command('checkpoint')
+    .description('print the latest checkpoint that a quorum has signed: it proves the order up to its commit')
+    .requiredOption('--store <dir>', "an authority's store, or a primary's, whether it runs or not", path)
+    .option('--index <n>', 'that of this commit', integer(1, Number.MAX_SAFE_INTEGER))
+    .option(
+      '--prove <n>',
+      'print the record of this commit, and the proof that it is under it',
+      integer(1, Number.MAX_SAFE_INTEGER),
+    )
+    .option('--json', 'a line of JSON')
+    .action(async (options) => {
+      const { printCheckpoint } = await import('./checkpoint.js')
+      printCheckpoint({ json: false, ...options })
+    })
+}
+
+function addVerifyLog(program: Command, onDone: (code: number) => void): void {
+  program
+    .command('verify-log')
+    .description(
+      'verify all commits of an authority with the committee file alone (exit code 1 if that is not possible)',
+    )
+    .requiredOption('--committee <file>', 'the committee file; keys, stakes and worker ids are enough', path)
+    .requiredOption('--store <dir>', "an authority's store, or a primary's, whether it runs or not", path)
+    .action(async (options: { committee: string; store: string }) => {
+      const { verifyLog } = await import('./verify-log.js')
+      onDone(verifyLog(options))
     })
 }
 

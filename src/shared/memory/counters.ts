@@ -68,6 +68,12 @@ const PRIMARY = [
   'gcRound',
   'decidedRound',
   'lastCommit',
+  /** Commits of our last signature of a checkpoint, and of the latest that a quorum has signed. */
+  'checkpointSigned',
+  'checkpointAttested',
+  /** Signatures of others that say something else, and those that are kept. */
+  'checkpointsDiffering',
+  'checkpointClaims',
   'headersWaiting',
   'certificatesWaiting',
   'certificatesKept',

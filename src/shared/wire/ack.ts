@@ -11,7 +11,7 @@
  * it was not stored; its digest says nothing (a batch may be refused before it is hashed) and is written as zeros, and
  * its level is the one that the peer would have stored it at.
  */
-import assert from 'node:assert'
+import { assert } from '../assert.js'
 import { ACK_BYTES, COMMITTEE_SIZE_MAX, DIGEST_BYTES, PEER_MASK_BYTES } from '../constants.js'
 
 /** `stored`: survives the process (committed). `durable`: survives a power cut (fsynced). Greater is stronger. */

@@ -7,6 +7,7 @@ import type { BatchEntry } from '../../shared/wire/primary/header.js'
 import type { Adoption } from './adoption.js'
 import type { CertificateWaiter } from './certificate-waiter.js'
 import type { CertificatesAggregator } from './certificates-aggregator.js'
+import type { Checkpointer } from './checkpointer.js'
 import type { Consensus } from './consensus/consensus.js'
 import type { AuthorityIndex, Commit, PayloadEntry, Round } from './consensus/types.js'
 import type { HeaderWaiter } from './header-waiter.js'
@@ -31,6 +32,7 @@ export interface GarbageCollectorDependencies {
   readonly unnamed: UnnamedBatches
   readonly adoption: Adoption
   readonly proposer: Proposer
+  readonly checkpointer: Checkpointer
 }
 
 export class GarbageCollector {
@@ -51,7 +53,7 @@ export class GarbageCollector {
    */
   committed(commits: readonly Commit[], turn: TurnBuilder): CertificateRecord[] {
     if (commits.length === 0) return []
-    turn.commit(commits)
+    this.stages.checkpointer.committed(commits, turn)
     for (const { batches, vertices } of commits) {
       const first = new Set<PayloadEntry>(batches)
       for (const { certificate } of vertices) this.ordered(certificate as CertificateRecord, first, turn)

@@ -8,6 +8,7 @@ import { digestKey } from '../../shared/wire/digest-key.js'
 import { roundOfCertificate } from '../../shared/wire/primary/certificate.js'
 import { encodeHighest, encodeRangeAnswer, type RoundRange } from '../../shared/wire/primary/requests.js'
 import type { CertificatesAggregator } from './certificates-aggregator.js'
+import type { Checkpointer } from './checkpointer.js'
 import type { AuthorityIndex, Round } from './consensus/types.js'
 import {
   CERTIFICATE_BYTES_SERVED_PER_S,
@@ -16,7 +17,7 @@ import {
   RANGE_CERTIFICATES_MAX,
   RANGE_REQUEST_COST,
 } from './limits.js'
-import type { CertificateReader } from './stored-state.js'
+import type { CertificateReader, CheckpointReader } from './stored-state.js'
 import type { TurnBuilder } from './turn.js'
 
 interface Share {
@@ -33,10 +34,13 @@ interface OfRound {
 
 export class Helper {
   private readonly certificates: CertificatesAggregator
-  private readonly store: CertificateReader
+  private readonly store: CertificateReader & CheckpointReader
   private readonly shares: Share[]
 
-  constructor(authorities: number, dependencies: { certificates: CertificatesAggregator; store: CertificateReader }) {
+  constructor(
+    authorities: number,
+    dependencies: { certificates: CertificatesAggregator; store: CertificateReader & CheckpointReader },
+  ) {
     this.certificates = dependencies.certificates
     this.store = dependencies.store
     this.shares = Array.from({ length: authorities }, () => ({
@@ -104,6 +108,16 @@ export class Helper {
     if (!this.take(from, 1, turn)) return
     const certificate = this.certificates.highest?.bytes
     this.send(from, encodeHighest(certificate === undefined ? { nonce } : { nonce, certificate }), turn)
+  }
+
+  /** Sends the checkpoint that it asks for, or what there is in its place. */
+  answerCheckpoint(from: AuthorityIndex, index: number, checkpointer: Checkpointer, turn: TurnBuilder): void {
+    if (!this.take(from, 1, turn)) return
+    const bytes = checkpointer.answer(index, (each) => this.store.checkpoint(each))
+    if (bytes === undefined) return
+    this.shares[from]!.bytes.take(bytes.length, turn.now.ms)
+    // Our own signature is in it, and may be on its way to the disk still.
+    turn.sendAfterDurable(from, bytes)
   }
 
   /** Takes so many certificates of the peer's share, before anything is done for it. */

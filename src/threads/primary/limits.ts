@@ -167,6 +167,19 @@ export const RANGE_BYTES_MAX = 1024 * 1024
 /** What a request by range costs of that share beside what is found, in certificates: a read of the store, and a walk. */
 export const RANGE_REQUEST_COST = 16
 
+/** How long after the last commit a checkpoint of it is signed, in ms: what was ordered at rest is attested soon as well. */
+export const CHECKPOINT_REST_MS = 250
+/** How long our signature of a checkpoint waits for those of a quorum until it is sent again, and they are asked for, in ms. */
+export const CHECKPOINT_RETRY_MS = 1000
+/** So many checkpoints above what we know to be attested an honest peer has signed when we ask for the latest. */
+export const CHECKPOINTS_BEHIND = 2
+/** Checkpoints of ours that signatures of others are compared with: at saturation those of some seconds. */
+export const OWN_CHECKPOINTS_KEPT = 8
+/** Signatures of checkpoints of each peer that are kept until there is a quorum: the same. */
+export const CHECKPOINT_CLAIMS_PER_PEER = 8
+/** Checkpoints of each authority that say something else and are told of since the start: one would do. */
+export const DIFFERING_SAID_MAX = 8
+
 /** Time until a peer is asked again how far it saw us, in ms. */
 export const RECOVERY_RETRY_MS = 1000
 /** Rounds above the highest certificate of the peers in which a store that was lost may have signed: `recovery.ts`. */
@@ -213,4 +226,5 @@ assert(PARENT_WAIT_MS_MIN <= PARENT_WAIT_SHARE * HEADER_DELAY_MS_MIN && OWN_WAIT
 assert(PAYLOAD_MARKS_MAX / COMMITTEE_SIZE_MAX >= 4 * HEADER_PAYLOAD_MAX)
 assert(PAYLOAD_WANTED_MAX / COMMITTEE_SIZE_MAX >= 4 * HEADER_PAYLOAD_MAX)
 assert(CERTIFICATES_WAITING_BYTES_MAX / COMMITTEE_SIZE_MAX >= 4 * CERTIFICATE_BYTES_MAX)
+assert(CHECKPOINT_REST_MS < HEARTBEAT_MS)
 assert(SILENCE_MS > 2 * HEARTBEAT_MS && SIGNING_HELD_MS > 2 * SILENCE_MS)

@@ -13,7 +13,7 @@
  *                     │                                                          ▼
  *                     └──── round has a quorum ──── CertificatesAggregator ◀── Core ──▶ Consensus ──▶ commits
  *                                                                                          │
- *                           GarbageCollector: done, proposed again, forgotten ◀────────────┘
+ *       Checkpointer ◀───── GarbageCollector: done, proposed again, forgotten ◀────────────┘
  * ```
  *
  * It is synchronous and pure but for its own state: no store, no network, no clock, no thread (`turn.ts`).
@@ -22,6 +22,8 @@ import { assert } from '../../shared/assert.js'
 import { NarvalError } from '../../shared/errors.js'
 import type { PrimaryWaits } from '../../shared/memory/dialogue/primary.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
+import { primaryAgreement } from '../../shared/wire/primary/agreement.js'
+import { decodeSignedCheckpoint } from '../../shared/wire/primary/checkpoint.js'
 import { genesisDigests } from '../../shared/wire/primary/genesis.js'
 import type { BatchEntry } from '../../shared/wire/primary/header.js'
 import { kindOf } from '../../shared/wire/primary/record.js'
@@ -32,6 +34,7 @@ import { CatchUp } from './catch-up.js'
 import { CertificateRequests } from './certificate-requests.js'
 import { CertificateWaiter } from './certificate-waiter.js'
 import { CertificatesAggregator } from './certificates-aggregator.js'
+import { Checkpointer, type CheckpointerStatus } from './checkpointer.js'
 import { Consensus } from './consensus/consensus.js'
 import { CertificateEquivocationError } from './consensus/equivocation.js'
 import type { RuleName } from './consensus/rule.js'
@@ -61,7 +64,7 @@ import { checkRecoverable, Recovery } from './recovery.js'
 import { type Keys, Signatures } from './signatures.js'
 import { SigningWatch } from './signing-watch.js'
 import type { StoredState } from './store/writes.js'
-import type { CertificateReader } from './stored-state.js'
+import type { CertificateReader, CheckpointReader } from './stored-state.js'
 import { type Problem, Synchronizer } from './synchronizer.js'
 import { type Now, type PrimaryEvent, type Turn, TurnBuilder } from './turn.js'
 import { UnnamedBatches } from './unnamed-batches.js'
@@ -82,7 +85,7 @@ export interface PrimaryOptions {
 export interface PrimaryDependencies {
   readonly keys: Keys
   /** Certificates that memory has forgotten. */
-  readonly store: CertificateReader
+  readonly store: CertificateReader & CheckpointReader
   /** A whole number of at most 53 bits that no earlier run of this authority has had. */
   readonly nonce: number
 }
@@ -107,6 +110,7 @@ export class Primary {
   private readonly proposer: Proposer
   private readonly helper: Helper
   private readonly core: Core
+  private readonly checkpointer: Checkpointer
   private readonly recovery: Recovery
   private readonly evidence: EvidenceKeeper
   private readonly signingWatch = new SigningWatch()
@@ -165,15 +169,41 @@ export class Primary {
     this.helper = new Helper(authorities, { certificates: this.certificates, store: dependencies.store })
     this.recovery = new Recovery(stakes, this.peers, dependencies.nonce)
     this.evidence = new EvidenceKeeper(committeeDigest, authorities, stored.evidence)
-    const { adoption, records, payload, payloadFetcher, headerWaiter, certificateWaiter, proposer, unnamed } = this
+    const signatures = new Signatures(dependencies.keys, committeeDigest, authority, authorities)
+    const rule = primaryAgreement(committeeDigest, options.rule, gcDepth)
+    this.checkpointer = new Checkpointer(
+      { authority, committeeDigest, rule, stakes },
+      { signatures, consensus: this.consensus, peers: this.peers },
+      stored,
+    )
+    const {
+      adoption,
+      checkpointer,
+      records,
+      payload,
+      payloadFetcher,
+      headerWaiter,
+      certificateWaiter,
+      proposer,
+      unnamed,
+    } = this
     const synchronizer = new Synchronizer({ stakes, workers: options.workers }, { certificates, payload })
     const batches = { adoption, ownBatches, payload, payloadFetcher, synchronizer, unnamed }
-    const stages = { records, consensus, certificates, headerWaiter, certificateWaiter, proposer, ...batches }
+    const stages = {
+      records,
+      consensus,
+      certificates,
+      headerWaiter,
+      certificateWaiter,
+      proposer,
+      checkpointer,
+      ...batches,
+    }
     this.core = new Core(
       { authority, committeeDigest, stakes, gcDepth },
       {
         ...stages,
-        signatures: new Signatures(dependencies.keys, committeeDigest, authority, authorities),
+        signatures,
         garbageCollector: new GarbageCollector(authority, stages),
         requests: this.requests,
         catchUp: this.catchUp,
@@ -214,6 +244,7 @@ export class Primary {
       signingAbove: this.core.signingAbove,
       isSigningHeld: this.signingWatch.isHeld,
       isHistoryGone: this.catchUp.isHistoryGone,
+      ...this.checkpointer.status,
     }
   }
 
@@ -401,6 +432,7 @@ export class Primary {
     this.pacing.connected(peer)
     this.catchUp.connected(peer)
     this.core.resend(peer, turn)
+    this.checkpointer.connected(peer, turn)
     if (this.core.isRecovering) this.recovery.ask(peer, turn)
   }
 
@@ -440,6 +472,15 @@ export class Primary {
         break
       case 'highest':
         this.highest(from, requests.decodeHighest(bytes), turn)
+        break
+      case 'signed-checkpoint':
+        this.checkpointer.signature(from, decodeSignedCheckpoint(bytes, this.options.stakes.length), turn)
+        break
+      case 'attested-checkpoint':
+        this.checkpointer.certificate(from, bytes, turn)
+        break
+      case 'checkpoint-request':
+        helper.answerCheckpoint(from, requests.decodeCheckpointRequest(bytes), this.checkpointer, turn)
         break
       default:
         turn.refuse(from, 'message-unknown', `a record that begins with ${bytes[0]}, ${bytes[1]}`)
@@ -506,6 +547,7 @@ export class Primary {
     this.requests.flush(turn)
     this.payloadFetcher.tick(this.consensus.gcRound, turn)
     this.catchUp.consider(certificates.quorumRound, turn)
+    this.checkpointer.tick(!core.isRecovering, turn)
   }
 
   private propose(turn: TurnBuilder): void {
@@ -544,6 +586,7 @@ export class Primary {
       this.payloadFetcher.wakeAtMs,
       this.requests.wakeAtMs,
       this.catchUp.wakeAtMs(certificates.quorumRound),
+      this.checkpointer.wakeAtMs,
       core.isRecovering ? this.recovery.wakeAtMs : this.signingWatch.wakeAtMs,
     )
   }
@@ -567,7 +610,7 @@ export interface PrimaryBounds {
   readonly payloadWantedMax: number
 }
 
-export interface PrimaryStatus {
+export interface PrimaryStatus extends CheckpointerStatus {
   /** Of our last header. */
   readonly round: Round
   /** The highest round of which we have a quorum of certificates. */

@@ -6,6 +6,7 @@
  * votes of others each: eleven verifications; and five signatures.
  */
 import { digestKey } from '../../shared/wire/digest-key.js'
+import { type Checkpoint, checkpointMessage, type SignedCheckpoint } from '../../shared/wire/primary/checkpoint.js'
 import { headerSignatureMessage } from '../../shared/wire/primary/header.js'
 import { compareBytes } from '../../shared/wire/primary/record.js'
 import { type Vote, voteMessage } from '../../shared/wire/primary/vote.js'
@@ -48,6 +49,15 @@ export class Signatures {
     const { author, round, idBytes: headerId } = header
     const voted = { author, round, headerId, epoch: header.signed.epoch }
     return { ...voted, voter: this.authority, signature: this.keys.sign(voteMessage(this.committeeDigest, voted)) }
+  }
+
+  signCheckpoint(checkpoint: Checkpoint): Uint8Array {
+    return this.keys.sign(checkpointMessage(this.committeeDigest, checkpoint))
+  }
+
+  verifyCheckpoint(checkpoint: SignedCheckpoint): boolean {
+    const { signature, signer: authority } = checkpoint
+    return this.keys.verify([{ authority, signature, message: checkpointMessage(this.committeeDigest, checkpoint) }])
   }
 
   /** Takes a header of ours, or one from our store, as verified. */

@@ -26,3 +26,9 @@ export interface CertificateReader {
   /** Certificates of this round and of all above it are kept. */
   readonly lowestRound: Round
 }
+
+/** The same of checkpoints. */
+export interface CheckpointReader {
+  /** The record of the checkpoint of this commit that a quorum has signed, if it is kept; of the latest one: 0. */
+  checkpoint(index: number): Uint8Array | undefined
+}

@@ -16,6 +16,7 @@ import type { NarvalError } from '../../shared/errors.js'
 import type { PrimaryNotice } from '../../shared/memory/dialogue/primary.js'
 import type { AuthorityRefusal } from '../../shared/refusals.js'
 import type { BatchEntry } from '../../shared/wire/primary/header.js'
+import type { LogRecord } from './commit-log/record-chain.js'
 import type { ConsensusPosition } from './consensus/consensus-state.js'
 import type { AuthorityIndex, Commit } from './consensus/types.js'
 import type { Write } from './store/writes.js'
@@ -109,7 +110,7 @@ export class TurnBuilder {
   readonly workerRequests: WorkerRequest[] = []
   readonly refusals: Refused[] = []
   readonly notices: PrimaryNotice[] = []
-  private readonly commits: Commit[] = []
+  private readonly records: LogRecord[] = []
 
   constructor(now: Now) {
     this.now = now
@@ -141,16 +142,16 @@ export class TurnBuilder {
     this.notices.push(notice)
   }
 
-  commit(commits: readonly Commit[]): void {
-    this.commits.push(...commits)
+  commit(record: LogRecord): void {
+    this.records.push(record)
   }
 
   /** @param state where consensus stands now; asked only if there are commits */
   finish(wakeAtMs: number, state: () => ConsensusPosition, stopped?: NarvalError): Turn {
-    const { writes, sends, workerRequests, refusals, notices, commits } = this
-    if (commits.length > 0) {
-      writes.push({ type: 'commits', commits, state: state() })
-      workerRequests.push({ type: 'committed', commits })
+    const { writes, sends, workerRequests, refusals, notices, records } = this
+    if (records.length > 0) {
+      writes.push({ type: 'commits', records, state: state() })
+      workerRequests.push({ type: 'committed', commits: records.map(({ commit }) => commit) })
     }
     return { writes, sends, workerRequests, refusals, notices, wakeAtMs, ...(stopped && { stopped }) }
   }

@@ -2,6 +2,11 @@
 import { digestKey } from '../../../src/shared/wire/digest-key.js'
 import { decodeCertificate, encodeCertificate } from '../../../src/shared/wire/primary/certificate.js'
 import {
+  checkpointMessage,
+  decodeSignedCheckpoint,
+  encodeSignedCheckpoint,
+} from '../../../src/shared/wire/primary/checkpoint.js'
+import {
   type BatchEntry,
   compareEntries,
   decodeHeader,
@@ -40,6 +45,8 @@ export function alterations(
       return (sends) => sends.map((send) => lieAboutPayload(simulation, node, send))
     case 'claims':
       return (sends) => sends.map((send) => claim(simulation, node, send))
+    case 'signs-other-checkpoints':
+      return (sends) => sends.flatMap((send) => signOtherCheckpoint(simulation, node, send))
     case 'talks-rubbish': {
       let nextAtMs = 0
       return (sends) => {
@@ -106,6 +113,21 @@ function claim(simulation: Simulation, node: SimulatedNode, send: Send): Send {
   if (claims.size > 0) coverage.count('liar that claims')
   const own = header.payload.filter(({ author }) => author === node.index)
   return { ...send, bytes: sign(node, { ...header, payload: [...own, ...claims.values()].sort(compareEntries) }) }
+}
+
+/** Each peer gets another root, another state, or now and then the truth, and some get two. */
+function signOtherCheckpoint(simulation: Simulation, node: SimulatedNode, send: Send): Send[] {
+  if (kindOf(send.bytes) !== 'signed-checkpoint') return [send]
+  const checkpoint = decodeSignedCheckpoint(send.bytes, simulation.schedule.stakes.length)
+  simulation.coverage.count('liar that signs-other-checkpoints')
+  return simulation.peersOf(node.index).flatMap((to) => {
+    const name = simulation.random() < 0.7 ? 'root' : 'state'
+    const other = { ...checkpoint, [name]: new Uint8Array(32).map(() => simulation.random() * 256) }
+    const signature = node.keys.sign(checkpointMessage(COMMITTEE_DIGEST, other))
+    const lie = { ...send, to, bytes: encodeSignedCheckpoint({ ...other, signature }) }
+    const choice = simulation.random()
+    return choice < 0.8 ? [lie] : choice < 0.9 ? [{ ...send, to }, lie] : [{ ...send, to }]
+  })
 }
 
 /** Changed, old and made up records. */

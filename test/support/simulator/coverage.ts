@@ -60,6 +60,9 @@ export const DIMENSIONS: readonly string[] = [
   'certificates fetched by range',
   'batch fetched by its worker',
   'batch adopted',
+  'checkpoint signed',
+  'checkpoint attested',
+  'another checkpoint seen (evidence)',
 ]
 
 /** Runs that are fewer say nothing about what is missing. */
@@ -84,6 +87,8 @@ export class Coverage {
       'batch adopted',
       writes.reduce((sum, write) => sum + adoptedIn(write), 0),
     )
+    this.count('checkpoint signed', writes.filter(({ type }) => type === 'checkpoint-signed').length)
+    this.count('checkpoint attested', writes.filter(({ type }) => type === 'checkpoint-attested').length)
     this.count('batch fetched by its worker', workerRequests.filter(({ type }) => type === 'synchronize').length)
   }
 }
@@ -105,6 +110,7 @@ const NOTICES: Readonly<Record<string, string>> = {
   'header-given-up': 'header given up',
   'proposed-again': 'batch proposed again',
   recovered: 'store recovered',
+  'checkpoint-differs': 'another checkpoint seen (evidence)',
 }
 
 export function sumOf(all: readonly Happened[]): Happened {

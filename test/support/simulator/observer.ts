@@ -1,5 +1,7 @@
 /** Watches a run from outside: every commit of every honest authority, and everything that leaves it. */
 import { createHash } from 'node:crypto'
+import { decodeSignedCheckpoint } from '../../../src/shared/wire/primary/checkpoint.js'
+import { CHECKPOINT_HEAD_BYTES } from '../../../src/shared/wire/primary/limits.js'
 import { kindOf } from '../../../src/shared/wire/primary/record.js'
 import { decodeVote } from '../../../src/shared/wire/primary/vote.js'
 import type { Commit, PayloadEntry } from '../../../src/threads/primary/consensus/types.js'
@@ -17,6 +19,7 @@ export class Observer {
   readonly ordered: PayloadEntry[] = []
   private readonly headers = new Map<string, string>()
   private readonly votes = new Map<string, string>()
+  private readonly checkpoints = new Map<string, string>()
   private readonly records: Records
   private readonly authorities: number
   private readonly isHeld: (batch: PayloadEntry) => boolean
@@ -68,6 +71,11 @@ export class Observer {
     } else if (kind === 'vote') {
       const { voter, author, round, headerId } = decodeVote(bytes, this.authorities)
       this.once(this.votes, `vote of ${voter} for ${author} in round ${round}`, Buffer.from(headerId).toString('hex'))
+    } else if (kind === 'signed-checkpoint') {
+      const { index } = decodeSignedCheckpoint(bytes, this.authorities)
+      // What it says, without who says it: all that are honest say the same.
+      const said = Buffer.from(bytes.subarray(8, CHECKPOINT_HEAD_BYTES)).toString('hex')
+      this.once(this.checkpoints, `checkpoint of commit ${index}`, said)
     } else return
     if (this.isBlindToDisk) return
     if (!store.promises.has(Buffer.from(bytes).toString('hex'))) {

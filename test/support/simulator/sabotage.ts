@@ -7,11 +7,13 @@
  */
 import { Adoption } from '../../../src/threads/primary/adoption.js'
 import { CertificatesAggregator } from '../../../src/threads/primary/certificates-aggregator.js'
+import { Checkpointer } from '../../../src/threads/primary/checkpointer.js'
 import { Claims } from '../../../src/threads/primary/consensus/claims.js'
 import { CommittedBatches } from '../../../src/threads/primary/consensus/committed-batches.js'
 import { CommittedPrefix } from '../../../src/threads/primary/consensus/committed-prefix.js'
+import { Consensus } from '../../../src/threads/primary/consensus/consensus.js'
 import { Stakes } from '../../../src/threads/primary/consensus/stakes.js'
-import type { Vertex } from '../../../src/threads/primary/consensus/types.js'
+import type { Commit, Vertex } from '../../../src/threads/primary/consensus/types.js'
 import { Core } from '../../../src/threads/primary/core.js'
 import { EvidenceKeeper } from '../../../src/threads/primary/evidence-keeper.js'
 import { GarbageCollector } from '../../../src/threads/primary/garbage-collector.js'
@@ -262,6 +264,29 @@ export const CONTROLS: Readonly<Record<string, Control>> = {
     schedule: { ...FOUR, gcDepth: 4 },
     found: /status: certificatesKept/,
   },
+  // Checkpoints.
+  'ordering stops as soon as one signs another checkpoint': {
+    sabotage: {
+      alter: () =>
+        instead(Checkpointer.prototype as unknown as CheckpointerParts, 'isFork', () => (stake) => stake > 0),
+    },
+    schedule: { ...FOUR, byzantine: new Map([[0, 'signs-other-checkpoints']]) },
+    found: /authority \d stopped: authorities 0, with stake 1 of 4, have signed another log/,
+  },
+  'the state that is signed is that of the last commit of the turn': {
+    sabotage: {
+      alter: () =>
+        instead(Consensus.prototype as unknown as ConsensusParts, 'decide', (decide) => {
+          return function (this: ConsensusParts) {
+            const stateOf = (commit: Commit): Commit =>
+              commit.stateDigest === undefined ? commit : { ...commit, stateDigest: this.stateDigest() }
+            return decide.call(this).map(stateOf)
+          }
+        }),
+    },
+    schedule: { ...FOUR, delayMs: 10 },
+    found: /a second checkpoint|have signed another log/,
+  },
   // Who is waited for.
   'nobody is waited for': {
     sabotage: { alter: () => instead(Pacing.prototype, 'parentsAtMs', () => (_, quorumAtMs) => quorumAtMs) },
@@ -274,7 +299,7 @@ type CommitsWrite = Extract<Write, { type: 'commits' }>
 const isCommits = (write: Write): write is CommitsWrite => write.type === 'commits'
 /** Where the store says that consensus stands. */
 const positionOf = (store: SimulatedStore): CommitsWrite['state'] => store.state().consensus as CommitsWrite['state']
-const withoutCommits = (write: Write): Write => (write.type === 'commits' ? { ...write, commits: [] } : write)
+const withoutCommits = (write: Write): Write => (write.type === 'commits' ? { ...write, records: [] } : write)
 
 function withoutClaims({ consensus, ...state }: StoredState): StoredState {
   return consensus === undefined ? state : { ...state, consensus: { ...(consensus as object), claims: [] } }
@@ -291,6 +316,15 @@ interface CollectorParts {
 
 interface CoreParts {
   problemOfVoting(): unknown
+}
+
+interface ConsensusParts {
+  decide(): Commit[]
+  stateDigest(): Uint8Array
+}
+
+interface CheckpointerParts {
+  isFork(stake: number): boolean
 }
 
 /** Three parents of four are taken for a quorum, whatever their stake. */

@@ -15,6 +15,7 @@ export const BYZANTINE = [
   'forgets',
   'holds-back',
   'claims',
+  'signs-other-checkpoints',
 ] as const
 export type Byzantine = (typeof BYZANTINE)[number]
 

@@ -3,7 +3,8 @@
  * workers that a seed makes misbehave. The same seed is the same run, message by message.
  *
  * It fails when the order forks, a batch is in it twice or never, an authority stops, an honest authority signs two headers
- * or votes in one place or sends what is not durable, or nothing is ordered any more after all is healed.
+ * or votes in one place or sends what is not durable, two honest ones sign different checkpoints of one commit, or nothing is
+ * ordered or attested any more after all is healed.
  */
 
 import { NarvalError } from '../../../src/shared/errors.js'
@@ -357,7 +358,12 @@ export class Simulation {
       index = Math.max(index, at)
     }
     return this.nodes.every(
-      (node) => !node.isHonest || node.isDead || (node.store.commits.length >= index && this.hasOrdered(node)),
+      (node) =>
+        !node.isHonest ||
+        node.isDead ||
+        (node.store.commits.length >= index &&
+          this.hasOrdered(node) &&
+          (node.status?.checkpointAttested ?? 0) > commitsBefore),
     )
   }
 

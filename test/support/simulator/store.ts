@@ -2,9 +2,15 @@
 
 import type { Evidence } from '../../../src/shared/wire/primary/evidence.js'
 import type { BatchEntry } from '../../../src/shared/wire/primary/header.js'
+import { peakPlaces } from '../../../src/shared/wire/primary/mountain-range.js'
+import type { LogEnd, LogRecord } from '../../../src/threads/primary/commit-log/record-chain.js'
 import type { Commit } from '../../../src/threads/primary/consensus/types.js'
 import type { Signing, StoredState, Write } from '../../../src/threads/primary/store/writes.js'
-import { type CertificateReader, FRESH_STATE } from '../../../src/threads/primary/stored-state.js'
+import {
+  type CertificateReader,
+  type CheckpointReader,
+  FRESH_STATE,
+} from '../../../src/threads/primary/stored-state.js'
 
 interface StoredCertificate {
   readonly round: number
@@ -22,7 +28,7 @@ export const batchName = ({
   sequence?: bigint
 }): string => `${author}/${worker}/${sequence}`
 
-export class SimulatedStore implements CertificateReader {
+export class SimulatedStore implements CertificateReader, CheckpointReader {
   readonly commits: Commit[] = []
   /** Every header and vote that was ever durable here: what may leave. */
   readonly promises = new Set<string>()
@@ -40,6 +46,12 @@ export class SimulatedStore implements CertificateReader {
   private gcRound = 0
   private payloadRound: number | undefined
   private signing: Signing = FRESH_STATE.signing
+  private log: LogEnd | undefined
+  /** By record: the nodes that it completes. */
+  private readonly range = new Map<number, readonly Uint8Array[]>()
+  private checkpointSigned: Uint8Array | undefined
+  /** By index, ascending. */
+  readonly attested = new Map<number, Uint8Array>()
 
   apply(writes: readonly Write[]): void {
     for (const write of writes) this.put(write)
@@ -59,6 +71,9 @@ export class SimulatedStore implements CertificateReader {
       signing: this.signing,
       ...(this.payloadRound !== undefined && { payloadRound: this.payloadRound }),
       ...(this.ownHeader && { ownHeader: this.ownHeader }),
+      ...(this.log && { log: this.log }),
+      ...(this.checkpointSigned && { checkpointSigned: this.checkpointSigned }),
+      ...(this.attested.size > 0 && { checkpointAttested: [...this.attested.values()].at(-1)! }),
       ...(this.position !== undefined && { consensus: { ...JSON.parse(this.position), batches: this.batches() } }),
     }
   }
@@ -80,6 +95,10 @@ export class SimulatedStore implements CertificateReader {
     copy.gcRound = this.gcRound
     copy.payloadRound = this.payloadRound
     copy.signing = this.signing
+    copy.log = this.log
+    for (const [key, nodes] of this.range) copy.range.set(key, nodes)
+    copy.checkpointSigned = this.checkpointSigned
+    for (const [key, bytes] of this.attested) copy.attested.set(key, bytes)
     return copy
   }
 
@@ -102,8 +121,16 @@ export class SimulatedStore implements CertificateReader {
       .map(({ bytes }) => bytes)
   }
 
-  private commit(commit: Commit): void {
+  checkpoint(index: number): Uint8Array | undefined {
+    return index === 0 ? [...this.attested.values()].at(-1) : this.attested.get(index)
+  }
+
+  private commit({ commit, digest, nodes }: LogRecord): void {
     this.commits.push(commit)
+    const { index } = commit
+    this.range.set(index, nodes)
+    const peaks = peakPlaces(index).map(({ height, record }) => this.range.get(record)![height]!)
+    this.log = { index, digest, nextBatch: (this.log?.nextBatch ?? 0) + commit.batches.length, peaks }
     for (const { author, worker, first, last } of commit.runChanges) {
       const key = `${author} ${worker}`
       const runs = this.runs.get(key) ?? new Map<bigint, bigint>()
@@ -152,8 +179,15 @@ export class SimulatedStore implements CertificateReader {
         this.ownBatches.delete(batchName(write.batch))
         break
       case 'commits':
-        for (const commit of write.commits) this.commit(commit)
+        for (const record of write.records) this.commit(record)
         this.position = JSON.stringify(write.state)
+        break
+      case 'checkpoint-signed':
+        this.checkpointSigned = write.bytes
+        this.promises.add(hex(write.bytes))
+        break
+      case 'checkpoint-attested':
+        this.attested.set(write.index, write.bytes)
         break
       case 'evidence':
         this.evidence.push(write.evidence)

@@ -1,8 +1,10 @@
 import type { PrimarySettings } from '../../../src/shared/store/primary/settings.js'
 import type { encodeCertificate } from '../../../src/shared/wire/primary/certificate.js'
 import type { BatchEntry, headerId } from '../../../src/shared/wire/primary/header.js'
+import type { RecordChain } from '../../../src/threads/primary/commit-log/record-chain.js'
 import type { ConsensusPosition } from '../../../src/threads/primary/consensus/consensus-state.js'
 import type { Commit } from '../../../src/threads/primary/consensus/types.js'
+import type { PrimaryStore } from '../../../src/threads/primary/store/primary-store.js'
 import type { Write } from '../../../src/threads/primary/store/writes.js'
 
 export declare const AUTHORITIES: number
@@ -13,5 +15,13 @@ export declare function patternOf(codec: { encodeCertificate: typeof encodeCerti
   certificateOf(index: number): { round: number; author: number; digest: Uint8Array; bytes: Uint8Array }
   commitOf(index: number, batchCount?: number): Commit
   positionOf(index: number): ConsensusPosition
-  turnOf(from: number, to: number, batchCount?: number): Write[]
+  turnOf(from: number, to: number, batchCount?: number): PatternWrite[]
 }
+/** Commits whose records are not made yet. */
+export type PatternWrite =
+  | Write
+  | { readonly type: 'commits'; readonly commits: readonly Commit[]; readonly state: ConsensusPosition }
+export declare function recorder(
+  chain: typeof RecordChain,
+  store: Pick<PrimaryStore, 'state'>,
+): (writes: readonly PatternWrite[]) => Write[]

@@ -75,7 +75,7 @@ export function patternOf({ encodeCertificate, headerId }) {
     timestamp: 1_000 + index,
     ruleState: { gcRound: Math.max(0, index - 50) },
   })
-  /** What a turn writes that makes the commits from one index to another. */
+  /** What a turn writes that makes the commits from one index to another; `recorder` makes the records of them. */
   const turnOf = (from, to, batchCount) => {
     const indices = Array.from({ length: to - from + 1 }, (_, n) => from + n)
     return [
@@ -89,4 +89,17 @@ export function patternOf({ encodeCertificate, headerId }) {
     ]
   }
   return { certificateOf, commitOf, positionOf, turnOf }
+}
+
+/** Makes the records of commits that go to this store, as the primary does. Nothing else is handed to it meanwhile. */
+export function recorder(RecordChain, store) {
+  let chain
+  const recordOf = (commit) => {
+    chain ??= new RecordChain({ committeeDigest: COMMITTEE_DIGEST, epoch: 0 }, store.state().log)
+    return chain.append(commit)
+  }
+  return (writes) =>
+    writes.map((write) =>
+      write.commits === undefined ? write : { ...write, commits: undefined, records: write.commits.map(recordOf) },
+    )
 }

@@ -8,8 +8,9 @@ import { lockStore } from '../../../dist/shared/store/lock.js'
 import { encodeCertificate } from '../../../dist/shared/wire/primary/certificate.js'
 import { headerId } from '../../../dist/shared/wire/primary/header.js'
 import { encodeVote } from '../../../dist/shared/wire/primary/vote.js'
+import { RecordChain } from '../../../dist/threads/primary/commit-log/record-chain.js'
 import { PrimaryStore } from '../../../dist/threads/primary/store/primary-store.js'
-import { AUTHORITIES, batchOf, patternOf, SETTINGS } from './commit-pattern.mjs'
+import { AUTHORITIES, batchOf, patternOf, recorder, SETTINGS } from './commit-pattern.mjs'
 
 const { directory, retentionCommits } = JSON.parse(process.argv[2])
 const { turnOf } = patternOf({ encodeCertificate, headerId })
@@ -22,6 +23,7 @@ const store = new PrimaryStore(
   { onFatal: (error) => say(`died ${error.message}`), onNotice: say },
 )
 await store.open()
+const record = recorder(RecordChain, store)
 say(`opened ${store.lastCommit}`)
 
 /** The vote for a header of each round: its id says which round it was. */
@@ -53,7 +55,7 @@ function turn() {
     // Now and then a commit of several parts.
     ...turnOf(from, to, from % 50 === 0 ? 3_000 : undefined),
   ]
-  store.write(writes, () => {
+  store.write(record(writes), () => {
     running -= 1
     say(`durable ${to}`)
   })

@@ -2,13 +2,13 @@
  * What a primary's store does from its first start on, stage by stage, the same in each run: a test knows what the store
  * holds after each of them. The codec is handed in: a test has it from the sources, a process of its own from dist.
  */
-import { AUTHORITIES, batchOf, patternOf, SETTINGS } from './commit-pattern.mjs'
+import { AUTHORITIES, batchOf, patternOf, recorder, SETTINGS } from './commit-pattern.mjs'
 
 /** Small, so that a few turns go beyond each of them. */
 export const OPTIONS = { settings: SETTINGS, retentionCommits: 4, certificateRoundsKept: 1 }
 
 /** A stage is a turn's writes, or a restart with these options. */
-export function stagesOf({ encodeCertificate, encodeVote, headerId }) {
+export function stagesOf({ encodeAttestedCheckpoint, encodeCertificate, encodeVote, headerId }) {
   const { turnOf } = patternOf({ encodeCertificate, headerId })
   const voteOf = (round) =>
     encodeVote({
@@ -19,6 +19,10 @@ export function stagesOf({ encodeCertificate, encodeVote, headerId }) {
       headerId: new Uint8Array(32).fill(round),
       signature: new Uint8Array(64),
     })
+  const attested = (index) => {
+    const [rule, root, state] = [1, 2, 3].map((of) => new Uint8Array(32).fill(index + of))
+    return encodeAttestedCheckpoint({ epoch: 0, index, rule, root, state, signatures: [] })
+  }
   const turn = (index, batchCount) => ({
     writes: [
       { type: 'own-header', round: index, bytes: Buffer.from(`header of ${index}`) },
@@ -37,6 +41,8 @@ export function stagesOf({ encodeCertificate, encodeVote, headerId }) {
       },
       { type: 'worker-store', worker: index % 2, storeId: new Uint8Array(16).fill(index) },
       { type: 'payload-complete', round: index },
+      { type: 'checkpoint-signed', bytes: Buffer.from(`our checkpoint of ${index}`) },
+      { type: 'checkpoint-attested', index, bytes: attested(index) },
       ...turnOf(index, index, batchCount).filter(({ type }) => type !== 'collected'),
       { type: 'collected', gcRound: Math.max(0, index - 3) },
     ],
@@ -55,14 +61,16 @@ export function stagesOf({ encodeCertificate, encodeVote, headerId }) {
 }
 
 /** Runs the stages from one on; says each that is on the disk. Returns the store, which is open. */
-export async function runStages(stages, from, open, onStage) {
+export async function runStages(stages, from, open, onStage, RecordChain) {
   let store = await open({})
+  let record = recorder(RecordChain, store)
   for (let stage = from; stage < stages.length; stage += 1) {
     const { restart, writes } = stages[stage]
     if (restart !== undefined) {
       await store.close()
       store = await open(restart)
-    } else await new Promise((resolve) => store.write(writes, resolve))
+      record = recorder(RecordChain, store)
+    } else await new Promise((resolve) => store.write(record(writes), resolve))
     await onStage(stage)
   }
   return store

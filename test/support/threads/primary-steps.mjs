@@ -7,8 +7,10 @@ import { recordFlushFailure } from '../../../dist/shared/store/flush-failure.js'
 import { lockStore } from '../../../dist/shared/store/lock.js'
 import { writeFreshMarker } from '../../../dist/shared/store/primary/fresh-marker.js'
 import { encodeCertificate } from '../../../dist/shared/wire/primary/certificate.js'
+import { encodeAttestedCheckpoint } from '../../../dist/shared/wire/primary/checkpoint.js'
 import { headerId } from '../../../dist/shared/wire/primary/header.js'
 import { encodeVote } from '../../../dist/shared/wire/primary/vote.js'
+import { RecordChain } from '../../../dist/threads/primary/commit-log/record-chain.js'
 import { PrimaryStore } from '../../../dist/threads/primary/store/primary-store.js'
 import { OPTIONS, runStages, stagesOf } from './primary-script.mjs'
 
@@ -28,7 +30,7 @@ async function open(options) {
     await store.close()
     lock.release()
   }
-  return { close, write: (writes, onDurable) => store.write(writes, onDurable) }
+  return { close, state: () => store.state(), write: (writes, onDurable) => store.write(writes, onDurable) }
 }
 
 if (from === 0) {
@@ -38,7 +40,7 @@ if (from === 0) {
   say('marked')
 }
 if (isFlushFailed) recordFlushFailure(directory, 'the disk is broken')
-const stages = stagesOf({ encodeCertificate, encodeVote, headerId })
-const store = await runStages(stages, from, open, (stage) => say(`durable ${stage}`))
+const stages = stagesOf({ encodeAttestedCheckpoint, encodeCertificate, encodeVote, headerId })
+const store = await runStages(stages, from, open, (stage) => say(`durable ${stage}`), RecordChain)
 await store.close()
 say('done')

@@ -178,6 +178,9 @@ export class PrimaryMonitor {
           `Worker ${notice.worker} has another store than before: ${notice.batches} batches that it had held are to be fetched again`,
         )
         break
+      case 'checkpoint-differs':
+        this.differs(notice.author, notice.index)
+        break
       case 'waits':
         this.waits = notice
         break
@@ -186,6 +189,16 @@ export class PrimaryMonitor {
 
   close(): void {
     this.peerLog.close()
+  }
+
+  private differs(author: number, index: number): void {
+    const peer = this.dependencies.peers.at(author)
+    if (peer === undefined) return
+    this.peerLog.say(
+      'warn',
+      peer,
+      `${shortName(peer.name)} has signed another checkpoint of commit ${index}: it lies, or its order is another than ours`,
+    )
   }
 
   private certified(author: number, round: number): void {

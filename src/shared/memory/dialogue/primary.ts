@@ -147,6 +147,8 @@ export type PrimaryNotice =
   | { readonly type: 'evidence'; readonly accused: number; readonly kind: EvidenceKind; readonly round: number }
   /** So much evidence of one kind is kept against an authority: at the start, and whenever it grows. */
   | { readonly type: 'evidence-kept'; readonly accused: number; readonly kind: EvidenceKind; readonly count: number }
+  /** An authority has signed a checkpoint of this commit that says something else than ours, or than another of its own. */
+  | { readonly type: 'checkpoint-differs'; readonly author: number; readonly index: number }
   /** Whom we wait for, whenever that has changed since it was said last; looked at now and then. */
   | ({ readonly type: 'waits' } & PrimaryWaits)
 

@@ -2,22 +2,25 @@
  * Reads a primary's whole store, whether a node runs it or not, and says what of it is damaged: records of the log that are
  * not there, or not what their successors say; certificates that do not fit what names them; and what a start could not read.
  */
+import { DIGEST_BYTES } from '../../constants.js'
 import { CommitsPrunedError, NarvalError } from '../../errors.js'
 import { decodeCertificate } from '../../wire/primary/certificate.js'
 import { decodeEvidence } from '../../wire/primary/evidence.js'
 import { headerId } from '../../wire/primary/header.js'
+import { heightOf } from '../../wire/primary/mountain-range.js'
 import { compareBytes } from '../../wire/primary/record.js'
 import { decodeVote } from '../../wire/primary/vote.js'
 import type { CheckHandlers, CheckResult } from '../check-store.js'
 import { StoreFile, type StoreSnapshot } from '../store-snapshot.js'
+import { readCheckpoint } from './checkpoint-reader.js'
 import { CommitLogReader, type LoggedCommit } from './commit-log-reader.js'
+import type { LogHead } from './commit-parts.js'
 import {
   decodeHead,
   decodeNumbers,
   decodePlace,
   decodeStoredCertificate,
   encodePlace,
-  type LogHead,
   type PrimaryDatabaseName,
   PrimaryKeys,
   readKey,
@@ -81,6 +84,14 @@ class PrimaryStoreCheck {
       const found = decodeEvidence(value, authorities)
       const isSame = found.accused === accused && found.kind === kind && found.round === round
       return isSame ? undefined : 'the evidence is of another kind, authority or round'
+    })
+    this.checkEntries('range', (_, key, value) => {
+      const { index } = readKey.range(key)
+      return value.length === DIGEST_BYTES * (heightOf(index) + 1) ? undefined : 'it has another number of nodes'
+    })
+    this.checkEntries('checkpoints', (_, key, value) => {
+      readCheckpoint(value, readKey.checkpoint(key).index, authorities)
+      return undefined
     })
     for (const name of ['own', 'payload'] as const) {
       this.checkEntries(name, (_, key) => void readKey.batch(key))

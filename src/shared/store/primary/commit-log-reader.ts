@@ -6,11 +6,11 @@
  * that its successor has of it, or the store of the last one, before any of it is handed out.
  */
 import { CommitsPrunedError, NarvalError } from '../../errors.js'
+import { commitDigest } from '../../wire/primary/commit-digest.js'
 import {
   type CommitHead,
   type CommittedBatch,
   type CommittedCertificate,
-  commitDigest,
   decodeCommitHead,
   readCommittedBatch,
   readCommittedCertificate,
@@ -19,17 +19,14 @@ import { COMMIT_ENTRY_BYTES, COMMIT_HEAD_BYTES } from '../../wire/primary/limits
 import { compareBytes } from '../../wire/primary/record.js'
 import { META_FORMAT } from '../format.js'
 import { StoreFile, type StoreSnapshot } from '../store-snapshot.js'
+import { EMPTY_LOG, type LogHead, partBytes, partsOf } from './commit-parts.js'
 import {
   checkPrimaryFormat,
   damaged,
   decodeHead,
   decodeNumbers,
-  EMPTY_LOG,
-  type LogHead,
   META_SETTINGS,
   PrimaryKeys,
-  partBytes,
-  partsOf,
   readKey,
 } from './format.js'
 import { COMMIT_PART_ENTRIES, LOG_READ_PARTS } from './limits.js'
@@ -250,7 +247,8 @@ export class LoggedCommit {
     return wellFormed(this.index, () => readCommittedCertificate(bytes, entryAt(n), this.reader.settings.authorities))
   }
 
-  private *pieces(): Generator<Uint8Array, void, undefined> {
+  /** The bytes of its record, in order. @throws CommitsPrunedError, NarvalError ERR_STORE_DAMAGED */
+  *pieces(): Generator<Uint8Array, void, undefined> {
     const entries = this.certificateCount + this.batchCount
     for (let number = 0; number < partsOf(entries); number += 1) {
       const bytes = this.part(number)

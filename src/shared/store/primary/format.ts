@@ -10,7 +10,9 @@
  *                                                    payload-round: u64, absent until it is known
  *                                                    position: JSON, where consensus stands after the last commit
  *                                                    head: index u64 ‖ digest 32 ‖ next batch u64
- *                                                    log: oldest index u64 ‖ bytes u64 of the records
+ *                                                    log: oldest index u64 ‖ bytes u64 of the records and checkpoints
+ *                                                    checkpoint: our last signature of one, as a record
+ *                                                    attested: index u64 of the latest of `checkpoints`
  *                                                    kept: highest deleted round u64 ‖ bytes u64 of the certificates
  *                                                    worker-store ‖ worker u32: the id of that worker's store, 16
  *  votes         author u16                       →  the record of our last vote for a header of this author
@@ -20,24 +22,25 @@
  *  payload       batch 46                         →  nothing: a batch of others that our own workers have
  *  evidence      accused u16 ‖ kind u16 ‖ round u64  →  a record (shared/wire/primary/evidence.ts)
  *  commits       index u64 ‖ part u32             →  a part of the record (shared/wire/primary/commit-record.ts)
+ *  range         index u64                        →  the nodes that this record completes, 32 bytes each
+ *                                                    (shared/wire/primary/mountain-range.ts)
+ *  checkpoints   index u64                        →  the record of a checkpoint that a quorum has signed
  *  runs          author u16 ‖ worker u32 ‖ first u64  →  last u64: a run of committed sequences
  *
  *  batch         sequence u64 ‖ worker u32 ‖ author u16 ‖ digest 32
  * ```
  *
- * A record is cut into parts: the first has its head, each has COMMIT_PART_ENTRIES of its certificates and batches. So
- * a reader needs memory for a part, however large the commit is.
+ * A record is cut into parts: `commit-parts.ts`.
  */
 import type { RootDatabase } from 'lmdb'
 import { DIGEST_BYTES } from '../../constants.js'
 import { NarvalError } from '../../errors.js'
-import { NO_COMMIT } from '../../wire/primary/commit-record.js'
 import { EVIDENCE_KINDS, type Evidence, evidenceKindOf } from '../../wire/primary/evidence.js'
 import type { BatchEntry } from '../../wire/primary/header.js'
-import { COMMIT_ENTRY_BYTES, COMMIT_HEAD_BYTES } from '../../wire/primary/limits.js'
+import type { NodePlace } from '../../wire/primary/mountain-range.js'
 import { type BinaryDatabase, openBinary, openEnvironment } from '../environment.js'
 import { formatOf, PRIMARY_FORMATS_FROM } from '../format.js'
-import { COMMIT_PART_ENTRIES } from './limits.js'
+import type { LogHead } from './commit-parts.js'
 
 /** The version of what is drawn above. */
 export const PRIMARY_STORE_FORMAT = PRIMARY_FORMATS_FROM + 3
@@ -57,12 +60,24 @@ const DATABASES = [
   'payload',
   'evidence',
   'commits',
+  'range',
+  'checkpoints',
   'runs',
 ] as const
 export type PrimaryDatabaseName = (typeof DATABASES)[number]
 export type PrimaryDatabases = Readonly<Record<PrimaryDatabaseName, BinaryDatabase>> & { readonly root: RootDatabase }
 
-export type StateName = 'own-header' | 'signing' | 'gc-round' | 'payload-round' | 'position' | 'head' | 'log' | 'kept'
+export type StateName =
+  | 'own-header'
+  | 'signing'
+  | 'gc-round'
+  | 'payload-round'
+  | 'position'
+  | 'head'
+  | 'log'
+  | 'checkpoint'
+  | 'attested'
+  | 'kept'
 
 const WORKER_STORE = Buffer.from('worker-store')
 const EPOCH_BYTES = 8
@@ -174,11 +189,26 @@ export class PrimaryKeys {
     return key
   }
 
+  /** Of `range`. */
+  range(index: number): Buffer {
+    return this.index(index)
+  }
+
+  checkpoint(index: number): Buffer {
+    return this.index(index)
+  }
+
   run(author: number, worker: number, first: bigint): Buffer {
     const key = this.begin(14)
     key.writeUInt16BE(author, EPOCH_BYTES)
     key.writeUInt32BE(worker, EPOCH_BYTES + 2)
     key.writeBigUInt64BE(first, EPOCH_BYTES + 6)
+    return key
+  }
+
+  private index(index: number): Buffer {
+    const key = this.begin(8)
+    key.writeBigUInt64BE(BigInt(index), EPOCH_BYTES)
     return key
   }
 
@@ -221,6 +251,8 @@ export const readKey = {
     const data = keyView('commits', key, 12)
     return { index: Number(data.getBigUint64(EPOCH_BYTES)), part: data.getUint32(EPOCH_BYTES + 8) }
   },
+  range: (key: Uint8Array) => ({ index: Number(keyView('range', key, 8).getBigUint64(EPOCH_BYTES)) }),
+  checkpoint: (key: Uint8Array) => ({ index: Number(keyView('checkpoints', key, 8).getBigUint64(EPOCH_BYTES)) }),
   run: (key: Uint8Array) => {
     const data = keyView('runs', key, 14)
     return {
@@ -258,17 +290,6 @@ export function decodeStoredCertificate(value: Uint8Array): StoredCertificate {
   }
 }
 
-/** The end of the log: what the next record needs. */
-export interface LogHead {
-  /** 0 before the first commit. */
-  readonly index: number
-  readonly digest: Uint8Array
-  /** Batches in all commits so far. */
-  readonly nextBatch: number
-}
-
-export const EMPTY_LOG: LogHead = { index: 0, digest: NO_COMMIT, nextBatch: 0 }
-
 export function encodeHead({ digest, index, nextBatch }: LogHead): Buffer {
   return Buffer.concat([encodeNumbers([index]), digest, encodeNumbers([nextBatch])])
 }
@@ -294,15 +315,13 @@ export function decodeNumbers(what: string, value: Uint8Array, count: number): n
   return Array.from({ length: count }, (_, at) => Number(data.getBigUint64(8 * at)))
 }
 
-/** Parts of a record with so many certificates and batches. */
-export function partsOf(entries: number): number {
-  return Math.max(1, Math.ceil(entries / COMMIT_PART_ENTRIES))
-}
-
-/** Bytes of a part of a record with so many certificates and batches. */
-export function partBytes(entries: number, part: number): number {
-  const count = Math.min(COMMIT_PART_ENTRIES, entries - part * COMMIT_PART_ENTRIES)
-  return (part === 0 ? COMMIT_HEAD_BYTES : 0) + count * COMMIT_ENTRY_BYTES
+/** The node of this height in an entry of `range`. */
+export function nodeOf(entry: Uint8Array | undefined, { height, record }: NodePlace): Uint8Array {
+  const at = height * DIGEST_BYTES
+  if (entry === undefined || entry.length < at + DIGEST_BYTES) {
+    throw damaged(`the range over its records has no node of height ${height} that ends at commit ${record}`)
+  }
+  return new Uint8Array(entry.subarray(at, at + DIGEST_BYTES))
 }
 
 export function damaged(what: string): NarvalError {

@@ -6,7 +6,8 @@
  *  SHA-256("narval/primary-agreement/v2", zeros to 32 ‖ committee digest 32 ‖ gc_depth u64 LE ‖ the rule's name)
  * ```
  */
-import { domain, sha256, writeWhole } from './record.js'
+import { domain, writeWhole } from './record.js'
+import { sha256 } from './sha256.js'
 
 const DOMAIN = domain('narval/primary-agreement/v2')
 

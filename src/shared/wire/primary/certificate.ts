@@ -11,7 +11,7 @@
  * (`vote.ts`). A certificate is named by the id of its header, so it is the same whoever voted.
  */
 import { assert } from '../../assert.js'
-import { PEER_MASK_BYTES, SIGNATURE_BYTES } from '../../constants.js'
+import { SIGNATURE_BYTES } from '../../constants.js'
 import { peerMask } from '../ack.js'
 import { decodeHeader, encodeHeader, roundOfHeader, type SignedHeader } from './header.js'
 import { CERTIFICATE_BYTES_MAX, CERTIFICATE_HEAD_BYTES } from './limits.js'
@@ -52,16 +52,14 @@ export function encodeCertificate({ header, votes }: CertifiedHeader): Uint8Arra
 /** @throws NarvalError ERR_CODEC */
 export function decodeCertificate(bytes: Uint8Array, authorities: number): CertifiedHeader {
   const view = record.open('certificate', bytes, CERTIFICATE_HEAD_BYTES, CERTIFICATE_BYTES_MAX)
-  const voters = votersOf(bytes.subarray(VOTERS_AT, VOTERS_AT + PEER_MASK_BYTES), authorities)
+  const voters = record.readAuthorities('certificate', bytes, VOTERS_AT, 'voter', authorities)
   const [count, headerBytes] = [view.getUint16(2, true), view.getUint32(4, true)]
   if (count !== voters.length) throw malformed(`${count} votes of ${voters.length} voters`)
   const headerAt = CERTIFICATE_HEAD_BYTES + count * SIGNATURE_BYTES
   if (bytes.length !== headerAt + headerBytes)
     throw malformed(`${bytes.length} bytes, expected ${headerAt + headerBytes}`)
-  const votes = voters.map((voter, at) => ({
-    voter,
-    signature: record.readBytes(bytes, CERTIFICATE_HEAD_BYTES + at * SIGNATURE_BYTES, SIGNATURE_BYTES),
-  }))
+  const signatures = record.readSignatures(bytes, CERTIFICATE_HEAD_BYTES, count)
+  const votes = voters.map((voter, at) => ({ voter, signature: signatures[at]! }))
   return { header: decodeHeader(bytes.subarray(headerAt), authorities), votes }
 }
 
@@ -70,17 +68,6 @@ export function roundOfCertificate(bytes: Uint8Array): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const headerAt = CERTIFICATE_HEAD_BYTES + view.getUint16(2, true) * SIGNATURE_BYTES
   return roundOfHeader(bytes.subarray(headerAt))
-}
-
-/** The members of the set, all of the committee. */
-function votersOf(mask: Uint8Array, authorities: number): number[] {
-  const voters: number[] = []
-  for (const [at, byte] of mask.entries()) {
-    for (let bit = 0; byte >> bit !== 0; bit += 1) if (((byte >> bit) & 1) === 1) voters.push(8 * at + bit)
-  }
-  const last = voters.at(-1) ?? 0
-  if (last >= authorities) throw malformed(`voter ${last} of a committee of ${authorities}`)
-  return voters
 }
 
 function malformed(problem: string): Error {

@@ -20,7 +20,6 @@
  *
  * A commit can name more batches than fit into memory, so the codec reads and writes head and entries apart.
  */
-import { createHash } from 'node:crypto'
 import { assert } from '../../assert.js'
 import { DIGEST_BYTES } from '../../constants.js'
 import {
@@ -31,7 +30,8 @@ import {
 } from './limits.js'
 import * as record from './record.js'
 
-const DOMAIN = record.domain('narval/commit/v1')
+/** In front of what is hashed to the digest of a record. */
+export const COMMIT_DOMAIN = record.domain('narval/commit/v1')
 const NO_SEQUENCE = 1
 
 export interface CommitHead {
@@ -184,14 +184,6 @@ export function decodeCommitRecord(bytes: Uint8Array, authorities: number): Comm
     readCommittedBatch(bytes, entryAt(head.certificates + n), authorities),
   )
   return { ...head, certificates, batches }
-}
-
-/** Names the record. `pieces` are its bytes, in order. */
-export function commitDigest(committeeDigest: Uint8Array, pieces: Iterable<Uint8Array>): Uint8Array {
-  assert(committeeDigest.length === DIGEST_BYTES, 'a digest has 32 bytes')
-  const hash = createHash('sha256').update(DOMAIN).update(committeeDigest)
-  for (const piece of pieces) hash.update(piece)
-  return new Uint8Array(hash.digest())
 }
 
 function isWithin({ batches, certificates }: Pick<CommitHead, 'batches' | 'certificates'>): boolean {

@@ -9,6 +9,7 @@
 import { assert } from '../../assert.js'
 import { DIGEST_BYTES } from '../../constants.js'
 import * as record from './record.js'
+import { sha256 } from './sha256.js'
 
 const DOMAIN = record.domain('narval/genesis/v1')
 
@@ -20,6 +21,6 @@ export function genesisDigests(committeeDigest: Uint8Array, epoch: number, autho
     const view = new DataView(place.buffer)
     record.writeWhole(view, 0, epoch)
     record.writeAuthority(view, 8, author)
-    return record.sha256(DOMAIN, committeeDigest, place)
+    return sha256(DOMAIN, committeeDigest, place)
   })
 }

@@ -35,6 +35,19 @@ export const EVIDENCE_HEAD_BYTES = 60
 /** Bytes of the largest evidence: two certificates. */
 export const EVIDENCE_BYTES_MAX = EVIDENCE_HEAD_BYTES + 2 * CERTIFICATE_BYTES_MAX
 
+/** Bytes of what a checkpoint says, with the head of its record (`checkpoint.ts`). */
+export const CHECKPOINT_HEAD_BYTES = 120
+/** Bytes of a checkpoint that one authority has signed. */
+export const SIGNED_CHECKPOINT_BYTES = CHECKPOINT_HEAD_BYTES + SIGNATURE_BYTES
+/** Bytes in front of the signatures of one that a quorum has signed: what it says, and the set of its signers. */
+export const ATTESTED_HEAD_BYTES = CHECKPOINT_HEAD_BYTES + PEER_MASK_BYTES
+/** Bytes of the largest of these. */
+export const ATTESTED_CHECKPOINT_BYTES_MAX = ATTESTED_HEAD_BYTES + COMMITTEE_SIZE_MAX * SIGNATURE_BYTES
+/** Each so manieth commit has a checkpoint: one or two a second at saturation, where each costs four signatures. */
+export const CHECKPOINT_INTERVAL = 32
+/** Levels of a mountain range: of more records than this no number is exact. */
+export const RANGE_LEVELS_MAX = 53
+
 /** Bytes in front of a commit's certificates and batches (`commit-record.ts`). */
 export const COMMIT_HEAD_BYTES = 88
 /** Bytes of a certificate, or of a batch, in a commit. */

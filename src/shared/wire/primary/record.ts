@@ -1,7 +1,9 @@
-/** What the records of primaries have in common: their first two bytes, numbers, and what is hashed and signed. */
-import { createHash } from 'node:crypto'
+/**
+ * What the records of primaries have in common: their first two bytes, numbers, and what is hashed and signed. It needs no
+ * Node: whoever verifies a checkpoint in a browser reads its record with this.
+ */
 import { assert } from '../../assert.js'
-import { DIGEST_BYTES } from '../../constants.js'
+import { DIGEST_BYTES, PEER_MASK_BYTES, SIGNATURE_BYTES } from '../../constants.js'
 import { NarvalError } from '../../errors.js'
 
 export const RECORD_VERSION = 1
@@ -14,6 +16,9 @@ export const RECORD_KINDS = {
   'highest-request': 6,
   highest: 7,
   'range-answer': 8,
+  'signed-checkpoint': 9,
+  'attested-checkpoint': 10,
+  'checkpoint-request': 11,
 } as const
 export type RecordKind = keyof typeof RECORD_KINDS
 const KINDS = Object.keys(RECORD_KINDS) as RecordKind[]
@@ -25,12 +30,6 @@ export function domain(name: string): Uint8Array {
   assert(bytes.length < tag.length, `${name} fits`)
   tag.set(bytes)
   return tag
-}
-
-export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
-  const hash = createHash('sha256')
-  for (const part of parts) hash.update(part)
-  return new Uint8Array(hash.digest())
 }
 
 export function malformed(kind: RecordKind | StoredKind, problem: string): NarvalError {
@@ -104,6 +103,28 @@ export function readBytes(bytes: Uint8Array, at: number, length: number): Uint8A
 export function writeDigest(out: Uint8Array, at: number, digest: Uint8Array): void {
   assert(digest.length === DIGEST_BYTES, 'a digest has 32 bytes')
   out.set(digest, at)
+}
+
+/** The members of a set of authorities (`peerMask`), all of the committee. */
+export function readAuthorities(
+  kind: RecordKind | StoredKind,
+  bytes: Uint8Array,
+  at: number,
+  what: string,
+  authorities: number,
+): number[] {
+  const members: number[] = []
+  for (const [octet, byte] of bytes.subarray(at, at + PEER_MASK_BYTES).entries()) {
+    for (let bit = 0; byte >> bit !== 0; bit += 1) if (((byte >> bit) & 1) === 1) members.push(8 * octet + bit)
+  }
+  const last = members.at(-1) ?? 0
+  if (last >= authorities) throw malformed(kind, `${what} ${last} of a committee of ${authorities}`)
+  return members
+}
+
+/** One signature for each of so many authorities. */
+export function readSignatures(bytes: Uint8Array, at: number, count: number): Uint8Array[] {
+  return Array.from({ length: count }, (_, n) => readBytes(bytes, at + n * SIGNATURE_BYTES, SIGNATURE_BYTES))
 }
 
 /** Bytes compared as numbers are, the first difference decides: negative, 0 or positive. */

@@ -17,7 +17,13 @@
  *
  *  0     1     2        8          16         24         32
  *  ├ 1 ──┼ 8 ──┼ zeros ─┼ from ────┼ to ──────┼ lowest ──┤   u64 each       the end of the answer by range
+ *
+ *  0     1     2        8          16
+ *  ├ 1 ──┼ 11 ─┼ zeros ─┼ index ───┤              u64                       the checkpoint of this commit; 0: the latest
  * ```
+ *
+ * The answer to the last one is a checkpoint that a quorum has signed, or else our own signature (`checkpoint.ts`), or
+ * nothing if we have neither.
  *
  * Who has lost its store asks the last question before it signs anything. The nonce, of 53 bits, keeps an old answer from
  * passing for a new one.
@@ -161,6 +167,21 @@ export function decodeHighest(bytes: Uint8Array): Highest {
   if (bytes.length === REQUEST_HEAD_BYTES) return { nonce }
   const certificate = record.readBytes(bytes, REQUEST_HEAD_BYTES, bytes.length - REQUEST_HEAD_BYTES)
   return { nonce, certificate }
+}
+
+/** @param index of the commit; 0 for the latest checkpoint that a quorum has signed */
+export function encodeCheckpointRequest(index: number): Uint8Array {
+  const bytes = head('checkpoint-request', REQUEST_HEAD_BYTES)
+  record.writeWhole(new DataView(bytes.buffer), NUMBER_AT, index)
+  return bytes
+}
+
+/** @throws NarvalError ERR_CODEC */
+export function decodeCheckpointRequest(bytes: Uint8Array): number {
+  const kind = 'checkpoint-request'
+  const view = record.open(kind, bytes, REQUEST_HEAD_BYTES, REQUEST_HEAD_BYTES)
+  record.readZeros(kind, bytes, 2, NUMBER_AT - 2)
+  return record.readWhole(kind, view, NUMBER_AT, 'index')
 }
 
 function head(kind: record.RecordKind, length: number): Uint8Array {

@@ -1,32 +1,34 @@
 /**
- * The writer of the commit log: one record for each commit, each with the digest of the one before. What it puts belongs
- * to the transaction of the turn that made the commits; nobody is told of a commit before that transaction is on the disk.
+ * The writer of the commit log: one record for each commit, each with the digest of the one before, the nodes of the range
+ * that it completes, and the checkpoints. What it puts belongs to the transaction of the turn that made the commits; nobody
+ * is told of a commit before that transaction is on the disk.
  *
  * Old records go when there are more than the retention says. The oldest index is written in the transaction that takes
- * the first part of a record, so a reader never takes half a commit for a whole one.
+ * the first part of a record, so a reader never takes half a commit for a whole one. Of the range those nodes stay that the
+ * proofs of later records need: the peaks over all that is gone, and what stands beside later ones.
  */
 import { assert } from '../../../shared/assert.js'
+import { EMPTY_LOG, type LogHead } from '../../../shared/store/primary/commit-parts.js'
 import {
   decodeHead,
   decodeNumbers,
-  EMPTY_LOG,
   encodeHead,
   encodeNumbers,
-  type LogHead,
   type PrimaryDatabases,
   type PrimaryKeys,
   readKey,
 } from '../../../shared/store/primary/format.js'
 import type { Put } from '../../../shared/store/write-outcomes.js'
-import { commitDigest } from '../../../shared/wire/primary/commit-record.js'
-import type { Commit, RunChange } from '../consensus/types.js'
-import { encodeCommitParts } from './encode-commit.js'
+import { entriesDone } from '../../../shared/wire/primary/mountain-range.js'
+import type { RunChange } from '../consensus/types.js'
+import { CheckpointLog } from './checkpoint-log.js'
+import { readPeaks } from './range-nodes.js'
+import type { LogEnd, LogRecord } from './record-chain.js'
 
 export interface CommitLogOptions {
-  readonly committeeDigest: Uint8Array
   /** Records that are kept. */
   readonly retentionCommits: number
-  /** Bytes of records that are kept; the last record is, whatever its size. */
+  /** Bytes of records and checkpoints that are kept; the last record is, whatever its size. */
   readonly retentionBytes: number
 }
 
@@ -39,8 +41,9 @@ export class CommitLog {
   private readonly options: CommitLogOptions
   private readonly databases: PrimaryDatabases
   private readonly keys: PrimaryKeys
+  private readonly checkpoints: CheckpointLog
   private last: LogHead
-  /** The index of the oldest record, and the bytes of all. */
+  /** The index of the oldest record, and the bytes of all, checkpoints included. */
   private oldest: number
   private bytes: number
   /** Parts of records before the oldest may be there still. */
@@ -59,6 +62,7 @@ export class CommitLog {
     const [oldest, bytes] = log === undefined ? [1, 0] : decodeNumbers('the start of the log', log, 2)
     this.oldest = oldest!
     this.bytes = bytes!
+    this.checkpoints = new CheckpointLog(databases, keys)
   }
 
   /** The end of the log. */
@@ -66,24 +70,37 @@ export class CommitLog {
     return this.last
   }
 
+  /** The same, with the peaks of the range. @throws NarvalError ERR_STORE_DAMAGED */
+  end(): LogEnd {
+    return { ...this.last, peaks: readPeaks(this.databases, this.keys, this.last.index) }
+  }
+
   /** Puts the next commit. */
-  append(commit: Commit): void {
+  append({ commit, digest, nodes, parts }: LogRecord): void {
     const { batches, index, runChanges } = commit
     assert(index === this.last.index + 1, `commit ${index} behind commit ${this.last.index}`)
-    const { digest: previous, nextBatch } = this.last
-    const parts = encodeCommitParts(commit, { epoch: this.keys.epoch, firstBatch: nextBatch, previous })
     for (const [part, bytes] of parts.entries()) {
       void this.databases.commits.put(this.keys.commit(index, part), bytes)
       this.bytes += bytes.length
     }
+    void this.databases.range.put(this.keys.range(index), Buffer.concat(nodes))
     for (const change of runChanges) this.putRun(change)
-    this.last = {
-      index,
-      digest: commitDigest(this.options.committeeDigest, parts),
-      nextBatch: nextBatch + batches.length,
-    }
+    this.last = { index, digest, nextBatch: this.last.nextBatch + batches.length }
     this.appended += parts.length
     this.isChanged = true
+  }
+
+  /** Puts a checkpoint that a quorum has signed, later than all before. */
+  attested(index: number, bytes: Uint8Array): Put {
+    const { bytes: more, put } = this.checkpoints.put(index, bytes)
+    this.bytes += more
+    this.isChanged = true
+    return put
+  }
+
+  /** The record of the checkpoint of a commit, if it is kept; of the latest one: 0. */
+  checkpoint(index: number): Uint8Array | undefined {
+    return this.checkpoints.find(index)
   }
 
   /**
@@ -111,11 +128,18 @@ export class CommitLog {
       if (index >= this.oldest && !this.isBeyondRetention(index)) return
       void commits.remove(this.keys.commit(index, part))
       this.bytes -= value.length
-      this.oldest = Math.max(this.oldest, index + 1)
+      if (index >= this.oldest) this.forget(index)
       this.isChanged = true
       taken += 1
     }
     this.hasRemains = taken === partsMax
+    if (taken > 0) this.bytes -= this.checkpoints.prune(this.oldest, partsMax)
+  }
+
+  /** The oldest record goes, and so do the nodes that nobody needs any more. */
+  private forget(index: number): void {
+    this.oldest = index + 1
+    for (const entry of entriesDone(index)) void this.databases.range.remove(this.keys.range(entry))
   }
 
   private isBeyondRetention(index: number): boolean {

@@ -1,5 +1,5 @@
-/** A commit of consensus as the parts of its record (shared/store/primary/format.ts). */
-import { partBytes, partsOf } from '../../../shared/store/primary/format.js'
+/** A commit of consensus as the parts of its record (shared/store/primary/commit-parts.ts). */
+import { partBytes, partsOf } from '../../../shared/store/primary/commit-parts.js'
 import { COMMIT_PART_ENTRIES } from '../../../shared/store/primary/limits.js'
 import {
   type CommitHead,

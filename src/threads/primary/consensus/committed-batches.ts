@@ -58,6 +58,14 @@ export class CommittedBatches {
     return this.claimed.snapshot()
   }
 
+  /** By author and worker, ascending: the digest of the committed sequences. */
+  *digests(): Generator<readonly [author: number, worker: number, digest: Uint8Array]> {
+    const ascending = ([a]: [number, unknown], [b]: [number, unknown]): number => a - b
+    for (const [author, workers] of [...this.runs].sort(ascending)) {
+      for (const [worker, runs] of [...workers].sort(ascending)) yield [author, worker, runs.digest]
+    }
+  }
+
   private isFirst(proposer: AuthorityIndex, entry: PayloadEntry, changes: Map<string, RunChange>): boolean {
     const { author, worker, sequence } = entry
     if (sequence === undefined) return true

@@ -15,6 +15,7 @@
 import { choiceArgument, integerArgument } from '../../../shared/arguments.js'
 import { assert } from '../../../shared/assert.js'
 import { ROUNDS_MAX } from '../../../shared/config/limits.js'
+import { CHECKPOINT_INTERVAL } from '../../../shared/wire/primary/limits.js'
 import { Bullshark, type BullsharkState } from './bullshark.js'
 import type { ClaimedEntry } from './claims.js'
 import { commitTimestamp } from './commit-timestamp.js'
@@ -32,6 +33,7 @@ import { CONSENSUS_GC_DEPTH_MIN } from './limits.js'
 import { RULE_NAMES, type Rule, type RuleName, type RuleState } from './rule.js'
 import { Shoal, type ShoalState } from './shoal.js'
 import { Stakes } from './stakes.js'
+import { stateDigest } from './state-digest.js'
 import { Tusk, type TuskState } from './tusk.js'
 import type { AuthorityIndex, Certificate, Commit, Header, Round, SubDag } from './types.js'
 
@@ -67,6 +69,8 @@ export class Consensus {
   private readonly batches: CommittedBatches
   private index: number
   private timestamp: number
+  /** The rule's state as it was right after the last commit: since then it may have passed anchors that add nothing. */
+  private committedState: RuleState
   /** Why nothing is ordered any more. */
   private stopped: CertificateEquivocationError | undefined
 
@@ -89,6 +93,7 @@ export class Consensus {
     this.batches = new CommittedBatches(this.stakes, restored?.batches, restored?.claims)
     this.index = restored?.index ?? 0
     this.timestamp = restored?.timestamp ?? 0
+    this.committedState = this.rule.snapshot()
   }
 
   /** Certificates of rounds at or below it are too late, and parents of these rounds are not asked for. */
@@ -153,15 +158,23 @@ export class Consensus {
     return this.batches.highest(author, worker)
   }
 
-  /** What a restart needs of the committed prefix, as JSON has it: as it is after the last commit that was given. */
+  /**
+   * What a restart needs of the committed prefix, as JSON has it: as it was right after the last commit that was given. So it
+   * follows from the commits alone, and is the same on all honest authorities with the same last commit.
+   */
   snapshot(): ConsensusState {
     return { ...this.position(), batches: this.batches.snapshot() }
   }
 
   /** The same without the committed sequences, of which each commit says what it changed (`runChanges`). */
   position(): ConsensusPosition {
-    const [ruleState, claims] = [this.rule.snapshot(), this.batches.claims()]
+    const [ruleState, claims] = [this.committedState, this.batches.claims()]
     return { ...this.settings, index: this.index, timestamp: this.timestamp, ruleState, claims }
+  }
+
+  /** The digest of `snapshot`: what a checkpoint of the last commit says of it. */
+  stateDigest(): Uint8Array {
+    return stateDigest(this.position(), this.batches.digests())
   }
 
   private begin({ author, round, createdAt }: Header): void {
@@ -184,6 +197,9 @@ export class Consensus {
     this.timestamp = commitTimestamp(this.dag, subDag.anchor, this.stakes, this.timestamp)
     this.dag.collect(this.rule.gcRound)
     this.headers.forget(this.rule.decidedRound)
-    return { ...subDag, index: this.index, timestamp: this.timestamp, ...this.batches.take(subDag.vertices) }
+    this.committedState = this.rule.snapshot()
+    const { index, timestamp } = this
+    const commit = { ...subDag, index, timestamp, ...this.batches.take(subDag.vertices) }
+    return index % CHECKPOINT_INTERVAL === 0 ? { ...commit, stateDigest: this.stateDigest() } : commit
   }
 }

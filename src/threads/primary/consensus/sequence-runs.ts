@@ -9,6 +9,7 @@
  * Beyond COMMITTED_RUNS_MAX runs the two lowest become one: what lies between them counts as committed from then on. All
  * authorities do this at the same place in the order, so all drop the same.
  */
+import { sha256 } from '../../../shared/wire/primary/sha256.js'
 import { COMMITTED_RUNS_MAX } from './limits.js'
 
 /** Takes each run that is another than before: its first sequence and its last one, undefined if it is gone. */
@@ -18,6 +19,8 @@ export class SequenceRuns {
   /** First and last sequence of each run, ascending. No run touches the next. */
   private readonly firsts: bigint[] = []
   private readonly lasts: bigint[] = []
+  /** Until the next change. */
+  private knownDigest: Uint8Array | undefined
 
   /** @param text as `toString` gives it */
   constructor(text = '') {
@@ -46,6 +49,7 @@ export class SequenceRuns {
   add(sequence: bigint, changed: RunChanged = () => {}): boolean {
     const at = this.runsUpTo(sequence)
     if (at > 0 && sequence <= this.lasts[at - 1]!) return false
+    this.knownDigest = undefined
     const joinsLower = at > 0 && this.lasts[at - 1] === sequence - 1n
     const joinsUpper = this.firsts[at] === sequence + 1n
     if (joinsLower && joinsUpper) this.join(at - 1, changed)
@@ -63,6 +67,18 @@ export class SequenceRuns {
       if (this.size > COMMITTED_RUNS_MAX) this.join(0, changed)
     }
     return true
+  }
+
+  /** SHA-256 of the runs, first and last sequence of each as u64 LE: a megabyte at most, and 16 bytes mostly. */
+  get digest(): Uint8Array {
+    if (this.knownDigest !== undefined) return this.knownDigest
+    const bytes = Buffer.allocUnsafe(16 * this.size)
+    for (const [at, first] of this.firsts.entries()) {
+      bytes.writeBigUInt64LE(first, 16 * at)
+      bytes.writeBigUInt64LE(this.lasts[at]!, 16 * at + 8)
+    }
+    this.knownDigest = sha256(bytes)
+    return this.knownDigest
   }
 
   /** The runs in hexadecimal: "3-7 a-b e". */

@@ -72,6 +72,8 @@ export interface Commit extends SubDag {
   readonly batches: readonly PayloadEntry[]
   /** How the committed sequences are others than before this commit: each changed run once. */
   readonly runChanges: readonly RunChange[]
+  /** Of each CHECKPOINT_INTERVAL-th commit: the digest of the state after it (`state-digest.ts`). */
+  readonly stateDigest?: Uint8Array
 }
 
 /** A run of committed sequences of one worker that is new, longer, or gone in another one. */

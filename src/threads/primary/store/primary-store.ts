@@ -8,7 +8,7 @@
 import { randomBytes } from 'node:crypto'
 import { NarvalError } from '../../../shared/errors.js'
 import { checkFileSystem } from '../../../shared/store/file-system.js'
-import { META_FORMAT } from '../../../shared/store/format.js'
+import { formatOf, META_FORMAT } from '../../../shared/store/format.js'
 import { prepareFile } from '../../../shared/store/prepare-file.js'
 import {
   checkPrimaryFormat,
@@ -18,6 +18,7 @@ import {
   META_STORE_ID,
   openPrimaryDatabases,
   PRIMARY_STORE_FORMAT,
+  PRIMARY_STORE_FORMAT_FORMER,
   type PrimaryDatabases,
   PrimaryKeys,
 } from '../../../shared/store/primary/format.js'
@@ -42,7 +43,7 @@ import {
   RETENTION_COMMITS_DEFAULT,
   RETENTION_LOG_BYTES_DEFAULT,
 } from './limits.js'
-import { migrate } from './migration.js'
+import { checkWholeLog, migrate } from './migration.js'
 import { encodeSigning, readStoredState } from './stored-state.js'
 import { type Turn, TurnQueue } from './turn-queue.js'
 import { TurnWrites } from './turn-writes.js'
@@ -119,7 +120,6 @@ export class PrimaryStore implements CertificateReader {
       )
       this.log = new CommitLog(
         {
-          committeeDigest: Buffer.from(settings.committeeDigest, 'hex'),
           retentionCommits: options.retentionCommits ?? RETENTION_COMMITS_DEFAULT,
           retentionBytes: options.retentionBytes ?? RETENTION_LOG_BYTES_DEFAULT,
         },
@@ -160,7 +160,7 @@ export class PrimaryStore implements CertificateReader {
 
   /** What the primary begins with. @throws NarvalError ERR_STORE_DAMAGED */
   state(): StoredState {
-    const state = readStoredState(this.databases, this.keys, this.kept)
+    const state = readStoredState(this.databases, this.keys, { certificates: this.kept, log: this.log })
     const position = (state.consensus as { readonly index?: unknown } | undefined)?.index ?? 0
     const { index } = this.log.head
     // One transaction wrote both.
@@ -197,6 +197,11 @@ export class PrimaryStore implements CertificateReader {
     return this.kept.from(fromRound, toRound, countMax)
   }
 
+  /** The record of the checkpoint of this commit that a quorum has signed, if it is kept; of the latest one: 0. */
+  checkpoint(index: number): Uint8Array | undefined {
+    return this.log.checkpoint(index)
+  }
+
   /** Certificates of this round and of all above it are kept. */
   get lowestRound(): Round {
     return this.kept.lowestRound
@@ -222,6 +227,7 @@ export class PrimaryStore implements CertificateReader {
     const format = readMeta(directory, META_FORMAT)
     if (format !== undefined) {
       checkPrimaryFormat(format, directory, true)
+      if (formatOf(format) === BigInt(PRIMARY_STORE_FORMAT_FORMER)) checkWholeLog(directory, settings.epoch)
       checkSettings(decodeSettings(readMeta(directory, META_SETTINGS)), settings, directory)
       if (isRecovered) return { state: 'recovering' }
       return isFresh(directory, settings.authority) && hasSignedNothing(directory) ? FROM_THE_START : undefined
@@ -232,13 +238,14 @@ export class PrimaryStore implements CertificateReader {
   /** Makes a store in a new file, or takes one of the former format over, in one transaction. Returns its id. */
   private openMeta(signing: Signing | undefined): Uint8Array {
     const { meta, root, state } = this.databases
+    const { settings } = this.options
     const found = meta.getBinary(META_STORE_ID)
     const id = new Uint8Array(found ?? randomBytes(STORE_ID_BYTES))
     root.transactionSync(() => {
       if (found === undefined) {
         meta.putSync(META_STORE_ID, id)
-        meta.putSync(META_SETTINGS, encodeSettings(this.options.settings))
-      } else migrate(this.databases, this.keys, this.options.settings)
+        meta.putSync(META_SETTINGS, encodeSettings(settings))
+      } else migrate(this.databases, this.keys, settings)
       meta.putSync(META_FORMAT, encodeNumbers([PRIMARY_STORE_FORMAT]))
       if (signing !== undefined) state.putSync(this.keys.state('signing'), encodeSigning(signing))
     })

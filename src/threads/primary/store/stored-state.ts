@@ -8,6 +8,7 @@ import {
   readKey,
 } from '../../../shared/store/primary/format.js'
 import type { BatchEntry } from '../../../shared/wire/primary/header.js'
+import type { CommitLog } from '../commit-log/commit-log.js'
 import type { ConsensusPosition } from '../consensus/consensus-state.js'
 import type { Certificates } from './certificates.js'
 import type { Signing, StoredState } from './writes.js'
@@ -15,14 +16,19 @@ import type { Signing, StoredState } from './writes.js'
 export function readStoredState(
   databases: PrimaryDatabases,
   keys: PrimaryKeys,
-  certificates: Certificates,
+  { certificates, log }: { readonly certificates: Certificates; readonly log: CommitLog },
 ): StoredState {
   const { evidence, own, payload, state, votes } = databases
   const all = { start: keys.least, end: keys.end }
   const consensus = readConsensus(databases, keys)
   const ownHeader = state.getBinary(keys.state('own-header'))
+  const signed = state.getBinary(keys.state('checkpoint'))
+  const attested = log.checkpoint(0)
   return {
     ...(consensus !== undefined && { consensus }),
+    log: log.end(),
+    ...(signed !== undefined && { checkpointSigned: new Uint8Array(signed) }),
+    ...(attested !== undefined && { checkpointAttested: attested }),
     ...(ownHeader !== undefined && { ownHeader: new Uint8Array(ownHeader.subarray(8)) }),
     certificates: certificates.from(readGcRound(databases, keys), Number.MAX_SAFE_INTEGER - 1, Number.MAX_SAFE_INTEGER),
     votes: Array.from(votes.getRange(all), ({ value }) => new Uint8Array(value)),

@@ -62,7 +62,7 @@ export class TurnWrites {
     let { index } = this.dependencies.log.head
     for (const write of writes) {
       if (write.type !== 'commits') continue
-      for (const commit of write.commits) {
+      for (const { commit } of write.records) {
         index += 1
         assert(commit.index === index, `commit ${commit.index} where ${index} is the next`)
       }
@@ -91,8 +91,12 @@ export class TurnWrites {
       case 'own-batch-done':
         return own.remove(keys.batch(write.batch))
       case 'commits':
-        for (const commit of write.commits) log.append(commit)
+        for (const record of write.records) log.append(record)
         return state.put(keys.state('position'), encodePosition(write.state))
+      case 'checkpoint-signed':
+        return state.put(keys.state('checkpoint'), Buffer.from(write.bytes))
+      case 'checkpoint-attested':
+        return log.attested(write.index, write.bytes)
       case 'evidence':
         return this.putEvidence(write.evidence)
       case 'signing':

@@ -5,8 +5,9 @@
 import type { EvidenceKey } from '../../../shared/store/primary/format.js'
 import type { Evidence } from '../../../shared/wire/primary/evidence.js'
 import type { BatchEntry } from '../../../shared/wire/primary/header.js'
+import type { LogEnd, LogRecord } from '../commit-log/record-chain.js'
 import type { ConsensusPosition } from '../consensus/consensus-state.js'
-import type { AuthorityIndex, Commit, Round } from '../consensus/types.js'
+import type { AuthorityIndex, Round } from '../consensus/types.js'
 
 export type Write =
   /** Our header of this round: all that we propose there, for ever. */
@@ -27,8 +28,12 @@ export type Write =
   | { readonly type: 'worker-store'; readonly worker: number; readonly storeId: Uint8Array }
   /** A batch of ours is to be ordered; or it is in the order. */
   | { readonly type: 'own-batch' | 'own-batch-done'; readonly batch: BatchEntry }
-  /** The next commits, in order, and where consensus stands after the last of them. */
-  | { readonly type: 'commits'; readonly commits: readonly Commit[]; readonly state: ConsensusPosition }
+  /** The next commits, in order, each with its record, and where consensus stands after the last of them. */
+  | { readonly type: 'commits'; readonly records: readonly LogRecord[]; readonly state: ConsensusPosition }
+  /** Our signature of a checkpoint, as a record. The one before is not asked for any more. */
+  | { readonly type: 'checkpoint-signed'; readonly bytes: Uint8Array }
+  /** The checkpoint of this commit, as a record with the signatures of a quorum; later than all before. */
+  | { readonly type: 'checkpoint-attested'; readonly index: number; readonly bytes: Uint8Array }
   /** What convicts an authority, verified. */
   | { readonly type: 'evidence'; readonly evidence: Evidence }
   | { readonly type: 'signing'; readonly signing: Signing }
@@ -44,6 +49,12 @@ export type Signing = { readonly state: 'recovering' } | { readonly state: 'abov
 export interface StoredState {
   /** The state of the last `commits`; absent before the first. Consensus checks it. */
   readonly consensus?: unknown
+  /** Where the log ends; it is empty unless given. */
+  readonly log?: LogEnd
+  /** The record of our last signature of a checkpoint. */
+  readonly checkpointSigned?: Uint8Array
+  /** The record of the latest checkpoint that a quorum has signed. */
+  readonly checkpointAttested?: Uint8Array
   /** Records of the certificates of rounds from the last `collected` on, that round included, by ascending round. */
   readonly certificates: readonly Uint8Array[]
   /** The record of our last header. */

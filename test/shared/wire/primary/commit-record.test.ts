@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { commitDigest } from '../../../../src/shared/wire/primary/commit-digest.js'
 import {
   type CommitRecord,
-  commitDigest,
   decodeCommitHead,
   decodeCommitRecord,
   encodeCommitRecord,

@@ -14,8 +14,10 @@ import { lockStore } from '../../../../src/shared/store/lock.js'
 import { META_STORE_ID, openPrimaryDatabases } from '../../../../src/shared/store/primary/format.js'
 import { FRESH_FILE, writeFreshMarker } from '../../../../src/shared/store/primary/fresh-marker.js'
 import { encodeCertificate } from '../../../../src/shared/wire/primary/certificate.js'
+import { encodeAttestedCheckpoint } from '../../../../src/shared/wire/primary/checkpoint.js'
 import { headerId } from '../../../../src/shared/wire/primary/header.js'
 import { encodeVote } from '../../../../src/shared/wire/primary/vote.js'
+import { RecordChain } from '../../../../src/threads/primary/commit-log/record-chain.js'
 import type { PrimaryStore } from '../../../../src/threads/primary/store/primary-store.js'
 import type { Write } from '../../../../src/threads/primary/store/writes.js'
 import { atStep, killAtSteps, killsAtAllSteps, runKilled } from '../../../support/kill-steps.js'
@@ -32,7 +34,7 @@ const FAILED_AT = 3
 const FILES = ['data.mdb', 'lock.mdb', 'narval.lock']
 const { authority } = OPTIONS.settings
 
-const stages = stagesOf({ encodeCertificate, encodeVote, headerId })
+const stages = stagesOf({ encodeAttestedCheckpoint, encodeCertificate, encodeVote, headerId })
 
 /** Whoever adds a kind of write adds it here, and then to the script. */
 const KINDS: Readonly<Record<Write['type'], true>> = {
@@ -49,6 +51,8 @@ const KINDS: Readonly<Record<Write['type'], true>> = {
   signing: true,
   collected: true,
   'payload-complete': true,
+  'checkpoint-signed': true,
+  'checkpoint-attested': true,
 }
 
 /** Where a process begins. */
@@ -110,7 +114,7 @@ async function runUndisturbed(): Promise<Held[]> {
   const expected = [{ contents: await contentsOf(directory), first: 1 }]
   let index = 0
   for (const [at, stage] of stages.entries()) {
-    await (await runStages(stages.slice(0, at + 1), at, open, () => {})).close()
+    await (await runStages(stages.slice(0, at + 1), at, open, () => {}, RecordChain)).close()
     if (stage.writes?.some(({ type }) => type === 'commits')) index += 1
     expected.push({ contents: await contentsOf(directory), first: Math.max(1, index - OPTIONS.retentionCommits! + 1) })
   }
@@ -152,7 +156,7 @@ async function expectWhole(directory: string, lines: readonly string[], begins: 
   expect(at).toBeLessThanOrEqual(told + 1)
   expectDense(directory, expected[at]!.first)
   await expectNotFreshTwice(directory)
-  await (await runStages(stages, at, open, () => {})).close()
+  await (await runStages(stages, at, open, () => {}, RecordChain)).close()
   expect(await contentsOf(directory)).toBe(expected.at(-1)!.contents)
   expectDense(directory, expected.at(-1)!.first)
   expect(readdirSync(directory).sort()).toEqual(FILES)
@@ -207,7 +211,7 @@ it('at a step of the copy after a flush that failed loses nothing either, and th
   const before = join(temporaryDirectory(), 'before')
   mkdirSync(before)
   writeFreshMarker(before, authority)
-  await (await runStages(stages.slice(0, FAILED_AT), 0, openIn(before), () => {})).close()
+  await (await runStages(stages.slice(0, FAILED_AT), 0, openIn(before), () => {}, RecordChain)).close()
   const prepare = (directory: string): void => cpSync(before, directory, { recursive: true })
   const kinds = await killing(
     { preload, expected, prepare, options: { from: FAILED_AT, isFlushFailed: true } },

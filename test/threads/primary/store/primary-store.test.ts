@@ -8,6 +8,7 @@ import {
   encodeNumbers,
   openPrimaryDatabases,
   PRIMARY_STORE_FORMAT,
+  PRIMARY_STORE_FORMAT_FORMER,
   PrimaryKeys,
 } from '../../../../src/shared/store/primary/format.js'
 import { FRESH_FILE, isFresh, writeFreshMarker } from '../../../../src/shared/store/primary/fresh-marker.js'
@@ -16,6 +17,7 @@ import type { PrimarySettings } from '../../../../src/shared/store/primary/setti
 import { openStoreReader } from '../../../../src/shared/store/store-reader.js'
 import type { WriteOutcomes } from '../../../../src/shared/store/write-outcomes.js'
 import { decodeEvidence, type EvidenceKind } from '../../../../src/shared/wire/primary/evidence.js'
+import { EMPTY_LOG_END, RecordChain } from '../../../../src/threads/primary/commit-log/record-chain.js'
 import { Consensus } from '../../../../src/threads/primary/consensus/consensus.js'
 import type { Certificate, Commit, Header } from '../../../../src/threads/primary/consensus/types.js'
 import { encodePosition } from '../../../../src/threads/primary/store/stored-state.js'
@@ -26,7 +28,7 @@ import { fillStore, openStore } from '../../../support/damaged-stores.js'
 import { certificateOf, openPrimaryStore, positionOf, turnOf, written } from '../../../support/primary-stores.js'
 import { seeded } from '../../../support/random.js'
 import { temporaryDirectory } from '../../../support/temporary-directory.js'
-import { batchOf, SETTINGS } from '../../../support/threads/commit-pattern.mjs'
+import { batchOf, COMMITTEE_DIGEST, SETTINGS } from '../../../support/threads/commit-pattern.mjs'
 
 const bytes = (...values: number[]): Uint8Array => new Uint8Array(values)
 const vote = (author: number, ...values: number[]): Write => ({ type: 'vote', author, bytes: bytes(...values) })
@@ -71,10 +73,17 @@ describe('what a turn has written', () => {
       { type: 'own-batch-done', batch: batchOf(1, 1) },
       { type: 'payload-done', batch: batchOf(3, 0) },
       { type: 'worker-store', worker: 0, storeId: bytes(16, 2) },
+      { type: 'checkpoint-signed', bytes: bytes(1) },
+      { type: 'checkpoint-signed', bytes: bytes(2) },
+      { type: 'checkpoint-attested', index: 32, bytes: bytes(3) },
+      { type: 'checkpoint-attested', index: 33, bytes: bytes(4) },
     )
     await store.close()
     const again = await openPrimaryStore(directory)
     expect(again.state()).toEqual({
+      log: EMPTY_LOG_END,
+      checkpointSigned: bytes(2),
+      checkpointAttested: bytes(4),
       certificates: [],
       ownHeader: bytes(9, 9),
       votes: [bytes(1), bytes(2)],
@@ -227,6 +236,7 @@ describe('consensus', () => {
       const found: string[] = []
       let store = await openPrimaryStore(directory)
       let consensus = new Consensus(options)
+      const chain = new RecordChain({ committeeDigest: COMMITTEE_DIGEST, epoch: 0 })
       const add = async (each: Certificate): Promise<void> => {
         const commits = consensus.addCertificate(each)
         found.push(...commits.map(logLine))
@@ -240,7 +250,15 @@ describe('consensus', () => {
           digest: Buffer.from(each.digest, 'latin1'),
           bytes: encode(each),
         },
-        ...(commits.length > 0 ? [{ type: 'commits', commits, state: consensus.position() } as const] : []),
+        ...(commits.length > 0
+          ? [
+              {
+                type: 'commits',
+                records: commits.map((commit) => chain.append(commit)),
+                state: consensus.position(),
+              } as const,
+            ]
+          : []),
         { type: 'collected', gcRound: consensus.gcRound },
       ]
       for (const each of given) {
@@ -251,6 +269,7 @@ describe('consensus', () => {
         const state = store.state()
         consensus = new Consensus(options, state.consensus)
         expect(consensus.lastIndex).toBe(found.length)
+        expect(state.log).toMatchObject({ index: chain.index, peaks: chain.range.peaks })
         // What is handed over again was handed over before: it makes no commits that were not made.
         for (const stored of state.certificates) expect(consensus.addCertificate(decode(stored))).toEqual([])
       }
@@ -370,6 +389,47 @@ describe('a store', () => {
     await root.close()
     const refused = { code: 'ERR_STORE_FORMAT', message: expect.stringMatching(/format 1000004, .* reads 1000003/) }
     await expect(openPrimaryStore(directory)).rejects.toMatchObject(refused)
+  })
+
+  /** As an earlier version leaves it. */
+  async function withoutRange(directory: string): Promise<void> {
+    const { meta, range, root } = openPrimaryDatabases(directory)
+    const format = Buffer.alloc(8)
+    format.writeBigUInt64BE(BigInt(PRIMARY_STORE_FORMAT_FORMER))
+    await meta.put(META_FORMAT, format)
+    await range.drop()
+    await root.close()
+  }
+
+  test('of the format before gets its range, once, and goes on as if it had always had it', async () => {
+    const directory = temporaryDirectory()
+    const store = await openPrimaryStore(directory)
+    await written(store, ...turnOf(1, 2), ...turnOf(3, 3, 3_000), ...turnOf(4, 75))
+    const { log } = store.state()
+    await store.close()
+    await withoutRange(directory)
+    for (let n = 0; n < 2; n += 1) {
+      const again = await openPrimaryStore(directory)
+      expect(again.state().log).toEqual(log)
+      await again.close()
+    }
+    expect(damageOf(directory)).toEqual([])
+  })
+
+  test('of the format before whose first commits are gone is refused, with what to do, and stays as it is', async () => {
+    const directory = temporaryDirectory()
+    const store = await openPrimaryStore(directory, { retentionCommits: 10 })
+    await written(store, ...turnOf(1, 20))
+    for (let n = 0; n < 5; n += 1) await written(store, vote(1, n))
+    await store.close()
+    await withoutRange(directory)
+    for (let n = 0; n < 2; n += 1) {
+      const refused = {
+        code: 'ERR_STORE_FORMAT',
+        message: expect.stringMatching(/begins with commit 11: .*--recovered/),
+      }
+      await expect(openPrimaryStore(directory)).rejects.toMatchObject(refused)
+    }
   })
 })
 

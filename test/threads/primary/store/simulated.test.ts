@@ -27,6 +27,9 @@ function comparable({ consensus, ...state }: StoredState): unknown {
     payload: state.payload.map(name).sort(),
     evidence: state.evidence.map(({ accused, kind, round }) => `${accused} ${kind} ${round}`).sort(),
     signing: state.signing,
+    log: state.log && { ...state.log, digest: hex(state.log.digest), peaks: state.log.peaks.map(hex) },
+    checkpointSigned: state.checkpointSigned && hex(state.checkpointSigned),
+    checkpointAttested: state.checkpointAttested && hex(state.checkpointAttested),
   }
 }
 
@@ -86,6 +89,7 @@ describe.each([1, 2])('of the schedule %i', (seed) => {
     store = await openPrimaryStore(directory, { settings })
     expect(told).toBe(turns.length)
     expect(comparable(store.state())).toEqual(comparable(state))
+    expect(state.checkpointAttested).toBeDefined()
     await store.close()
     expect(readLog(directory)).toHaveLength(commits)
     const damaged: string[] = []
