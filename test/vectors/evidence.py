@@ -70,6 +70,27 @@ def certificate(author, round_, created_at, voters):
     return head + b"".join(vote_signature(voter, author, round_, id_) for voter in voters) + record
 
 
+def said(index, root):
+    return struct.pack("<QQ", EPOCH, index) + bytes([0xAA]) * 32 + bytes([root]) * 32 + bytes([0xDD]) * 32
+
+
+def checkpoint_signature(signer, index, root):
+    return KEYS[signer].sign(tag("narval/checkpoint/v1") + COMMITTEE + said(index, root))
+
+
+def signed_checkpoint(signer, index, root, by=None):
+    head = struct.pack("<BBHI", 1, 9, signer, 0) + said(index, root)
+    return head + checkpoint_signature(signer if by is None else by, index, root)
+
+
+def attested_checkpoint(index, root, signers):
+    mask = bytearray(32)
+    for signer in signers:
+        mask[signer // 8] |= 1 << (signer % 8)
+    head = struct.pack("<BBHI", 1, 10, len(signers), 0) + said(index, root) + bytes(mask)
+    return head + b"".join(checkpoint_signature(signer, index, root) for signer in signers)
+
+
 def evidence(kind, accused, round_, first, second, committee=None):
     head = struct.pack("<BBHHHQQ", 1, 17, kind, accused, 0, EPOCH, round_) + (committee or COMMITTEE)
     return head + struct.pack("<I", len(first)) + first + second
@@ -87,6 +108,30 @@ def main():
         ("our key, in a certificate of another", evidence(3, 2, 5, cert, b""), []),
         ("our key, and our own header", evidence(3, 1, 5, cert, two), [1]),
         ("our key, and our own vote", evidence(3, 3, 5, cert, vote(3, 1, 5, header(1, 5, T + 1)[1])), [3]),
+        ("two checkpoints by one", evidence(4, 2, 32, signed_checkpoint(2, 32, 1), signed_checkpoint(2, 32, 2)), [2]),
+        (
+            "another checkpoint than a quorum",
+            evidence(4, 2, 32, signed_checkpoint(2, 32, 1), attested_checkpoint(32, 2, [0, 1, 3])),
+            [2],
+        ),
+        ("one checkpoint twice", evidence(4, 2, 32, signed_checkpoint(2, 32, 1), signed_checkpoint(2, 32, 1)), None),
+        (
+            "the same checkpoint as a quorum",
+            evidence(4, 2, 32, signed_checkpoint(2, 32, 1), attested_checkpoint(32, 1, [0, 1, 3])),
+            None,
+        ),
+        (
+            "another checkpoint than too few",
+            evidence(4, 2, 32, signed_checkpoint(2, 32, 1), attested_checkpoint(32, 2, [0, 1])),
+            None,
+        ),
+        ("checkpoints of two commits", evidence(4, 2, 32, signed_checkpoint(2, 32, 1), signed_checkpoint(2, 33, 2)), None),
+        ("checkpoints by two", evidence(4, 2, 32, signed_checkpoint(2, 32, 1), signed_checkpoint(3, 32, 2)), None),
+        (
+            "a checkpoint that another has signed",
+            evidence(4, 2, 32, signed_checkpoint(2, 32, 1), signed_checkpoint(2, 32, 2, by=3)),
+            None,
+        ),
         ("one header twice", evidence(1, 1, 5, one, one), None),
         ("headers of two rounds", evidence(1, 1, 5, one, header(1, 6, T)[0]), None),
         ("headers of two authors", evidence(1, 1, 5, one, header(2, 5, T)[0]), None),

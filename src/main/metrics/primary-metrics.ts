@@ -98,6 +98,7 @@ export class PrimaryMetrics {
     this.addAuthors()
     this.addCommits(sources)
     addRounds(registry, sources.counters)
+    addCheckpoints(registry, sources.counters)
     addCrypto(registry, sources.counters)
     addQueues(registry, sources)
     addStore(registry, sources.counters)
@@ -297,6 +298,30 @@ function addRounds(registry: Registry, row: Counters<'primary'>): void {
     'narval_primary_batches_adopted_total',
     'Batches that are in the order although their authors did not bring them there: others that hold them did.',
     () => row.get('adoptedBatches'),
+  )
+}
+
+function addCheckpoints(registry: Registry, row: Counters<'primary'>): void {
+  const add = (name: string, help: string, read: () => number): void => addLevel(registry, name, help, read)
+  add('narval_primary_checkpoint_signed_commit', 'The commit of our last signature of a checkpoint.', () =>
+    row.get('checkpointSigned'),
+  )
+  add(
+    'narval_primary_checkpoint_attested_commit',
+    'The commit of the latest checkpoint that a quorum has signed.',
+    () => row.get('checkpointAttested'),
+  )
+  add('narval_primary_checkpoint_lag_commits', 'Commits behind the latest checkpoint that a quorum has signed.', () =>
+    Math.max(0, row.get('lastCommit') - row.get('checkpointAttested')),
+  )
+  add('narval_primary_checkpoint_claims', 'Signatures of checkpoints by others that make no quorum yet.', () =>
+    row.get('checkpointClaims'),
+  )
+  addSum(
+    registry,
+    'narval_primary_checkpoints_differing_total',
+    'Valid signatures of checkpoints that say something else than ours, or than another by the same authority.',
+    () => row.get('checkpointsDiffering'),
   )
 }
 

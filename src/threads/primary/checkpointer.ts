@@ -32,11 +32,11 @@ import { rangeRoot } from '../../shared/wire/primary/mountain-range.js'
 import { encodeCheckpointRequest } from '../../shared/wire/primary/requests.js'
 import { sha256 } from '../../shared/wire/primary/sha256.js'
 import { CheckpointClaims } from './checkpoint-claims.js'
-import { differingCheckpoint } from './checkpoint-evidence.js'
 import { RecordChain } from './commit-log/record-chain.js'
 import type { Consensus } from './consensus/consensus.js'
 import type { Stakes } from './consensus/stakes.js'
 import type { AuthorityIndex, Commit } from './consensus/types.js'
+import type { EvidenceKeeper } from './evidence-keeper.js'
 import {
   CHECKPOINT_REST_MS,
   CHECKPOINT_RETRY_MS,
@@ -63,6 +63,7 @@ export interface CheckpointerStages {
   readonly signatures: Signatures
   readonly consensus: Consensus
   readonly peers: Peers
+  readonly evidence: Pick<EvidenceKeeper, 'add'>
 }
 
 /** A checkpoint of ours. */
@@ -72,6 +73,8 @@ interface Own {
   signed: SignedCheckpoint | undefined
   /** Who has signed something else. */
   readonly differing: Set<AuthorityIndex>
+  /** The record of it with the signatures of a quorum. */
+  attested?: Uint8Array
 }
 
 interface Attested {
@@ -275,7 +278,8 @@ export class Checkpointer {
     const { index, signer } = checkpoint
     if (!this.isValid(checkpoint, turn)) return
     if (this.isValid(before, turn)) {
-      this.differs(checkpoint, before, turn)
+      this.differs(checkpoint, turn)
+      this.convict(checkpoint, encodeSignedCheckpoint(before), turn)
       turn.refuse(signer, 'checkpoint-second', `commit ${index}`)
     } else this.claims.add(checkpoint)
   }
@@ -304,7 +308,8 @@ export class Checkpointer {
     const { differing } = own
     if (differing.has(claim.signer)) return
     differing.add(claim.signer)
-    this.differs(claim, own.checkpoint, turn)
+    this.differs(claim, turn)
+    if (own.attested !== undefined) this.convict(claim, own.attested, turn)
     const stake = [...differing].reduce((sum, signer) => sum + stakes.of(signer), 0)
     if (this.isFork(stake)) throw forkError(own.checkpoint.index, differing, stake, stakes.total)
   }
@@ -314,10 +319,19 @@ export class Checkpointer {
     return stake >= this.options.stakes.validity
   }
 
-  private differs(checkpoint: SignedCheckpoint, other: Checkpoint, turn: TurnBuilder): void {
-    this.differing[checkpoint.signer]! += 1
+  private differs({ index, signer }: SignedCheckpoint, turn: TurnBuilder): void {
+    this.differing[signer]! += 1
     // Of a liar that goes on a few are enough.
-    if (this.differing[checkpoint.signer]! <= DIFFERING_SAID_MAX) differingCheckpoint(checkpoint, other, turn)
+    if (this.differing[signer]! <= DIFFERING_SAID_MAX) {
+      turn.notice({ type: 'checkpoint-differs', author: signer, index })
+    }
+  }
+
+  /** @param other the record of what its signer has signed as well, or a quorum has */
+  private convict(claim: SignedCheckpoint, other: Uint8Array, turn: TurnBuilder): void {
+    const { index: round, signer: accused } = claim
+    const first = encodeSignedCheckpoint(claim)
+    this.stages.evidence.add({ kind: 'checkpoints', accused, round, first, second: other }, turn)
   }
 
   private isValid(claim: SignedCheckpoint, turn: TurnBuilder): boolean {
@@ -354,9 +368,14 @@ export class Checkpointer {
     const { index } = checkpoint
     const bytes = encodeAttestedCheckpoint(checkpoint)
     this.attested = { checkpoint, bytes }
+    for (const claim of this.claims.of(index)) {
+      const isOther = !isSameCheckpoint(claim, checkpoint)
+      if (isOther && this.isValid(claim, turn)) this.convict(claim, bytes, turn)
+    }
     this.claims.forget(index)
     turn.write({ type: 'checkpoint-attested', index, bytes })
     const own = this.own.get(index)
+    if (own !== undefined && isSameCheckpoint(own.checkpoint, checkpoint)) own.attested = bytes
     if (own !== undefined && !isSameCheckpoint(own.checkpoint, checkpoint)) this.compareAll(own, turn)
   }
 

@@ -173,7 +173,7 @@ export class Primary {
     const rule = primaryAgreement(committeeDigest, options.rule, gcDepth)
     this.checkpointer = new Checkpointer(
       { authority, committeeDigest, rule, stakes },
-      { signatures, consensus: this.consensus, peers: this.peers },
+      { signatures, consensus: this.consensus, peers: this.peers, evidence: this.evidence },
       stored,
     )
     const {

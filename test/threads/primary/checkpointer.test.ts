@@ -9,13 +9,16 @@ import {
   encodeAttestedCheckpoint,
   type SignedCheckpoint,
 } from '../../../src/shared/wire/primary/checkpoint.js'
+import { decodeEvidence, encodeEvidence } from '../../../src/shared/wire/primary/evidence.js'
 import { CHECKPOINT_INTERVAL } from '../../../src/shared/wire/primary/limits.js'
 import { kindOf } from '../../../src/shared/wire/primary/record.js'
 import { decodeCheckpointRequest } from '../../../src/shared/wire/primary/requests.js'
 import { sha256 } from '../../../src/shared/wire/primary/sha256.js'
+import { verifyEvidence } from '../../../src/shared/wire/primary/verify-evidence.js'
 import { Checkpointer } from '../../../src/threads/primary/checkpointer.js'
 import type { Consensus } from '../../../src/threads/primary/consensus/consensus.js'
 import { Stakes } from '../../../src/threads/primary/consensus/stakes.js'
+import { EvidenceKeeper } from '../../../src/threads/primary/evidence-keeper.js'
 import {
   CHECKPOINT_CLAIMS_PER_PEER,
   CHECKPOINT_REST_MS,
@@ -60,6 +63,7 @@ class Node {
         signatures: new Signatures(this.keys, COMMITTEE_DIGEST, index, stakes.length),
         consensus: { stateDigest: () => state(this.last) } as Consensus,
         peers,
+        evidence: new EvidenceKeeper(COMMITTEE_DIGEST, stakes.length, stored.evidence),
       },
       stored,
     )
@@ -119,6 +123,24 @@ const requestsIn = ({ sends }: Turn): (readonly [to: unknown, index: number])[] 
 const reasonsIn = ({ refusals }: Turn): string[] => refusals.map(({ reason }) => reason)
 const differsIn = ({ notices }: Turn): number[] =>
   notices.flatMap((notice) => (notice.type === 'checkpoint-differs' ? [notice.author] : []))
+
+/** Whom what a turn writes convicts, as anybody can verify. */
+function convictedBy({ writes }: Turn): (readonly number[])[] {
+  const committee = {
+    authorities: 4,
+    digest: COMMITTEE_DIGEST,
+    quorum: 3,
+    stakeOf: () => 1,
+    verify: (authority: number, message: Uint8Array, signature: Uint8Array) =>
+      simulatedKeys(0).verify([{ authority, message, signature }]),
+  }
+  return writes.flatMap((write) => {
+    if (write.type !== 'evidence') return []
+    const verdict = verifyEvidence(decodeEvidence(encodeEvidence(write.evidence), 4), committee)
+    if (!verdict.isValid) throw new Error(verdict.why)
+    return [verdict.convicted]
+  })
+}
 
 /** The same by another signer, or another one by it. */
 function by(signer: number, checkpoint: Checkpoint, changed: Partial<Checkpoint> = {}): SignedCheckpoint {
@@ -318,8 +340,11 @@ describe('one that says something else', () => {
     const turn = node.takes(by(3, signed, { [name]: OTHER.root }))
     expect([differsIn(turn), turn.stopped]).toEqual([[3], undefined])
     expect(node.checkpointer.status.checkpointsDiffering).toBe(1)
-    for (const signer of [1, 2]) node.takes(by(signer, signed))
+    // Ours alone convicts nobody.
+    expect(convictedBy(turn)).toEqual([])
+    const turns = [1, 2].map((signer) => node.takes(by(signer, signed)))
     expect(node.attested).toBe(32)
+    expect(turns.flatMap(convictedBy)).toEqual([[3]])
   })
 
   test('is found before ours is there, and after it is attested', () => {
@@ -327,7 +352,9 @@ describe('one that says something else', () => {
     late.takes(by(3, signed, OTHER))
     expect(differsIn(late.order(32))).toEqual([3])
     for (const signer of [1, 2]) node.takes(by(signer, signed))
-    expect(differsIn(node.takes(by(3, signed, OTHER)))).toEqual([3])
+    const turn = node.takes(by(3, signed, OTHER))
+    expect([differsIn(turn), convictedBy(turn)]).toEqual([[3], [[3]]])
+    expect(convictedBy(node.takes(by(3, signed, OTHER)))).toEqual([])
   })
 
   test('counts for nothing when its signature is not valid', () => {
@@ -340,7 +367,7 @@ describe('one that says something else', () => {
     const ahead = { ...signed, index: 64 }
     node.takes(by(3, ahead))
     const turn = node.takes(by(3, ahead, OTHER))
-    expect([differsIn(turn), reasonsIn(turn)]).toEqual([[3], ['checkpoint-second']])
+    expect([differsIn(turn), reasonsIn(turn), convictedBy(turn)]).toEqual([[3], ['checkpoint-second'], [[3]]])
     expect(reasonsIn(node.takes(forged(by(3, ahead, { state: RULE }))))).toEqual(['signature-invalid'])
   })
 

@@ -21,6 +21,11 @@ export const THREAD_STILL_MS = 3000
 export const FLUSH_SLOW_MS = 2000
 /** So many rounds behind what others have shown, it is more than what is on its way: whole rounds are fetched. */
 export const BEHIND_ROUNDS = 4
+/**
+ * So many commits behind the latest checkpoint that a quorum has signed, its signatures do not come: sixteen checkpoints,
+ * some ten seconds at saturation and two minutes at rest.
+ */
+export const ATTESTED_BEHIND_COMMITS = 512
 /** An authority without a certificate for so long, in ms, and for so many rounds, is called missing. */
 export const MISSING_MS = 5000
 export const MISSING_ROUNDS = 3

@@ -9,6 +9,7 @@
 import { shortName } from '../../../shared/config/short-name.js'
 import { commandName } from '../../../shared/runtime/command.js'
 import {
+  ATTESTED_BEHIND_COMMITS,
   BEHIND_ROUNDS,
   FLUSH_SLOW_MS,
   HEARD_GRACE_MS,
@@ -42,6 +43,8 @@ export interface PrimaryHealthState extends Standing {
   /** How far the order is. */
   readonly decidedRound: number
   readonly lastCommit: number
+  /** The commit of the latest checkpoint that a quorum has signed. */
+  readonly attestedCommit: number
 }
 
 export interface PrimaryPeerState {
@@ -70,6 +73,7 @@ export const PRIMARY_PROBLEMS = [
   'peers-away',
   'behind',
   'not-ordering',
+  'not-attested',
   'slow-flush',
   'thread-still',
 ] as const
@@ -168,6 +172,7 @@ export function primaryProblems(state: PrimaryHealthState): readonly PrimaryProb
   else if (connectedStake(state) < state.quorumThreshold) add('no-quorum', quorumText(state))
   else add('peers-away', awayText(state))
   add('not-ordering', orderProblem(state))
+  add('not-attested', attestedProblem(state))
   if (!state.isHistoryGone) add('behind', behindProblem(state))
   return found
 }
@@ -262,6 +267,11 @@ function awayText({ peers }: PrimaryHealthState): string | undefined {
 function orderProblem({ decidedRound, gcDepth, quorumRound }: PrimaryHealthState): string | undefined {
   if (quorumRound - decidedRound <= gcDepth) return undefined
   return `nothing was ordered for ${quorumRound - decidedRound} rounds, though rounds go on: headers carry no batches until it is. Look at who is missing of most rounds, in narval_primary_author_round`
+}
+
+function attestedProblem({ attestedCommit, lastCommit }: PrimaryHealthState): string | undefined {
+  if (lastCommit - attestedCommit <= ATTESTED_BEHIND_COMMITS) return undefined
+  return `no quorum has signed a checkpoint of the last ${lastCommit - attestedCommit} commits: batches are ordered, and nobody can prove that order by the committee file alone. Look at narval_primary_checkpoint_attested_commit of the others, and at their logs`
 }
 
 function behindProblem(state: PrimaryHealthState): string | undefined {

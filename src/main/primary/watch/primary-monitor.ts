@@ -276,6 +276,7 @@ export class PrimaryMonitor {
       seenRound: counters.get('seenRound'),
       decidedRound: counters.get('decidedRound'),
       lastCommit: counters.get('lastCommit'),
+      attestedCommit: counters.get('checkpointAttested'),
     }
   }
 

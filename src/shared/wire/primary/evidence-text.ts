@@ -8,6 +8,8 @@ export function evidenceText(kind: EvidenceKind, name: string, round: number): s
       return `${name} has signed two headers of round ${round}`
     case 'certificates':
       return `two certificates of ${name} in round ${round}: more than a third of the stake has voted twice`
+    case 'checkpoints':
+      return `${name} has signed another log up to commit ${round} than a quorum, or than itself before`
     case 'own-key':
       return `the key of ${name} has signed in round ${round} what its own store does not have`
   }

@@ -11,16 +11,18 @@
  *        2  certificates  two certificates of one author, who is the accused, and one round
  *        3  own-key       a certificate with a signature of the accused that its own store does not have, and its own header
  *                         or vote of that author and round, or nothing
+ *        4  checkpoints   a checkpoint that the accused has signed, and another one of that commit, which the accused has
+ *                         signed as well, or a quorum has
  * ```
  *
- * `round` is that of both records. Decoding checks the form of the head and no more.
+ * `round` is that of both records, of checkpoints the index of their commit. Decoding checks the form of the head and no more.
  */
 import { assert } from '../../assert.js'
 import { DIGEST_BYTES } from '../../constants.js'
 import { EVIDENCE_BYTES_MAX, EVIDENCE_HEAD_BYTES } from './limits.js'
 import * as record from './record.js'
 
-export const EVIDENCE_KINDS = { headers: 1, certificates: 2, 'own-key': 3 } as const
+export const EVIDENCE_KINDS = { headers: 1, certificates: 2, 'own-key': 3, checkpoints: 4 } as const
 export type EvidenceKind = keyof typeof EVIDENCE_KINDS
 const KINDS = Object.keys(EVIDENCE_KINDS) as EvidenceKind[]
 

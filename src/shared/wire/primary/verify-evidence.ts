@@ -1,6 +1,14 @@
 /** Whether evidence shows what it says. The committee's digest, stakes and keys are enough: no store, no network. */
 import { NarvalError } from '../../errors.js'
 import { type CertifiedHeader, decodeCertificate } from './certificate.js'
+import {
+  type Checkpoint,
+  type CheckpointSignature,
+  checkpointMessage,
+  decodeAttestedCheckpoint,
+  decodeSignedCheckpoint,
+  isSameCheckpoint,
+} from './checkpoint.js'
 import type { Evidence, EvidenceKind } from './evidence.js'
 import { decodeHeader, headerId, headerSignatureMessage, type SignedHeader } from './header.js'
 import { compareBytes, kindOf } from './record.js'
@@ -81,6 +89,38 @@ const CHECKS: Readonly<Record<EvidenceKind, (evidence: Evidence, committee: Evid
     } else demandOtherVote(second, certificate, accused, committee)
     return [accused]
   },
+
+  checkpoints: ({ accused, epoch, first, round, second }, committee) => {
+    const signed = decodeSignedCheckpoint(first, committee.authorities)
+    demandCheckpoint(signed, [signed], { epoch, index: round }, committee)
+    demand(signed.signer === accused, `the first checkpoint is of authority ${signed.signer}`)
+    const isOwn = kindOf(second) === 'signed-checkpoint'
+    const own = isOwn ? decodeSignedCheckpoint(second, committee.authorities) : undefined
+    const other = own ?? decodeAttestedCheckpoint(second, committee.authorities)
+    const signatures = 'signatures' in other ? other.signatures : [other]
+    demandCheckpoint(other, signatures, { epoch, index: round }, committee)
+    if (own !== undefined) demand(own.signer === accused, `the second checkpoint is of authority ${own.signer}`)
+    else {
+      const stake = signatures.reduce((sum, { signer }) => sum + committee.stakeOf(signer), 0)
+      demand(stake >= committee.quorum, `a checkpoint has ${stake} of the stake, of ${committee.quorum}`)
+    }
+    demand(!isSameCheckpoint(signed, other), 'both checkpoints say the same')
+    return [accused]
+  },
+}
+
+function demandCheckpoint(
+  checkpoint: Checkpoint,
+  signatures: readonly CheckpointSignature[],
+  place: Pick<Checkpoint, 'epoch' | 'index'>,
+  committee: EvidenceCommittee,
+): void {
+  const isThere = checkpoint.epoch === place.epoch && checkpoint.index === place.index
+  demand(isThere, `a checkpoint is of commit ${checkpoint.index} in epoch ${checkpoint.epoch}`)
+  const message = checkpointMessage(committee.digest, checkpoint)
+  for (const { signature, signer } of signatures) {
+    demand(committee.verify(signer, message, signature), `the checkpoint of authority ${signer} is not valid`)
+  }
 }
 
 /** A vote of `voter` for another header of the author and round of the certificate, which it voted for as well. */

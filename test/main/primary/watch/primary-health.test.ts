@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import {
+  ATTESTED_BEHIND_COMMITS,
   BEHIND_ROUNDS,
   FLUSH_SLOW_MS,
   NAMES_SHOWN_MAX,
@@ -42,6 +43,7 @@ const WELL: PrimaryHealthState = {
   seenRound: 101,
   decidedRound: 98,
   lastCommit: 95,
+  attestedCommit: 64,
   flushMs: 5,
   roundStillMs: 900,
   threadStillMs: 200,
@@ -81,6 +83,13 @@ describe('the health of a primary', () => {
     expect(health.problems).toEqual([
       expect.stringMatching(/^stake 1 is not connected: b{16} \(not connected: its rule/),
     ])
+  })
+
+  test('says that no quorum signs what is ordered, and is ok', () => {
+    const behind = (commits: number) => primaryHealthOf({ ...WELL, lastCommit: WELL.attestedCommit + commits })
+    expect(behind(ATTESTED_BEHIND_COMMITS).problems).toEqual([])
+    const { ok, problems } = behind(ATTESTED_BEHIND_COMMITS + 1)
+    expect([ok, problems]).toEqual([true, [expect.stringMatching(/signed a checkpoint of the last 513 commits/)]])
   })
 
   test('without a quorum is not ok at once, by stake and not by number', () => {
