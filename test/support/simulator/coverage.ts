@@ -96,7 +96,7 @@ export class Coverage {
 /** Batches that others than their authors have brought into the order. */
 function adoptedIn(write: Write): number {
   if (write.type !== 'commits') return 0
-  return write.commits.reduce((sum, { batches, vertices }) => {
+  return write.records.reduce((sum, { commit: { batches, vertices } }) => {
     const adopted = new Set(batches)
     for (const { author, certificate } of vertices) {
       for (const entry of certificate.header.payload) if (entry.author === author) adopted.delete(entry)
