@@ -29,14 +29,17 @@ function committeeFile(seeds: readonly Uint8Array[]) {
     ]),
   )
   const text = JSON.stringify({ authorities })
-  const path = join(temporaryDirectory(), 'committee.json')
-  writeFileSync(path, text)
-  const committee = parseCommittee(text, path)
+  const committee = parseCommittee({ authorities }, 'committee')
   const digest = committeeDigest(committee)
   const bySeed = new Map(seeds.map((seed) => [Buffer.from(publicKeyOf(seed)).toString('base64'), signer(seed)]))
   const sign = committee.authorities.map(({ name }) => bySeed.get(name)!)
   const verify = committee.authorities.map(({ publicKey }) => verifier(publicKey))
-  return { path, committee, digest, sign, verify }
+  const write = (): string => {
+    const path = join(temporaryDirectory(), 'committee.json')
+    writeFileSync(path, text)
+    return path
+  }
+  return { digest, sign, verify, write }
 }
 const COMMITTEE = committeeFile([1, 2, 3, 4].map((of) => new Uint8Array(32).fill(of)))
 
@@ -44,8 +47,8 @@ function narval(...args: string[]) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [NODE_FILE, ...args], { encoding: 'utf8' })
   return { status, lines: stdout.trim().split('\n'), stdout, stderr }
 }
-const verifyLog = (directory: string, committee = COMMITTEE.path) =>
-  narval('verify-log', '--committee', committee, '--store', directory)
+const verifyLog = (directory: string, committee = COMMITTEE) =>
+  narval('verify-log', '--committee', committee.write(), '--store', directory)
 
 /** A checkpoint of the records up to this one, by a quorum, as all honest authorities would sign it. */
 function attested(index: number, root: Uint8Array, sign = COMMITTEE.sign) {
@@ -227,7 +230,7 @@ test('a checkpoint with a signature that is not valid is said, and a record of n
 test('another committee file is refused', async () => {
   const { directory } = await logOf(32, 32)
   const other = committeeFile([1, 2, 3, 5].map((of) => new Uint8Array(32).fill(of)))
-  const { status, stderr, stdout } = verifyLog(directory, other.path)
+  const { status, stderr, stdout } = verifyLog(directory, other)
   expect([status, stdout]).toEqual([1, ''])
   expect(stderr).toMatch(/^narval: ERR_STORE_SETTINGS: the log in .* is of the committee [0-9a-f]{64}/)
 })
