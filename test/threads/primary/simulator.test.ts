@@ -122,3 +122,21 @@ describe('an authority whose process was stopped', () => {
     }
   })
 })
+
+describe('two of four that are away for ten minutes', () => {
+  const fromMs = 2000
+  const toMs = fromMs + 600_000
+  // All of ten minutes has to be in the order of all five seconds after they are back.
+  const back: Partial<Schedule> = { ...SCENARIOS.near, batchEveryMs: 5000, chaosMs: toMs, healingMsMax: 5000 }
+
+  test.each([
+    ['since they are stopped', { frozen: [2, 3].map((authority) => ({ authority, fromMs, toMs, heldMs: 150_000 })) }],
+    ['since nothing gets to them', { partitions: [{ fromMs, toMs, groups: [0, 0, 1, 1] }] }],
+    ['since nothing gets to anybody', { partitions: [{ fromMs, toMs, groups: [0, 1, 2, 3] }] }],
+  ] as const)('%s, stop the order for no longer', { timeout: 120_000 }, (_, away) => {
+    const { batches, rounds } = simulate(1, { ...back, ...away })
+    expect(batches).toBeGreaterThan(200)
+    // Rounds stand still meanwhile: nothing of ten minutes of them has to be caught up with.
+    expect(rounds).toBeLessThan(150)
+  })
+})

@@ -234,7 +234,7 @@ function recoveryProblem({
 
 function heldProblem({ quorumRound, signingHeldAbove }: PrimaryHealthState): string | undefined {
   if (signingHeldAbove === undefined) return undefined
-  return `it may sign above round ${signingHeldAbove} only, since its store was new or an older one, and the committee stands at round ${quorumRound}: the others have to make the rounds between. If too many of them have lost their stores as well, they never will: see "When too many stores are lost" in docs/consensus.md`
+  return `it may sign above round ${signingHeldAbove} only, since its store was new or an older one, and the committee stands at round ${quorumRound}: the others have to make the rounds between. If too many of them have lost their stores as well, they never will: see "When too many stores are lost" in docs/operating.md`
 }
 
 function historyProblem(state: PrimaryHealthState): string | undefined {
