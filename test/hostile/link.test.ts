@@ -205,7 +205,7 @@ const BROKEN: readonly (readonly [string, 'link-malformed' | 'link-unexpected', 
   [
     'an answer that nobody asked for',
     'link-unexpected',
-    (s) => s.send(encodeFrameOf('link', encodeFromWorker({ type: 'absent', id: 9 }))),
+    (s) => s.send(encodeFrameOf('link', encodeFromWorker({ type: 'absent', firstKept: 0, id: 9 }))),
   ],
 ]
 

@@ -18,6 +18,7 @@ export const HEALTHY: HealthState = {
   storeOpen: true,
   storeFull: false,
   keepsAll: false,
+  isOrdered: false,
   primaryConnected: true,
   primaryStill: undefined,
 }
@@ -44,8 +45,8 @@ export function sources(overrides: Partial<MetricsSources> = {}): MetricsSources
       { name: PEER_B, connected: false, queued: 6, inFlight: 0, windowLimit: 4 },
     ],
     authors: () => [
-      { name: PEER_A, storedBytes: 315, shareBytes: 1_000 },
-      { name: PEER_B, storedBytes: 0, shareBytes: 2_000 },
+      { name: PEER_A, countedBytes: 315, shareBytes: 1_000 },
+      { name: PEER_B, countedBytes: 0, shareBytes: 2_000 },
     ],
     primary: () => ({ queued: 9, dropped: 8, connected: true }),
     health: () => healthOf(HEALTHY),

@@ -75,7 +75,12 @@ export class AuthorityNode {
       workers: new Map(
         Array.from(this.workers, ([id, { node }]) => [
           id,
-          { read: (digest) => node.read(digest), recent: node.recent, fetch: this.links.get(id)!.fetch },
+          {
+            read: (digest) => node.read(digest),
+            recent: node.recent,
+            firstKept: () => node.firstKept,
+            fetch: this.links.get(id)!.fetch,
+          },
         ]),
       ),
     })

@@ -1,5 +1,4 @@
 /** Those who read the order: the commit log, and the bytes of ordered batches from whichever worker of ours has them. */
-import { retentionCommits } from '../../shared/config/parameters.js'
 import { primaryDirectory } from '../../shared/store/authority-directories.js'
 import { CommitLogReader } from '../../shared/store/primary/commit-log-reader.js'
 import type { Lifecycle } from '../lib/lifecycle.js'
@@ -10,7 +9,7 @@ import { Commits } from './commits.js'
 import { type BatchSource, type LateBatch, OrderedBatches } from './ordered-batches.js'
 
 export interface OrderReadersDependencies {
-  readonly primary: Pick<PrimaryNode, 'counters' | 'head' | 'readerRefused'>
+  readonly primary: Pick<PrimaryNode, 'head' | 'readerRefused'>
   /** Our workers, by their ids. */
   readonly workers: ReadonlyMap<number, BatchSource>
   readonly log: Logger
@@ -27,7 +26,7 @@ export class OrderReaders {
     const { log, workers } = dependencies
     this.options = options
     this.dependencies = dependencies
-    this.batches = new OrderedBatches({ committee, ownIndex, log, workers, oldestKept: () => this.oldestKept() })
+    this.batches = new OrderedBatches({ committee, ownIndex, log, workers })
   }
 
   /** What is ordered. After `open`. */
@@ -66,12 +65,5 @@ export class OrderReaders {
         }),
       (opened) => opened.close(),
     )
-  }
-
-  /** The oldest commit whose batches retention has left for sure. */
-  private oldestKept(): number {
-    const { committee, parameters } = this.options
-    const kept = retentionCommits(parameters, committee.size)
-    return kept === 0 ? 0 : this.dependencies.primary.counters.get('lastCommit') - kept
   }
 }

@@ -24,6 +24,8 @@ export interface BatchSource {
   read(digest: Uint8Array, signal: AbortSignal): Promise<{ readonly bytes: Uint8Array } | undefined>
   /** Its batches of just now, where it runs in this process. */
   readonly recent?: Pick<RecentBatches, 'has' | 'read'>
+  /** The first commit whose batches it keeps. Asked after a read that found nothing. */
+  readonly firstKept: () => number
   /** Has it get batches from the worker of this authority, by its index, and then from others. */
   fetch(author: number, digests: readonly Uint8Array[]): void
 }
@@ -47,8 +49,6 @@ export interface OrderedBatchesDependencies {
   readonly committee: Committee
   readonly ownIndex: number
   readonly workers: ReadonlyMap<number, BatchSource>
-  /** The oldest commit whose batches retention has left everywhere. */
-  readonly oldestKept: () => number
   readonly log: Logger
 }
 
@@ -112,9 +112,8 @@ export class OrderedBatches {
         if (stored !== undefined) return stored.bytes
         signal.throwIfAborted()
         // Others may keep it for longer, so they were asked once.
-        const oldest = this.dependencies.oldestKept()
-        if (attempt > 0 && commit < oldest) {
-          throw new CommitsPrunedError(commit - 1, oldest, 'retention has not left the batches of commits')
+        if (attempt > 0 && commit < worker.firstKept()) {
+          throw new CommitsPrunedError(commit - 1, this.oldestWhole, 'retention has not left the batches of commits')
         }
         const target = this.target(batch.author, attempt)
         if (target !== undefined) worker.fetch(target, [batch.digest])
@@ -127,6 +126,11 @@ export class OrderedBatches {
         arrival.dispose()
       }
     }
+  }
+
+  /** The oldest commit that can be read whole. */
+  private get oldestWhole(): number {
+    return Math.max(...Array.from(this.dependencies.workers.values(), (worker) => worker.firstKept()))
   }
 
   /** Whom to ask first: the author, then one after the other. Never ourselves. */

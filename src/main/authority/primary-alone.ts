@@ -79,6 +79,7 @@ export class PrimaryAlone {
           id,
           {
             read: (digest, signal) => this.listener.read(id, digest, 'commits', signal),
+            firstKept: () => this.listener.firstKept(id),
             fetch: this.links.get(id)!.fetch,
           },
         ]),

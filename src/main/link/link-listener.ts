@@ -156,6 +156,11 @@ export class LinkListener {
     return this.sessionOf(workerId)?.read(digest, by, signal)
   }
 
+  /** The first commit whose batches this worker keeps, as far as it has said. */
+  firstKept(workerId: number): number {
+    return this.sessionOf(workerId)?.firstKept ?? 0
+  }
+
   async close(): Promise<void> {
     this.isClosed = true
     clearInterval(this.timer)

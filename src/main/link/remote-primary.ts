@@ -322,6 +322,12 @@ export class RemotePrimary implements OrderingPrimary {
         return this.taken(message.count)
       case 'committed':
         return this.takeCommitted(message)
+      case 'named':
+        this.worker!.named(message.digests, message.isAnew)
+        return undefined
+      case 'unnamed':
+        this.worker!.unnamed(message.digests)
+        return undefined
       case 'commits':
         this.worker!.onCommits()
         return undefined
@@ -396,10 +402,12 @@ export class RemotePrimary implements OrderingPrimary {
   }
 
   private async answer(channel: LinkChannel, id: number, digest: Uint8Array): Promise<void> {
-    const found = await this.worker!.read(digest)
+    const worker = this.worker!
+    const found = await worker.read(digest)
     const author = found === undefined ? -1 : this.options.committee.indexOf(found.author)
-    if (found === undefined || author === -1) channel.send(encodeFromWorker({ type: 'absent', id }))
-    else channel.send(encodeFromWorker({ type: 'found', id, author, bytes: found.bytes }))
+    if (found === undefined || author === -1) {
+      channel.send(encodeFromWorker({ type: 'absent', id, firstKept: worker.firstKept() }))
+    } else channel.send(encodeFromWorker({ type: 'found', id, author, bytes: found.bytes }))
   }
 
   private refused(reason: LinkRefusal, detail: string): void {

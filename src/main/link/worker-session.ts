@@ -71,6 +71,7 @@ export class WorkerSession implements OrderedWorker {
   private readonly reads = new Map<number, WaitingRead['answer']>()
   private readonly readsWaiting = new ReadsWaiting()
   private nextRead = 0
+  private kept = 0
   private readonly sinceMs = Date.now()
 
   constructor({ applied, isSettled, storeId, workerId }: LinkOpen, dependencies: WorkerSessionDependencies) {
@@ -130,6 +131,7 @@ export class WorkerSession implements OrderedWorker {
         return this.answer(message.id, { author, bytes: message.bytes })
       }
       case 'absent':
+        this.kept = Math.max(this.kept, message.firstKept)
         return this.answer(message.id, undefined)
     }
   }
@@ -154,6 +156,11 @@ export class WorkerSession implements OrderedWorker {
     })
   }
 
+  /** The first commit whose batches are kept, as far as the worker has said: it does where it lacks a batch. */
+  get firstKept(): number {
+    return this.kept
+  }
+
   get state(): LinkState {
     const { queuedBytes } = this.dependencies.channel
     return { isConnected: true, sinceMs: this.sinceMs, reports: this.underWay, queuedBytes }
@@ -166,6 +173,18 @@ export class WorkerSession implements OrderedWorker {
       const applied = new Promise<void>((resolve) => this.committing.pushBack(resolve))
       this.say({ type: 'committed', digests: digests.slice(from, from + LINK_DIGESTS_MAX), place })
       await applied
+    }
+  }
+
+  named(digests: readonly Uint8Array[], isAnew: boolean): void {
+    for (let from = 0; from === 0 || from < digests.length; from += LINK_DIGESTS_MAX) {
+      this.say({ type: 'named', isAnew: isAnew && from === 0, digests: digests.slice(from, from + LINK_DIGESTS_MAX) })
+    }
+  }
+
+  unnamed(digests: readonly Uint8Array[]): void {
+    for (let from = 0; from < digests.length; from += LINK_DIGESTS_MAX) {
+      this.say({ type: 'unnamed', digests: digests.slice(from, from + LINK_DIGESTS_MAX) })
     }
   }
 

@@ -19,6 +19,8 @@ export interface HealthState {
   readonly storeFull: boolean
   /** `retention_rounds` is 0. */
   readonly keepsAll: boolean
+  /** The primary says what is committed, and that gives way to what is not. */
+  readonly isOrdered: boolean
   readonly primaryConnected: boolean
   /** Why our own primary, in another process, does not take us; for people. */
   readonly primaryRefusal?: string | undefined
@@ -88,10 +90,12 @@ export function healthOf(state: HealthState): Health {
   }
 }
 
-function fullText({ keepsAll }: HealthState): string {
-  const full = keepsAll
-    ? 'it is full, and nothing is ever deleted, since retention_rounds is 0 (raise store_bytes_max or set retention_rounds, and start again: what is stored is kept, and goes on from there)'
-    : 'it is full (raise store_bytes_max or lower retention_rounds)'
+function fullText({ isOrdered, keepsAll }: HealthState): string {
+  const full = isOrdered
+    ? 'what is not ordered yet takes all of it, or our own share of it: see why the primary orders nothing (what it orders makes room by itself), or raise store_bytes_max and start again'
+    : keepsAll
+      ? 'it is full, and nothing is ever deleted, since retention_rounds is 0 (raise store_bytes_max or set retention_rounds, and start again: what is stored is kept, and goes on from there)'
+      : 'it is full (raise store_bytes_max or lower retention_rounds)'
   return `the store takes no batches, so clients wait and nothing new is certified or ordered: ${full}, or this process may open no more files (raise ulimit -n); the log says which`
 }
 

@@ -66,7 +66,7 @@ function addAuthors(registry: Registry, sources: MetricsSources): void {
       read: () =>
         Array.from(sources.authors(), (author) => [{ author: shortName(author.name) }, value(author)] as const),
     })
-  add('narval_store_author_bytes', "Bytes of the store's file that the author's batches take.", (it) => it.storedBytes)
+  add('narval_store_author_bytes', "Bytes that count in the author's share of the store.", (it) => it.countedBytes)
   add('narval_store_author_share_bytes', 'Bytes beyond which the author is answered `quota`.', (it) => it.shareBytes)
 }
 

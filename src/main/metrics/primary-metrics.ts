@@ -352,6 +352,7 @@ const QUEUES = [
   ['own-batches', 'ownBatchesWaiting', undefined],
   ['own-batches-listed', 'ownBatchesListed', undefined],
   ['batches-unnamed', 'unnamedBatches', undefined],
+  ['batches-named', 'batchesNamed', undefined],
   ['certificates-kept', 'certificatesKept', undefined],
   ['certificates-unordered', 'unordered', undefined],
 ] as const

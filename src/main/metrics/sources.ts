@@ -45,8 +45,8 @@ export interface PeerSource {
 export interface AuthorSource {
   /** The authority's name, in base64. */
   readonly name: string
-  /** Bytes that its batches take of the store. */
-  readonly storedBytes: number
+  /** What counts in its share: under a narval primary what nobody has named, else all that is stored. */
+  readonly countedBytes: number
   readonly shareBytes: number
 }
 

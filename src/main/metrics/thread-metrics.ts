@@ -95,6 +95,24 @@ function addProcessor(registry: Registry, row: Counters<'processor'>): void {
     () => row.get('storeFileBytes'),
   )
   addLevel(registry, 'narval_store_bytes', 'Bytes that the stored batches take.', () => row.get('storeBytes'))
+  addLevel(
+    registry,
+    'narval_store_named_bytes',
+    'Of these, batches that headers or certificates list and no commit has; under a narval primary.',
+    () => row.get('storeNamedBytes'),
+  )
+  addLevel(
+    registry,
+    'narval_store_committed_bytes',
+    'Of these, batches that a commit has; under a narval primary.',
+    () => row.get('storeCommittedBytes'),
+  )
+  addLevel(
+    registry,
+    'narval_store_first_kept',
+    'The first commit whose batches are kept, under a narval primary.',
+    () => row.get('storeFirstKept'),
+  )
   addLevel(registry, 'narval_store_full', '1 while our share of the store, or all of it, is full.', () =>
     row.get('storeFull'),
   )

@@ -5,7 +5,7 @@
  *  worker: store id ──▶ marks of another store are void ──▶ the highest sequence of its batches: it goes on above that
  *  worker: OurBatch, OthersBatch ──▶ the primary's store has it ──▶ delivered
  *  primary: its log, from the worker's last commit on ──▶ the worker's store: committed
- *  primary: synchronize, ordered ──▶ the worker
+ *  primary: synchronize, ordered, named ──▶ the worker
  * ```
  *
  * A report counts as delivered when the primary's store has the batch. The worker tells of the batch again after each
@@ -96,9 +96,22 @@ export class WorkerLink implements OrderingPrimary {
     const { worker } = this
     // Whoever is not there is asked again, and finds what is committed in the log.
     if (worker === undefined || request.type === 'committed' || request.worker !== this.options.workerId) return
-    if (request.type === 'sequences-after') return
-    if (request.type === 'ordered') this.sayOrdered(request.digest, worker)
-    else worker.synchronize(request.digests, request.author)
+    switch (request.type) {
+      case 'sequences-after':
+        break
+      case 'ordered':
+        this.sayOrdered(request.digest, worker)
+        break
+      case 'named':
+        worker.named(request.digests, request.isAnew)
+        break
+      case 'unnamed':
+        worker.unnamed(request.digests)
+        break
+      case 'synchronize':
+        worker.synchronize(request.digests, request.author)
+        break
+    }
   }
 
   /** Has the worker get batches of this author that are in the order, and that it does not have. */

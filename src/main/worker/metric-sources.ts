@@ -60,7 +60,7 @@ export function metricSources(stages: MetricStages): MetricsSources {
     authors: () =>
       authorities.map((name, index) => ({
         name,
-        storedBytes: authorBytes.stored(index),
+        countedBytes: authorBytes.counted(index),
         shareBytes: authorBytes.share(index),
       })),
     primary: () => ({ queued: reports.queued, dropped: reports.dropped, connected: reports.isConnected }),

@@ -53,7 +53,7 @@ export class OutsideMessages {
   }
 
   private ofCommits(): CommitHandlers {
-    const { commits, processor, reports } = this.stages
+    const { commits, processor, processorCounters, reports } = this.stages
     const { committee, keys } = this.options
     const { isOpen, supervisor } = this.handlers
     return {
@@ -65,9 +65,12 @@ export class OutsideMessages {
         const of = place && ('applied' in place ? { applied: BigInt(place.applied) } : { partOf: BigInt(place.partOf) })
         await processor.ask({ type: 'committed', digests, ...of })
       },
+      named: (digests, isAnew) => supervisor.watch('what is named', processor.ask({ type: 'named', digests, isAnew })),
+      unnamed: (digests) => supervisor.watch('what is named', processor.ask({ type: 'unnamed', digests })),
       onRemote: (remote) => reports.attachRemote(remote),
       onCommits: () => commits.onCommitted(),
       read: (digest) => processor.ask({ type: 'get', digest }),
+      firstKept: () => processorCounters.get('storeFirstKept'),
       onGap: oneAtATime(
         () => {
           const indexOf = (key: Uint8Array): number => committee.indexOf(key)

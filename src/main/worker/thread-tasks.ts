@@ -1,6 +1,6 @@
 /** What each thread of a worker is started with: parts of the worker's options, in the form that the thread takes. */
 import type { MessagePort } from 'node:worker_threads'
-import { retentionCommits } from '../../shared/config/parameters.js'
+import { commitsKept, namedBytesMax } from '../../shared/config/parameters.js'
 import type { BatchMakerTask } from '../../shared/memory/dialogue/batch-maker.js'
 import type { ProcessorTask } from '../../shared/memory/dialogue/processor.js'
 import type { QuorumWaiterTask } from '../../shared/memory/dialogue/quorum-waiter.js'
@@ -24,6 +24,9 @@ export function processorTask(options: WiringOptions, control: MessagePort): Wit
       stakes: committee.authorities.map(({ stake }) => stake),
       ownIndex,
       storeBytesMax: parameters.storeBytesMax,
+      lifetime: isOrdered
+        ? { namedBytesMax: namedBytesMax(parameters, committee.size), retentionBytes: parameters.retentionBytes }
+        : undefined,
       benchmark,
     },
     store: {
@@ -33,7 +36,7 @@ export function processorTask(options: WiringOptions, control: MessagePort): Wit
       level: parameters.ackLevel,
       retentionRounds: parameters.retentionRounds,
       // Each round has a commit for each authority, at most.
-      retentionCommits: isOrdered ? retentionCommits(parameters, committee.size) : undefined,
+      retentionCommits: isOrdered ? commitsKept(parameters, committee.size) : undefined,
     },
   }
 }

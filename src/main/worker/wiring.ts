@@ -225,7 +225,8 @@ export class Wiring {
     this.threadMessages = new ThreadMessages(this, { ownSlots: parameters.ownSlots, ownIndex }, handlers.supervisor)
     this.outside = new OutsideMessages(this, options, handlers)
     const { ackLevel, retentionRounds } = parameters
-    this.health = new WorkerHealth({ committee, ownIndex, ackLevel, retentionRounds }, this, handlers.isOpen)
+    const { isOrdered } = options
+    this.health = new WorkerHealth({ committee, ownIndex, ackLevel, retentionRounds, isOrdered }, this, handlers.isOpen)
     this.metrics = new WorkerMetrics({
       version: options.version,
       peers: this.peers.peers.map(({ name }) => name),

@@ -14,6 +14,7 @@ export interface WorkerHealthOptions {
   readonly ownIndex: number
   readonly ackLevel: AckLevel
   readonly retentionRounds: number
+  readonly isOrdered: boolean
 }
 
 export class WorkerHealth {
@@ -29,7 +30,7 @@ export class WorkerHealth {
   }
 
   now(): Health {
-    const { ackLevel, committee, ownIndex, retentionRounds } = this.options
+    const { ackLevel, committee, isOrdered, ownIndex, retentionRounds } = this.options
     const { commits, dissemination, peers, processorCounters, reports } = this.stages
     const still = commits.look()
     return healthOf({
@@ -41,6 +42,7 @@ export class WorkerHealth {
       streamProblems: this.streamProblems(),
       storeFull: processorCounters.get('storeFull') === 1,
       keepsAll: retentionRounds === 0,
+      isOrdered,
       storeOpen: this.isOpen(),
       primaryConnected: reports.isConnected,
       primaryRefusal: reports.remote?.refusal(),

@@ -123,6 +123,11 @@ export class WorkerNode {
     return this.wiring.processor.ask({ type: 'get', digest })
   }
 
+  /** The first commit whose batches are kept, under a narval primary. */
+  get firstKept(): number {
+    return this.wiring.processorCounters.get('storeFirstKept')
+  }
+
   /** Whether it runs, or is on its way to: a failed worker does not come back by itself. */
   isAlive(): boolean {
     return this.lifecycle.error === undefined

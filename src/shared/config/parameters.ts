@@ -7,6 +7,8 @@ import { z } from 'zod'
 import { pathArgument, textArgument } from '../arguments.js'
 import { BATCH_SIZE_MAX, COMMITTEE_SIZE_MAX, REFERENCE_FRAME_BYTES_MAX, RESEND_SLOTS } from '../constants.js'
 import { NarvalError } from '../errors.js'
+import { storedBytes } from '../store/stored-bytes.js'
+import { HEADER_PAYLOAD_MAX } from '../wire/primary/limits.js'
 import { formatJson, readJsonFile } from './config-file.js'
 import * as limits from './limits.js'
 import { check, choice, integer, text } from './schema.js'
@@ -39,6 +41,13 @@ export interface Parameters {
   readonly inboundSlotsPerPeer: number
   /** `retention_rounds`: rounds behind the last Cleanup after which batches are deleted; 0 keeps them. */
   readonly retentionRounds: number
+  /**
+   * `retention_commits`: commits after which a batch is deleted, under a narval primary; 0 for `retention_rounds` times the
+   * size of the committee.
+   */
+  readonly retentionCommits: number
+  /** `retention_bytes`: what ordered batches take at most, under a narval primary; 0 for what all others leave. */
+  readonly retentionBytes: number
   /** `store_bytes_max` */
   readonly storeBytesMax: number
   /** `client_connections_max` */
@@ -74,6 +83,8 @@ const FIELDS = {
     type: integer(limits.INBOUND_SLOTS_MIN, limits.INBOUND_SLOTS_MAX).default(8),
   },
   retentionRounds: { key: 'retention_rounds', type: integer(0, limits.ROUNDS_MAX).default(0) },
+  retentionCommits: { key: 'retention_commits', type: integer(0, Number.MAX_SAFE_INTEGER).default(0) },
+  retentionBytes: { key: 'retention_bytes', type: integer(0, Number.MAX_SAFE_INTEGER).default(0) },
   storeBytesMax: {
     key: 'store_bytes_max',
     type: integer(limits.STORE_BYTES_MIN, Number.MAX_SAFE_INTEGER).default(64 * 1024 ** 3),
@@ -163,9 +174,17 @@ function checkRelations(parameters: Parameters, nameOf: Naming, where: string): 
   }
 }
 
-/** How many commits a batch is kept after its own, under a narval primary; 0 keeps it. A round has a commit of each authority. */
-export function retentionCommits({ retentionRounds }: Parameters, authorities: number): number {
-  return retentionRounds * authorities
+/**
+ * How many commits a batch is kept after its own, under a narval primary; 0 for as many as there is room for. A round has a
+ * commit of each authority.
+ */
+export function commitsKept({ retentionCommits, retentionRounds }: Parameters, authorities: number): number {
+  return retentionCommits === 0 ? retentionRounds * authorities : retentionCommits
+}
+
+/** What batches take at most, as they are stored, that headers of `gc_depth` rounds list: further ones list nothing. */
+export function namedBytesMax({ batchBytesMax, gcDepthRounds }: Parameters, authorities: number): number {
+  return gcDepthRounds * authorities * HEADER_PAYLOAD_MAX * storedBytes(batchBytesMax)
 }
 
 /**

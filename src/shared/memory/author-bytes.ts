@@ -1,6 +1,6 @@
 /**
- * What each authority's batches take of the store, and its share: written by the processor, read by main for metrics.
- * Float64s, two for each authority, by its index: bytes stored, bytes of its share.
+ * What counts in each authority's share of the store, and that share: written by the processor, read by main for metrics.
+ * Float64s, two for each authority, by its index: bytes that count, bytes of its share.
  */
 export interface AuthorBytesRegion {
   readonly buffer: SharedArrayBuffer
@@ -21,7 +21,7 @@ export class AuthorBytes {
     this.rows = new Float64Array(buffer, byteOffset, 2 * authorities)
   }
 
-  stored(author: number): number {
+  counted(author: number): number {
     return this.rows[2 * author]!
   }
 
@@ -29,8 +29,8 @@ export class AuthorBytes {
     return this.rows[2 * author + 1]!
   }
 
-  set(author: number, stored: number, share: number): void {
-    this.rows[2 * author] = stored
+  set(author: number, counted: number, share: number): void {
+    this.rows[2 * author] = counted
     this.rows[2 * author + 1] = share
   }
 }

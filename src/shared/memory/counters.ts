@@ -34,6 +34,11 @@ const PROCESSOR = [
   'inboundAgain',
   'inboundRefused',
   'storeBytes',
+  /** Of these, what headers or certificates name, and what commits have; under a narval primary. */
+  'storeNamedBytes',
+  'storeCommittedBytes',
+  /** The first commit whose batches are kept. */
+  'storeFirstKept',
   /** 1 while our share of the store, or all of it, is full: clients are paused. */
   'storeFull',
   /** Bytes that batches which were asked for by digest may still take. */
@@ -83,6 +88,7 @@ const PRIMARY = [
   'ownBatchesListed',
   'unnamedBatches',
   'adoptedBatches',
+  'batchesNamed',
   'unordered',
   'headerDelayMs',
   'votesTaken',

@@ -21,7 +21,7 @@ import type { CertificateWaiter } from './certificate-waiter.js'
 import type { CertificatesAggregator } from './certificates-aggregator.js'
 import type { Consensus } from './consensus/consensus.js'
 import type { Stakes } from './consensus/stakes.js'
-import type { AuthorityIndex, Commit, Digest, Header, Round } from './consensus/types.js'
+import type { AuthorityIndex, Commit, Digest, Header, PayloadEntry, Round } from './consensus/types.js'
 import type { EvidenceKeeper } from './evidence-keeper.js'
 import type { GarbageCollector } from './garbage-collector.js'
 import { GivenUpHeaders } from './given-up-headers.js'
@@ -29,6 +29,7 @@ import type { HeaderWaiter } from './header-waiter.js'
 import { KeyUsedTwiceError } from './key-used-twice.js'
 import { CREATED_AHEAD_MS_MAX, CREATED_TOLERANCE_MS, EPOCH } from './limits.js'
 import { isUnlinked } from './links.js'
+import type { NamedBatches } from './named-batches.js'
 import type { OwnBatches } from './own-batches.js'
 import type { Pacing } from './pacing.js'
 import type { PayloadFetcher } from './payload-fetcher.js'
@@ -62,6 +63,7 @@ export interface CoreStages {
   readonly ownBatches: OwnBatches
   readonly unnamed: UnnamedBatches
   readonly adoption: Adoption
+  readonly names: NamedBatches
   readonly payloadFetcher: PayloadFetcher
   readonly proposer: Proposer
   readonly pacing: Pacing
@@ -228,6 +230,7 @@ export class Core {
     certificates.add(certificate, turn.now.ms)
     this.noteCreated(header)
     this.wantPayload(header, turn.now.ms)
+    this.name(header, turn)
     this.ordered(commits, turn)
   }
 
@@ -238,6 +241,14 @@ export class Core {
     this.stages.payloadFetcher.want(header, this.stages.synchronizer.missingPayload(header), nowMs)
   }
 
+  /** Before what follows from it is ordered. */
+  private name(header: Header, turn: TurnBuilder): void {
+    const { consensus, names } = this.stages
+    const isOrdered = ({ author, sequence, worker }: PayloadEntry): boolean =>
+      consensus.hasBatch(author, worker, sequence!)
+    names.named(header, isOrdered, turn.now.ms)
+  }
+
   /** Our header of a store is ours to be certified still. */
   propose(header: HeaderRecord, turn: TurnBuilder): void {
     const { authority, stakes } = this.options
@@ -245,6 +256,7 @@ export class Core {
     this.witness(header, turn)
     this.votes = new VotesAggregator(header, stakes)
     this.proposedAtMs = turn.now.ms
+    this.name(header, turn)
     turn.sendAfterDurable('all', header.bytes)
     this.ordered(this.stages.consensus.addHeader(header).commits, turn)
     this.addVote(this.votes, authority, this.stages.signatures.signVote(header).signature, turn)
@@ -393,6 +405,7 @@ export class Core {
     this.stages.requests.settle(digest)
     this.noteCreated(header)
     this.wantPayload(header, turn.now.ms)
+    this.name(header, turn)
     this.ownCertified(header, digest, turn)
     this.readyCertificates.push(...this.stages.certificateWaiter.delivered(digest))
     this.readyHeaders.push(...this.stages.headerWaiter.delivered(digest))
@@ -505,6 +518,7 @@ export class Core {
     this.votedHeaders[author] = header
     turn.write({ type: 'vote', author, bytes: encodeVote(vote) })
     turn.notice({ type: 'voted', author, round })
+    this.name(header, turn)
     this.stages.proposer.votedFor(header, turn.now.ms)
     this.stages.unnamed.listed(header, false, turn.now.ms)
     this.sendVote(vote, turn)

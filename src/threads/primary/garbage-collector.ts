@@ -11,6 +11,7 @@ import type { Checkpointer } from './checkpointer.js'
 import type { Consensus } from './consensus/consensus.js'
 import type { AuthorityIndex, Commit, PayloadEntry, Round } from './consensus/types.js'
 import type { HeaderWaiter } from './header-waiter.js'
+import type { NamedBatches } from './named-batches.js'
 import { batchKey, type OwnBatches } from './own-batches.js'
 import type { PayloadFetcher } from './payload-fetcher.js'
 import type { PayloadReceiver } from './payload-receiver.js'
@@ -31,6 +32,7 @@ export interface GarbageCollectorDependencies {
   readonly synchronizer: Pick<Synchronizer, 'isMissing'>
   readonly unnamed: UnnamedBatches
   readonly adoption: Adoption
+  readonly names: NamedBatches
   readonly proposer: Proposer
   readonly checkpointer: Checkpointer
 }
@@ -73,11 +75,12 @@ export class GarbageCollector {
    * others' batches that are not enough yet are neither.
    */
   private ordered({ digest, header }: CertificateRecord, first: ReadonlySet<PayloadEntry>, turn: TurnBuilder): void {
-    const { ownBatches, payload, proposer } = this.stages
+    const { names, ownBatches, payload, proposer } = this.stages
     proposer.ordered(digest)
     for (const entry of header.payload) {
       const { author, digest, worker, sequence } = entry
       if (author !== header.author && !this.isOrderedClaim(entry, header.round, first, turn)) continue
+      names.ordered(digest)
       if (author === this.authority) {
         const batch = ownBatches.done(batchKey({ worker, sequence: sequence! }))
         if (batch === undefined) continue
@@ -108,12 +111,13 @@ export class GarbageCollector {
   }
 
   private collect(turn: TurnBuilder): CertificateRecord[] {
-    const { consensus, certificates, headerWaiter, certificateWaiter } = this.stages
+    const { consensus, certificates, headerWaiter, certificateWaiter, names } = this.stages
     const { gcRound } = consensus
     if (gcRound === this.gcRound) return []
     this.gcRound = gcRound
     turn.write({ type: 'collected', gcRound })
     certificates.collect(gcRound)
+    names.collect(gcRound, turn.now.ms)
     headerWaiter.collect(gcRound)
     return certificateWaiter.collect(gcRound)
   }

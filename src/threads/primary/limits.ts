@@ -144,6 +144,11 @@ export const ADOPTION_MS = 8_000
 export const ADOPTION_STAGGER_MS = 1000
 /** How long a claim may be in vain until it is made again, in ms: others may not have had the batch then. */
 export const ADOPTION_AGAIN_MS = 30_000
+/**
+ * How long a batch may be named and not ordered until its worker is told, in ms. Under load most are ordered by then; a share
+ * of the store has room for what comes meanwhile.
+ */
+export const NAMES_TOLD_MS = 250
 /** Verified headers of each authority that are remembered, so that a certificate's header is not verified again. */
 export const VERIFIED_HEADERS_PER_AUTHORITY = 16
 /**

@@ -103,7 +103,7 @@ function ownMemory(bytes: Uint8Array): Uint8Array {
 function toMain(request: WorkerRequest): PrimaryWorkerRequest {
   if (request.type === 'synchronize') return { ...request, digests: request.digests.map(ownMemory) }
   if (request.type === 'ordered') return { ...request, digest: ownMemory(request.digest) }
-  if (request.type === 'sequences-after') return request
+  if (request.type === 'sequences-after' || request.type === 'named' || request.type === 'unnamed') return request
   return { type: 'committed', commits: request.commits.map(committed) }
 }
 

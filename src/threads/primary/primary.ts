@@ -53,6 +53,7 @@ import {
   PAYLOAD_ROUNDS_KEPT,
   RESEND_MS,
 } from './limits.js'
+import { NamedBatches } from './named-batches.js'
 import { batchKey, OwnBatches } from './own-batches.js'
 import { Pacing } from './pacing.js'
 import { PayloadFetcher, shareOfWanted } from './payload-fetcher.js'
@@ -101,6 +102,7 @@ export class Primary {
   private readonly ownBatches: OwnBatches
   private readonly unnamed: UnnamedBatches
   private readonly adoption: Adoption
+  private readonly names = new NamedBatches()
   private readonly headerWaiter = new HeaderWaiter()
   private readonly certificateWaiter: CertificateWaiter
   private readonly requests: CertificateRequests
@@ -179,6 +181,7 @@ export class Primary {
     const {
       adoption,
       checkpointer,
+      names,
       records,
       payload,
       payloadFetcher,
@@ -188,7 +191,7 @@ export class Primary {
       unnamed,
     } = this
     const synchronizer = new Synchronizer({ stakes, workers: options.workers }, { certificates, payload })
-    const batches = { adoption, ownBatches, payload, payloadFetcher, synchronizer, unnamed }
+    const batches = { adoption, names, ownBatches, payload, payloadFetcher, synchronizer, unnamed }
     const stages = {
       records,
       consensus,
@@ -236,6 +239,7 @@ export class Primary {
       ownBatchesListed: this.ownBatches.listed,
       unnamedBatches: this.unnamed.size,
       adoptedBatches: this.adoption.ordered,
+      batchesNamed: this.names.size,
       unordered: this.proposer.unorderedCount,
       headerDelayMs: this.pacing.headerDelayMs,
       votesTaken: this.core.votesTaken,
@@ -413,6 +417,7 @@ export class Primary {
         payloadFetcher.want(header, own, turn.now.ms)
       }
     }
+    this.names.workerStore(worker, turn.now.ms)
     turn.request({ type: 'sequences-after', worker, sequence: this.highestSequence(worker) })
     const isHeld = (entry: PayloadEntry): boolean => payload.check(entry) === 'held'
     payloadFetcher.held(isHeld)
@@ -548,6 +553,7 @@ export class Primary {
     this.payloadFetcher.tick(this.consensus.gcRound, turn)
     this.catchUp.consider(certificates.quorumRound, turn)
     this.checkpointer.tick(!core.isRecovering, turn)
+    this.names.tick(turn)
   }
 
   private propose(turn: TurnBuilder): void {
@@ -585,6 +591,7 @@ export class Primary {
       this.headerWaiter.wakeAtMs,
       this.payloadFetcher.wakeAtMs,
       this.requests.wakeAtMs,
+      this.names.wakeAtMs,
       this.catchUp.wakeAtMs(certificates.quorumRound),
       this.checkpointer.wakeAtMs,
       core.isRecovering ? this.recovery.wakeAtMs : this.signingWatch.wakeAtMs,
@@ -633,6 +640,8 @@ export interface PrimaryStatus extends CheckpointerStatus {
   readonly unnamedBatches: number
   /** Batches that others than their authors brought into the order, since the start. */
   readonly adoptedBatches: number
+  /** Batches of all authorities that headers list which got our vote or are certified, and that are not in the order. */
+  readonly batchesNamed: number
   /** Delivered certificates with batches that are not in the order. */
   readonly unordered: number
   readonly headerDelayMs: number

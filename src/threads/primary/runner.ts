@@ -14,7 +14,7 @@ import type { Outbox } from './outbox.js'
 import type { Primary, PrimaryBounds } from './primary.js'
 import type { PrimaryStore } from './store/primary-store.js'
 import type { Write } from './store/writes.js'
-import type { Now, PrimaryEvent, Turn } from './turn.js'
+import type { Now, PrimaryEvent, Turn, WorkerRequest } from './turn.js'
 import type { VerificationBudget } from './verification-budget.js'
 
 export interface RunnerDependencies {
@@ -145,11 +145,11 @@ export class Runner {
     const { notices, refusals, sends, stopped, wakeAtMs, workerRequests, writes } = turn
     this.wakeAtMs = wakeAtMs
     outbox.send(sends.filter(({ afterDurable }) => !afterDurable))
-    outbox.request(workerRequests.filter(({ type }) => type === 'synchronize'))
+    outbox.request(workerRequests.filter(promisesNothing))
     outbox.refuse(refusals)
     outbox.notice(notices)
     const sendsAfter = sends.filter(({ afterDurable }) => afterDurable)
-    const requestsAfter = workerRequests.filter(({ type }) => type !== 'synchronize')
+    const requestsAfter = workerRequests.filter((request) => !promisesNothing(request))
     // Without writes it waits for those of the turns before: what is sent again may be of one of them.
     if (writes.length + sendsAfter.length + requestsAfter.length > 0 || onDurable !== undefined) {
       const isUrgent = sendsAfter.length + requestsAfter.length > 0 || !writes.every(canWait)
@@ -234,6 +234,11 @@ function canWait({ type }: Write): boolean {
     default:
       return false
   }
+}
+
+/** What may be said before the turn is on the disk. */
+function promisesNothing({ type }: WorkerRequest): boolean {
+  return type === 'synchronize' || type === 'named' || type === 'unnamed'
 }
 
 function nowOf(ms: number): Now {

@@ -80,6 +80,18 @@ export type WorkerRequest =
   | { readonly type: 'sequences-after'; readonly worker: number; readonly sequence: bigint }
   /** After the flush: a batch that this worker told of is in the order already. */
   | { readonly type: 'ordered'; readonly worker: number; readonly digest: Uint8Array }
+  /**
+   * Headers that got our vote, or certificates, list these batches, and they are not in the order; with `isAnew`, no others of
+   * this worker.
+   */
+  | {
+      readonly type: 'named'
+      readonly worker: number
+      readonly digests: readonly Uint8Array[]
+      readonly isAnew: boolean
+    }
+  /** It was said of these, and nothing that lists them can be ordered any more. */
+  | { readonly type: 'unnamed'; readonly worker: number; readonly digests: readonly Uint8Array[] }
   /** After the flush: these commits are in the log. */
   | { readonly type: 'committed'; readonly commits: readonly Commit[] }
 

@@ -16,7 +16,10 @@ import {
   type StoreDatabases,
   UNCOMMITTED,
 } from '../../shared/store/format.js'
+import { storedBytes } from '../../shared/store/stored-bytes.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
+import type { KeptCommits } from './kept-commits.js'
+import type { Lifetimes } from './lifetimes.js'
 import type { Retention } from './retention.js'
 import { putStanding, removeStanding } from './stamps.js'
 import type { StoreIndex } from './store-index.js'
@@ -28,6 +31,8 @@ export interface CommitsDependencies {
   readonly index: StoreIndex
   readonly retention: Retention
   readonly writes: StoreWrites
+  readonly lifetimes: Pick<Lifetimes, 'committed'>
+  readonly kept: Pick<KeptCommits, 'begin'>
 }
 
 export interface Committed {
@@ -53,20 +58,26 @@ export class Commits {
 
   /** Resolves when it is in the store. */
   async apply({ applied, digests, partOf = 0n }: Committed): Promise<void> {
-    const { index, retention, writes } = this.dependencies
+    const { index, kept, lifetimes, retention, writes } = this.dependencies
     const byName = new Map(digests.map((digest) => [digestKey(digest), digest]))
     // No turn may pass between the last look and `hold`.
     for (let changes = this.changes(byName); changes.length > 0; changes = this.changes(byName)) {
       await Promise.all(changes)
     }
+    let bytes = 0
     for (const [name, digest] of byName) {
-      if (index.entryOf(digest)?.stamp !== UNCOMMITTED) byName.delete(name)
+      const entry = index.entryOf(digest)
+      if (entry?.stamp !== UNCOMMITTED) byName.delete(name)
+      else bytes += storedBytes(entry.byteLength)
+      if (entry === undefined || entry.stamp === UNCOMMITTED) lifetimes.committed(digest, entry)
     }
     const isLater = applied !== undefined && applied > this.applied
     if (isLater) retention.round = applied
     if (byName.size === 0 && !isLater) return
+    const end = kept.begin()
     const written = writes.write(() => this.write([...byName.values()], partOf), 'stored')
     await Promise.all([written, ...[...byName.keys()].map((name) => index.hold(name, written))])
+    end(bytes)
   }
 
   private changes(byName: ReadonlyMap<string, unknown>): Promise<void>[] {

@@ -76,5 +76,13 @@ async function answerNow(request: ProcessorRequest, store: Store, processor: Pro
     case 'committed':
       await store.committed(request)
       return { answer: undefined, transfer: [] }
+    case 'named':
+      store.name(request.digests, request.isAnew)
+      processor.showStore()
+      return { answer: undefined, transfer: [] }
+    case 'unnamed':
+      store.unname(request.digests)
+      processor.showStore()
+      return { answer: undefined, transfer: [] }
   }
 }

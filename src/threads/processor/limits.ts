@@ -7,6 +7,15 @@ export const DAMAGED_REMEMBERED_MAX = 65_536
  * asked for by digest, so that full shares never keep us from catching up. One of so many.
  */
 export const FETCH_PART = 8
+/**
+ * Under a narval primary only what nobody has named counts in shares, and that is little: a batch is named within a second. So
+ * all shares together are this part of the store: 8 GB of the usual size, more than a minute of a whole network's traffic.
+ */
+export const SHARES_PART = 8
+/** The same for what was asked for by digest and is not named yet, beyond the shares. */
+export const FETCH_PART_OF_UNNAMED = 16
+/** The part of the store that committed batches leave free for what comes: they go two for each one that is stored. */
+export const COMMITTED_SLACK_PART = 8
 /** Batches of the largest size that every author has room for, however little stake: one being stored, one to follow. */
 export const SHARE_BATCHES_MIN = 2
 
@@ -29,3 +38,5 @@ export const COMMIT_GROUP_BYTES = PUT_BYTES_MAX / 2
 export const DELETES_PER_PUT = 2
 /** Batches deleted in one commit group while no batches are stored. A batch that comes then waits for that group. */
 export const DELETES_WHEN_IDLE = 64
+/** Batches of commits beyond retention that are looked at in one turn of the event loop: some 10 ms. */
+export const KEPT_KEYS_PER_TURN = 2048

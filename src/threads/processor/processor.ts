@@ -81,6 +81,8 @@ export class Processor {
   showStore(): void {
     const { counters, shares, store } = this.dependencies
     counters.set('storeBytes', shares.total)
+    counters.set('storeNamedBytes', shares.in('named'))
+    counters.set('storeCommittedBytes', shares.in('committed'))
     counters.set('storeFull', shares.isFullForOwn || store.isStarved ? 1 : 0)
     counters.set('storeRoomBytes', shares.room)
   }
@@ -148,6 +150,7 @@ export class Processor {
         sequence: check.sequence,
         digest,
         status: 'ok',
+        used: shares.usedOf(work.author),
         again,
       })
     })
@@ -181,6 +184,7 @@ export class Processor {
       sequence,
       digest,
       status,
+      used: this.dependencies.shares.usedOf(work.author),
       again: false,
     })
   }

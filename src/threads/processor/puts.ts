@@ -14,10 +14,11 @@ import {
   UNCOMMITTED,
 } from '../../shared/store/format.js'
 import { type Cell, placeOf } from '../../shared/store/segments/cell.js'
-import { storedBytes } from '../../shared/store/stored-bytes.js'
 import { readBatchHeader } from '../../shared/wire/batch.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import type { Expiry } from './expiry.js'
+import type { KeptCommits } from './kept-commits.js'
+import type { Lifetimes } from './lifetimes.js'
 import type { Retention } from './retention.js'
 import type { FreedCells } from './segments/freed-cells.js'
 import type { Placement } from './segments/placement.js'
@@ -44,9 +45,11 @@ export interface PutsDependencies {
   readonly placement: Placement
   readonly freed: FreedCells
   readonly expiry: Expiry
-  /** Batches of this author take so many bytes more, or less. */
-  readonly account: (author: Uint8Array, bytes: number) => void
+  readonly lifetimes: Pick<Lifetimes, 'begins' | 'gone' | 'stored'>
+  readonly kept: Pick<KeptCommits, 'renewed'>
 }
+
+type Coming = Pick<IndexEntry, 'author' | 'byteLength' | 'stamp'>
 
 const EMPTY = new Uint8Array(0)
 
@@ -60,13 +63,14 @@ export class Puts {
   /** Resolves when the batch is stored at the store's level (Store.put). */
   async put(digest: Uint8Array, author: Uint8Array, bytes: Uint8Array, kind: PutKind): Promise<void> {
     assert(digest.length === DIGEST_BYTES)
-    const { account, expiry, index, placement, reads } = this.dependencies
-    account(author, storedBytes(bytes.length))
+    const { expiry, index, lifetimes, placement, reads } = this.dependencies
+    const coming = { author, byteLength: bytes.length, stamp: this.dependencies.retention.stampOfNew }
+    lifetimes.begins(digest, coming)
     expiry.putBegins()
     const name = digestKey(digest)
     while (index.changeOf(name) !== undefined) await index.changeOf(name)
     const replaced = reads.isDamaged(digest) ? index.entryOf(digest) : undefined
-    if (replaced !== undefined) account(replaced.author, -storedBytes(replaced.byteLength))
+    if (replaced !== undefined) this.replaces(digest, coming, replaced)
     // A copy of an own batch that comes from another worker stays our own.
     const own = kind === 'delivered' || kind === 'fetched' ? undefined : kind
     const isOwn = own !== undefined || (replaced?.isOwn ?? false)
@@ -81,8 +85,20 @@ export class Puts {
     })
     // What is being replaced is not deleted by its old stamp.
     await (replaced === undefined ? stored : index.hold(name, stored))
+    lifetimes.stored(digest)
     reads.forget(digest)
     expiry.putEnds()
+  }
+
+  /** A copy of what a commit has already does not have to wait for another. */
+  private replaces(digest: Uint8Array, coming: Coming, replaced: IndexEntry): void {
+    const { kept, lifetimes, retention } = this.dependencies
+    lifetimes.gone(digest, replaced)
+    if (replaced.stamp === UNCOMMITTED) return
+    kept.renewed(replaced.stamp, replaced.byteLength)
+    lifetimes.stored(digest)
+    lifetimes.gone(digest, { ...replaced, ...coming })
+    lifetimes.begins(digest, { ...coming, stamp: retention.round })
   }
 
   private write(
@@ -94,7 +110,6 @@ export class Puts {
   ): Put {
     const { databases, freed, retention } = this.dependencies
     const { batches, index } = databases
-    // A copy of what a commit has already does not have to wait for another.
     const stamp = replaced !== undefined && replaced.stamp !== UNCOMMITTED ? retention.round : retention.stampOfNew
     const placed = cell === undefined ? retention.round : placeOf(cell)
     if (replaced !== undefined) {

@@ -1,6 +1,7 @@
 /** Batches that are kept from now on as if they were new: those that were named again, or reported late. */
 import { encodeIndexEntry, type IndexEntry, type StoreDatabases, UNCOMMITTED } from '../../shared/store/format.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
+import type { KeptCommits } from './kept-commits.js'
 import type { Retention } from './retention.js'
 import { putStanding, removeStanding } from './stamps.js'
 import type { StoreIndex } from './store-index.js'
@@ -15,6 +16,7 @@ export interface RenewalsDependencies {
   readonly level: Level
   /** The index entry of a batch that is there and was not found damaged. */
   readonly find: (digest: Uint8Array) => IndexEntry | undefined
+  readonly kept: Pick<KeptCommits, 'renewed'>
 }
 
 export class Renewals {
@@ -26,7 +28,7 @@ export class Renewals {
 
   /** Gives a batch the newest stamp, and takes note of who handed it over. False if it is not stored any more. */
   async touch(digest: Uint8Array, isDelivered = false): Promise<boolean> {
-    const { databases, find, index, level, retention, writes } = this.dependencies
+    const { databases, find, index, kept, level, retention, writes } = this.dependencies
     const name = digestKey(digest)
     while (index.changeOf(name) !== undefined) await index.changeOf(name)
     const entry = find(digest)
@@ -40,6 +42,7 @@ export class Renewals {
       const stamp = retention.round
       void removeStanding(databases, digest, entry)
       void putStanding(databases, digest, { ...entry, stamp })
+      kept.renewed(entry.stamp, entry.byteLength)
       return databases.index.put(digest, encodeIndexEntry({ ...renewed, stamp }))
     }
     await index.hold(name, writes.write(renew, level))

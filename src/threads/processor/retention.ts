@@ -1,11 +1,18 @@
 /**
  * Which batches are kept. Their age is counted in the primary's Cleanup rounds; or in commits, by a primary that says which
- * batches each of them has: then it begins when a commit has the batch.
+ * batches each of them has: then it begins when a commit has the batch, and `kept-commits.ts` says how far back they go.
  */
 
 import type { StoreOptions } from '../../shared/memory/dialogue/processor.js'
 import { type StoreDatabases, UNCOMMITTED } from '../../shared/store/format.js'
-import { encodeNumber, META_APPLIED, META_PRIMARY_ROUND, META_ROUND, readNumber } from './store-meta.js'
+import {
+  encodeNumber,
+  META_APPLIED,
+  META_FIRST_KEPT,
+  META_PRIMARY_ROUND,
+  META_ROUND,
+  readNumber,
+} from './store-meta.js'
 import type { StoreWrites } from './store-writes.js'
 
 export type RetentionOptions = Pick<StoreOptions, 'retentionCommits' | 'retentionRounds'>
@@ -20,14 +27,17 @@ export class Retention {
   round: bigint
   /** The primary's round that `round` stands for. */
   primaryRound: bigint
+  /** By commits: the first whose batches are kept. */
+  firstCommit: bigint
 
   constructor(databases: StoreDatabases, writes: StoreWrites, options: RetentionOptions) {
     const { retentionCommits, retentionRounds } = options
     this.databases = databases
     this.writes = writes
     this.isByCommits = retentionCommits !== undefined
-    this.rounds = BigInt(retentionCommits ?? retentionRounds)
+    this.rounds = BigInt(this.isByCommits ? 0 : retentionRounds)
     this.round = readNumber(databases.meta, this.isByCommits ? META_APPLIED : META_ROUND)
+    this.firstCommit = readNumber(databases.meta, META_FIRST_KEPT)
     this.primaryRound = databases.meta.doesExist(META_PRIMARY_ROUND)
       ? readNumber(databases.meta, META_PRIMARY_ROUND)
       : this.round
@@ -40,6 +50,7 @@ export class Retention {
 
   /** Stamps below this one are beyond retention. */
   get firstKept(): bigint {
+    if (this.isByCommits) return this.firstCommit
     return this.rounds === 0n || this.round < this.rounds ? 0n : this.round - this.rounds
   }
 

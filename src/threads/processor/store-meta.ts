@@ -1,6 +1,6 @@
 /**
  * The store's few numbers: format, owner, its id, reserved sequence, stamp, the primary's round that it stands for, the last
- * commit that was applied, and up to where own batches were deleted.
+ * commit that was applied, the first one that is kept, and up to where own batches were deleted.
  */
 import { randomBytes } from 'node:crypto'
 import { PUBLIC_KEY_BYTES } from '../../shared/constants.js'
@@ -21,6 +21,8 @@ export const META_ROUND = Buffer.from('cleanup-round')
 export const META_PRIMARY_ROUND = Buffer.from('primary-round')
 /** The index of the last commit whose batches have lost their marks in `uncommitted`. */
 export const META_APPLIED = Buffer.from('applied-commit')
+/** The first commit whose batches are kept; what is below it is deleted, or about to be. */
+export const META_FIRST_KEPT = Buffer.from('first-kept')
 /** Of this store alone, 16 bytes: whoever remembers it knows whether it meets the same one. */
 export const META_STORE_ID = Buffer.from('store-id')
 /** The highest sequence of the own batches that were deleted. */

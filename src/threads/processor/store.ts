@@ -13,7 +13,8 @@
  * - store-index.ts: which batches there are, and who changes an entry; store-walks.ts: walks over them
  * - verified-reads.ts: reads, checked
  * - segments/: where large batches lie, and how cells are written, freed and moved
- * - retention.ts, expiry.ts, deletion.ts: what is deleted, when, and how
+ * - lifetimes.ts: what counts in an author's share, what is named, what is committed
+ * - retention.ts, kept-commits.ts, expiry.ts, deletion.ts: what is deleted, when, and how
  * - store-meta.ts, store-settings.ts: whose store it is, and what goes with it
  */
 
@@ -36,16 +37,18 @@ import {
   openDatabases,
   STORE_FORMAT,
   type StoreDatabases,
+  UNCOMMITTED,
 } from '../../shared/store/format.js'
 import { prepareFile } from '../../shared/store/prepare-file.js'
 import { readMeta } from '../../shared/store/read-meta.js'
 import { cellOf } from '../../shared/store/segments/cell.js'
 import { checkFreeSpace, storeError } from '../../shared/store/store-error.js'
 import { StoreFile } from '../../shared/store/store-snapshot.js'
-import { storedBytes } from '../../shared/store/stored-bytes.js'
 import { Commits, type Committed } from './commits.js'
 import { Deletion } from './deletion.js'
 import { Expiry } from './expiry.js'
+import { KeptCommits } from './kept-commits.js'
+import { type Lifetime, Lifetimes } from './lifetimes.js'
 import { type PutKind, Puts } from './puts.js'
 import { Renewals } from './renewals.js'
 import { Retention } from './retention.js'
@@ -73,10 +76,14 @@ export interface StoreEvents {
   /** A stored batch is not what its digest names. An own one that was not reported cannot be sent again. */
   readonly onDamaged: (damage: Damage, isUnreported: boolean) => void
   /**
-   * The batches of this author take so many bytes more of the file, or less if negative. When the store is opened, it
-   * is called for each batch that is there.
+   * The batches of this author that are in this part of their lives take so many bytes more of the file, or less if
+   * negative. When the store is opened, it is called for each batch that is there.
    */
-  readonly onBytes: (author: Uint8Array, bytes: number) => void
+  readonly onBytes: (author: Uint8Array, bytes: number, lifetime: Lifetime) => void
+  /** What committed batches may take now, in bytes; any number unless given. */
+  readonly committedBytesMax?: () => number
+  /** The batches of commits from this one on are kept. */
+  readonly onFirstKept?: (first: bigint) => void
   /** Batches wait, since this process may open no file for another segment; or they go on. */
   readonly onStarved: (isStarved: boolean) => void
 }
@@ -98,6 +105,8 @@ export class Store {
   private readonly puts: Puts
   private readonly renewals: Renewals
   private readonly commits: Commits
+  private readonly lifetimes: Lifetimes
+  private readonly kept: KeptCommits
   private liveBytes = 0
 
   /** `disk` is what segments are written with; the directory's unless given. */
@@ -127,6 +136,12 @@ export class Store {
     this.writes = writes
     this.index = index
     this.retention = new Retention(databases, writes, options)
+    this.kept = this.openKept()
+    this.lifetimes = new Lifetimes({
+      index,
+      isByCommits: this.retention.isByCommits,
+      account: (author, bytes, lifetime) => this.account(author, bytes, lifetime),
+    })
     this.file = new StoreFile(directory)
     this.reads = new VerifiedReads({
       cells,
@@ -135,13 +150,13 @@ export class Store {
     })
     this.freed = new FreedCells(databases, segments, writes, () => this.mover.wake())
     this.expiry = this.openExpiry()
-    const { expiry, freed, reads, retention } = this
+    const { expiry, freed, kept, lifetimes, reads, retention } = this
     const { level } = options
     const placement = new Placement(segments, writes, level)
-    const account = (author: Uint8Array, bytes: number): void => this.account(author, bytes)
-    this.puts = new Puts({ databases, index, reads, retention, placement, freed, expiry, account })
-    this.renewals = new Renewals({ databases, index, retention, writes, level, find: (digest) => this.find(digest) })
-    this.commits = new Commits({ databases, index, retention, writes })
+    const find = (digest: Uint8Array): IndexEntry | undefined => this.find(digest)
+    this.puts = new Puts({ databases, index, reads, retention, placement, freed, expiry, lifetimes, kept })
+    this.renewals = new Renewals({ databases, index, retention, writes, level, find, kept })
+    this.commits = new Commits({ databases, index, retention, writes, lifetimes, kept })
     this.mover = this.openMover(placement)
     if (!retention.isByCommits) this.commits.forget()
     this.readIndex()
@@ -151,6 +166,15 @@ export class Store {
     }
   }
 
+  private openKept(): KeptCommits {
+    const { databases, events, options, retention, writes } = this
+    const { committedBytesMax = () => Number.POSITIVE_INFINITY, onFirstKept = () => {} } = events
+    return new KeptCommits(
+      { commits: BigInt(options.retentionCommits ?? 0) },
+      { databases, writes, retention, bytesMax: committedBytesMax, onFirst: onFirstKept },
+    )
+  }
+
   private openExpiry(): Expiry {
     const { databases, freed, index, retention, writes } = this
     const deletion = new Deletion({
@@ -158,8 +182,8 @@ export class Store {
       index,
       freed,
       writes,
-      onDeleting: (digest, { author, byteLength }) => {
-        this.account(author, -storedBytes(byteLength))
+      onDeleting: (digest, entry) => {
+        this.lifetimes.gone(digest, entry)
         this.reads.forget(digest)
       },
       onDeleted: this.events.onDeleted,
@@ -186,10 +210,12 @@ export class Store {
 
   /** What an earlier run left: what it takes, and which cells. */
   private readIndex(): void {
-    for (const { value } of this.databases.index.getRange({})) {
-      const { author, byteLength, placed } = decodeIndexEntry(value)
-      this.account(author, storedBytes(byteLength))
-      const cell = cellOf(placed, byteLength)
+    const { isByCommits } = this.retention
+    for (const { key, value } of this.databases.index.getRange({})) {
+      const entry = decodeIndexEntry(value)
+      this.lifetimes.restore(key, entry)
+      if (isByCommits && entry.stamp !== UNCOMMITTED) this.kept.restore(entry.stamp, entry.byteLength)
+      const cell = cellOf(entry.placed, entry.byteLength)
       if (cell !== undefined) this.segments.place(cell)
     }
   }
@@ -203,6 +229,8 @@ export class Store {
     await this.writes.write(() => this.databases.meta.put(META_FORMAT, encodeNumber(BigInt(STORE_FORMAT))), 'durable')
     await this.writes.written(this.segments.begin())
     this.mover.wake()
+    this.events.onFirstKept?.(this.retention.firstKept)
+    await this.letGo()
   }
 
   /** No batch can be written to a segment now: this process may open no more files. */
@@ -325,7 +353,23 @@ export class Store {
   /** The primary has these batches in its order; resolves when the store says so. */
   async committed(committed: Committed): Promise<void> {
     await this.commits.apply(committed)
+    await this.letGo()
     if (this.retention.firstKept > 0n) void this.expiry.begin()
+  }
+
+  /** Deletes committed batches, the oldest first, if there are more of them than there may be now. */
+  async letGo(): Promise<void> {
+    if (this.retention.isByCommits && (await this.kept.move())) void this.expiry.begin()
+  }
+
+  /** The primary has named these batches, stored or not; with `isAnew`, no others. */
+  name(digests: readonly Uint8Array[], isAnew: boolean): void {
+    if (this.retention.isByCommits) this.lifetimes.name(digests, isAnew)
+  }
+
+  /** It was said of these, and is not so any more. */
+  unname(digests: readonly Uint8Array[]): void {
+    this.lifetimes.unname(digests)
   }
 
   /** Which store this is, up to which commit it knows what is committed, and whether that is all it has. */
@@ -385,6 +429,7 @@ export class Store {
    * for a file to be opened fails if that cannot be soon.
    */
   stop(): void {
+    this.kept.stop()
     this.expiry.stop()
     this.segments.stopWaiting()
   }
@@ -392,6 +437,7 @@ export class Store {
   async close(): Promise<void> {
     this.stop()
     this.mover.stop()
+    await this.kept.ended()
     await this.writes.flush()
     await this.mover.ended()
     await this.expiry.ended()
@@ -403,9 +449,9 @@ export class Store {
   }
 
   /** Batches of this author take so many bytes more, or less. */
-  private account(author: Uint8Array, bytes: number): void {
+  private account(author: Uint8Array, bytes: number, lifetime: Lifetime): void {
     this.liveBytes += bytes
-    this.events.onBytes(author, bytes)
+    this.events.onBytes(author, bytes, lifetime)
   }
 }
 

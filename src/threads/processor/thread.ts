@@ -54,6 +54,7 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
     storeBytesMax: task.processor.storeBytesMax,
     reserveBytes: layout.own.slots * storedBytes(task.processor.batchBytesMax),
     batchStoredBytesMax: storedBytes(task.processor.batchBytesMax),
+    lifetime: task.processor.lifetime,
   })
   const authorBytes = new AuthorBytes(layout.authorBytes)
   for (const [author, share] of shares.shares.entries()) authorBytes.set(author, 0, share)
@@ -85,9 +86,13 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
         counters.add('damagedBatches')
         reportDamage(port, limiter, damage, isUnreported)
       },
-      onBytes: (key, bytes) => {
+      committedBytesMax: () => shares.committedBytesMax,
+      onFirstKept: (first) => counters.set('storeFirstKept', Number(first)),
+      onBytes: (key, bytes, lifetime) => {
         const author = indices.get(encodeBase64(key)) ?? -1
-        shares.add(author, bytes)
+        shares.add(author, bytes, lifetime)
+        // What is committed makes room for it.
+        if (bytes > 0 && lifetime !== 'committed') void store?.letGo()
         if (author !== -1) authorBytes.set(author, shares.of(author), shares.shares[author]!)
       },
       onStarved: (isStarved) => {

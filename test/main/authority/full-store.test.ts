@@ -1,56 +1,53 @@
-/** A worker's store that is full stops the order, says so, and the order goes on when there is room. */
+/** A worker's store that is as large as it may be never stops the order: the oldest that is ordered gives way. */
 import { expect, test } from 'vitest'
-import type { Authority } from '../../../src/index.js'
 import { defaultParameters } from '../../../src/shared/config/parameters.js'
+import type { CommitsPrunedError } from '../../../src/shared/errors.js'
 import { newMembers, start } from '../../support/authority-under-test.js'
 import { numberOf, transactionOf } from '../../support/transactions.js'
 import { until, within } from '../../support/until.js'
 
 const MIB = 1024 * 1024
 const TRANSACTION_BYTES = 100_000
+/** Twice what the store takes. */
+const TRANSACTIONS = 1_200
 
-test('an authority whose store is full takes no more, says why, and goes on with a larger one: nothing is lost', async () => {
+test('an authority whose store has room for half of what it orders orders all of it; who reads too late is told from where on', async () => {
   const [member] = await newMembers(1)
-  const parameters = (storeBytesMax: number) => ({
-    ...defaultParameters(),
-    ...{ maxBatchDelayMs: 5, ownSlots: 4, storeBytesMax },
-  })
-  const full = await start(member!, { parameters: parameters(64 * MIB) })
-  let submitted = 0
-  const submit = async (authority: Authority): Promise<void> => {
-    await authority.submit(transactionOf(submitted, TRANSACTION_BYTES))
-    submitted += 1
+  const parameters = { ...defaultParameters(), ...{ maxBatchDelayMs: 5, ownSlots: 4, storeBytesMax: 64 * MIB } }
+  const authority = await start(member!, { parameters })
+  // One reader keeps up, and sees all of it.
+  const seen: number[] = []
+  const reading = (async () => {
+    for await (const commit of authority.commits()) {
+      for await (const batch of commit.batches()) seen.push(...Array.from(batch.transactions(), numberOf))
+      if (seen.length === TRANSACTIONS) return commit.index
+    }
+    throw new Error('the commits ended')
+  })()
+  for (let number = 0; number < TRANSACTIONS; number += 1) {
+    await authority.submit(transactionOf(number, TRANSACTION_BYTES))
+    await until('the reader keeps up', () => seen.length > number - 100, 60_000)
   }
-  // What is in line when the store is full waits, and is lost with the process, as of any worker.
-  const filling = (async () => {
-    for (;;) await submit(full)
-  })().catch(() => {})
-  await until('it is full', () => full.health().problems.some((problem) => problem.includes('store_bytes_max')), 60_000)
-  const { ok, problems } = full.health()
-  expect(ok).toBe(false)
-  expect(problems).toContainEqual(expect.stringMatching(/^worker 0: .*retention_rounds is 0 .*start again/))
-  await full.close()
-  await filling
-
-  const before = submitted
-  const roomy = await start(member!, { parameters: parameters(256 * MIB) })
-  for (let more = 0; more < 20; more += 1) await submit(roomy)
-  const numbers: number[] = []
-  const seen = (): boolean => Array.from({ length: 20 }, (_, n) => before + n).every((n) => numbers.includes(n))
-  await within(
-    'the order goes on',
-    (async () => {
-      for await (const commit of roomy.commits()) {
-        for await (const batch of commit.batches()) numbers.push(...Array.from(batch.transactions(), numberOf))
-        if (seen()) return
-      }
-    })(),
-    60_000,
-  )
-  // All that was sealed is in the order once: a prefix of what was submitted before.
-  const old = numbers.filter((number) => number < before)
-  expect(old.length).toBeGreaterThan(300)
-  expect([...old].sort((a, b) => a - b)).toEqual(Array.from({ length: old.length }, (_, n) => n))
-  expect(new Set(numbers).size).toBe(numbers.length)
-  expect(roomy.health().problems).toEqual([])
-}, 180_000)
+  const last = await within('all of it is ordered', reading, 120_000)
+  expect([...seen].sort((a, b) => a - b)).toEqual(Array.from({ length: TRANSACTIONS }, (_, number) => number))
+  expect(authority.health().problems).toEqual([])
+  const late = async (after: number): Promise<number> => {
+    let count = 0
+    for await (const commit of authority.commits({ after })) {
+      for await (const batch of commit.batches()) count += [...batch.transactions()].length
+      if (commit.index >= last) return count
+    }
+    throw new Error('the commits ended')
+  }
+  const error = (await late(0).catch((thrown: unknown) => thrown)) as CommitsPrunedError
+  expect(error).toMatchObject({ code: 'ERR_COMMITS_PRUNED' })
+  expect(error.oldest).toBeGreaterThan(1)
+  // From there on all can be read, whole: about what the store takes.
+  const whole = await late(error.oldest - 1)
+  expect(whole).toBeLessThan(TRANSACTIONS)
+  expect(whole * TRANSACTION_BYTES).toBeGreaterThan((64 * MIB) / 3)
+  await until('the store is within its limit', async () => {
+    const bytes = Number(/^narval_store_bytes\{.*\} (\d+)$/m.exec(await authority.metrics())![1])
+    return bytes <= 64 * MIB
+  })
+}, 240_000)

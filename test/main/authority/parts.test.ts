@@ -106,8 +106,8 @@ describe('an ordered batch', () => {
       asked.push(String(author))
     }
     const read = async () => (found() ? { bytes } : undefined)
-    const workers = new Map([[0, { read, fetch }]])
-    const ordered = new OrderedBatches({ committee, ownIndex, workers, oldestKept: () => oldest, log })
+    const workers = new Map([[0, { read, fetch, firstKept: () => oldest }]])
+    const ordered = new OrderedBatches({ committee, ownIndex, workers, log })
     return { asked, ordered, waiting: () => (ordered as unknown as { waiting: Map<string, unknown> }).waiting.size }
   }
 

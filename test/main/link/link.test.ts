@@ -107,6 +107,11 @@ class PlayedWorker implements AttachedWorker {
     if (this.isWritten) return Promise.resolve()
     return new Promise((resolve) => this.writing.push(resolve))
   }
+  firstKept = (): number => 7
+  named(digests: readonly Uint8Array[], isAnew: boolean): void {
+    this.heard.push(`named ${isAnew} ${digests.map(hex).join(' ')}`.trim())
+  }
+  unnamed = (digests: readonly Uint8Array[]): void => void this.heard.push(`unnamed ${digests.map(hex).join(' ')}`)
   onCommits = (): void => void this.heard.push('commits')
   onGap = (): void => void this.heard.push('gap')
   onConnection = (): void => {}
@@ -387,7 +392,7 @@ const BAD: readonly (readonly [string, string, (committee: Committee) => (FromWo
   ['a report before it has opened', 'link-unexpected', () => [reportMessage(1)]],
   ['a second open', 'link-unexpected', (c) => [openOf(c), openOf(c)]],
   ['applied where nothing was committed', 'link-unexpected', (c) => [openOf(c), { type: 'applied', count: 1 }]],
-  ['an answer that nobody asked for', 'link-unexpected', (c) => [openOf(c), { type: 'absent', id: 0 }]],
+  ['an answer that nobody asked for', 'link-unexpected', (c) => [openOf(c), { type: 'absent', firstKept: 0, id: 0 }]],
   ['another committee', 'link-wrong-committee', (c) => [openOf(c, { committeeDigest: digest(1) })]],
   ['the id of another worker', 'link-wrong-worker', (c) => [openOf(c, { workerId: 1 })]],
   ['an author that the committee does not have', 'link-malformed', (c) => [openOf(c), badAuthor()]],

@@ -47,6 +47,9 @@ describe('health', () => {
     const health = healthOf({ ...HEALTHY, storeFull: true })
     expect(health).toMatchObject({ ok: false, quorumConnected: true, storeWritable: false, storeFull: true })
     expect(health.problems).toEqual([expect.stringMatching(/store_bytes_max or lower retention_rounds/)])
+    expect(healthOf({ ...HEALTHY, storeFull: true, keepsAll: true, isOrdered: true }).problems).toEqual([
+      expect.stringMatching(/what is not ordered yet takes all of it/),
+    ])
     const { problems } = healthOf({ ...HEALTHY, storeFull: true, keepsAll: true })
     expect(problems).toEqual([
       expect.stringMatching(/retention_rounds is 0 \(raise store_bytes_max or set retention_rounds/),

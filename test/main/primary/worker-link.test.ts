@@ -217,6 +217,8 @@ describe('the link', () => {
     applied: 0,
     isSettled: true,
     committed: async (digests, place) => void said.push(['committed', digests, place]),
+    named: (digests, isAnew) => said.push(['named', digests, isAnew]),
+    unnamed: (digests) => said.push(['unnamed', digests]),
     onCommits: () => {},
     onGap: () => said.push('gap'),
     synchronize: (digests, author) => said.push(['synchronize', digests, author]),
@@ -242,6 +244,9 @@ describe('the link', () => {
     link.onRequest({ type: 'synchronize', worker: 1, author: 1, digests: [digest] })
     link.onRequest({ type: 'ordered', worker: 1, digest })
     link.onRequest({ type: 'synchronize', worker: 0, author: 1, digests: [digest] })
+    link.onRequest({ type: 'named', worker: 1, digests: [digest], isAnew: true })
+    link.onRequest({ type: 'named', worker: 0, digests: [digest], isAnew: true })
+    link.onRequest({ type: 'unnamed', worker: 0, digests: [digest] })
     link.onRequest({ type: 'ordered', worker: 0, digest })
     link.onRequest({ type: 'ordered', worker: 0, digest: new Uint8Array(32) })
     link.fetch(0, [digest])
@@ -249,6 +254,8 @@ describe('the link', () => {
     expect(told).toEqual([['store', 0, new Uint8Array(16).fill(5)]])
     expect(said).toEqual([
       ['synchronize', [digest], 1],
+      ['named', [digest], true],
+      ['unnamed', [digest]],
       ['synchronize', [digest], 0],
       ['committed', [digest, new Uint8Array(32)], undefined],
     ])

@@ -416,7 +416,7 @@ describe('a certificate', () => {
     for (const author of [1, 2]) node.receive(3, node.certificate(node.header(author, 1, { payload: payload(author) })))
     node.handle({ type: 'others-batch', batch: batchOf(1, 1) })
     const asked = (turn: Turn): number[] =>
-      turn.workerRequests.map((request) => (request.type === 'synchronize' ? request.digests.length : 0))
+      turn.workerRequests.flatMap((request) => (request.type === 'synchronize' ? request.digests.length : []))
     expect(node.turns.flatMap(({ workerRequests }) => workerRequests)).toEqual([])
     expect(asked(node.wait(PAYLOAD_GRACE_MS))).toEqual([256, 256])
     const turn = node.handle({ type: 'others-batch', batch: batchOf(1, 2) })

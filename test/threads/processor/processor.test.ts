@@ -389,7 +389,7 @@ describe('a full store', () => {
       again: true,
     })
     expect(processor.counters.get('storeFull')).toBe(0)
-    expect([0, 1, 2, 3].map((author) => processor.authorBytes.stored(author))).toEqual([0, 0, 3 * each, 0])
+    expect([0, 1, 2, 3].map((author) => processor.authorBytes.counted(author))).toEqual([0, 0, 3 * each, 0])
     expect(processor.authorBytes.share(2)).toBeGreaterThanOrEqual(3 * each)
     expect(processor.authorBytes.share(2)).toBeLessThan(4 * each)
     // The others, and ourselves.
@@ -401,7 +401,7 @@ describe('a full store', () => {
     for (let n = 0n; n < 3n; n += 1n) await processor.own(batchOf(n, batchBytesMax), n)
     expect((await processor.client.ask({ type: 'get', digest: done[2]!.digest }))!.bytes.length).toBe(batchBytesMax)
     await processor.client.ask({ type: 'cleanup', round: 100n })
-    expect(processor.authorBytes.stored(2)).toBe(0)
+    expect(processor.authorBytes.counted(2)).toBe(0)
     expect(await processor.foreign({ bytes: batchOf(9n, batchBytesMax), peer: 2 })).toMatchObject({ status: 'ok' })
   })
 
@@ -430,7 +430,12 @@ describe('a full store', () => {
     await processor.own(batchOf(7n, 2_000), 7n)
     await processor.close()
     const again = await startProcessor(options)
-    expect([0, 1, 2, 3].map((author) => again.authorBytes.stored(author))).toEqual([0, storedBytes(2_000), 2 * each, 0])
+    expect([0, 1, 2, 3].map((author) => again.authorBytes.counted(author))).toEqual([
+      0,
+      storedBytes(2_000),
+      2 * each,
+      0,
+    ])
     expect(again.counters.get('storeBytes')).toBe(2 * each + storedBytes(2_000))
     expect(await again.foreign({ bytes: batchOf(3n, batchBytesMax), peer: 2 })).toMatchObject({ status: 'ok' })
     expect(await again.foreign({ bytes: batchOf(4n, batchBytesMax), peer: 2 })).toMatchObject({ status: 'quota' })

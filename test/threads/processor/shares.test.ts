@@ -100,3 +100,80 @@ describe('shares', () => {
     expect(shares.admit(0, 1, false)).toBe('ok')
   })
 })
+
+describe('shares under a primary that says what is named', () => {
+  const lifetime = { namedBytesMax: 10_000, retentionBytes: 0 }
+  const ordered = { ...base, storeBytesMax: 65_000, lifetime }
+
+  test('count only what nobody has named: neither what is named nor what is committed keeps an author out', () => {
+    const shares = new Shares(ordered)
+    expect(shares.shares).toEqual([2_000, 2_000, 2_000, 2_000])
+    shares.add(0, 2_000, 'unnamed')
+    expect(shares.admit(0, 1, false)).toBe('quota')
+    // A primary lags behind in committing: what it has named is as much as it may be.
+    shares.add(0, -2_000, 'unnamed')
+    shares.add(0, 2_000, 'named')
+    shares.add(0, 30_000, 'committed')
+    expect([shares.admit(0, 2_000, false), shares.of(0), shares.usedOf(0)]).toEqual(['ok', 0, 0])
+    // It falls out of the order, and counts again.
+    shares.add(0, -2_000, 'named')
+    shares.add(0, 2_000, 'unnamed')
+    expect(shares.admit(0, 1, false)).toBe('quota')
+    expect(shares.admit(2, 2_000, false)).toBe('ok')
+  })
+
+  test('say how much an author has used before it is refused, and nothing under another primary', () => {
+    const shares = new Shares(ordered)
+    shares.add(0, 950)
+    expect(shares.usedOf(0)).toBe(500)
+    shares.add(0, 950)
+    expect(shares.usedOf(0)).toBe(1000)
+    expect(shares.admit(0, 100, false)).toBe('ok')
+    shares.add(0, 100)
+    expect([shares.usedOf(0), shares.admit(0, 1, false)]).toEqual([1000, 'quota'])
+    const other = new Shares(base)
+    other.add(0, 7_000)
+    expect(other.usedOf(0)).toBe(0)
+  })
+
+  test('let what is fetched go beyond them, but not a liar fill the store with what nobody else names', () => {
+    const shares = new Shares(ordered)
+    shares.add(0, 2_000)
+    expect(shares.admit(0, 4_000, true)).toBe('ok')
+    expect(shares.admit(0, 4_001, true)).toBe('quota')
+    shares.add(0, 4_000)
+    // Another one has its own share still, and what was fetched and is named makes room.
+    expect(shares.admit(2, 2_000, true)).toBe('ok')
+    expect(shares.admit(2, 2_001, true)).toBe('quota')
+    shares.add(0, -4_000)
+    shares.add(0, 4_000, 'named')
+    expect(shares.admit(2, 2_001, true)).toBe('ok')
+  })
+
+  test('have what is committed give way to all others, down to nothing, and to what was set', () => {
+    const shares = new Shares(ordered)
+    expect(shares.committedBytesMax).toBe(56_000)
+    shares.add(0, 2_000)
+    shares.add(0, 50_000, 'named')
+    expect(shares.committedBytesMax).toBe(4_000)
+    shares.add(2, 10_000, 'named')
+    expect(shares.committedBytesMax).toBe(0)
+    const set = new Shares({ ...ordered, lifetime: { ...lifetime, retentionBytes: 7_000 } })
+    expect(set.committedBytesMax).toBe(7_000)
+  })
+
+  test('say at the start if the sum does not fit, and what to change', () => {
+    expect(new Shares(ordered).problem).toBeUndefined()
+    // 8,000 of shares, 4,000 of what is fetched, and 52,000 are all.
+    const fits = (namedBytesMax: number, retentionBytes: number): Shares =>
+      new Shares({ ...ordered, lifetime: { namedBytesMax, retentionBytes } })
+    expect(fits(52_000, 0).problem).toBeUndefined()
+    expect(fits(22_000, 30_000).problem).toBeUndefined()
+    const { problem } = fits(52_000, 13_000)
+    expect(problem).toMatch(/^store_bytes_max is 65000, and there may be 78000 bytes .* retention_bytes 13000,/)
+    const raised = Number(/Raise it to (\d+), or lower retention_bytes, batch_size or gc_depth$/.exec(problem!)![1])
+    const larger = { ...ordered, storeBytesMax: raised, lifetime: { namedBytesMax: 52_000, retentionBytes: 13_000 } }
+    expect(new Shares(larger).problem).toBeUndefined()
+    expect(fits(52_001, 0).problem).toMatch(/, or lower batch_size or gc_depth$/)
+  })
+})

@@ -9,7 +9,8 @@ import type { PrimaryHandlers } from './primary-inbox.js'
 import type { PrimaryLink, PrimaryLinkHandlers } from './primary-link.js'
 
 /** What a worker does with what its primary orders. */
-export interface CommitHandlers extends Pick<AttachedWorker, 'committed' | 'onCommits' | 'onGap' | 'read'> {
+export interface CommitHandlers
+  extends Pick<AttachedWorker, 'committed' | 'firstKept' | 'named' | 'onCommits' | 'onGap' | 'read' | 'unnamed'> {
   /** Asks the store. */
   commitState(): Promise<StoreState>
   /** The primary is another process, and this says how the link to it is. */
@@ -36,11 +37,14 @@ export async function openOrderingPrimary(
   const link = primary.attach({
     ...state,
     committed: (digests, place) => handlers.committed(digests, place),
+    named: (digests, isAnew) => handlers.named(digests, isAnew),
+    unnamed: (digests) => handlers.unnamed(digests),
     onCommits: () => handlers.onCommits(),
     onGap: () => handlers.onGap(),
     synchronize: (digests, author) => handlers.onSynchronize(digests, author, 'in-process'),
     commitState: () => handlers.commitState(),
     read: (digest) => handlers.read(digest),
+    firstKept: () => handlers.firstKept(),
     onConnection: () => handlers.onConnection(),
     onRefused: (reason, detail) => handlers.onRefused(reason, 'our primary', detail),
     supervisor,

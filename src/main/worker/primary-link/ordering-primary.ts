@@ -34,6 +34,13 @@ export interface OrderedWorker extends CommitState {
    * with `partOf`, more of that commit are to come. Resolves when the worker's store says so.
    */
   committed(digests: readonly Uint8Array[], place?: CommitPlace): Promise<void>
+  /**
+   * The primary has named these batches, in a header that it voted for or in a certificate, stored or not, and no commit has
+   * them; with `isAnew`, no others.
+   */
+  named(digests: readonly Uint8Array[], isAnew: boolean): void
+  /** It had, and nothing that can still be ordered lists them any more. */
+  unnamed(digests: readonly Uint8Array[]): void
   /** The log has gone on. */
   onCommits(): void
   /** The log does not have all commits any more that the worker did not apply: what it has uncommitted is to be told again. */
@@ -56,6 +63,8 @@ export interface AttachedWorker extends OrderedWorker {
   commitState(): Promise<StoreState>
   /** A stored batch; undefined if it is not here. */
   read(digest: Uint8Array): Promise<{ readonly author: Uint8Array; readonly bytes: Uint8Array } | undefined>
+  /** The first commit whose batches are kept. */
+  firstKept(): number
   /** The primary can be told now, or cannot any more. */
   onConnection(): void
   /** What the primary said was refused, and its connection closed. */

@@ -90,6 +90,15 @@ export type PrimaryWorkerRequest =
   | { readonly type: 'sequences-after'; readonly worker: number; readonly sequence: bigint }
   /** A batch that this worker told of is in the order already, on the disk. */
   | { readonly type: 'ordered'; readonly worker: number; readonly digest: Uint8Array }
+  /** These batches are named, and not ordered; with `isAnew`, no others of this worker (NamedBatches). */
+  | {
+      readonly type: 'named'
+      readonly worker: number
+      readonly digests: readonly Uint8Array[]
+      readonly isAnew: boolean
+    }
+  /** They were, and nothing that names them can be ordered any more. */
+  | { readonly type: 'unnamed'; readonly worker: number; readonly digests: readonly Uint8Array[] }
   /** These commits are in the log, on the disk. */
   | { readonly type: 'committed'; readonly commits: readonly CommittedBatches[] }
 

@@ -7,6 +7,7 @@ import type { Layout } from '../layout.js'
 import type { Codec } from '../ring.js'
 import {
   AUTHOR,
+  COUNT,
   DIGEST,
   KIND,
   LENGTH,
@@ -29,8 +30,17 @@ export interface ProcessorOptions {
   readonly ownIndex: number
   /** Bytes that stored batches may take, those included that are kept free for own batches under way. */
   readonly storeBytesMax: number
+  /** Given where the primary says what is named and what is committed. */
+  readonly lifetime?: LifetimeOptions | undefined
   /** Log what the reference logs with its `benchmark` feature. */
   readonly benchmark: boolean
+}
+
+export interface LifetimeOptions {
+  /** What the headers of `gc_depth` rounds of all authorities can list, in bytes as they are stored. */
+  readonly namedBytesMax: number
+  /** What batches may take that a commit has; 0 for what all others leave. */
+  readonly retentionBytes: number
 }
 
 export interface StoreOptions {
@@ -102,6 +112,8 @@ export type ProcessorToMain =
       readonly sequence: bigint
       readonly digest: Uint8Array
       readonly status: InboundStatus
+      /** How much of its share the author has used here, in thousandths. */
+      readonly used: number
       /** It was stored before; it is acknowledged and reported again. */
       readonly again: boolean
     }
@@ -157,6 +169,7 @@ export const processorToMain: Codec<ProcessorToMain> = {
     view.setUint8(at + LEVEL, INBOUND_STATUSES.indexOf(message.status) | (message.again ? AGAIN : 0))
     view.setUint16(at + PEER, message.peer, true)
     view.setUint32(at + AUTHOR, message.author, true)
+    view.setUint32(at + COUNT, message.used, true)
   },
   read(view, at) {
     const kind = view.getUint8(at + KIND)
@@ -175,6 +188,7 @@ export const processorToMain: Codec<ProcessorToMain> = {
       digest,
       peer: view.getUint16(at + PEER, true),
       author: view.getUint32(at + AUTHOR, true),
+      used: view.getUint32(at + COUNT, true),
       status: INBOUND_STATUSES[level & ~AGAIN] ?? unknownKind(level),
       again: (level & AGAIN) !== 0,
     }
@@ -253,6 +267,13 @@ export type ProcessorRequest =
       readonly applied?: bigint | undefined
       readonly partOf?: bigint | undefined
     }
+  /**
+   * The primary has named these batches, in a header that it voted for or in a certificate, stored or not, and no commit has
+   * them; with `isAnew`, no others.
+   */
+  | { readonly type: 'named'; readonly digests: readonly Uint8Array[]; readonly isAnew: boolean }
+  /** It had, and nothing that can still be ordered lists them any more. */
+  | { readonly type: 'unnamed'; readonly digests: readonly Uint8Array[] }
 
 export interface KeptBatches {
   readonly found: readonly KeptBatch[]
@@ -280,6 +301,8 @@ export interface ProcessorAnswers {
     readonly isNew: boolean
   }
   committed: undefined
+  named: undefined
+  unnamed: undefined
 }
 
 export interface ProcessorCall {

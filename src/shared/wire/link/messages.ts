@@ -45,7 +45,8 @@ export type FromWorker =
   | { readonly type: 'applied'; readonly count: number }
   /** What `read` asked for. */
   | { readonly type: 'found'; readonly id: number; readonly author: number; readonly bytes: Uint8Array }
-  | { readonly type: 'absent'; readonly id: number }
+  /** It is not here. `firstKept`: batches of commits before that one were let go, or are about to be. */
+  | { readonly type: 'absent'; readonly id: number; readonly firstKept: number }
   | { readonly type: 'ping' }
 
 export type LinkPlace = { readonly applied: number } | { readonly partOf: number } | undefined
@@ -64,6 +65,10 @@ export type FromPrimary =
   /** Whether too many own batches are not ordered yet. */
   | { readonly type: 'room'; readonly isFull: boolean }
   | { readonly type: 'read'; readonly id: number; readonly digest: Uint8Array }
+  /** Headers that the primary voted for, or certificates, list these, and no commit has them; with `isAnew`, no others. */
+  | { readonly type: 'named'; readonly isAnew: boolean; readonly digests: readonly Uint8Array[] }
+  /** They did, and nothing that can still be ordered does. */
+  | { readonly type: 'unnamed'; readonly digests: readonly Uint8Array[] }
   | { readonly type: 'ping' }
 
 /** The first byte. Those of the two directions differ, so that a message that comes back is none. */
@@ -85,6 +90,8 @@ export const LINK_KINDS = {
   room: 41,
   read: 42,
   'ping-of-primary': 43,
+  named: 44,
+  unnamed: 45,
 } as const
 type KindName = keyof typeof LINK_KINDS
 const NAMES = new Map<number, KindName>(Object.entries(LINK_KINDS).map(([name, kind]) => [kind, name as KindName]))
@@ -118,7 +125,7 @@ export function encodeFromWorker(message: FromWorker): Uint8Array {
       return new Fields('found', 4 + 4 + message.bytes.length).u32(message.id).u32(message.author).bytes(message.bytes)
         .out
     case 'absent':
-      return new Fields('absent', 4).u32(message.id).out
+      return new Fields('absent', 4 + 8).u32(message.id).whole(message.firstKept).out
     case 'ping':
       return new Fields('ping-of-worker', 0).out
   }
@@ -148,6 +155,12 @@ export function encodeFromPrimary(message: FromPrimary): Uint8Array {
       return new Fields('synchronize', 4 + message.digests.length * DIGEST_BYTES)
         .u32(message.author)
         .digests(message.digests).out
+    case 'named':
+      return new Fields('named', 1 + message.digests.length * DIGEST_BYTES)
+        .u8(Number(message.isAnew))
+        .digests(message.digests).out
+    case 'unnamed':
+      return new Fields('unnamed', message.digests.length * DIGEST_BYTES).digests(message.digests).out
     case 'room':
       return new Fields('room', 1).u8(Number(message.isFull)).out
     case 'read':
@@ -186,7 +199,7 @@ export function decodeFromWorker(bytes: Uint8Array, authorities: number): FromWo
     case 'found':
       return { type: 'found', id: fields.u32(), author: fields.below(authorities), bytes: fields.rest() }
     case 'absent':
-      return fields.end({ type: 'absent', id: fields.u32() })
+      return fields.end({ type: 'absent', id: fields.u32(), firstKept: fields.whole() })
     case 'ping-of-worker':
       return fields.end({ type: 'ping' })
     default:
@@ -217,6 +230,10 @@ export function decodeFromPrimary(bytes: Uint8Array, authorities: number): FromP
     }
     case 'synchronize':
       return { type: 'synchronize', author: fields.below(authorities), digests: fields.digests(1) }
+    case 'named':
+      return { type: 'named', isAnew: fields.flag(), digests: fields.digests(0) }
+    case 'unnamed':
+      return { type: 'unnamed', digests: fields.digests(1) }
     case 'room':
       return fields.end({ type: 'room', isFull: fields.flag() })
     case 'read':

@@ -83,6 +83,7 @@ function done(work: InboundWork, status: InboundStatus = 'ok', sequence = 7n): v
     sequence,
     digest,
     status,
+    used: 250,
     again: false,
   })
 }

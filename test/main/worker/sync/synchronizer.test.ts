@@ -165,6 +165,7 @@ function done(
     sequence: 0n,
     digest: expected!,
     status,
+    used: 0,
     again: false,
   })
 }
