@@ -129,7 +129,7 @@ export const WALK_CHUNK = 256
 // --- Between workers ------------------------------------------------------------------------------------------------
 
 /** The version of the protocols in docs/protocol.md. Workers of different versions refuse each other's hello. */
-export const PROTOCOL_VERSION = 3
+export const PROTOCOL_VERSION = 4
 /** Bytes of yamux's window of a stream when it opens, both ways: the specification's, which every implementation assumes. */
 export const STREAM_WINDOW_INITIAL_BYTES = 256 * 1024
 /**

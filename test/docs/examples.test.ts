@@ -11,7 +11,7 @@ import { localCommittee } from '../../src/shared/config/committee-file.js'
 import { keysOf } from '../../src/shared/config/keys.js'
 import { deriveNetworkKeySeed } from '../../src/shared/config/network-key.js'
 import { defaultParameters, parseParameters } from '../../src/shared/config/parameters.js'
-import { ACK_BYTES } from '../../src/shared/constants.js'
+import { ACK_BYTES, PROTOCOL_VERSION } from '../../src/shared/constants.js'
 import { signer } from '../../src/shared/crypto/ed25519.js'
 import { v8FlagsFor } from '../../src/shared/runtime/v8-flags.js'
 import { ACK_LEVELS, ACK_STATUSES, writeAck } from '../../src/shared/wire/ack.js'
@@ -245,7 +245,7 @@ describe('the documents', () => {
     const peerId = await peerIdOfSeed(networkSeed)
     const hello = encodeHello(
       {
-        protocolVersion: 3,
+        protocolVersion: PROTOCOL_VERSION,
         authority: publicKey,
         workerId: 0,
         peerId,

@@ -17,6 +17,8 @@ export const HEALTHY: HealthState = {
   quorumThreshold: 3,
   storeOpen: true,
   storeFull: false,
+  ownShareUsed: 0,
+  shareUsedAtQuorum: 0,
   keepsAll: false,
   isOrdered: false,
   primaryConnected: true,
@@ -41,8 +43,8 @@ export function sources(overrides: Partial<MetricsSources> = {}): MetricsSources
     batchesInFlight: () => 5,
     replyBatches: () => 6,
     peers: () => [
-      { name: PEER_A, connected: true, queued: 1, inFlight: 2, windowLimit: 3 },
-      { name: PEER_B, connected: false, queued: 6, inFlight: 0, windowLimit: 4 },
+      { name: PEER_A, connected: true, queued: 1, inFlight: 2, windowLimit: 3, shareUsed: 0.25 },
+      { name: PEER_B, connected: false, queued: 6, inFlight: 0, windowLimit: 4, shareUsed: 0 },
     ],
     authors: () => [
       { name: PEER_A, countedBytes: 315, shareBytes: 1_000 },

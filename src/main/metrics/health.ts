@@ -17,6 +17,9 @@ export interface HealthState {
   readonly storeOpen: boolean
   /** The store is at `store_bytes_max`. */
   readonly storeFull: boolean
+  /** How much of our share of our own store is used, and of a quorum of the others' stores, in thousandths. */
+  readonly ownShareUsed: number
+  readonly shareUsedAtQuorum: number
   /** `retention_rounds` is 0. */
   readonly keepsAll: boolean
   /** The primary says what is committed, and that gives way to what is not. */
@@ -48,6 +51,8 @@ export interface Health {
   readonly problems: readonly string[]
 }
 
+/** Of a share, in thousandths: from there on it is said. */
+export const SHARE_USED_SAID = 750
 /** A batch that has waited for its quorum for so long, in ms, does not wait for a slow peer: something is wrong. */
 export const UNCERTIFIED_MS_MAX = 10_000
 
@@ -73,6 +78,7 @@ export function healthOf(state: HealthState): Health {
   if (state.storeFull) {
     problems.push(fullText(state))
   }
+  problems.push(...shareProblems(state))
   if (!state.primaryConnected) {
     problems.push(state.primaryRefusal ?? 'the primary is not connected: what it is to be told waits')
   }
@@ -88,6 +94,22 @@ export function healthOf(state: HealthState): Health {
     primaryCommitting: state.primaryStill === undefined,
     problems,
   }
+}
+
+/** Before it hurts: clients are slowed down, and nothing is refused yet. */
+function shareProblems({ ownShareUsed, shareUsedAtQuorum, storeFull }: HealthState): string[] {
+  const problems: string[] = []
+  if (shareUsedAtQuorum >= SHARE_USED_SAID) {
+    problems.push(
+      `${shareUsedAtQuorum / 10} % of our share of the others' stores is used, so batches are made more slowly: our batches are certified, and headers that list them do not get there; see why our primary, or theirs, is behind`,
+    )
+  }
+  if (ownShareUsed >= SHARE_USED_SAID && !storeFull) {
+    problems.push(
+      `${ownShareUsed / 10} % of our share of our own store is used by batches that no header lists: see why our primary lists none; clients wait when it is full`,
+    )
+  }
+  return problems
 }
 
 function fullText({ isOrdered, keepsAll }: HealthState): string {

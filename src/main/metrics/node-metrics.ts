@@ -53,6 +53,11 @@ function addPeers(registry: Registry, sources: MetricsSources): void {
     Number(peer.connected),
   )
   add('narval_peer_window', 'Batches that may be in flight to the peer.', (peer) => peer.windowLimit)
+  add(
+    'narval_peer_share_used',
+    "Part of our share of the peer's store that is used, 0 to 1, as its last ACK said.",
+    (peer) => peer.shareUsed,
+  )
   add('narval_peer_queue', 'Batches that wait to be sent to the peer.', (peer) => peer.queued)
   add('narval_peer_in_flight', 'Batches sent to the peer without an ACK yet.', (peer) => peer.inFlight)
 }

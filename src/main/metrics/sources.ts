@@ -40,6 +40,8 @@ export interface PeerSource {
   readonly inFlight: number
   /** Batches that may be in flight to it. */
   readonly windowLimit: number
+  /** Of our share of its store, 0 to 1. */
+  readonly shareUsed: number
 }
 
 export interface AuthorSource {

@@ -2,6 +2,7 @@
 import { AuthorBytes } from '../../shared/memory/author-bytes.js'
 import { Counters } from '../../shared/memory/counters.js'
 import type { Layout } from '../../shared/memory/layout.js'
+import { ACK_USED_MAX } from '../../shared/wire/ack.js'
 import type { Health } from '../metrics/health.js'
 import type { MetricsSources } from '../metrics/sources.js'
 import type { PeerTable } from '../network/peer-table.js'
@@ -55,6 +56,7 @@ export function metricSources(stages: MetricStages): MetricsSources {
           queued: sender.queued,
           inFlight: sender.inFlightCount,
           windowLimit: sender.window.limit,
+          shareUsed: dissemination.shareUse.of(index) / ACK_USED_MAX,
         }
       }),
     authors: () =>

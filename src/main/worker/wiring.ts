@@ -151,6 +151,8 @@ export class Wiring {
     this.gate = new SealingGate({
       isOpen: () => !this.reports.isFull && this.processorCounters.get('storeFull') === 0,
       aheadMax: () => this.dissemination.inFlightLimit + SEALED_AHEAD,
+      pauseMs: () => this.dissemination.shareUse.pauseMs,
+      nowMs,
       give: (slot) => this.rings.toBatchMaker({ kind: 'slot', slot }),
     })
     this.dissemination = wireDissemination(

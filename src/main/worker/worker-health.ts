@@ -41,6 +41,8 @@ export class WorkerHealth {
       uncertifiedMs: dissemination.oldestUncertifiedMs,
       streamProblems: this.streamProblems(),
       storeFull: processorCounters.get('storeFull') === 1,
+      ownShareUsed: processorCounters.get('storeOwnUsed'),
+      shareUsedAtQuorum: dissemination.shareUse.ofQuorum,
       keepsAll: retentionRounds === 0,
       isOrdered,
       storeOpen: this.isOpen(),

@@ -41,6 +41,8 @@ const PROCESSOR = [
   'storeFirstKept',
   /** 1 while our share of the store, or all of it, is full: clients are paused. */
   'storeFull',
+  /** How much of our own share is used here, in thousandths; under a narval primary. */
+  'storeOwnUsed',
   /** Bytes that batches which were asked for by digest may still take. */
   'storeRoomBytes',
   'commits',

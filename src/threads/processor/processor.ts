@@ -85,6 +85,7 @@ export class Processor {
     counters.set('storeCommittedBytes', shares.in('committed'))
     counters.set('storeFull', shares.isFullForOwn || store.isStarved ? 1 : 0)
     counters.set('storeRoomBytes', shares.room)
+    counters.set('storeOwnUsed', shares.usedOf(this.options.ownIndex))
   }
 
   own(work: OwnWork): void {

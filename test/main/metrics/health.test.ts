@@ -47,6 +47,12 @@ describe('health', () => {
     const health = healthOf({ ...HEALTHY, storeFull: true })
     expect(health).toMatchObject({ ok: false, quorumConnected: true, storeWritable: false, storeFull: true })
     expect(health.problems).toEqual([expect.stringMatching(/store_bytes_max or lower retention_rounds/)])
+    const filling = healthOf({ ...HEALTHY, ownShareUsed: 750, shareUsedAtQuorum: 876 })
+    expect(filling).toMatchObject({ ok: true, storeFull: false })
+    expect(filling.problems).toEqual([
+      expect.stringMatching(/^87.6 % of our share of the others' stores is used/),
+      expect.stringMatching(/^75 % of our share of our own store is used/),
+    ])
     expect(healthOf({ ...HEALTHY, storeFull: true, keepsAll: true, isOrdered: true }).problems).toEqual([
       expect.stringMatching(/what is not ordered yet takes all of it/),
     ])

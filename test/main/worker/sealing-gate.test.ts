@@ -1,11 +1,20 @@
 import { describe, expect, test } from 'vitest'
 import { SealingGate } from '../../../src/main/worker/sealing-gate.js'
 
-function gate(state: { open: boolean | (() => boolean); aheadMax?: number }): { gate: SealingGate; given: number[] } {
+function gate(state: { open: boolean | (() => boolean); aheadMax?: number; pauseMs?: number; nowMs?: number }): {
+  gate: SealingGate
+  given: number[]
+} {
   const given: number[] = []
   const isOpen = (): boolean => (typeof state.open === 'function' ? state.open() : state.open)
   return {
-    gate: new SealingGate({ isOpen, aheadMax: () => state.aheadMax ?? 100, give: (slot) => given.push(slot) }),
+    gate: new SealingGate({
+      isOpen,
+      aheadMax: () => state.aheadMax ?? 100,
+      pauseMs: () => state.pauseMs ?? 0,
+      nowMs: () => state.nowMs ?? 0,
+      give: (slot) => given.push(slot),
+    }),
     given,
   }
 }
@@ -18,6 +27,23 @@ describe('the sealing gate', () => {
     it.pass(3)
     it.pass(5)
     expect(given).toEqual([3, 5])
+  })
+
+  test('gives one at a time while it is to be slow, and all that are there when it is not any more', () => {
+    const state = { open: true, pauseMs: 300, nowMs: 1000 }
+    const { gate: it, given } = gate(state)
+    for (const slot of [1, 2, 3, 4]) it.pass(slot)
+    expect(given).toHaveLength(1)
+    state.nowMs = 1299
+    it.recheck()
+    expect(given).toHaveLength(1)
+    state.nowMs = 1300
+    it.recheck()
+    it.onCertified()
+    expect(given).toHaveLength(2)
+    state.pauseMs = 0
+    it.recheck()
+    expect(sorted(given)).toEqual([1, 2, 3, 4])
   })
 
   test('keeps slots back while it is closed, and gives each once when it opens', () => {

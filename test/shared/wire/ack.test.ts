@@ -28,6 +28,9 @@ describe('an ACK record', () => {
   it('has every field where the drawing says', () => {
     const hex = Buffer.from(digest).toString('hex')
     expect(Buffer.from(record()).toString('hex')).toBe(`0102030405060708${hex}0200${'00'.repeat(6)}`)
+    const used = new Uint8Array(ACK_BYTES)
+    writeAck(used, 0, 0x0807060504030201n, digest, ACK_LEVELS.durable, ACK_STATUSES.ok, 1000)
+    expect(Buffer.from(used).toString('hex')).toBe(`0102030405060708${hex}0200e803${'00'.repeat(4)}`)
   })
 
   it('is read as it was written, anywhere in a larger buffer', () => {
@@ -68,10 +71,24 @@ describe('an ACK record', () => {
   })
 
   it('with anything in the reserved bytes is refused', () => {
-    for (let at = 42; at < 48; at += 1) {
+    for (let at = 44; at < 48; at += 1) {
       const bytes = record()
       bytes[at] = 1
       expect(readAck(bytes, 0)).toEqual({ ok: false, reason: 'reserved' })
+    }
+  })
+
+  it('that says more of a share than there is of it is refused', () => {
+    for (const [low, high, used] of [
+      [0xe8, 3, 1000],
+      [0xe9, 3, undefined],
+      [0, 0xff, undefined],
+    ] as const) {
+      const bytes = record()
+      bytes[42] = low
+      bytes[43] = high
+      const read = readAck(bytes, 0)
+      expect(read.ok ? read.ack.used : read.reason).toBe(used ?? 'used-beyond-all')
     }
   })
 

@@ -37,6 +37,7 @@ import { IN_FLIGHT_MIN, IN_FLIGHT_SLOTS_SHARE } from './limits.js'
 import { OwnBatch, PEER_STATE } from './own-batch.js'
 import { OwnBatches } from './own-batches.js'
 import { PeerSender } from './peer-sender.js'
+import { ShareUse } from './share-use.js'
 import { SlotRoom } from './slot-room.js'
 
 export interface DisseminationOptions {
@@ -104,6 +105,8 @@ export interface Resend {
 
 export class Dissemination {
   readonly senders: ReadonlyMap<number, PeerSender>
+  /** How full our share of the others' stores is. */
+  readonly shareUse: ShareUse
   private readonly options: DisseminationOptions
   private readonly dependencies: DisseminationDependencies
   private readonly handlers: DisseminationHandlers
@@ -123,6 +126,7 @@ export class Dissemination {
     this.allPeers = peerMask(peers)
     this.senders = new Map(peers.map((peer) => [peer, this.senderTo(peer)]))
     const { senders } = this
+    this.shareUse = new ShareUse({ peers, stakes, ownIndex, quorumThreshold }, (peer) => senders.get(peer)!.isOpen)
     const batches = new OwnBatches({ ownSlots, slots }, { toQuorumWaiter })
     const room = new SlotRoom(
       { ownSlots },
@@ -256,6 +260,7 @@ export class Dissemination {
    */
   onStreamLost(peer: number): void {
     const sender = this.senders.get(peer)!
+    this.shareUse.lost(peer)
     for (const entry of sender.detach()) {
       if (this.answersOwed.isForfeited(entry)) this.room.drop(sender, peer, entry.batch)
     }
@@ -270,6 +275,7 @@ export class Dissemination {
 
   /** A peer's ACK. It is judged by the quorum-waiter; a refusal here ends the stream. */
   onAck(peer: number, ack: Ack): Refused | undefined {
+    this.shareUse.heard(peer, ack.used)
     return this.acks.take(peer, ack)
   }
 

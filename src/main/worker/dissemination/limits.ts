@@ -112,6 +112,10 @@ export const REPEATED_RENEWALS_MAX = PRIMARY_RESEND_MAX
  * anew each time. It is as much as others can have sent again.
  */
 export const RENEWAL_BYTES_PER_SECOND = HEAL_BYTES_PER_SECOND
+/** From this part of our share of the others' stores on we seal more slowly, in thousandths. */
+export const SHARE_SLOW_FROM = 500
+/** The pause between two batches when it is full, in ms: the next ACKs say whether it is still. */
+export const SHARE_PAUSE_MS_MAX = 1000
 /** A batch is still being sent to a peer under its last certificate: look again after this, in ms. */
 export const RENEWAL_POLL_MS = 20
 

@@ -255,6 +255,7 @@ export class InboundBatches {
       done.digest,
       ACK_LEVELS[this.options.ackLevel],
       ACK_STATUSES[status],
+      done.used,
     )
     return frame
   }

@@ -141,7 +141,7 @@ function fillSlots(digest = (_: number) => DIGEST): void {
 const certified = (sequence: number): void =>
   dissemination.onVerdict({ kind: 'certified', sequence: BigInt(sequence), since: moment })
 const ack = (peer: number, sequence: number, status: 0 | 1 | 2 | 3 = 0) =>
-  dissemination.onAck(peer, { sequence: BigInt(sequence), digest: DIGEST, level: 1, status })
+  dissemination.onAck(peer, { sequence: BigInt(sequence), digest: DIGEST, level: 1, status, used: 0 })
 const verdict = (peer: number, sequence: number, is: AckVerdict): void =>
   dissemination.onVerdict({ kind: 'verdict', peer, sequence: BigInt(sequence), verdict: is })
 const released = (sequence: number): void => dissemination.onVerdict({ kind: 'released', sequence: BigInt(sequence) })
