@@ -19,12 +19,18 @@ export interface Member {
   readonly lines: string[]
 }
 
-/** New authorities of one committee, in its order, each with a store that is marked fresh. */
-export async function newMembers(count: number, workers = 1): Promise<Member[]> {
+/**
+ * New authorities of one committee, in its order, each with a store that is marked fresh.
+ *
+ * @param stakes of each; 1 unless given
+ */
+export async function newMembers(count: number, workers = 1, stakes: readonly number[] = []): Promise<Member[]> {
   const keys = Array.from({ length: count }, generateKeys).sort((a, b) => Buffer.compare(a.publicKey, b.publicKey))
   const names = keys.map(({ name }) => name)
   const portFirst = await freePorts(count * (2 + 3 * workers))
-  const committee = parseCommittee(localCommittee(names, workers, portFirst), 'test')
+  const file = localCommittee(names, workers, portFirst)
+  const entries = names.map((name, index) => [name, { ...file.authorities[name]!, stake: stakes[index] ?? 1 }] as const)
+  const committee = parseCommittee({ authorities: Object.fromEntries(entries) }, 'test')
   const directory = temporaryDirectory()
   return keys.map((own, index) => {
     const store = join(directory, `authority-${index}`)

@@ -79,7 +79,7 @@ export class RawStream {
     await this.sendFrame(FRAME_TYPES.ack, ackRecord(ack, reserved))
   }
 
-  get acks(): RawAck[] {
+  get acks(): (RawAck & { readonly used: number })[] {
     return this.frames
       .filter(({ type }) => type === FRAME_TYPES.ack)
       .map(({ payload }) => {
@@ -89,6 +89,7 @@ export class RawStream {
           digest: payload.slice(8, 40),
           level: payload[40]!,
           status: payload[41]!,
+          used: view.readUInt16LE(42),
         }
       })
   }

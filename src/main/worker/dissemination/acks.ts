@@ -95,7 +95,8 @@ export class Acks {
       if (due === 'due') batch!.setHeard(peer, true)
       this.credits[peer]! -= 1
       const isUrgent = ack.status !== ACK_STATUSES.ok || sender.isProbing || this.mayBeQuorum(batch)
-      toQuorumWaiter({ kind: 'ack', peer, ...ack, at: moment() }, isUrgent)
+      const { digest, level, sequence, status } = ack
+      toQuorumWaiter({ kind: 'ack', peer, sequence, digest, level, status, at: moment() }, isUrgent)
     }
     if (due === 'due') {
       batches.releaseIfDone(batch!)
