@@ -126,6 +126,7 @@ function createProgram(onDone: (code: number) => void, early: Interrupt | undefi
   addEvidence(program, onDone)
   addCheckpoint(program)
   addVerifyLog(program, onDone)
+  addBackup(program, onDone)
   return program
 }
 
@@ -398,6 +399,18 @@ function addVerifyLog(program: Command, onDone: (code: number) => void): void {
     .action(async (options: { committee: string; store: string }) => {
       const { verifyLog } = await import('./verify-log.js')
       onDone(verifyLog(options))
+    })
+}
+
+function addBackup(program: Command, onDone: (code: number) => void): void {
+  program
+    .command('backup')
+    .description('copy a store while its node runs or not (exit code 1 if a batch is damaged, and so not in the copy)')
+    .requiredOption('--store <dir>', "a store of a worker or a primary, or an authority's", path)
+    .requiredOption('--to <dir>', 'the directory of the backup, which is made: a node can be started with it', path)
+    .action(async ({ store, to }: { store: string; to: string }) => {
+      const { backup } = await import('./backup.js')
+      onDone(await backup(store, to))
     })
 }
 

@@ -23,6 +23,17 @@ export function openEnvironment(directory: string, databasesMax: number): RootDa
   } as Parameters<typeof open>[0]) as RootDatabase
 }
 
+/** For a copy of a store that a node may have open: it takes a place in LMDB's lock table. @throws what LMDB throws */
+export function openReadOnly(directory: string): RootDatabase {
+  return open({
+    path: directory,
+    noSubdir: false,
+    encoding: 'binary',
+    keyEncoding: 'binary',
+    readOnly: true,
+  }) as RootDatabase
+}
+
 export function openBinary(root: RootDatabase, name: string): BinaryDatabase {
   return root.openDB<Uint8Array, Uint8Array>({ name, encoding: 'binary', keyEncoding: 'binary' })
 }

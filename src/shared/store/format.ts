@@ -171,6 +171,13 @@ export function decodeOwnEntry(value: Uint8Array): OwnEntry {
 
 /** The key in `meta` of the format. */
 export const META_FORMAT = Buffer.from('format')
+/** Of this store alone, 16 bytes: whoever remembers it knows whether it meets the same one. */
+export const META_STORE_ID = Buffer.from('store-id')
+export const STORE_ID_BYTES = 16
+/** The highest sequence of the own batches that were deleted; of a worker's store. */
+export const META_OWN_DELETED = Buffer.from('own-deleted')
+/** Only in a store that is, or was begun with, a backup: when it was made, unix ms, u64. */
+export const META_BACKUP = Buffer.from('backup')
 
 /** The format as `meta` has it. */
 export function formatOf(found: Uint8Array): bigint {

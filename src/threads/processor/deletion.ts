@@ -1,9 +1,16 @@
 /** One step of a deletion: batches are taken out of all parts of the store, in one transaction (expiry.ts says when). */
-import { digestOfKey, type IndexEntry, roundKey, type StoreDatabases, sequenceKey } from '../../shared/store/format.js'
+import {
+  digestOfKey,
+  type IndexEntry,
+  META_OWN_DELETED,
+  roundKey,
+  type StoreDatabases,
+  sequenceKey,
+} from '../../shared/store/format.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import type { FreedCells } from './segments/freed-cells.js'
 import type { StoreIndex } from './store-index.js'
-import { encodeNumber, META_OWN_DELETED, readNumber } from './store-meta.js'
+import { encodeNumber, readNumber } from './store-meta.js'
 import type { Put, StoreWrites } from './store-writes.js'
 
 export interface DeletionDependencies {

@@ -11,7 +11,9 @@ import {
   type BinaryDatabase,
   checkFormat,
   META_FORMAT,
+  META_STORE_ID,
   STORE_FORMAT,
+  STORE_ID_BYTES,
   type StoreDatabases,
 } from '../../shared/store/format.js'
 
@@ -23,13 +25,7 @@ export const META_PRIMARY_ROUND = Buffer.from('primary-round')
 export const META_APPLIED = Buffer.from('applied-commit')
 /** The first commit whose batches are kept; what is below it is deleted, or about to be. */
 export const META_FIRST_KEPT = Buffer.from('first-kept')
-/** Of this store alone, 16 bytes: whoever remembers it knows whether it meets the same one. */
-export const META_STORE_ID = Buffer.from('store-id')
-/** The highest sequence of the own batches that were deleted. */
-export const META_OWN_DELETED = Buffer.from('own-deleted')
 const META_OWNER = Buffer.from('owner')
-
-const STORE_ID_BYTES = 16
 
 /**
  * Makes a store without an owner this one's.

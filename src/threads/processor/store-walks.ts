@@ -4,12 +4,13 @@ import {
   decodeOwnEntry,
   digestOfKey,
   leastKey,
+  META_OWN_DELETED,
   numberOfKey,
   type StoreDatabases,
   sequenceKey,
 } from '../../shared/store/format.js'
 import { placeOf } from '../../shared/store/segments/cell.js'
-import { META_OWN_DELETED, readNumber } from './store-meta.js'
+import { readNumber } from './store-meta.js'
 
 /** Own batches of these sequences that the primary has not been told of, in their order. */
 export function unreported(

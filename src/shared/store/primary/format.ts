@@ -47,7 +47,6 @@ export const PRIMARY_STORE_FORMAT = PRIMARY_FORMATS_FROM + 3
 /** A start takes a store of this format over (threads/primary/store/migration.ts). */
 export const PRIMARY_STORE_FORMAT_FORMER = PRIMARY_FORMATS_FROM + 2
 
-export const META_STORE_ID = Buffer.from('store-id')
 export const META_SETTINGS = Buffer.from('settings')
 
 const DATABASES = [

@@ -7,7 +7,7 @@ import { linkSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { NarvalError } from '../../errors.js'
 import { flushDirectory, writeFlushed } from '../flushed-file.js'
-import { META_FORMAT } from '../format.js'
+import { META_BACKUP, META_FORMAT } from '../format.js'
 import { lockStore, makeDirectory } from '../lock.js'
 import { readMeta } from '../read-meta.js'
 import { storeError } from '../store-error.js'
@@ -56,7 +56,7 @@ export function removeFreshMarker(directory: string): void {
 
 /**
  * Whether nothing that was signed is in the store: there is none yet, or it was made without the marker and has signed
- * neither while it waited for the others nor after they answered.
+ * neither while it waited for the others nor after they answered. A backup says nothing about that.
  *
  * @throws NarvalError ERR_STORE_FORMAT, ERR_STORE_DAMAGED
  */
@@ -69,7 +69,8 @@ export function hasSignedNothing(directory: string): boolean {
   try {
     return file.read((snapshot) => {
       const hasVoted = [...snapshot.entries('votes', 1)].length > 0
-      return !hasVoted && snapshot.get('state', keys.state('own-header')) === undefined
+      const isBackup = snapshot.get('meta', META_BACKUP) !== undefined
+      return !hasVoted && !isBackup && snapshot.get('state', keys.state('own-header')) === undefined
     })
   } finally {
     file.close()

@@ -8,14 +8,20 @@
 import { randomBytes } from 'node:crypto'
 import { NarvalError } from '../../../shared/errors.js'
 import { checkFileSystem } from '../../../shared/store/file-system.js'
-import { formatOf, META_FORMAT } from '../../../shared/store/format.js'
+import {
+  formatOf,
+  META_BACKUP,
+  META_FORMAT,
+  META_STORE_ID,
+  STORE_ID_BYTES,
+} from '../../../shared/store/format.js'
 import { prepareFile } from '../../../shared/store/prepare-file.js'
 import {
   checkPrimaryFormat,
   damaged,
+  decodeNumbers,
   encodeNumbers,
   META_SETTINGS,
-  META_STORE_ID,
   openPrimaryDatabases,
   PRIMARY_STORE_FORMAT,
   PRIMARY_STORE_FORMAT_FORMER,
@@ -49,7 +55,6 @@ import { type Turn, TurnQueue } from './turn-queue.js'
 import { TurnWrites } from './turn-writes.js'
 import type { Signing, StoredState, Write } from './writes.js'
 
-const STORE_ID_BYTES = 16
 /** Of an authority that has never signed anything. */
 const FROM_THE_START: Signing = { state: 'above', round: 0 }
 
@@ -109,6 +114,7 @@ export class PrimaryStore implements CertificateReader {
     if (signing?.state === 'recovering') dependencies.checkRecoverable?.()
     try {
       this.databases = openPrimaryDatabases(directory)
+      if (signing === undefined && this.isRecovering) dependencies.checkRecoverable?.()
       this.storeId = this.openMeta(signing)
       this.kept = new Certificates(
         {
@@ -150,12 +156,28 @@ export class PrimaryStore implements CertificateReader {
       'durable',
     )
     removeFreshMarker(directory)
+    this.sayBackup()
     this.watch = new StoreWatch(directory, {
       onFileBytes: (bytes) => this.dependencies.onFileBytes?.(bytes),
       onFlushFailed: (error) => this.outcomes.flushFailed(error),
       clearDeadReaders: () => this.databases.root.readerCheck(),
     })
     this.dependencies.onCommits?.(this.log.head.index)
+  }
+
+  /** The store says that nothing may be signed before the others have spoken. */
+  private get isRecovering(): boolean {
+    return this.databases.state.getBinary(this.keys.state('signing'))?.[0] === 0
+  }
+
+  /** Of a backup that was not begun with before: why nothing is signed, though nobody asked for that. */
+  private sayBackup(): void {
+    const madeAt = this.databases.meta.getBinary(META_BACKUP)
+    if (madeAt === undefined || !this.isRecovering) return
+    const when = new Date(decodeNumbers('backup', madeAt, 1)[0]!).toISOString()
+    this.dependencies.onNotice(
+      `The store is a backup, made at ${when}: it may be older than what this key has signed, so it is begun with as with --recovered`,
+    )
   }
 
   /** What the primary begins with. @throws NarvalError ERR_STORE_DAMAGED */
