@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { checkStore } from '../../../src/shared/store/check-store.js'
 import { CommitLogReader } from '../../../src/shared/store/primary/commit-log-reader.js'
@@ -114,20 +114,25 @@ describe('backup', () => {
     expect(readLastCommit(join(to, 'primary'))).toBeLessThanOrEqual(index)
   })
 
-  it('refuses in one line what it cannot do, and leaves nothing', async () => {
-    const store = await authority()
-    const elsewhere = temporaryDirectory()
-    const full = join(elsewhere, 'full')
-    mkdirSync(full)
-    writeFileSync(join(full, 'file'), '')
-    await fails(/ERR_FILE_EXISTS/, store, full)
-    await fails(/ERR_FILE_EXISTS/, store, join(full, 'file'))
-    await fails(/ERR_USAGE: .* in the store itself/, store, join(store, 'backup'))
-    await fails(/ERR_USAGE: .* in the store itself/, store, join(store, 'primary', 'backup'))
-    await fails(/ERR_FILE_MISSING/, store, join(elsewhere, 'none', 'backup'))
-    await fails(/ERR_FILE_MISSING/, join(elsewhere, 'none'), join(elsewhere, 'backup'))
-    await fails(/ERR_STORE_WRITE/, store, '/proc/backup')
-    expect(readdirSync(elsewhere)).toEqual(['full'])
+  it.each([
+    ['a directory that is not empty', /ERR_FILE_EXISTS/, 'full'],
+    ['a file', /ERR_FILE_EXISTS/, 'full/file'],
+    ['a place in the store', /ERR_USAGE: .* in the store itself/, 'store/primary/backup'],
+    ['a place that is not there', /ERR_FILE_MISSING/, 'none/backup'],
+    ['a place where nothing can be made', /ERR_STORE_WRITE/, '/proc/backup'],
+  ])('refuses %s in one line, and leaves nothing', async (_, error, to) => {
+    const store = await authority(1)
+    const directory = dirname(store)
+    mkdirSync(join(directory, 'full'))
+    writeFileSync(join(directory, 'full', 'file'), '')
+    await fails(error, store, resolve(directory, to))
+    expect(readdirSync(directory).sort()).toEqual(['full', 'store'])
+  })
+
+  it('refuses a store that is not there', async () => {
+    const directory = temporaryDirectory()
+    await fails(/ERR_FILE_MISSING/, join(directory, 'none'), join(directory, 'backup'))
+    expect(readdirSync(directory)).toEqual([])
   })
 
   it('on a disk that is full leaves nothing there', async (test) => {

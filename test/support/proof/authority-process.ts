@@ -63,11 +63,11 @@ export class AuthorityProcess {
     return join(this.store, 'worker-0')
   }
 
-  /** Starts the process; `booted` says when it is there. */
-  spawn(): void {
+  /** Starts the process, with more flags than usual; `booted` says when it is there. */
+  spawn(flags: readonly string[] = []): void {
     const log = openSync(this.logFile, 'a')
     this.logFrom = fstatSync(log).size
-    const child = spawn(process.execPath, this.args, {
+    const child = spawn(process.execPath, [...this.args, ...flags], {
       stdio: ['ignore', log, log, 'ipc'],
       env: { ...process.env, NARVAL_CHILD: '1' },
     })
