@@ -8,13 +8,7 @@
 import { randomBytes } from 'node:crypto'
 import { NarvalError } from '../../../shared/errors.js'
 import { checkFileSystem } from '../../../shared/store/file-system.js'
-import {
-  formatOf,
-  META_BACKUP,
-  META_FORMAT,
-  META_STORE_ID,
-  STORE_ID_BYTES,
-} from '../../../shared/store/format.js'
+import { formatOf, META_BACKUP, META_FORMAT, META_STORE_ID, STORE_ID_BYTES } from '../../../shared/store/format.js'
 import { prepareFile } from '../../../shared/store/prepare-file.js'
 import {
   checkPrimaryFormat,
