@@ -20,7 +20,7 @@ export const LOCAL_RETENTION_ROUNDS = 2 * defaultParameters().gcDepthRounds
 /** A node answers for its metrics within this, or the scrape is given up until the next one. */
 export const LOCAL_SCRAPE_DEADLINE_MS = 5_000
 /** The same for a look of the live view, in ms: nodes that stand still must not keep it from saying so. */
-export const LOCAL_LOOK_DEADLINE_MS = 1_000
+export const LOCAL_LOOK_DEADLINE_MS = 700
 /** Where the live view goes to no terminal, it is drawn before its time when a stall begins or ends: how often it looks, in ms. */
 export const LOCAL_STALL_LOOK_MS = 1_000
 /** A process's log starts anew at this size and the old one is kept once, so that a long run does not fill the disk. */

@@ -11,6 +11,8 @@ import { type Canvas, drawView, SPARKLINE_FIGURES_MAX, stallText, type ViewRow, 
 
 const TERMINAL_PERIOD_MS = 1000
 const FILE_PERIOD_MS = 5000
+/** Between two looks, however long one takes. */
+const PAUSE_MS_MIN = 200
 /** Of a terminal that does not say how large it is. */
 const COLUMNS = 80
 const ROWS = 24
@@ -67,13 +69,15 @@ export class LiveView {
     const { stream } = this.options
     stream.on('resize', this.onResize)
     this.startMs = performance.now()
+    const periodMs = stream.isTTY ? TERMINAL_PERIOD_MS : LOCAL_STALL_LOOK_MS
     const step = async (): Promise<void> => {
+      const beganMs = performance.now()
       if (this.isToBeLookedAt()) {
         const scrapes = await this.options.nodes.scrape(LOCAL_LOOK_DEADLINE_MS)
         if (this.isStopped) return
         this.takeLook(scrapes)
       }
-      this.timer = setTimeout(step, stream.isTTY ? TERMINAL_PERIOD_MS : LOCAL_STALL_LOOK_MS)
+      this.timer = setTimeout(step, Math.max(PAUSE_MS_MIN, periodMs - (performance.now() - beganMs)))
     }
     void step()
   }

@@ -22,7 +22,7 @@ import { claimsOfEach } from './consensus/claims.js'
 import type { Consensus } from './consensus/consensus.js'
 import type { Stakes } from './consensus/stakes.js'
 import type { AuthorityIndex, Header, PayloadEntry, Round } from './consensus/types.js'
-import { ADOPTION_AGAIN_MS, ADOPTION_MS, ADOPTION_STAGGER_MS } from './limits.js'
+import { ADOPTION_AGAIN_MS, ADOPTION_HEADERS, ADOPTION_MS, ADOPTION_STAGGER_MS } from './limits.js'
 import type { TurnBuilder } from './turn.js'
 import type { Stage, UnnamedBatch, UnnamedBatches } from './unnamed-batches.js'
 
@@ -63,6 +63,7 @@ export class Adoption {
 
   /** What our header of this round is to claim. */
   take(round: Round, turn: TurnBuilder): BatchEntry[] {
+    this.unnamed.headers += 1
     if (this.claimed !== undefined) return []
     if (this.pauses) {
       this.pauses = false
@@ -108,6 +109,8 @@ export class Adoption {
     for (const stage of ALL) {
       for (const batch of this.unnamed.in(stage, author)) {
         if (batches.length >= this.countMax || batch.sinceMs + waitMs[stage] > ms) break
+        // In a stall nobody can name anything: behind it the author has a few rounds for that.
+        if (stage === 'waiting' && this.unnamed.headers - batch.sinceHeader < ADOPTION_HEADERS) break
         if (this.isToBeClaimed(stage, batch, turn)) batches.push(batch)
       }
     }

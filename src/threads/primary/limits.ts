@@ -140,6 +140,8 @@ export const UNNAMED_BATCHES_MAX = 262_144
  * rest a claim takes two seconds to the order, and on a machine that is overloaded five: together that is less than 15 s.
  */
 export const ADOPTION_MS = 8_000
+/** Headers that we make meanwhile, at least: in a stall no author can name anything, however long it lasts. */
+export const ADOPTION_HEADERS = 5
 /** How much later, in ms, those claim it who are not among the first with V of the stake. There are three turns at most. */
 export const ADOPTION_STAGGER_MS = 1000
 /** How long a claim may be in vain until it is made again, in ms: others may not have had the batch then. */

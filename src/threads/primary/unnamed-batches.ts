@@ -24,6 +24,8 @@ export interface UnnamedBatch {
   readonly digest: Digest
   /** When it came, or was named or claimed last. */
   readonly sinceMs: number
+  /** How many headers of ours there had been then. */
+  readonly sinceHeader: number
   /** The highest round in which a header of its author that got our vote, or its certificate, lists it. */
   readonly namedRound: Round | undefined
   /** The same of certificates alone. */
@@ -38,6 +40,8 @@ export type Stage = 'again' | 'waiting' | 'claimed'
 type Batches = Map<Digest, UnnamedBatch>
 
 export class UnnamedBatches {
+  /** Headers of ours that could have had claims, since the start: as long as rounds stand still there is none. */
+  headers = 0
   private readonly batchesMax: number
   /** By author and stage, and then the one that has been in it for longest first. */
   private readonly authors: readonly Readonly<Record<Stage, Batches>>[]
@@ -72,7 +76,8 @@ export class UnnamedBatches {
     const digest = digestKey(batch.digest)
     if (this.find(author, digest) !== undefined) return
     const namedRound = certifiedRound
-    this.put('waiting', { batch, digest, sinceMs: nowMs, namedRound, certifiedRound, claimants: NOBODY })
+    const sinceHeader = this.headers
+    this.put('waiting', { batch, digest, sinceMs: nowMs, sinceHeader, namedRound, certifiedRound, claimants: NOBODY })
     const { again, claimed, waiting } = this.authors[author]!
     if (again.size + claimed.size + waiting.size <= this.batchesMax) return
     for (const stage of [claimed, waiting, again]) {
@@ -102,7 +107,8 @@ export class UnnamedBatches {
       const certifiedRound = isCertified ? Math.max(round, batch.certifiedRound ?? 0) : batch.certifiedRound
       const namedRound = Math.max(round, batch.namedRound ?? 0)
       this.forget(author, batch.digest)
-      this.put('waiting', { ...batch, sinceMs: nowMs, namedRound, certifiedRound })
+      const since = { sinceMs: nowMs, sinceHeader: this.headers }
+      this.put('waiting', { ...batch, ...since, namedRound, certifiedRound })
     }
     return named
   }
@@ -112,7 +118,7 @@ export class UnnamedBatches {
     const found = this.find(author, digest)
     if (found === undefined || !from.includes(found[0])) return
     this.forget(author, digest)
-    this.put(to, { ...found[1], sinceMs: nowMs })
+    this.put(to, { ...found[1], sinceMs: nowMs, sinceHeader: this.headers })
   }
 
   /** It is in the order, or never will be. */

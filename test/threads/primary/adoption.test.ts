@@ -6,7 +6,12 @@ import { HEADER_ADOPTED_MAX } from '../../../src/shared/wire/primary/limits.js'
 import { Adoption, orderedByClaims, turnOf } from '../../../src/threads/primary/adoption.js'
 import { Stakes } from '../../../src/threads/primary/consensus/stakes.js'
 import type { Header, PayloadEntry } from '../../../src/threads/primary/consensus/types.js'
-import { ADOPTION_AGAIN_MS, ADOPTION_MS, ADOPTION_STAGGER_MS } from '../../../src/threads/primary/limits.js'
+import {
+  ADOPTION_AGAIN_MS,
+  ADOPTION_HEADERS,
+  ADOPTION_MS,
+  ADOPTION_STAGGER_MS,
+} from '../../../src/threads/primary/limits.js'
 import { TurnBuilder } from '../../../src/threads/primary/turn.js'
 import { UnnamedBatches } from '../../../src/threads/primary/unnamed-batches.js'
 import { batchOf, PrimaryUnderTest, written } from '../../support/primary-under-test.js'
@@ -52,8 +57,9 @@ class AdoptionUnderTest {
   }
 
   /** What a header after so many ms claims. */
-  after(ms: number): number[] {
+  after(ms: number, headers = ADOPTION_HEADERS): number[] {
     this.ms += ms
+    this.unnamed.headers += headers - 1
     this.turn = new TurnBuilder({ ms: this.ms, unixMs: this.ms })
     this.round += 1
     return this.adoption.take(this.round, this.turn).map(({ sequence }) => Number(sequence))
@@ -72,6 +78,14 @@ describe('a batch of another authority', () => {
     node.deliver(batchOf(3, 1))
     expect(node.after(ADOPTION_MS - 1)).toEqual([])
     expect(node.after(1)).toEqual([1])
+  })
+
+  test('is not claimed behind a stall before its author has had rounds to name it, however long the stall was', () => {
+    const node = new AdoptionUnderTest()
+    node.deliver(batchOf(3, 1))
+    expect(node.after(600_000, 1)).toEqual([])
+    expect(node.after(100, ADOPTION_HEADERS - 2)).toEqual([])
+    expect(node.after(100, 1)).toEqual([1])
   })
 
   test('waits anew whenever its author names it, and for the order to come to its certificate', () => {
@@ -214,10 +228,13 @@ describe('a primary', () => {
     const node = new PrimaryUnderTest()
     node.start()
     node.handle({ type: 'others-batch', batch: batchOf(3, 1), isDelivered })
-    node.handle({ type: 'own-batch', batch: batchOf(0, 1) })
-    node.wait(ADOPTION_MS)
-    for (const certificate of node.round(1)) node.receive(certificate.header.author, certificate)
-    node.wait(ADOPTION_MS)
+    let parents = node.round(1)
+    for (let round = 2; round <= ADOPTION_HEADERS + 1; round += 1) {
+      for (const certificate of parents) node.receive(certificate.header.author, certificate)
+      if (round > ADOPTION_HEADERS) node.handle({ type: 'own-batch', batch: batchOf(0, 1) })
+      node.wait(ADOPTION_MS)
+      parents = node.round(round, parents)
+    }
     return node
   }
 
