@@ -204,6 +204,8 @@ export type AuthorityRefusal =
   /** Its signer has signed another checkpoint of that commit. */
   | 'checkpoint-second'
   | 'checkpoint-without-quorum'
+  /** A part of the log, or a state, that is not the one that a quorum has signed. */
+  | 'history-untrue'
   /** It asks for more certificates than its share. */
   | 'request-over-share'
   /** An answer to a question that was not asked, or was asked before a restart. */

@@ -47,9 +47,12 @@ export class CertificatesAggregator {
     for (const [author, digest] of genesis.entries()) this.places.set(digest, { round: 0, author })
   }
 
-  /** The highest round of which a quorum is delivered; 0 is genesis. */
+  /**
+   * The highest round of which a quorum is delivered; 0 is genesis. Of `gcRound` there was one, though its certificates may
+   * not be here: behind a log that others have ordered.
+   */
   get quorumRound(): Round {
-    return this.highestRoundWithQuorum
+    return Math.max(this.highestRoundWithQuorum, this.collected)
   }
 
   /** A certificate of the highest round. */

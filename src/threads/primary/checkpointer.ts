@@ -32,7 +32,7 @@ import { rangeRoot } from '../../shared/wire/primary/mountain-range.js'
 import { encodeCheckpointRequest } from '../../shared/wire/primary/requests.js'
 import { sha256 } from '../../shared/wire/primary/sha256.js'
 import { CheckpointClaims } from './checkpoint-claims.js'
-import { RecordChain } from './commit-log/record-chain.js'
+import { type LogEnd, RecordChain } from './commit-log/record-chain.js'
 import type { Consensus } from './consensus/consensus.js'
 import type { Stakes } from './consensus/stakes.js'
 import type { AuthorityIndex, Commit } from './consensus/types.js'
@@ -126,6 +126,11 @@ export class Checkpointer {
       checkpointsDiffering: this.differing.reduce((sum, count) => sum + count, 0),
       checkpointClaims: this.claims.size,
     }
+  }
+
+  /** Where the log ends. */
+  get logEnd(): LogEnd {
+    return this.chain.end
   }
 
   /** The index of the latest that a quorum has signed; 0 if there is none. It may be of a commit that is not here yet. */

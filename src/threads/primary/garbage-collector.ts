@@ -11,6 +11,7 @@ import type { Checkpointer } from './checkpointer.js'
 import type { Consensus } from './consensus/consensus.js'
 import type { AuthorityIndex, Commit, PayloadEntry, Round } from './consensus/types.js'
 import type { HeaderWaiter } from './header-waiter.js'
+import type { HistoryServer } from './history/history-server.js'
 import type { NamedBatches } from './named-batches.js'
 import { batchKey, type OwnBatches } from './own-batches.js'
 import type { PayloadFetcher } from './payload-fetcher.js'
@@ -35,6 +36,7 @@ export interface GarbageCollectorDependencies {
   readonly names: NamedBatches
   readonly proposer: Proposer
   readonly checkpointer: Checkpointer
+  readonly historyServer: HistoryServer
 }
 
 export class GarbageCollector {
@@ -56,6 +58,7 @@ export class GarbageCollector {
   committed(commits: readonly Commit[], turn: TurnBuilder): CertificateRecord[] {
     if (commits.length === 0) return []
     this.stages.checkpointer.committed(commits, turn)
+    this.stages.historyServer.committed(commits)
     for (const { batches, vertices } of commits) {
       const first = new Set<PayloadEntry>(batches)
       for (const { certificate } of vertices) this.ordered(certificate as CertificateRecord, first, turn)

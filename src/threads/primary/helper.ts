@@ -120,6 +120,13 @@ export class Helper {
     turn.sendAfterDurable(from, bytes)
   }
 
+  /** Takes so many bytes of the peer's share, for what it gets of the log. */
+  takeBytes(peer: AuthorityIndex, bytes: number, turn: TurnBuilder): boolean {
+    if (!this.take(peer, 1, turn)) return false
+    this.shares[peer]!.bytes.take(bytes, turn.now.ms)
+    return true
+  }
+
   /** Takes so many certificates of the peer's share, before anything is done for it. */
   private take(peer: AuthorityIndex, certificates: number, turn: TurnBuilder): boolean {
     const share = this.shares[peer]!

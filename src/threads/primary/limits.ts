@@ -119,6 +119,28 @@ export const RANGE_REQUESTS_PER_PEER = 2
 export const RANGE_ANSWER_MS_MAX = 5000
 /** How long a peer that has not answered is not asked for whole rounds, in ms; twice as long each time, up to this. */
 export const RANGE_REST_MS_MAX = 4000
+/** Bytes of intervals of the log in an answer: the answers to all that a peer may have asked for fit into its queue. */
+export const HISTORY_ANSWER_BYTES_MAX = 1024 * 1024
+/** States of consensus that are kept for those who are far behind: one for each checkpoint, some kilobytes. */
+export const HISTORY_STATES_KEPT = 16
+/**
+ * An authority that is so many rounds behind asks for the commits instead of the certificates of these rounds. A commit costs
+ * a hash; the certificates that it orders cost a signature for each vote.
+ */
+export const HISTORY_ROUNDS_BEHIND = 1000
+/** Requests for parts of the log that are on their way, and of one peer. */
+export const HISTORY_REQUESTS_MAX = 4
+export const HISTORY_REQUESTS_PER_PEER = 2
+/** How long such an answer may bring nothing new, and how long it may take at all, in ms. */
+export const HISTORY_SILENT_MS = 2000
+export const HISTORY_REQUEST_MS_MAX = 20_000
+/** How long a peer that could not answer is not asked, in ms, and one that has sent what is not true. */
+export const HISTORY_REST_MS = 2000
+export const HISTORY_LIAR_REST_MS = 60_000
+/** Time in ms after which it is tried again when no peer keeps the log from where ours ends. */
+export const HISTORY_LOG_RETRY_MS = 10_000
+/** Time in ms without any progress after which the latest state is asked for anew: who proves under the one before may be gone. */
+export const HISTORY_STUCK_MS = 10_000
 /** Time in ms until a peer is asked again when all have said that they keep nothing that is old enough. */
 export const HISTORY_RETRY_MS = 10_000
 /** A committee at rest makes a round a second: with no new certificate for so long, in ms, a peer is asked for its last ones. */

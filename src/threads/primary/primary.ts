@@ -26,7 +26,8 @@ import { primaryAgreement } from '../../shared/wire/primary/agreement.js'
 import { decodeSignedCheckpoint } from '../../shared/wire/primary/checkpoint.js'
 import { genesisDigests } from '../../shared/wire/primary/genesis.js'
 import type { BatchEntry } from '../../shared/wire/primary/header.js'
-import { kindOf } from '../../shared/wire/primary/record.js'
+import { decodeHistoryEnd, decodeHistoryPiece, decodeHistoryRequest } from '../../shared/wire/primary/history.js'
+import { kindOf, type RecordKind } from '../../shared/wire/primary/record.js'
 import * as requests from '../../shared/wire/primary/requests.js'
 import { decodeVote } from '../../shared/wire/primary/vote.js'
 import { Adoption, orderedByClaims } from './adoption.js'
@@ -45,10 +46,14 @@ import { EvidenceKeeper } from './evidence-keeper.js'
 import { GarbageCollector } from './garbage-collector.js'
 import { HeaderWaiter } from './header-waiter.js'
 import { Helper } from './helper.js'
+import { FetchedLog, type FetchedRecord } from './history/fetched-log.js'
+import { HistoryCatchUp } from './history/history-catch-up.js'
+import { HistoryServer } from './history/history-server.js'
 import { KeyUsedTwiceError } from './key-used-twice.js'
 import {
   CERTIFICATES_WANTED_PER_AUTHORITY,
   EPOCH,
+  HISTORY_ROUNDS_BEHIND,
   PAYLOAD_COMPLETE_ROUNDS,
   PAYLOAD_ROUNDS_KEPT,
   RESEND_MS,
@@ -65,7 +70,7 @@ import { checkRecoverable, Recovery } from './recovery.js'
 import { type Keys, Signatures } from './signatures.js'
 import { SigningWatch } from './signing-watch.js'
 import type { StoredState } from './store/writes.js'
-import type { CertificateReader, CheckpointReader } from './stored-state.js'
+import type { CertificateReader, CheckpointReader, LogReader } from './stored-state.js'
 import { type Problem, Synchronizer } from './synchronizer.js'
 import { type Now, type PrimaryEvent, type Turn, TurnBuilder } from './turn.js'
 import { UnnamedBatches } from './unnamed-batches.js'
@@ -86,7 +91,7 @@ export interface PrimaryOptions {
 export interface PrimaryDependencies {
   readonly keys: Keys
   /** Certificates that memory has forgotten. */
-  readonly store: CertificateReader & CheckpointReader
+  readonly store: CertificateReader & CheckpointReader & LogReader
   /** A whole number of at most 53 bits that no earlier run of this authority has had. */
   readonly nonce: number
 }
@@ -94,31 +99,35 @@ export interface PrimaryDependencies {
 export class Primary {
   private readonly options: PrimaryOptions
   private readonly dependencies: PrimaryDependencies
-  private readonly records: Records
-  private readonly consensus: Consensus
-  private readonly certificates: CertificatesAggregator
-  private readonly payload: PayloadReceiver
+  private records!: Records
+  private consensus!: Consensus
+  private certificates!: CertificatesAggregator
+  private payload!: PayloadReceiver
   private readonly payloadFetcher: PayloadFetcher
-  private readonly ownBatches: OwnBatches
-  private readonly unnamed: UnnamedBatches
-  private readonly adoption: Adoption
+  private ownBatches!: OwnBatches
+  private unnamed!: UnnamedBatches
+  private adoption!: Adoption
   private readonly names = new NamedBatches()
-  private readonly headerWaiter = new HeaderWaiter()
-  private readonly certificateWaiter: CertificateWaiter
-  private readonly requests: CertificateRequests
-  private readonly catchUp: CatchUp
+  private headerWaiter!: HeaderWaiter
+  private certificateWaiter!: CertificateWaiter
+  private requests!: CertificateRequests
+  private catchUp!: CatchUp
   private readonly peers: Peers
-  private readonly pacing: Pacing
-  private readonly proposer: Proposer
-  private readonly helper: Helper
-  private readonly core: Core
-  private readonly checkpointer: Checkpointer
+  private pacing!: Pacing
+  private proposer!: Proposer
+  private helper!: Helper
+  private core!: Core
+  private checkpointer!: Checkpointer
+  private history!: HistoryCatchUp
+  private historyServer!: HistoryServer
   private readonly recovery: Recovery
-  private readonly evidence: EvidenceKeeper
+  private evidence!: EvidenceKeeper
   private readonly signingWatch = new SigningWatch()
-  private readonly stored: StoredState
+  private stored!: StoredState
   /** By worker of ours: the store that it said last, as hexadecimal. */
   private readonly workerStores: Map<number, string>
+  /** Workers that have said which store they have. */
+  private readonly workersHere = new Set<number>()
   private resendAtMs = Number.POSITIVE_INFINITY
   private stopped: NarvalError | undefined
   /** `gcRound` when it was last written down which batches are here. */
@@ -129,10 +138,9 @@ export class Primary {
    * @throws TypeError, RangeError, ERR_STORE_DAMAGED, ERR_STORE_SETTINGS, ERR_RECOVERY_IMPOSSIBLE
    */
   constructor(options: PrimaryOptions, dependencies: PrimaryDependencies, stored: StoredState) {
-    const { authority, committeeDigest, gcDepth } = options
+    const { authority } = options
     this.options = options
     this.dependencies = dependencies
-    this.stored = stored
     this.workerStores = new Map(stored.workerStores?.map(({ worker, storeId }) => [worker, hex(storeId)]))
     const stakes = new Stakes(options.stakes)
     const authorities = stakes.size
@@ -141,16 +149,27 @@ export class Primary {
       options.workers.length === authorities && authority < authorities,
       'workers of each authority, ours among them',
     )
+    this.peers = new Peers(authority, authorities)
+    this.payloadFetcher = new PayloadFetcher(authorities)
+    this.recovery = new Recovery(stakes, this.peers, dependencies.nonce)
+    this.build(stakes, stored)
+  }
+
+  /** Everything that follows from the store: at the start, and when it has taken a log that others have ordered. */
+  private build(stakes: Stakes, stored: StoredState): void {
+    const { authority, committeeDigest, gcDepth } = this.options
+    const { dependencies, options } = this
+    const authorities = stakes.size
+    this.stored = stored
     const genesis = genesisDigests(committeeDigest, EPOCH, authorities).map(digestKey)
     this.records = new Records(committeeDigest, authorities)
     this.consensus = new Consensus(options, stored.consensus)
     this.certificates = new CertificatesAggregator(stakes, genesis)
     this.certificates.collect(this.consensus.gcRound)
     this.payload = new PayloadReceiver(authorities, stored.payload)
-    this.payloadFetcher = new PayloadFetcher(authorities)
     this.ownBatches = new OwnBatches()
+    this.headerWaiter = new HeaderWaiter()
     this.certificateWaiter = new CertificateWaiter(authorities)
-    this.peers = new Peers(authority, authorities)
     this.pacing = new Pacing(authority, authorities, this.peers)
     this.catchUp = new CatchUp({ authority, stakes, gcDepth }, this.peers)
     this.requests = new CertificateRequests(
@@ -169,7 +188,6 @@ export class Primary {
     const lastHeader = stored.ownHeader && this.records.readHeader(stored.ownHeader)
     this.proposer = new Proposer(options, { certificates, ownBatches, pacing }, lastHeader)
     this.helper = new Helper(authorities, { certificates: this.certificates, store: dependencies.store })
-    this.recovery = new Recovery(stakes, this.peers, dependencies.nonce)
     this.evidence = new EvidenceKeeper(committeeDigest, authorities, stored.evidence)
     const signatures = new Signatures(dependencies.keys, committeeDigest, authority, authorities)
     const rule = primaryAgreement(committeeDigest, options.rule, gcDepth)
@@ -178,10 +196,19 @@ export class Primary {
       { signatures, consensus: this.consensus, peers: this.peers, evidence: this.evidence },
       stored,
     )
+    this.historyServer = new HistoryServer({
+      store: dependencies.store,
+      take: (peer, bytes, turn) => this.helper.takeBytes(peer, bytes, turn),
+    })
+    this.history = new HistoryCatchUp(
+      { authority, authorities, committeeDigest, rule },
+      { peers: this.peers, problemOf: (checkpoint) => this.checkpointer.problemOfAttested(checkpoint) },
+    )
     const {
       adoption,
       checkpointer,
       names,
+      historyServer,
       records,
       payload,
       payloadFetcher,
@@ -200,6 +227,7 @@ export class Primary {
       certificateWaiter,
       proposer,
       checkpointer,
+      historyServer,
       ...batches,
     }
     this.core = new Core(
@@ -247,7 +275,7 @@ export class Primary {
       isRecovering: this.core.isRecovering,
       signingAbove: this.core.signingAbove,
       isSigningHeld: this.signingWatch.isHeld,
-      isHistoryGone: this.catchUp.isHistoryGone,
+      isHistoryGone: this.catchUp.isHistoryGone && !this.history.isActive,
       ...this.checkpointer.status,
     }
   }
@@ -280,29 +308,70 @@ export class Primary {
    */
   start(now: Now): Turn {
     return this.turn(now, (turn) => {
-      const { stored, core, evidence, ownBatches, options } = this
-      evidence.say(turn)
-      for (const batch of stored.ownBatches) ownBatches.add(batch)
-      const headers = this.wantPayloadBelowGc(now.ms)
-      for (const bytes of stored.certificates) {
-        const certificate = this.records.readCertificate(bytes)
-        headers.push(certificate.header)
-        const { round, author, payload } = certificate.header
-        if (author === options.authority && !this.consensus.isOver(round, author)) this.listed(round, payload)
-        core.restore(certificate, turn)
-      }
-      this.wantClaimed(headers, now.ms)
-      if (core.isRecovering) {
-        turn.write({ type: 'signing', signing: stored.signing })
-        this.recovery.say(turn)
-      }
-      this.resendAtMs = now.ms + RESEND_MS
-      const last = this.proposer.lastHeader
-      if (last === undefined || !core.maySign(last.round) || last.round <= this.certificates.quorumRound) return
-      if (this.certificates.of(last.round, last.author) !== undefined) return
-      this.listed(last.round, last.payload)
-      this.proposeHeader(last, turn)
+      this.evidence.say(turn)
+      // Without a state of the whole log nothing can be ordered.
+      if (this.stored.unfinished !== undefined) this.history.begin(this.fetchedLog(), now.ms, true)
+      this.takeUp(turn)
     })
+  }
+
+  /**
+   * The turn that asked for it (`Turn.reopens`) is on the disk: goes on from what the store has now, as after a restart. Who
+   * is connected, and what our workers have said, holds.
+   *
+   * @throws NarvalError ERR_STORE_DAMAGED, ERR_STORE_SETTINGS
+   */
+  reopen(stored: StoredState, now: Now): Turn {
+    this.build(new Stakes(this.options.stakes), stored)
+    return this.turn(now, (turn) => {
+      for (const peer of this.peers.all()) this.pacing.connected(peer)
+      for (const worker of this.workersHere) this.payload.workerStore(worker, true, turn)
+      this.takeUp(turn)
+      turn.notice({ type: 'log-taken', commit: this.consensus.lastIndex })
+    })
+  }
+
+  private takeUp(turn: TurnBuilder): void {
+    const { stored, core, ownBatches, options } = this
+    const { ms } = turn.now
+    for (const batch of stored.ownBatches) {
+      if (!this.isOrdered(batch)) ownBatches.add(batch)
+      else turn.write({ type: 'own-batch-done', batch })
+    }
+    for (const batch of stored.payload) if (this.isOrdered(batch)) turn.write({ type: 'payload-done', batch })
+    const headers = this.wantPayloadBelowGc(ms)
+    for (const bytes of this.history.isActive ? [] : stored.certificates) {
+      const certificate = this.records.readCertificate(bytes)
+      headers.push(certificate.header)
+      const { round, author, payload } = certificate.header
+      if (author === options.authority && !this.consensus.isOver(round, author)) this.listed(round, payload)
+      core.restore(certificate, turn)
+    }
+    this.wantClaimed(headers, ms)
+    if (core.isRecovering) {
+      turn.write({ type: 'signing', signing: stored.signing })
+      this.recovery.say(turn)
+    }
+    this.resendAtMs = ms + RESEND_MS
+    const last = this.proposer.lastHeader
+    if (last === undefined || !core.maySign(last.round) || last.round <= this.certificates.quorumRound) return
+    if (this.history.isActive || this.certificates.of(last.round, last.author) !== undefined) return
+    this.listed(last.round, last.payload)
+    this.proposeHeader(last, turn)
+  }
+
+  private isOrdered({ author, sequence, worker }: BatchEntry): boolean {
+    return this.consensus.hasBatch(author, worker, sequence)
+  }
+
+  /** The end of our log, to go on with by what others have ordered. */
+  private fetchedLog(): FetchedLog {
+    const { stored } = this
+    return new FetchedLog(
+      new Stakes(this.options.stakes),
+      this.checkpointer.logEnd,
+      stored.unfinished ?? this.consensus.snapshot().batches,
+    )
   }
 
   /** Batches of what was ordered, and that may not have come before we stopped. Returns the headers that list them. */
@@ -405,6 +474,7 @@ export class Primary {
     const { core, headerWaiter, options, ownBatches, payload, payloadFetcher, workerStores } = this
     const before = workerStores.get(worker)
     const isKnown = before === hex(storeId)
+    this.workersHere.add(worker)
     const batches = payload.workerStore(worker, isKnown, turn)
     if (!isKnown) {
       this.unnamed.forgetWorker(worker)
@@ -436,6 +506,7 @@ export class Primary {
     this.peers.connect(peer)
     this.pacing.connected(peer)
     this.catchUp.connected(peer)
+    this.history.connected(peer)
     this.core.resend(peer, turn)
     this.checkpointer.connected(peer, turn)
     if (this.core.isRecovering) this.recovery.ask(peer, turn)
@@ -453,7 +524,10 @@ export class Primary {
 
   private record(from: AuthorityIndex, bytes: Uint8Array, turn: TurnBuilder): void {
     const { core, helper, records } = this
-    switch (kindOf(bytes)) {
+    const kind = kindOf(bytes)
+    // What is ordered or signed meanwhile would be of rounds long past. All of it comes again.
+    if (this.history.isActive && isOfRounds(kind)) return
+    switch (kind) {
       case 'header':
         core.header(from, records.readHeader(bytes), turn)
         break
@@ -487,9 +561,51 @@ export class Primary {
       case 'checkpoint-request':
         helper.answerCheckpoint(from, requests.decodeCheckpointRequest(bytes), this.checkpointer, turn)
         break
+      case 'history-request':
+        this.historyServer.answer(from, decodeHistoryRequest(bytes), turn)
+        break
+      case 'history-piece':
+        this.fetched(this.history.piece(from, decodeHistoryPiece(bytes), turn), turn)
+        break
+      case 'history-end':
+        this.history.end(from, decodeHistoryEnd(bytes), turn.now.ms)
+        break
       default:
         turn.refuse(from, 'message-unknown', `a record that begins with ${bytes[0]}, ${bytes[1]}`)
     }
+  }
+
+  /** Records that others have ordered are here, and proven. */
+  private fetched(records: readonly FetchedRecord[], turn: TurnBuilder): void {
+    if (records.length === 0) return
+    turn.write({ type: 'fetched', records })
+    const { authority } = this.options
+    for (const { commit } of records) {
+      for (const { digest } of commit.batches) this.names.ordered(digest)
+      const lacking = commit.batches.filter(
+        ({ author, digest }) => author !== authority && this.payload.done(author, digest, turn) === undefined,
+      )
+      for (const entry of lacking)
+        this.payloadFetcher.want({ author: entry.author, round: commit.round }, [entry], turn.now.ms)
+    }
+  }
+
+  /** Far behind, the log itself is asked for; when it is here we begin anew from the state after it. */
+  private considerHistory(turn: TurnBuilder): void {
+    const { catchUp, certificates, history } = this
+    const isFar = catchUp.seenRound > certificates.quorumRound + HISTORY_ROUNDS_BEHIND || catchUp.isHistoryGone
+    if (isFar && history.mayBegin(turn.now.ms)) history.begin(this.fetchedLog(), turn.now.ms, false)
+    const { joined } = history
+    if (joined === undefined) {
+      history.tick(turn)
+      return
+    }
+    const { batches, checkpoint, index, position } = joined
+    const { gcRound } = new Consensus(this.options, { ...position, batches })
+    if (index > this.checkpointer.attestedIndex) turn.write({ type: 'checkpoint-attested', index, bytes: checkpoint })
+    turn.write({ type: 'joined', state: position })
+    turn.write({ type: 'collected', gcRound })
+    turn.reopens = true
   }
 
   /** A peer says how far it is: `recovery.ts`. */
@@ -539,6 +655,12 @@ export class Primary {
   /** What time brings, whatever the event was. */
   private tick(turn: TurnBuilder): void {
     const { core, certificates, recovery } = this
+    this.considerHistory(turn)
+    if (this.history.isActive) {
+      if (core.isRecovering) recovery.tick(turn)
+      this.payloadFetcher.tick(this.consensus.gcRound, turn)
+      return
+    }
     core.lookAgain(this.headerWaiter.tick(turn))
     core.settle(turn)
     if (core.isRecovering) recovery.tick(turn)
@@ -572,6 +694,9 @@ export class Primary {
     const { catchUp, certificates, consensus, core, proposer } = this
     const { quorumRound } = certificates
     if (!core.maySign(quorumRound + 1)) return Number.POSITIVE_INFINITY
+    // Above a state that was taken there are no certificates to build on yet.
+    const isBare = quorumRound > 0 && certificates.at(quorumRound)?.quorumAtMs === undefined
+    if (isBare) return Number.POSITIVE_INFINITY
     const quorumAtMs = certificates.at(quorumRound)?.quorumAtMs ?? Number.NEGATIVE_INFINITY
     return Math.max(proposer.dueAtMs(nowMs, consensus.decidedRound), catchUp.heldUntilMs(quorumRound, quorumAtMs))
   }
@@ -584,7 +709,11 @@ export class Primary {
   }
 
   private wakeAtMs(nowMs: number): number {
-    const { core, certificates } = this
+    const { core, certificates, history } = this
+    if (history.isActive) {
+      const recoveryAtMs = core.isRecovering ? this.recovery.wakeAtMs : Number.POSITIVE_INFINITY
+      return Math.min(history.wakeAtMs, this.payloadFetcher.wakeAtMs, recoveryAtMs)
+    }
     return Math.min(
       this.headerDueAtMs(nowMs),
       this.resendAtMs,
@@ -605,6 +734,11 @@ export class Primary {
       own.map(({ worker, sequence }) => batchKey({ worker, sequence: sequence! })),
     )
   }
+}
+
+/** What is ordered or signed, or leads to it. */
+function isOfRounds(kind: RecordKind | undefined): boolean {
+  return kind === 'header' || kind === 'vote' || kind === 'certificate' || kind === 'range-answer'
 }
 
 function hex(bytes: Uint8Array): string {

@@ -18,8 +18,8 @@ import type { Now, PrimaryEvent, Turn, WorkerRequest } from './turn.js'
 import type { VerificationBudget } from './verification-budget.js'
 
 export interface RunnerDependencies {
-  readonly primary: Pick<Primary, 'bounds' | 'handle' | 'start' | 'status' | 'waits'>
-  readonly store: Pick<PrimaryStore, 'turnsWaiting' | 'write'>
+  readonly primary: Pick<Primary, 'bounds' | 'handle' | 'reopen' | 'start' | 'status' | 'waits'>
+  readonly store: Pick<PrimaryStore, 'state' | 'turnsWaiting' | 'write'>
   /** Counts what it does. */
   readonly keys: Pick<Ed25519Keys, 'verified' | 'signed' | 'verifyMs' | 'signMs'>
   readonly budget: VerificationBudget
@@ -43,6 +43,8 @@ export class Runner {
   private isScheduled = false
   /** It goes on when a turn is on the disk. */
   private waitsForDisk = false
+  /** Nothing is handled until the primary has begun anew from its store. */
+  private isReopening = false
   private isOver = false
 
   constructor(dependencies: RunnerDependencies) {
@@ -98,7 +100,7 @@ export class Runner {
 
   /** Too many turns wait for the disk. */
   private get isHeld(): boolean {
-    return this.dependencies.store.turnsWaiting >= TURNS_WAITING_MAX
+    return this.isReopening || this.dependencies.store.turnsWaiting >= TURNS_WAITING_MAX
   }
 
   /** One timer for all that is to come. */
@@ -144,6 +146,7 @@ export class Runner {
     const { outbox, store } = this.dependencies
     const { notices, refusals, sends, stopped, wakeAtMs, workerRequests, writes } = turn
     this.wakeAtMs = wakeAtMs
+    if (turn.reopens) this.isReopening = true
     outbox.send(sends.filter(({ afterDurable }) => !afterDurable))
     outbox.request(workerRequests.filter(promisesNothing))
     outbox.refuse(refusals)
@@ -157,6 +160,7 @@ export class Runner {
         outbox.send(sendsAfter)
         outbox.request(requestsAfter)
         onDurable?.()
+        if (turn.reopens) this.reopen()
         if (!this.waitsForDisk) return
         this.waitsForDisk = false
         this.schedule()
@@ -166,12 +170,22 @@ export class Runner {
     if (stopped !== undefined) this.fail(stopped)
   }
 
+  /** What the last turn has written is on the disk, and so is all before it: nothing was handled since. */
+  private reopen(): void {
+    this.guarded(() => {
+      const { primary, store } = this.dependencies
+      this.isReopening = false
+      this.carryOut(primary.reopen(store.state(), nowOf(performance.now())))
+      this.schedule()
+    })
+  }
+
   /** How late this timer is, which is how late the event loop was at most since the last one. */
   private sayLoad(): void {
     const nowMs = performance.now()
     const lagMs = Math.max(0, nowMs - this.loadDueMs)
     this.loadDueMs = nowMs + LOAD_PERIOD_MS
-    this.handle({ type: 'load', lagMs }, nowMs)
+    if (!this.isReopening) this.handle({ type: 'load', lagMs }, nowMs)
     this.sayWaits()
     this.count()
     this.wait()
@@ -179,7 +193,7 @@ export class Runner {
 
   private sayBacklog(nowMs: number): void {
     const { backlog } = this.dependencies.inbox
-    if (backlog === this.backlog) return
+    if (backlog === this.backlog || this.isReopening) return
     this.backlog = backlog
     this.handle({ type: 'backlog', peers: backlog }, nowMs)
   }

@@ -1,4 +1,5 @@
 /** States that no store has handed over, and what the primary reads in its store while it runs. */
+import type { NodePlace } from '../../shared/wire/primary/mountain-range.js'
 import type { Round } from './consensus/types.js'
 import type { StoredState } from './store/writes.js'
 
@@ -25,6 +26,17 @@ export interface CertificateReader {
   certificates(fromRound: Round, toRound: Round, countMax: number): readonly Uint8Array[]
   /** Certificates of this round and of all above it are kept. */
   readonly lowestRound: Round
+}
+
+/** The same of the log, for peers that are far behind. */
+export interface LogReader {
+  /** The oldest commit whose record is kept, and the last one. */
+  readonly oldestCommit: number
+  readonly lastCommit: number
+  /** The record of a commit, in pieces; none if it is not kept. */
+  commitRecord(index: number): readonly Uint8Array[]
+  /** A node of the range over the records; undefined if it is not kept. */
+  rangeNode(place: NodePlace): Uint8Array | undefined
 }
 
 /** The same of checkpoints. */

@@ -110,6 +110,11 @@ export interface Turn {
   readonly notices: readonly PrimaryNotice[]
   /** When `timer` is to come, by the clock of `Now.ms`. */
   readonly wakeAtMs: number
+  /**
+   * Nothing more is to be handled until the writes of this turn are on the disk; then `Primary.reopen`, with what the store
+   * has.
+   */
+  readonly reopens?: boolean
   /** The primary does nothing any more, and must not be run again without an operator. Its writes still count. */
   readonly stopped?: NarvalError
 }
@@ -122,6 +127,7 @@ export class TurnBuilder {
   readonly workerRequests: WorkerRequest[] = []
   readonly refusals: Refused[] = []
   readonly notices: PrimaryNotice[] = []
+  reopens = false
   private readonly records: LogRecord[] = []
 
   constructor(now: Now) {
@@ -160,11 +166,20 @@ export class TurnBuilder {
 
   /** @param state where consensus stands now; asked only if there are commits */
   finish(wakeAtMs: number, state: () => ConsensusPosition, stopped?: NarvalError): Turn {
-    const { writes, sends, workerRequests, refusals, notices, records } = this
+    const { writes, sends, workerRequests, refusals, notices, records, reopens } = this
     if (records.length > 0) {
       writes.push({ type: 'commits', records, state: state() })
       workerRequests.push({ type: 'committed', commits: records.map(({ commit }) => commit) })
     }
-    return { writes, sends, workerRequests, refusals, notices, wakeAtMs, ...(stopped && { stopped }) }
+    return {
+      writes,
+      sends,
+      workerRequests,
+      refusals,
+      notices,
+      wakeAtMs,
+      ...(reopens && { reopens }),
+      ...(stopped && { stopped }),
+    }
   }
 }

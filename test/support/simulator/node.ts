@@ -30,6 +30,8 @@ export class SimulatedNode {
   private readonly alter: ((sends: readonly Send[]) => Altered) | undefined
   private primary: Primary | undefined
   private durableAtMs = 0
+  private isReopening = false
+  private readonly held: PrimaryEvent[] = []
   private wakeAtMs = Number.POSITIVE_INFINITY
   private skewMs: number
   private backup: SimulatedStore | undefined
@@ -69,6 +71,8 @@ export class SimulatedNode {
     this.isUp = true
     this.run += 1
     this.mailbox.clear()
+    this.isReopening = false
+    this.held.length = 0
     this.durableAtMs = clock.ms
     this.wakeAtMs = Number.POSITIVE_INFINITY
     const { store } = this
@@ -116,10 +120,23 @@ export class SimulatedNode {
 
   private handleNow(event: PrimaryEvent): void {
     if (!this.isUp) return
+    // Until the primary has begun anew from its store nothing is handled.
+    if (this.isReopening) {
+      this.held.push(event)
+      return
+    }
     const turn = this.primary!.handle(event, this.now())
     const { run } = this
     this.process(turn)
     if (event.type === 'message' && this.run === run) this.evidence.heard(event.bytes, turn, this.durableAtMs)
+  }
+
+  /** The log is here that others have ordered, and the state after it. */
+  private reopen(): void {
+    this.simulation.coverage.count('log taken from others')
+    this.isReopening = false
+    this.process(this.primary!.reopen(this.store.state(), this.now()))
+    for (const event of this.held.splice(0)) this.handleNow(event)
   }
 
   /** What it keeps against others is what it must, and no honest one is accused. */
@@ -189,6 +206,7 @@ export class SimulatedNode {
     if (turn.stopped !== undefined && this.isHonest) {
       throw new SimulationFailure(`authority ${this.index} stopped: ${turn.stopped.message}`)
     }
+    if (turn.reopens) this.isReopening = true
     this.wake(turn.wakeAtMs)
     this.headers += turn.notices.filter(({ type }) => type === 'header-created').length
     if (!this.transmit(turn.sends.filter(({ afterDurable }) => !afterDurable))) return
@@ -210,6 +228,7 @@ export class SimulatedNode {
     for (const writes of transactions) if (!this.write(writes)) return
     if (!this.transmit(sends)) return
     for (const request of turn.workerRequests) workers.request(this.index, request)
+    if (turn.reopens) this.reopen()
   }
 
   /** One transaction. Returns whether the node is still up. */

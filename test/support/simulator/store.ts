@@ -1,15 +1,19 @@
 /** The store of a simulated authority: what is durable. It applies a turn's writes at once or not at all. */
 
+import { digestKey } from '../../../src/shared/wire/digest-key.js'
+import { decodeCommitRecord } from '../../../src/shared/wire/primary/commit-record.js'
 import type { Evidence } from '../../../src/shared/wire/primary/evidence.js'
 import type { BatchEntry } from '../../../src/shared/wire/primary/header.js'
-import { peakPlaces } from '../../../src/shared/wire/primary/mountain-range.js'
+import { type NodePlace, peakPlaces } from '../../../src/shared/wire/primary/mountain-range.js'
 import type { LogEnd, LogRecord } from '../../../src/threads/primary/commit-log/record-chain.js'
 import type { Commit } from '../../../src/threads/primary/consensus/types.js'
+import type { FetchedRecord } from '../../../src/threads/primary/history/fetched-log.js'
 import type { Signing, StoredState, Write } from '../../../src/threads/primary/store/writes.js'
 import {
   type CertificateReader,
   type CheckpointReader,
   FRESH_STATE,
+  type LogReader,
 } from '../../../src/threads/primary/stored-state.js'
 
 interface StoredCertificate {
@@ -28,7 +32,7 @@ export const batchName = ({
   sequence?: bigint
 }): string => `${author}/${worker}/${sequence}`
 
-export class SimulatedStore implements CertificateReader, CheckpointReader {
+export class SimulatedStore implements CertificateReader, CheckpointReader, LogReader {
   readonly commits: Commit[] = []
   /** Every header and vote that was ever durable here: what may leave. */
   readonly promises = new Set<string>()
@@ -47,6 +51,8 @@ export class SimulatedStore implements CertificateReader, CheckpointReader {
   private payloadRound: number | undefined
   private signing: Signing = FRESH_STATE.signing
   private log: LogEnd | undefined
+  /** By index less one: the records, whole. */
+  private readonly written: Buffer[] = []
   /** By record: the nodes that it completes. */
   private readonly range = new Map<number, readonly Uint8Array[]>()
   private checkpointSigned: Uint8Array | undefined
@@ -75,6 +81,7 @@ export class SimulatedStore implements CertificateReader, CheckpointReader {
       ...(this.checkpointSigned && { checkpointSigned: this.checkpointSigned }),
       ...(this.attested.size > 0 && { checkpointAttested: [...this.attested.values()].at(-1)! }),
       ...(this.position !== undefined && { consensus: { ...JSON.parse(this.position), batches: this.batches() } }),
+      ...(this.stateIndex < this.commits.length && { unfinished: this.batches() }),
     }
   }
 
@@ -96,6 +103,7 @@ export class SimulatedStore implements CertificateReader, CheckpointReader {
     copy.payloadRound = this.payloadRound
     copy.signing = this.signing
     copy.log = this.log
+    copy.written.push(...this.written)
     for (const [key, nodes] of this.range) copy.range.set(key, nodes)
     copy.checkpointSigned = this.checkpointSigned
     for (const [key, bytes] of this.attested) copy.attested.set(key, bytes)
@@ -125,8 +133,31 @@ export class SimulatedStore implements CertificateReader, CheckpointReader {
     return index === 0 ? [...this.attested.values()].at(-1) : this.attested.get(index)
   }
 
-  private commit({ commit, digest, nodes }: LogRecord): void {
-    this.commits.push(commit)
+  /** Commits before it are not given to others. */
+  oldestCommit = 1
+
+  get lastCommit(): number {
+    return this.commits.length
+  }
+
+  commitRecord(index: number): Uint8Array[] {
+    const record = index < this.oldestCommit ? undefined : this.written[index - 1]
+    return record === undefined ? [] : [record]
+  }
+
+  rangeNode({ height, record }: NodePlace): Uint8Array | undefined {
+    return this.range.get(record)?.[height]
+  }
+
+  /** Of the commit after which the state is known. */
+  private get stateIndex(): number {
+    return this.position === undefined ? 0 : (JSON.parse(this.position) as { index: number }).index
+  }
+
+  private commit({ commit, digest, nodes, parts }: LogRecord | FetchedRecord): void {
+    const record = Buffer.concat(parts)
+    this.written.push(record)
+    this.commits.push('vertices' in commit ? commit : orderedByOthers(commit, record))
     const { index } = commit
     this.range.set(index, nodes)
     const peaks = peakPlaces(index).map(({ height, record }) => this.range.get(record)![height]!)
@@ -182,6 +213,12 @@ export class SimulatedStore implements CertificateReader, CheckpointReader {
         for (const record of write.records) this.commit(record)
         this.position = JSON.stringify(write.state)
         break
+      case 'fetched':
+        for (const record of write.records) this.commit(record)
+        break
+      case 'joined':
+        this.position = JSON.stringify(write.state)
+        break
       case 'checkpoint-signed':
         this.checkpointSigned = write.bytes
         this.promises.add(hex(write.bytes))
@@ -204,4 +241,11 @@ export class SimulatedStore implements CertificateReader, CheckpointReader {
         break
     }
   }
+}
+
+/** As the observer compares it: its vertices are known by their digests only. */
+function orderedByOthers(commit: FetchedRecord['commit'], record: Uint8Array): Commit {
+  const { certificates, timestamp } = decodeCommitRecord(record, 2 ** 16)
+  const vertices = certificates.map(({ author, id, round }) => ({ author, round, digest: digestKey(id) }))
+  return { ...commit, timestamp, anchor: vertices.at(-1), vertices } as unknown as Commit
 }

@@ -20,6 +20,7 @@ import { Outbox } from '../../../src/threads/primary/outbox.js'
 import type { PrimaryStatus } from '../../../src/threads/primary/primary.js'
 import { Runner } from '../../../src/threads/primary/runner.js'
 import type { Write } from '../../../src/threads/primary/store/writes.js'
+import { FRESH_STATE } from '../../../src/threads/primary/stored-state.js'
 import type { PrimaryEvent, Turn } from '../../../src/threads/primary/turn.js'
 import { VerificationBudget } from '../../../src/threads/primary/verification-budget.js'
 import { batchOf } from '../../support/threads/primary-thread.js'
@@ -52,12 +53,14 @@ function runnerOf(turnOf: (event: PrimaryEvent) => Partial<Turn>) {
         return { ...waits }
       },
       start: () => NOTHING,
+      reopen: () => NOTHING,
       handle: (event) => {
         events.push(event)
         return { ...NOTHING, ...turnOf(event) }
       },
     },
     store: {
+      state: () => FRESH_STATE,
       get turnsWaiting() {
         return flushes.length
       },

@@ -240,7 +240,7 @@ function heldProblem({ quorumRound, signingHeldAbove }: PrimaryHealthState): str
 function historyProblem(state: PrimaryHealthState): string | undefined {
   if (!state.isHistoryGone) return undefined
   const { quorumRound } = state
-  return `it cannot catch up: it has the rounds up to ${quorumRound}, the others are ${behindOf(state)} rounds further, and none that is connected keeps the certificates of round ${quorumRound + 1} any more. It orders nothing and makes no headers, and what its workers certify waits. Connect an authority that still keeps them, if there is one; else see "Away for too long" in docs/consensus.md`
+  return `it cannot catch up: it has the rounds up to ${quorumRound}, the others are ${behindOf(state)} rounds further, and none that is connected keeps the certificates of round ${quorumRound + 1} any more, or the commits from where its log ends. It orders nothing and makes no headers, and what its workers certify waits. Connect an authority that still keeps either, if there is one; else see "Away for too long" in docs/consensus.md`
 }
 
 function stallText(state: PrimaryHealthState): string {

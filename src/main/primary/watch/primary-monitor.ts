@@ -173,6 +173,9 @@ export class PrimaryMonitor {
         // The same.
         metrics.historyGone()
         break
+      case 'log-taken':
+        this.dependencies.log.info(`Took the log up to commit ${notice.commit} from the others, and goes on there`)
+        break
       case 'worker-store-new':
         this.dependencies.log.warn(
           `Worker ${notice.worker} has another store than before: ${notice.batches} batches that it had held are to be fetched again`,

@@ -150,6 +150,8 @@ export type PrimaryNotice =
   | { readonly type: 'worker-store-new'; readonly worker: number; readonly batches: number }
   /** We may sign above a round only, and the committee stands at a lower one. Again and again while that lasts. */
   | { readonly type: 'signing-held'; readonly above: number; readonly round: number }
+  /** We were far behind, have the log up to this commit from others, and go on there. */
+  | { readonly type: 'log-taken'; readonly commit: number }
   /** We are behind, and no peer keeps the round after this one any more: they have certificates from `lowest` on. */
   | { readonly type: 'history-gone'; readonly round: number; readonly lowest: number }
   /** What convicts an authority was found, and is being written down. */

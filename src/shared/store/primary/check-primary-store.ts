@@ -159,8 +159,9 @@ class PrimaryStoreCheck {
       head: snapshot.get('state', this.keys.state('head')),
       position: snapshot.get('state', this.keys.state('position')),
     }))
-    if ((head === undefined) !== (position === undefined)) throw damage('log and consensus do not go together')
-    if (head !== undefined) checkPosition(position!, decodeHead(head))
+    if (head === undefined && position !== undefined) throw damage('log and consensus do not go together')
+    // A log that was taken from others comes before the state at its end.
+    if (head !== undefined && position !== undefined) checkPosition(position!, decodeHead(head))
   }
 
   private certificateProblem(snapshot: StoreSnapshot, key: Uint8Array, value: Uint8Array): string | undefined {
@@ -233,7 +234,8 @@ function checkPosition(value: Uint8Array, head: LogHead): void {
   } catch {
     throw damage('where consensus stands cannot be read')
   }
-  if (index !== head.index) throw damage(`the log ends with commit ${head.index}, consensus with ${String(index)}`)
+  if (!Number.isSafeInteger(index) || Number(index) > head.index)
+    throw damage(`the log ends with commit ${head.index}, consensus with ${String(index)}`)
 }
 
 function damage(why: string): NarvalError {

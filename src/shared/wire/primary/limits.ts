@@ -48,6 +48,17 @@ export const CHECKPOINT_INTERVAL = 32
 /** Levels of a mountain range: of more records than this no number is exact. */
 export const RANGE_LEVELS_MAX = 53
 
+/** Bytes in front of those of a piece of a state or of an interval (`history.ts`). */
+export const HISTORY_PIECE_HEAD_BYTES = 32
+/** Bytes of such a piece: it fits into a record. */
+export const HISTORY_PIECE_BYTES_MAX = 32 * 1024
+/** Checkpoint intervals that one request may ask for: at saturation each has some 20 kB. */
+export const HISTORY_INTERVALS_MAX = 64
+/** Bytes of an interval: its commits name 300,000 batches, as after a long stall of a large committee. */
+export const HISTORY_INTERVAL_BYTES_MAX = 16 * 1024 * 1024
+/** Bytes of a state: some kilobytes, and 300 kB in a committee of 256 with a `gc_depth` of 1,000 rounds. */
+export const HISTORY_STATE_BYTES_MAX = 1024 * 1024
+
 /** Bytes in front of a commit's certificates and batches (`commit-record.ts`). */
 export const COMMIT_HEAD_BYTES = 88
 /** Bytes of a certificate, or of a batch, in a commit. */
@@ -59,4 +70,5 @@ export const COMMIT_BATCHES_PER_CERTIFICATE_MAX = 2 ** 18
 
 // Positions in a commit are exact as doubles.
 assert(COMMIT_CERTIFICATES_MAX * COMMIT_BATCHES_PER_CERTIFICATE_MAX <= Number.MAX_SAFE_INTEGER)
+assert(HISTORY_PIECE_HEAD_BYTES + HISTORY_PIECE_BYTES_MAX <= RECORD_BYTES_MAX)
 assert(HEADER_PARENTS_MAX < 2 ** 16 && HEADER_PAYLOAD_MAX < 2 ** 16)

@@ -19,6 +19,9 @@ export const RECORD_KINDS = {
   'signed-checkpoint': 9,
   'attested-checkpoint': 10,
   'checkpoint-request': 11,
+  'history-request': 12,
+  'history-piece': 13,
+  'history-end': 14,
 } as const
 export type RecordKind = keyof typeof RECORD_KINDS
 const KINDS = Object.keys(RECORD_KINDS) as RecordKind[]

@@ -14,13 +14,15 @@ import {
   decodeNumbers,
   encodeHead,
   encodeNumbers,
+  nodeOf,
   type PrimaryDatabases,
   type PrimaryKeys,
   readKey,
 } from '../../../shared/store/primary/format.js'
 import type { Put } from '../../../shared/store/write-outcomes.js'
-import { entriesDone } from '../../../shared/wire/primary/mountain-range.js'
+import { entriesDone, type NodePlace } from '../../../shared/wire/primary/mountain-range.js'
 import type { RunChange } from '../consensus/types.js'
+import type { FetchedRecord } from '../history/fetched-log.js'
 import { CheckpointLog } from './checkpoint-log.js'
 import { readPeaks } from './range-nodes.js'
 import type { LogEnd, LogRecord } from './record-chain.js'
@@ -75,19 +77,39 @@ export class CommitLog {
     return { ...this.last, peaks: readPeaks(this.databases, this.keys, this.last.index) }
   }
 
+  /** The index of the oldest record; the one behind the last if there is none. */
+  get oldestIndex(): number {
+    return this.oldest
+  }
+
+  /** The parts of a record; none if it is not kept. */
+  record(index: number): readonly Uint8Array[] {
+    if (index < this.oldest || index > this.last.index) return []
+    const { commits } = this.databases
+    const range = { start: this.keys.commit(index, 0), end: this.keys.commit(index + 1, 0) }
+    return Array.from(commits.getRange(range), ({ value }) => Uint8Array.from(value))
+  }
+
+  /** A node of the range over the records; undefined if it is not kept. */
+  node(place: NodePlace): Uint8Array | undefined {
+    const value = this.databases.range.getBinary(this.keys.range(place.record))
+    return value === undefined ? undefined : nodeOf(value, place)
+  }
+
   /** Puts the next commit. */
-  append({ commit, digest, nodes, parts }: LogRecord): void {
+  append({ commit, digest, nodes, parts }: LogRecord | FetchedRecord): Put {
     const { batches, index, runChanges } = commit
     assert(index === this.last.index + 1, `commit ${index} behind commit ${this.last.index}`)
     for (const [part, bytes] of parts.entries()) {
       void this.databases.commits.put(this.keys.commit(index, part), bytes)
       this.bytes += bytes.length
     }
-    void this.databases.range.put(this.keys.range(index), Buffer.concat(nodes))
+    const put = this.databases.range.put(this.keys.range(index), Buffer.concat(nodes)) as Put
     for (const change of runChanges) this.putRun(change)
     this.last = { index, digest, nextBatch: this.last.nextBatch + batches.length }
     this.appended += parts.length
     this.isChanged = true
+    return put
   }
 
   /** Puts a checkpoint that a quorum has signed, later than all before. */

@@ -49,6 +49,10 @@ export class RecordChain {
     return this.head.index
   }
 
+  get end(): LogEnd {
+    return { ...this.head, peaks: this.mountains.peaks }
+  }
+
   /** Over all records. */
   get range(): MountainRange {
     return this.mountains

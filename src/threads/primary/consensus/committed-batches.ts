@@ -66,6 +66,15 @@ export class CommittedBatches {
     }
   }
 
+  /** The batches of a commit that others have ordered: the runs that change. */
+  takeOrdered(batches: readonly PayloadEntry[]): RunChange[] {
+    const changes = new Map<string, RunChange>()
+    for (const { sequence, ...entry } of batches) {
+      if (sequence !== undefined) this.add({ ...entry, sequence }, changes)
+    }
+    return [...changes.values()]
+  }
+
   private isFirst(proposer: AuthorityIndex, entry: PayloadEntry, changes: Map<string, RunChange>): boolean {
     const { author, worker, sequence } = entry
     if (sequence === undefined) return true

@@ -200,6 +200,8 @@ export class Consensus {
     this.committedState = this.rule.snapshot()
     const { index, timestamp } = this
     const commit = { ...subDag, index, timestamp, ...this.batches.take(subDag.vertices) }
-    return index % CHECKPOINT_INTERVAL === 0 ? { ...commit, stateDigest: this.stateDigest() } : commit
+    if (index % CHECKPOINT_INTERVAL !== 0) return commit
+    const state = { position: this.position(), runs: [...this.batches.digests()] }
+    return { ...commit, state, stateDigest: stateDigest(state.position, state.runs) }
   }
 }

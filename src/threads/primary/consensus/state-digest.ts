@@ -16,11 +16,16 @@ import type { ConsensusPosition } from './consensus-state.js'
 
 const DOMAIN = domain('narval/consensus-state/v1')
 
-/** @param runs by author and worker, ascending: the digest of the committed sequences */
-export function stateDigest(
-  position: ConsensusPosition,
-  runs: Iterable<readonly [author: number, worker: number, digest: Uint8Array]>,
-): Uint8Array {
+/** By author and worker, ascending: the digest of the committed sequences. */
+export type RunDigests = Iterable<readonly [author: number, worker: number, digest: Uint8Array]>
+
+/** What the digest is taken of. */
+export interface CommittedState {
+  readonly position: ConsensusPosition
+  readonly runs: readonly (readonly [author: number, worker: number, digest: Uint8Array])[]
+}
+
+export function stateDigest(position: ConsensusPosition, runs: RunDigests): Uint8Array {
   const { claims, gcDepth, index, rule, ruleState, stakes, timestamp } = position
   const text = JSON.stringify(sorted({ claims, gcDepth, index, rule, ruleState, stakes, timestamp }))
   const parts = [DOMAIN, sha256(Buffer.from(text))]

@@ -2,6 +2,7 @@
  * What the rules of consensus see of a header, a certificate and a commit. A wire format may carry more; nothing here
  * depends on how it encodes, signs or hashes.
  */
+import type { CommittedState } from './state-digest.js'
 
 /** The place of an authority in the order of the raw public keys, from 0. */
 export type AuthorityIndex = number
@@ -72,8 +73,9 @@ export interface Commit extends SubDag {
   readonly batches: readonly PayloadEntry[]
   /** How the committed sequences are others than before this commit: each changed run once. */
   readonly runChanges: readonly RunChange[]
-  /** Of each CHECKPOINT_INTERVAL-th commit: the digest of the state after it (`state-digest.ts`). */
+  /** Of each CHECKPOINT_INTERVAL-th commit: the digest of the state after it (`state-digest.ts`), and what it is made of. */
   readonly stateDigest?: Uint8Array
+  readonly state?: CommittedState
 }
 
 /** A run of committed sequences of one worker that is new, longer, or gone in another one. */

@@ -33,6 +33,7 @@ import { readMeta } from '../../../shared/store/read-meta.js'
 import { checkFreeSpace, storeError } from '../../../shared/store/store-error.js'
 import { StoreWatch } from '../../../shared/store/store-watch.js'
 import { type Put, WriteOutcomes } from '../../../shared/store/write-outcomes.js'
+import type { NodePlace } from '../../../shared/wire/primary/mountain-range.js'
 import { CommitLog } from '../commit-log/commit-log.js'
 import type { Round } from '../consensus/types.js'
 import type { CertificateReader } from '../stored-state.js'
@@ -44,7 +45,7 @@ import {
   RETENTION_LOG_BYTES_DEFAULT,
 } from './limits.js'
 import { checkWholeLog, migrate } from './migration.js'
-import { encodeSigning, readStoredState } from './stored-state.js'
+import { encodeSigning, readRuns, readStoredState } from './stored-state.js'
 import { type Turn, TurnQueue } from './turn-queue.js'
 import { TurnWrites } from './turn-writes.js'
 import type { Signing, StoredState, Write } from './writes.js'
@@ -179,9 +180,10 @@ export class PrimaryStore implements CertificateReader {
     const state = readStoredState(this.databases, this.keys, { certificates: this.kept, log: this.log })
     const position = (state.consensus as { readonly index?: unknown } | undefined)?.index ?? 0
     const { index } = this.log.head
-    // One transaction wrote both.
-    if (position !== index) throw damaged(`consensus stands at commit ${position}, and the log ends at commit ${index}`)
-    return state
+    // One transaction wrote both, but for commits that others have ordered, which come before the state after them.
+    if (position === index) return state
+    if (Number(position) < index) return { ...state, unfinished: readRuns(this.databases, this.keys) }
+    throw damaged(`consensus stands at commit ${position}, and the log ends at commit ${index}`)
   }
 
   /** The index of the last commit that was handed in. */
@@ -216,6 +218,20 @@ export class PrimaryStore implements CertificateReader {
   /** The record of the checkpoint of this commit that a quorum has signed, if it is kept; of the latest one: 0. */
   checkpoint(index: number): Uint8Array | undefined {
     return this.log.checkpoint(index)
+  }
+
+  get oldestCommit(): number {
+    return this.log.oldestIndex
+  }
+
+  /** The record of a commit, in pieces; none if it is not kept. */
+  commitRecord(index: number): readonly Uint8Array[] {
+    return this.log.record(index)
+  }
+
+  /** A node of the range over the records; undefined if it is not kept. */
+  rangeNode(place: NodePlace): Uint8Array | undefined {
+    return this.log.node(place)
   }
 
   /** Certificates of this round and of all above it are kept. */

@@ -9,6 +9,7 @@ import {
 } from '../../../shared/store/primary/format.js'
 import type { BatchEntry } from '../../../shared/wire/primary/header.js'
 import type { CommitLog } from '../commit-log/commit-log.js'
+import type { CommittedBatchesState } from '../consensus/committed-batches.js'
 import type { ConsensusPosition } from '../consensus/consensus-state.js'
 import type { Certificates } from './certificates.js'
 import type { Signing, StoredState } from './writes.js'
@@ -84,9 +85,13 @@ function decodeSigning(value: Uint8Array | undefined): Signing {
 }
 
 /** Where consensus stands, with the committed sequences that the commits have changed one by one. */
-function readConsensus({ runs, state }: PrimaryDatabases, keys: PrimaryKeys): unknown {
-  const position = state.getBinary(keys.state('position'))
-  if (position === undefined) return undefined
+function readConsensus(databases: PrimaryDatabases, keys: PrimaryKeys): unknown {
+  const position = databases.state.getBinary(keys.state('position'))
+  return position === undefined ? undefined : { ...parse(position), batches: readRuns(databases, keys) }
+}
+
+/** The committed sequences at the end of the log. */
+export function readRuns({ runs }: PrimaryDatabases, keys: PrimaryKeys): CommittedBatchesState {
   const batches: [author: number, worker: number, runs: string[]][] = []
   for (const { key, value } of runs.getRange({ start: keys.least, end: keys.end })) {
     const { author, first, worker } = readKey.run(key)
@@ -96,10 +101,7 @@ function readConsensus({ runs, state }: PrimaryDatabases, keys: PrimaryKeys): un
     if (before?.[0] === author && before[1] === worker) before[2].push(text)
     else batches.push([author, worker, [text]])
   }
-  return {
-    ...parse(position),
-    batches: batches.map(([author, worker, texts]) => [author, worker, texts.join(' ')] as const),
-  }
+  return batches.map(([author, worker, texts]) => [author, worker, texts.join(' ')] as const)
 }
 
 function lastOf(value: Uint8Array): bigint {

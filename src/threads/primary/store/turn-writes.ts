@@ -61,11 +61,12 @@ export class TurnWrites {
   private check(writes: readonly Write[]): void {
     let { index } = this.dependencies.log.head
     for (const write of writes) {
-      if (write.type !== 'commits') continue
-      for (const { commit } of write.records) {
+      if (write.type !== 'commits' && write.type !== 'fetched' && write.type !== 'joined') continue
+      for (const { commit } of write.type === 'joined' ? [] : write.records) {
         index += 1
         assert(commit.index === index, `commit ${commit.index} where ${index} is the next`)
       }
+      if (write.type === 'fetched') continue
       assert(write.state.index === index, `consensus stands at commit ${write.state.index}, the log at ${index}`)
     }
   }
@@ -92,6 +93,10 @@ export class TurnWrites {
         return own.remove(keys.batch(write.batch))
       case 'commits':
         for (const record of write.records) log.append(record)
+        return state.put(keys.state('position'), encodePosition(write.state))
+      case 'fetched':
+        return write.records.map((record) => log.append(record)).at(-1)
+      case 'joined':
         return state.put(keys.state('position'), encodePosition(write.state))
       case 'checkpoint-signed':
         return state.put(keys.state('checkpoint'), Buffer.from(write.bytes))

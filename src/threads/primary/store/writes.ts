@@ -6,8 +6,10 @@ import type { EvidenceKey } from '../../../shared/store/primary/format.js'
 import type { Evidence } from '../../../shared/wire/primary/evidence.js'
 import type { BatchEntry } from '../../../shared/wire/primary/header.js'
 import type { LogEnd, LogRecord } from '../commit-log/record-chain.js'
+import type { CommittedBatchesState } from '../consensus/committed-batches.js'
 import type { ConsensusPosition } from '../consensus/consensus-state.js'
 import type { AuthorityIndex, Round } from '../consensus/types.js'
+import type { FetchedRecord } from '../history/fetched-log.js'
 
 export type Write =
   /** Our header of this round: all that we propose there, for ever. */
@@ -30,6 +32,10 @@ export type Write =
   | { readonly type: 'own-batch' | 'own-batch-done'; readonly batch: BatchEntry }
   /** The next commits, in order, each with its record, and where consensus stands after the last of them. */
   | { readonly type: 'commits'; readonly records: readonly LogRecord[]; readonly state: ConsensusPosition }
+  /** The next records of the log, which others have ordered; consensus does not stand there until `joined`. */
+  | { readonly type: 'fetched'; readonly records: readonly FetchedRecord[] }
+  /** Consensus stands at the end of the log. */
+  | { readonly type: 'joined'; readonly state: ConsensusPosition }
   /** Our signature of a checkpoint, as a record. The one before is not asked for any more. */
   | { readonly type: 'checkpoint-signed'; readonly bytes: Uint8Array }
   /** The checkpoint of this commit, as a record with the signatures of a quorum; later than all before. */
@@ -49,6 +55,11 @@ export type Signing = { readonly state: 'recovering' } | { readonly state: 'abov
 export interface StoredState {
   /** The state of the last `commits`; absent before the first. Consensus checks it. */
   readonly consensus?: unknown
+  /**
+   * Given where the log has more commits than `consensus`, since others have ordered them: the committed sequences at its
+   * end.
+   */
+  readonly unfinished?: CommittedBatchesState
   /** Where the log ends; it is empty unless given. */
   readonly log?: LogEnd
   /** The record of our last signature of a checkpoint. */
