@@ -31,7 +31,7 @@ export interface CommitsDependencies {
   readonly index: StoreIndex
   readonly retention: Retention
   readonly writes: StoreWrites
-  readonly lifetimes: Pick<Lifetimes, 'committed'>
+  readonly lifetimes: Pick<Lifetimes, 'committed' | 'written'>
   readonly kept: Pick<KeptCommits, 'begin'>
 }
 
@@ -77,6 +77,7 @@ export class Commits {
     const end = kept.begin()
     const written = writes.write(() => this.write([...byName.values()], partOf), 'stored')
     await Promise.all([written, ...[...byName.keys()].map((name) => index.hold(name, written))])
+    lifetimes.written(byName.keys())
     end(bytes)
   }
 

@@ -40,6 +40,8 @@ export class Lifetimes {
   private readonly names = new Map<string, Uint8Array>()
   /** Batches that are being stored: one for each slot at most. The index does not have them yet. */
   private readonly coming = new Map<string, Owned>()
+  /** Batches whose entries are about to say that a commit has them: those of the writes that are under way. */
+  private readonly committing = new Set<string>()
 
   constructor(dependencies: LifetimesDependencies) {
     this.dependencies = dependencies
@@ -108,10 +110,17 @@ export class Lifetimes {
       return
     }
     this.coming.delete(key)
+    this.committing.add(key)
     this.move(entry, this.names.delete(key) ? 'named' : 'unnamed', 'committed')
   }
 
+  /** The entries of these say that a commit has them. */
+  written(keys: Iterable<string>): void {
+    for (const key of keys) this.committing.delete(key)
+  }
+
   private uncommitted(key: string, digest: Uint8Array): Owned | 'committed' | undefined {
+    if (this.committing.has(key)) return 'committed'
     const coming = this.coming.get(key)
     if (coming !== undefined) return coming
     const entry = this.dependencies.index.entryOf(digest)

@@ -93,6 +93,21 @@ describe('a batch', () => {
     await store.close()
   })
 
+  test('that is named while its commit is being written is committed all the same', async () => {
+    const { counts, store } = await opened(temporaryDirectory())
+    const batches = [await put(store, 1), await put(store, 2)]
+    store.name(batches.slice(0, 1), false)
+    const applied = store.committed({ digests: batches, applied: 1n })
+    store.name(batches, false)
+    expect(counts()).toBe('0 0 2')
+    store.name([], true)
+    expect(counts()).toBe('0 0 2')
+    await applied
+    store.name(batches, true)
+    expect(counts()).toBe('0 0 2')
+    await store.close()
+  })
+
   test('that is named before it is here, or while it is being stored, counts as named from the first moment on', async () => {
     const { counts, store } = await opened(temporaryDirectory())
     const [early, meanwhile, ordered] = [batchOf(1), batchOf(2), batchOf(3)]

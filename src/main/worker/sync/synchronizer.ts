@@ -279,18 +279,29 @@ export class Synchronizer {
       const digests = this.takeRequest(peer)
       if (digests.length === 0) return
       this.open.set(peer, (this.open.get(peer) ?? 0) + 1)
-      const over = this.request(peer, digests).finally(() => {
+      const over = this.request(peer, digests).then((isOver) => {
         this.open.set(peer, this.open.get(peer)! - 1)
-        this.next(peer)
+        // One that is not connected is looked at again with the next tick.
+        if (isOver) this.next(peer)
+        else this.requeue(peer, digests)
       })
       this.supervisor.watch('a batch request', over)
     }
   }
 
-  /** One request on a stream of its own; over when the stream is. */
-  private async request(peer: number, digests: readonly Uint8Array[]): Promise<void> {
+  /** In front of what else it is to be asked for. */
+  private requeue(peer: number, digests: readonly Uint8Array[]): void {
+    const queue = this.queues.get(peer)!
+    const rest = [...queue]
+    queue.clear()
+    for (const digest of digests) queue.set(digestKey(digest), digest)
+    for (const [key, digest] of rest) queue.set(key, digest)
+  }
+
+  /** One request on a stream of its own; over when the stream is. False if the peer cannot be asked now. */
+  private async request(peer: number, digests: readonly Uint8Array[]): Promise<boolean> {
     const stream = await this.dependencies.openStream(peer).catch(() => undefined)
-    if (stream === undefined) return
+    if (stream === undefined) return false
     widenWindow(stream)
     const all = digests.map((digest) => [digestKey(digest), digest] as const)
     const request: Request = {
@@ -317,6 +328,7 @@ export class Synchronizer {
       const isSent = sendOn(stream, encodeFrameOf('request', encodeDigests(digests)))
       if (!isSent) frames.abort('the stream was closed as it was opened')
     })
+    return true
   }
 
   private takeFound(request: Request, frames: FrameStream, payloadBytes: number): FrameSink | 'wait' | Refused {
