@@ -21,6 +21,7 @@ const EXCEPTIONS: Readonly<Record<string, string>> = {
   'main/network/open-network.ts': 'so has a hello, which is compared with those of other machines',
   'main/worker/worker-health.ts':
     'libp2p tells by this clock when a connection was opened; a peer is named too early at worst',
+  'shared/store/backup/backup-store.ts': 'a backup says when it was made',
   'threads/primary/runner.ts': 'a header has a time of day',
   'threads/processor/control.ts': 'sequences of a new store begin at it, ahead of those of the last',
 }

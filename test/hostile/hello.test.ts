@@ -75,7 +75,7 @@ describe('a committee whose file names no peer ids', () => {
 
   test('another version of the protocols, which digests by another rule, is refused with both', async () => {
     await refused('protocol-version', (it) => it.hello({ protocolVersion: 2 }))
-    expect(node.refusalLines('peer', 'hello-protocol-version')[0]).toContain('they speak version 2, we speak 3')
+    expect(node.refusalLines('peer', 'hello-protocol-version')[0]).toContain('they speak version 2, we speak 4')
   })
 
   test('another batch_size is refused, and the peer, the log and health are told both values', async () => {

@@ -116,7 +116,7 @@ describe('the packed package', () => {
       `import * as verify from 'narval-node/verify'
       console.log(Object.keys(verify).sort().join())`,
     )
-    expect(stdout.trim()).toBe('checkProof,decodeProof,encodeProof,verifyTransaction')
+    expect(stdout.trim()).toBe('checkProof,decodeProof,encodeProof,verifyCheckpoint,verifyCommit,verifyTransaction')
   })
 
   it('has the command narval', async () => {

@@ -182,10 +182,10 @@ test('a log that does not end where consensus stands is damage, and is said at t
   expect(store.state().consensus).toMatchObject({ index: 3 })
   await store.close()
   const databases = openPrimaryDatabases(directory)
-  await databases.state.put(new PrimaryKeys(SETTINGS.epoch).state('position'), encodePosition(positionOf(2)))
+  await databases.state.put(new PrimaryKeys(SETTINGS.epoch).state('position'), encodePosition(positionOf(4)))
   await databases.root.close()
   const again = await openPrimaryStore(directory)
-  expect(() => again.state()).toThrow(/consensus stands at commit 2, and the log ends at commit 3/)
+  expect(() => again.state()).toThrow(/consensus stands at commit 4, and the log ends at commit 3/)
   await again.close()
 })
 
