@@ -78,11 +78,9 @@ async function answerNow(request: ProcessorRequest, store: Store, processor: Pro
       return { answer: undefined, transfer: [] }
     case 'named':
       store.name(request.digests, request.isAnew)
-      processor.showStore()
       return { answer: undefined, transfer: [] }
     case 'unnamed':
       store.unname(request.digests)
-      processor.showStore()
       return { answer: undefined, transfer: [] }
   }
 }

@@ -48,6 +48,8 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
 
   const limiter = new LogLimiter()
   let store: Store | undefined
+  /** With each change of what the store has: main pauses clients by it. Before it is open there is nothing to be said. */
+  let showStore = (): void => {}
   const shares = new Shares({
     stakes: task.processor.stakes,
     ownIndex: task.processor.ownIndex,
@@ -80,7 +82,6 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
       onNotice: (text) => report(port, { type: 'log', level: 'warn', text }),
       onDeleted: (count) => {
         counters.add('deletedBatches', count)
-        processor.showStore()
       },
       onDamaged: (damage, isUnreported) => {
         counters.add('damagedBatches')
@@ -94,6 +95,7 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
         // What is committed makes room for it.
         if (bytes > 0 && lifetime !== 'committed') void store?.letGo()
         if (author !== -1) authorBytes.set(author, shares.of(author), shares.shares[author]!)
+        showStore()
       },
       onStarved: (isStarved) => {
         processor.showStore()
@@ -142,6 +144,7 @@ export default async function runProcessor(task: ProcessorTask): Promise<void> {
       report(port, { type: 'log', level: 'warn', text: more === 0 ? text : `${text} (and ${more} more like it)` })
     },
   })
+  showStore = () => processor.showStore()
   let open = true
   const answering = new Set<Promise<void>>()
   const answer = async ({ id, request }: ProcessorCall): Promise<void> => {

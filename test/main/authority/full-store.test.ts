@@ -30,7 +30,8 @@ test('an authority whose store has room for half of what it orders orders all of
   }
   const last = await within('all of it is ordered', reading, 120_000)
   expect([...seen].sort((a, b) => a - b)).toEqual(Array.from({ length: TRANSACTIONS }, (_, number) => number))
-  expect(authority.health().problems).toEqual([])
+  // It may be full for a moment, until what gives way is gone.
+  await until('nothing is wrong', () => authority.health().problems.length === 0)
   const late = async (after: number): Promise<number> => {
     let count = 0
     for await (const commit of authority.commits({ after })) {
