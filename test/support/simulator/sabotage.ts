@@ -187,8 +187,7 @@ export const CONTROLS: Readonly<Record<string, Control>> = {
       ],
     },
     schedule: CRASHES,
-    // Such a store looks like one whose log others have ordered: it takes a state that does not fit to it.
-    found: /commit \d+ (at place|behind commit) \d+|decidedRound is \d+/,
+    found: /commit \d+ (at place|behind commit) \d+/,
   },
   // What gets a vote.
   'a batch that is not held gets a vote': {

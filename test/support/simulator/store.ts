@@ -51,6 +51,8 @@ export class SimulatedStore implements CertificateReader, CheckpointReader, LogR
   private payloadRound: number | undefined
   private signing: Signing = FRESH_STATE.signing
   private log: LogEnd | undefined
+  /** The last of the commits that were taken from others, until there is a state after it. */
+  private fetched: number | undefined
   /** By index less one: the records, whole. */
   private readonly written: Buffer[] = []
   /** By record: the nodes that it completes. */
@@ -81,7 +83,7 @@ export class SimulatedStore implements CertificateReader, CheckpointReader, LogR
       ...(this.checkpointSigned && { checkpointSigned: this.checkpointSigned }),
       ...(this.attested.size > 0 && { checkpointAttested: [...this.attested.values()].at(-1)! }),
       ...(this.position !== undefined && { consensus: { ...JSON.parse(this.position), batches: this.batches() } }),
-      ...(this.stateIndex < this.commits.length && { unfinished: this.batches() }),
+      ...(this.fetched === this.commits.length && { unfinished: this.batches() }),
     }
   }
 
@@ -103,6 +105,7 @@ export class SimulatedStore implements CertificateReader, CheckpointReader, LogR
     copy.payloadRound = this.payloadRound
     copy.signing = this.signing
     copy.log = this.log
+    copy.fetched = this.fetched
     copy.written.push(...this.written)
     for (const [key, nodes] of this.range) copy.range.set(key, nodes)
     copy.checkpointSigned = this.checkpointSigned
@@ -147,11 +150,6 @@ export class SimulatedStore implements CertificateReader, CheckpointReader, LogR
 
   rangeNode({ height, record }: NodePlace): Uint8Array | undefined {
     return this.range.get(record)?.[height]
-  }
-
-  /** Of the commit after which the state is known. */
-  private get stateIndex(): number {
-    return this.position === undefined ? 0 : (JSON.parse(this.position) as { index: number }).index
   }
 
   private commit({ commit, digest, nodes, parts }: LogRecord | FetchedRecord): void {
@@ -215,8 +213,10 @@ export class SimulatedStore implements CertificateReader, CheckpointReader, LogR
         break
       case 'fetched':
         for (const record of write.records) this.commit(record)
+        this.fetched = this.commits.length
         break
       case 'joined':
+        this.fetched = undefined
         this.position = JSON.stringify(write.state)
         break
       case 'checkpoint-signed':

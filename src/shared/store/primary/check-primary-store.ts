@@ -155,13 +155,16 @@ class PrimaryStoreCheck {
 
   /** What a start reads besides. */
   private checkState(): void {
-    const { head, position } = this.file.read((snapshot) => ({
+    const { fetched, head, position } = this.file.read((snapshot) => ({
+      fetched: snapshot.get('state', this.keys.state('fetched')),
       head: snapshot.get('state', this.keys.state('head')),
       position: snapshot.get('state', this.keys.state('position')),
     }))
-    if (head === undefined && position !== undefined) throw damage('log and consensus do not go together')
     // A log that was taken from others comes before the state at its end.
-    if (head !== undefined && position !== undefined) checkPosition(position!, decodeHead(head))
+    const end = fetched && decodeNumbers('what was taken from others', fetched, 1)[0]
+    if (end !== undefined && head !== undefined && end === decodeHead(head).index) return
+    if ((head === undefined) !== (position === undefined)) throw damage('log and consensus do not go together')
+    if (head !== undefined) checkPosition(position!, decodeHead(head))
   }
 
   private certificateProblem(snapshot: StoreSnapshot, key: Uint8Array, value: Uint8Array): string | undefined {
@@ -234,8 +237,7 @@ function checkPosition(value: Uint8Array, head: LogHead): void {
   } catch {
     throw damage('where consensus stands cannot be read')
   }
-  if (!Number.isSafeInteger(index) || Number(index) > head.index)
-    throw damage(`the log ends with commit ${head.index}, consensus with ${String(index)}`)
+  if (index !== head.index) throw damage(`the log ends with commit ${head.index}, consensus with ${String(index)}`)
 }
 
 function damage(why: string): NarvalError {

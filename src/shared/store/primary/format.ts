@@ -74,6 +74,7 @@ export type StateName =
   | 'position'
   | 'head'
   | 'log'
+  | 'fetched'
   | 'checkpoint'
   | 'attested'
   | 'kept'

@@ -42,7 +42,7 @@ export class Certificates {
     this.bytes = bytes!
   }
 
-  /** Nothing of this round or above it was deleted. */
+  /** Nothing of this round or above it was deleted, or never was here. */
   get lowestRound(): Round {
     return this.deletedRound + 1
   }
@@ -55,6 +55,13 @@ export class Certificates {
     void certificates.put(key, Buffer.concat([digest, bytes]))
     this.isChanged = true
     return digests.put(this.keys.digest(digest), encodePlace(round, author))
+  }
+
+  /** Commits were taken from others, without their certificates, which are of rounds up to this one. */
+  absentThrough(round: Round): void {
+    if (round <= this.deletedRound) return
+    this.deletedRound = round
+    this.isChanged = true
   }
 
   /** Deletes at most so many, and puts what follows from all that was put and deleted in this transaction. */

@@ -45,7 +45,7 @@ import {
   RETENTION_LOG_BYTES_DEFAULT,
 } from './limits.js'
 import { checkWholeLog, migrate } from './migration.js'
-import { encodeSigning, readRuns, readStoredState } from './stored-state.js'
+import { encodeSigning, readFetched, readRuns, readStoredState } from './stored-state.js'
 import { type Turn, TurnQueue } from './turn-queue.js'
 import { TurnWrites } from './turn-writes.js'
 import type { Signing, StoredState, Write } from './writes.js'
@@ -182,7 +182,9 @@ export class PrimaryStore implements CertificateReader {
     const { index } = this.log.head
     // One transaction wrote both, but for commits that others have ordered, which come before the state after them.
     if (position === index) return state
-    if (Number(position) < index) return { ...state, unfinished: readRuns(this.databases, this.keys) }
+    if (readFetched(this.databases, this.keys) === index) {
+      return { ...state, unfinished: readRuns(this.databases, this.keys) }
+    }
     throw damaged(`consensus stands at commit ${position}, and the log ends at commit ${index}`)
   }
 

@@ -90,6 +90,12 @@ function readConsensus(databases: PrimaryDatabases, keys: PrimaryKeys): unknown 
   return position === undefined ? undefined : { ...parse(position), batches: readRuns(databases, keys) }
 }
 
+/** The last of the commits that were taken from others, while there is no state of consensus after it. */
+export function readFetched({ state }: PrimaryDatabases, keys: PrimaryKeys): number | undefined {
+  const value = state.getBinary(keys.state('fetched'))
+  return value === undefined ? undefined : decodeNumbers('what was taken from others', value, 1)[0]!
+}
+
 /** The committed sequences at the end of the log. */
 export function readRuns({ runs }: PrimaryDatabases, keys: PrimaryKeys): CommittedBatchesState {
   const batches: [author: number, worker: number, runs: string[]][] = []

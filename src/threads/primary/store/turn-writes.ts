@@ -95,8 +95,11 @@ export class TurnWrites {
         for (const record of write.records) log.append(record)
         return state.put(keys.state('position'), encodePosition(write.state))
       case 'fetched':
-        return write.records.map((record) => log.append(record)).at(-1)
+        for (const record of write.records) log.append(record)
+        kept.absentThrough(write.records.at(-1)!.commit.round)
+        return state.put(keys.state('fetched'), encodeNumbers([write.records.at(-1)!.commit.index]))
       case 'joined':
+        void state.remove(keys.state('fetched'))
         return state.put(keys.state('position'), encodePosition(write.state))
       case 'checkpoint-signed':
         return state.put(keys.state('checkpoint'), Buffer.from(write.bytes))

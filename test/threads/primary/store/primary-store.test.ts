@@ -25,7 +25,16 @@ import type { Write } from '../../../../src/threads/primary/store/writes.js'
 import { randomDag } from '../../../support/consensus/dags.js'
 import { arrivals, logLine } from '../../../support/consensus/nodes.js'
 import { fillStore, openStore } from '../../../support/damaged-stores.js'
-import { certificateOf, openPrimaryStore, positionOf, turnOf, written } from '../../../support/primary-stores.js'
+import {
+  certificateOf,
+  commitOf,
+  expectedOf,
+  openPrimaryStore,
+  positionOf,
+  readLog,
+  turnOf,
+  written,
+} from '../../../support/primary-stores.js'
 import { seeded } from '../../../support/random.js'
 import { temporaryDirectory } from '../../../support/temporary-directory.js'
 import { batchOf, COMMITTEE_DIGEST, SETTINGS } from '../../../support/threads/commit-pattern.mjs'
@@ -182,11 +191,38 @@ test('a log that does not end where consensus stands is damage, and is said at t
   expect(store.state().consensus).toMatchObject({ index: 3 })
   await store.close()
   const databases = openPrimaryDatabases(directory)
-  await databases.state.put(new PrimaryKeys(SETTINGS.epoch).state('position'), encodePosition(positionOf(4)))
+  await databases.state.put(new PrimaryKeys(SETTINGS.epoch).state('position'), encodePosition(positionOf(2)))
   await databases.root.close()
   const again = await openPrimaryStore(directory)
-  expect(() => again.state()).toThrow(/consensus stands at commit 4, and the log ends at commit 3/)
+  expect(() => again.state()).toThrow(/consensus stands at commit 2, and the log ends at commit 3/)
   await again.close()
+})
+
+test('commits that were taken from others are whole without their certificates, and wait for the state at their end', async () => {
+  const directory = temporaryDirectory()
+  const chain = new RecordChain({ committeeDigest: COMMITTEE_DIGEST, epoch: 0 })
+  const records = Array.from({ length: 40 }, (_, n) => commitOf(n + 1)).map((commit) => {
+    return { ...chain.append(commit), commit: { ...commit, round: commit.anchor.round } }
+  })
+  const store = await openPrimaryStore(directory)
+  await written(store, { type: 'fetched', records: records.slice(0, 32) })
+  await store.close()
+  expect(damageOf(directory)).toEqual([])
+  const again = await openPrimaryStore(directory)
+  expect(again.state()).toMatchObject({ log: { index: 32 }, unfinished: expect.any(Array) })
+  // To others it does not say that it has these certificates.
+  expect(again.lowestRound).toBe(33)
+  await written(again, { type: 'fetched', records: records.slice(32) }, { type: 'joined', state: positionOf(40) })
+  expect(again.state()).toMatchObject({ consensus: { index: 40 } })
+  expect(again.state().unfinished).toBeUndefined()
+  await again.close()
+  expect(damageOf(directory)).toEqual([])
+  expect(readLog(directory)).toEqual(Array.from({ length: 40 }, (_, n) => expectedOf(n + 1)))
+  // From then on a state that is behind is damage again.
+  const databases = openPrimaryDatabases(directory)
+  await databases.state.put(new PrimaryKeys(SETTINGS.epoch).state('position'), encodePosition(positionOf(39)))
+  await databases.root.close()
+  expect(damageOf(directory)).toEqual([expect.stringMatching(/ends with commit 40, consensus with 39/)])
 })
 
 test('a store whose flush has failed does not hang when it is closed: it says so', async () => {
