@@ -97,8 +97,7 @@ export class CatchUp {
   consider(quorumRound: Round, turn: TurnBuilder): void {
     const { ms } = turn.now
     if (this.quietSinceMs === Number.NEGATIVE_INFINITY) this.quietSinceMs = ms
-    const isFar = this.isFar(quorumRound)
-    this.noteHistory(isFar, quorumRound, turn)
+    const isFar = this.look(quorumRound, turn)
     if (isFar && !(this.historyGone && ms < this.askAgainAtMs)) {
       this.askAgainAtMs = ms + HISTORY_RETRY_MS
       const hasShown = (peer: AuthorityIndex, round: Round): boolean => this.seen[peer]! >= round
@@ -107,6 +106,13 @@ export class CatchUp {
       this.requests.stop()
       if (!isFar && ms >= this.quietSinceMs + SILENCE_MS) this.askForLast(quorumRound, turn)
     }
+  }
+
+  /** Takes note of whether the others still keep what we need. Returns whether we are far behind. */
+  look(quorumRound: Round, turn: TurnBuilder): boolean {
+    const isFar = this.isFar(quorumRound)
+    this.noteHistory(isFar, quorumRound, turn)
+    return isFar
   }
 
   wakeAtMs(quorumRound: Round): number {

@@ -275,7 +275,7 @@ export class Primary {
       isRecovering: this.core.isRecovering,
       signingAbove: this.core.signingAbove,
       isSigningHeld: this.signingWatch.isHeld,
-      isHistoryGone: this.catchUp.isHistoryGone && !this.history.isActive,
+      isHistoryGone: this.catchUp.isHistoryGone && !this.history.isGettingOn,
       ...this.checkpointer.status,
     }
   }
@@ -659,6 +659,7 @@ export class Primary {
     if (this.history.isActive) {
       if (core.isRecovering) recovery.tick(turn)
       this.payloadFetcher.tick(this.consensus.gcRound, turn)
+      this.catchUp.look(certificates.quorumRound, turn)
       return
     }
     core.lookAgain(this.headerWaiter.tick(turn))

@@ -78,6 +78,8 @@ export class HistoryCatchUp {
   /** Where our log ends; absent while we do not catch up in this way. */
   private log: FetchedLog | undefined
   private hasWritten = false
+  /** Nobody keeps what comes next, or has shown for a time that it does. */
+  private isStuck = false
   private target: Target | undefined
   /** Whom the latest state was asked of, and what has come of it. */
   private asked: { readonly peer: AuthorityIndex; atMs: number; assembly: Assembly | undefined } | undefined
@@ -96,6 +98,11 @@ export class HistoryCatchUp {
   /** Nothing else is ordered or signed meanwhile. */
   get isActive(): boolean {
     return this.log !== undefined
+  }
+
+  /** It is being tried, and the last try was not in vain. */
+  get isGettingOn(): boolean {
+    return this.isActive && !this.isStuck
   }
 
   get wakeAtMs(): number {
@@ -169,8 +176,12 @@ export class HistoryCatchUp {
       this.giveUp(ms)
       return
     }
-    // Who can prove anything under this checkpoint may be gone.
-    if (this.target !== undefined && ms >= this.movedAtMs + HISTORY_STUCK_MS) this.forgetTarget(ms)
+    if (ms >= this.movedAtMs + HISTORY_STUCK_MS) {
+      this.isStuck = true
+      // Who can prove anything under this checkpoint may be gone.
+      if (this.target !== undefined) this.forgetTarget(ms)
+      this.movedAtMs = ms
+    }
     if (this.target === undefined) this.askForState(turn)
     else this.requests.ask(intervalOf(log.index + 1), turn)
     this.wakeMs = Math.min(this.movedAtMs + HISTORY_STUCK_MS, this.stateWakeMs(ms), this.requests.wakeAtMs(ms))
@@ -178,6 +189,7 @@ export class HistoryCatchUp {
 
   /** Nobody keeps what comes next. They are asked again later, and have to be where something is written already. */
   private giveUp(nowMs: number): void {
+    this.isStuck = true
     this.retryAtMs = nowMs + HISTORY_LOG_RETRY_MS
     this.wakeMs = this.retryAtMs
     this.forgetTarget(nowMs)
@@ -259,6 +271,7 @@ export class HistoryCatchUp {
       return undefined
     }
     this.target = { checkpoint, bytes: record, state }
+    this.isStuck = false
     this.asked = undefined
     this.requests.begin(intervalOf(log.index + 1), index)
     return undefined
