@@ -1,10 +1,11 @@
 /** The live view: takes what happened since it looked last, and draws; in place on a terminal, as a block elsewhere. */
+import { quorumOf } from '../../shared/config/quorum.js'
 import type { Agreement } from './agreement.js'
 import { joinStages, type Ledger, type StageLatencies } from './ledger.js'
 import { LOCAL_LOOK_DEADLINE_MS, LOCAL_STALL_LOOK_MS } from './limits.js'
 import { type NodeStats, nodeStats, type Scrape } from './node-stats.js'
 import type { Nodes } from './nodes.js'
-import { type LocalOptions, quorumThreshold } from './options.js'
+import type { LocalOptions } from './options.js'
 import { History } from './sparkline.js'
 import { paint, redraw, wantsColours } from './styled-text.js'
 import { type Canvas, drawView, SPARKLINE_FIGURES_MAX, stallText, type ViewRow, type ViewState } from './view.js'
@@ -156,7 +157,7 @@ export class LiveView {
       this.p99Ms.push(latencies.endToEnd.percentileMs(0.99) ?? undefined)
     }
     return {
-      head: { authorities: nodes, faults, quorum: quorumThreshold(nodes), rule, rate, transactionBytes },
+      head: { authorities: nodes, faults, quorum: quorumOf(nodes), rule, rate, transactionBytes },
       elapsedS: (now.timeMs - this.startMs) / 1000,
       rows: windows.map((window, authority) => this.row(now, authority, window)),
       latencies,

@@ -4,6 +4,7 @@
  * One process for each authority, or for each of its parts, as a user would start it, with a consumer of its commits in it;
  * and one client process for each worker. What it makes, it removes: processes, stores, keys.
  */
+import { quorumOf } from '../../shared/config/quorum.js'
 import { NarvalError } from '../../shared/errors.js'
 import { EXIT_INTERRUPTED, watchSignals } from '../lib/signals.js'
 import { aborted, sleep } from '../lib/sleep.js'
@@ -18,7 +19,7 @@ import { LiveView } from './live-view.js'
 import type { LogEvent } from './log-lines.js'
 import type { ProcessUse } from './node-stats.js'
 import { Nodes } from './nodes.js'
-import { canCertify, type LocalOptions, quorumThreshold, startedAuthorities, type WorkerName } from './options.js'
+import { canCertify, type LocalOptions, startedAuthorities, type WorkerName } from './options.js'
 import { summary } from './summary.js'
 import { Workspace } from './workspace.js'
 
@@ -209,9 +210,7 @@ class LocalRun {
         `${rate.toLocaleString('en-US')} tx/s of ${transactionBytes} B. Files in ${this.workspace.directory}`,
     )
     if (canCertify(this.options)) return
-    this.say(
-      `${nodes - faults} of ${nodes} are no quorum (${quorumThreshold(nodes)}): nothing will be certified or ordered.`,
-    )
+    this.say(`${nodes - faults} of ${nodes} are no quorum (${quorumOf(nodes)}): nothing will be certified or ordered.`)
   }
 
   /** Interrupted before there was anything to measure. */

@@ -1,3 +1,4 @@
+import { quorumOf } from '../../shared/config/quorum.js'
 import type { Rule } from '../authority/rules.js'
 
 /** What `local` is asked to do. */
@@ -56,11 +57,7 @@ export function startedWorkers(options: Pick<LocalOptions, 'nodes' | 'workers' |
 
 /** Whether what is started is a quorum, each authority having a stake of one: `2·total/3 + 1`. */
 export function canCertify(options: Pick<LocalOptions, 'nodes' | 'faults'>): boolean {
-  return startedAuthorities(options) >= quorumThreshold(options.nodes)
-}
-
-export function quorumThreshold(totalStake: number): number {
-  return Math.floor((2 * totalStake) / 3) + 1
+  return startedAuthorities(options) >= quorumOf(options.nodes)
 }
 
 /** The rate of one client: the total, shared over all workers of the committee, those left out included (reference). */

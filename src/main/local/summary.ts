@@ -3,9 +3,10 @@
  * behind it what only we measure.
  */
 import type { Parameters } from '../../shared/config/parameters.js'
+import { quorumOf } from '../../shared/config/quorum.js'
 import { type Agreement, describeDifference } from './agreement.js'
 import type { AuthorityResult, ReferenceFigures, ReferenceFlow } from './authority-result.js'
-import { canCertify, type LocalOptions, quorumThreshold } from './options.js'
+import { canCertify, type LocalOptions } from './options.js'
 import type { Flow } from './result.js'
 import { formatBytes } from './view.js'
 
@@ -76,7 +77,7 @@ function ownLines({ agreement, options, result }: Summarised): string[] {
     // Nothing can be lost that could not be certified.
     canCertify(options)
       ? ` Lost: ${number(result.lost_transactions)} tx`
-      : ` Uncertified: ${number(result.lost_transactions)} tx, for want of a quorum: ${options.nodes - options.faults} of ${options.nodes} authorities run, and ${quorumThreshold(options.nodes)} are needed`,
+      : ` Uncertified: ${number(result.lost_transactions)} tx, for want of a quorum: ${options.nodes - options.faults} of ${options.nodes} authorities run, and ${quorumOf(options.nodes)} are needed`,
     ` Logs: ${logsText(options, result, agreement)}`,
     ` CPU of the nodes: ${(cpu.user_s + cpu.system_s).toFixed(1)} s${nsPerByte === null ? '' : ` (${nsPerByte.toFixed(1)} ns per transaction byte)`}`,
     ` Memory of the largest node: ${formatBytes(result.rss_bytes_max)}`,

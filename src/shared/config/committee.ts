@@ -14,6 +14,7 @@ import { NarvalError } from '../errors.js'
 import * as address from './address.js'
 import { readJsonFile } from './config-file.js'
 import { STAKE_MAX, WORKERS_PER_AUTHORITY_MAX } from './limits.js'
+import { quorumOf } from './quorum.js'
 import { check, integer, refuse, show, text } from './schema.js'
 
 export interface PrimaryAddresses {
@@ -49,14 +50,14 @@ export interface Authority {
 export class Committee {
   readonly authorities: readonly Authority[]
   readonly totalStake: number
-  /** `2 · total / 3 + 1`, integer division: any two sets with this much stake share an honest authority. */
+  /** The least stake of a quorum. */
   readonly quorumThreshold: number
   private readonly indices: ReadonlyMap<string, number>
 
   constructor(authorities: readonly Authority[]) {
     this.authorities = [...authorities].sort((a, b) => Buffer.compare(a.publicKey, b.publicKey))
     this.totalStake = authorities.reduce((sum, authority) => sum + authority.stake, 0)
-    this.quorumThreshold = Math.floor((2 * this.totalStake) / 3) + 1
+    this.quorumThreshold = quorumOf(this.totalStake)
     this.indices = new Map(this.authorities.map((authority, index) => [authority.name, index]))
   }
 

@@ -18,10 +18,11 @@
  */
 import type { BatchEntry } from '../../shared/wire/primary/header.js'
 import { HEADER_ADOPTED_MAX } from '../../shared/wire/primary/limits.js'
+import { NOBODY, only } from './consensus/authority-set.js'
 import { claimsOfEach } from './consensus/claims.js'
 import type { Consensus } from './consensus/consensus.js'
 import type { Stakes } from './consensus/stakes.js'
-import type { AuthorityIndex, Header, PayloadEntry, Round } from './consensus/types.js'
+import type { AuthorityIndex, AuthoritySet, Header, PayloadEntry, Round } from './consensus/types.js'
 import { ADOPTION_AGAIN_MS, ADOPTION_HEADERS, ADOPTION_MS, ADOPTION_STAGGER_MS } from './limits.js'
 import type { TurnBuilder } from './turn.js'
 import type { Stage, UnnamedBatch, UnnamedBatches } from './unnamed-batches.js'
@@ -160,19 +161,18 @@ export function orderedByClaims(
   stakes: Stakes,
   hasBatch: Consensus['hasBatch'],
 ): PayloadEntry[] {
-  const claims = new Map<string, { entry: PayloadEntry; claimants: Set<AuthorityIndex> }>()
+  const claims = new Map<string, { readonly entry: PayloadEntry; claimants: AuthoritySet }>()
   for (const header of headers) {
     for (const entry of header.payload) {
       const { author, digest, sequence, worker } = entry
       if (author === header.author || sequence === undefined || !hasBatch(author, worker, sequence)) continue
       const key = `${author} ${worker} ${sequence} ${digest}`
-      const claim = claims.get(key) ?? { entry, claimants: new Set() }
+      const claim = claims.get(key) ?? { entry, claimants: NOBODY }
       claims.set(key, claim)
-      claim.claimants.add(header.author)
+      claim.claimants |= only(header.author)
     }
   }
-  return [...claims.values()].flatMap(({ claimants, entry }) => {
-    const stake = [...claimants].reduce((sum, claimant) => sum + stakes.of(claimant), 0)
-    return stake >= stakes.validity ? [entry] : []
-  })
+  return [...claims.values()].flatMap(({ claimants, entry }) =>
+    stakes.ofSet(claimants) >= stakes.validity ? [entry] : [],
+  )
 }

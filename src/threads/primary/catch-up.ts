@@ -128,7 +128,7 @@ export class CatchUp {
   /** Until when headers are held, given when the last round became whole; no time if they are not. */
   heldUntilMs(quorumRound: Round, quorumAtMs: number): number {
     if (this.historyGone) return Number.POSITIVE_INFINITY
-    const waiting = this.backlog.reduce((sum, peer) => sum + this.stakes.of(peer), 0)
+    const waiting = this.stakes.sum(this.backlog)
     const isBehind = waiting >= this.stakes.validity || this.seenRound > quorumRound + CATCH_UP_ROUNDS
     return isBehind ? quorumAtMs + BEHIND_WAIT_MS : Number.NEGATIVE_INFINITY
   }
@@ -154,7 +154,7 @@ export class CatchUp {
     // As in nearly all turns.
     if (!isFar && !this.historyGone) return
     const peers = this.peers.all()
-    const stake = peers.reduce((sum, peer) => sum + this.stakes.of(peer), 0)
+    const stake = this.stakes.sum(peers)
     const isGone = isFar && stake >= this.stakes.validity && peers.every((peer) => this.lowest[peer]! > quorumRound + 1)
     if (isGone === this.historyGone) return
     this.historyGone = isGone

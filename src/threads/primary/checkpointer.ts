@@ -217,7 +217,7 @@ export class Checkpointer {
     const { signatures, stakes } = { ...this.stages, ...this.options }
     const { epoch, index } = checkpoint
     if (epoch !== EPOCH) return { reason: 'epoch-other', detail: `epoch ${epoch}` }
-    const stake = checkpoint.signatures.reduce((sum, { signer }) => sum + stakes.of(signer), 0)
+    const stake = stakes.sum(checkpoint.signatures.map(({ signer }) => signer))
     if (stake < stakes.quorum) {
       return { reason: 'checkpoint-without-quorum', detail: `stake ${stake} of ${stakes.quorum}, commit ${index}` }
     }
@@ -315,7 +315,7 @@ export class Checkpointer {
     differing.add(claim.signer)
     this.differs(claim, turn)
     if (own.attested !== undefined) this.convict(claim, own.attested, turn)
-    const stake = [...differing].reduce((sum, signer) => sum + stakes.of(signer), 0)
+    const stake = stakes.sum([...differing])
     if (this.isFork(stake)) throw forkError(own.checkpoint.index, differing, stake, stakes.total)
   }
 
@@ -357,7 +357,7 @@ export class Checkpointer {
     const signed = this.own.get(checkpoint.index)?.signed
     const own = signed !== undefined && isSameCheckpoint(signed, checkpoint) ? [signed] : []
     let claims = this.claims.of(checkpoint.index).filter((claim) => isSameCheckpoint(claim, checkpoint))
-    const stakeOf = (): number => [...own, ...claims].reduce((sum, { signer }) => sum + stakes.of(signer), 0)
+    const stakeOf = (): number => stakes.sum([...own, ...claims].map(({ signer }) => signer))
     if (stakeOf() < stakes.quorum) return
     claims = claims.filter((claim) => this.isValid(claim, turn))
     if (stakeOf() < stakes.quorum) return

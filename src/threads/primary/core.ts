@@ -208,7 +208,7 @@ export class Core {
     const { header, votes } = certificate
     const { stakes } = this.options
     if (header.signed.epoch !== EPOCH) return { reason: 'epoch-other', detail: `epoch ${header.signed.epoch}` }
-    const stake = votes.reduce((sum, { voter }) => sum + stakes.of(voter), 0)
+    const stake = stakes.sum(votes.map(({ voter }) => voter))
     if (stake < stakes.quorum) {
       return { reason: 'certificate-without-quorum', detail: `votes with ${stake} of the stake, of ${stakes.quorum}` }
     }

@@ -35,6 +35,16 @@ export function domain(name: string): Uint8Array {
   return tag
 }
 
+/** What `decode` returns; undefined if it finds that the bytes are malformed. */
+export function ifWellFormed<T>(decode: () => T): T | undefined {
+  try {
+    return decode()
+  } catch (error) {
+    if (error instanceof NarvalError && error.code === 'ERR_CODEC') return undefined
+    throw error
+  }
+}
+
 export function malformed(kind: RecordKind | StoredKind, problem: string): NarvalError {
   return new NarvalError('ERR_CODEC', `${kind}: ${problem}`)
 }

@@ -6,12 +6,13 @@
  */
 import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js'
 import { bytesArgument } from '../../arguments.js'
+import { quorumOf } from '../../config/quorum.js'
 import { DIGEST_BYTES } from '../../constants.js'
-import { NarvalError } from '../../errors.js'
 import { type AttestedCheckpoint, type Checkpoint, checkpointMessage, decodeAttestedCheckpoint } from './checkpoint.js'
 import { COMMIT_DOMAIN, decodeCommitHead } from './commit-record.js'
 import { COMMIT_HEAD_BYTES } from './limits.js'
 import { verifyInclusion } from './mountain-range.js'
+import { ifWellFormed } from './record.js'
 
 /** What the committee file says. */
 export interface CheckpointCommittee {
@@ -46,11 +47,11 @@ export function verifyCheckpoint(bytes: Uint8Array, committee: CheckpointCommitt
   const { digest, stakes, verify } = committee
   bytesArgument('bytes', bytes)
   bytesArgument('committee.digest', digest, DIGEST_BYTES)
-  const checkpoint = tryDecode(bytes, stakes.length)
+  const checkpoint = ifWellFormed(() => decodeAttestedCheckpoint(bytes, stakes.length))
   if (checkpoint === undefined) return { ok: false, reason: 'malformed' }
   const total = stakes.reduce((sum, stake) => sum + stake, 0)
   const signed = checkpoint.signatures.reduce((sum, { signer }) => sum + stakes[signer]!, 0)
-  if (signed < Math.floor((2 * total) / 3) + 1) return { ok: false, reason: 'quorum' }
+  if (signed < quorumOf(total)) return { ok: false, reason: 'quorum' }
   const message = checkpointMessage(digest, checkpoint)
   const isValid = checkpoint.signatures.every(({ signature, signer }) => verify(signer, message, signature))
   return isValid ? { ok: true, checkpoint } : { ok: false, reason: 'signature' }
@@ -76,21 +77,8 @@ export function verifyCommit(
   return verifyInclusion(sha256, { record: index, digest, count: checkpoint.index, root: checkpoint.root, proof })
 }
 
-function tryDecode(bytes: Uint8Array, authorities: number): AttestedCheckpoint | undefined {
-  return refusing(() => decodeAttestedCheckpoint(bytes, authorities))
-}
-
 function indexOf(record: Uint8Array): number | undefined {
-  return record.length < COMMIT_HEAD_BYTES ? undefined : refusing(() => decodeCommitHead(record).index)
-}
-
-function refusing<T>(read: () => T): T | undefined {
-  try {
-    return read()
-  } catch (error) {
-    if (error instanceof NarvalError && error.code === 'ERR_CODEC') return undefined
-    throw error
-  }
+  return record.length < COMMIT_HEAD_BYTES ? undefined : ifWellFormed(() => decodeCommitHead(record).index)
 }
 
 function sha256(...parts: readonly Uint8Array[]): Uint8Array {

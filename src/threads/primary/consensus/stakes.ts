@@ -51,7 +51,12 @@ export class Stakes {
   }
 
   ofSet(set: AuthoritySet): number {
-    return members(set).reduce((sum, author) => sum + this.of(author), 0)
+    return this.sum(members(set))
+  }
+
+  /** Of all of these, each as often as it is there. */
+  sum(authors: readonly AuthorityIndex[]): number {
+    return authors.reduce((sum, author) => sum + this.of(author), 0)
   }
 }
 

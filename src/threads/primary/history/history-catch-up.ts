@@ -27,7 +27,7 @@ import {
   STATE_REQUEST,
 } from '../../../shared/wire/primary/history.js'
 import { CHECKPOINT_INTERVAL } from '../../../shared/wire/primary/limits.js'
-import { compareBytes } from '../../../shared/wire/primary/record.js'
+import { compareBytes, ifWellFormed } from '../../../shared/wire/primary/record.js'
 import type { ConsensusPosition } from '../consensus/consensus-state.js'
 import { type CommittedState, stateDigest } from '../consensus/state-digest.js'
 import type { AuthorityIndex } from '../consensus/types.js'
@@ -315,14 +315,5 @@ export class HistoryCatchUp {
     turn.refuse(from, reason, detail)
     this.requests.rest(from, turn.now.ms, true)
     this.asked = undefined
-  }
-}
-
-function ifWellFormed<T>(act: () => T): T | undefined {
-  try {
-    return act()
-  } catch (error) {
-    if (error instanceof NarvalError && error.code === 'ERR_CODEC') return undefined
-    throw error
   }
 }
