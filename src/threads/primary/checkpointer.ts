@@ -16,7 +16,6 @@
  *
  * Only what was ordered here since the start is signed: what was fetched, or stood in the store, proves nothing about us.
  */
-import { NarvalError } from '../../shared/errors.js'
 import {
   type AttestedCheckpoint,
   type Checkpoint,
@@ -37,6 +36,7 @@ import type { Consensus } from './consensus/consensus.js'
 import type { Stakes } from './consensus/stakes.js'
 import type { AuthorityIndex, Commit } from './consensus/types.js'
 import type { EvidenceKeeper } from './evidence-keeper.js'
+import { forkError } from './fork-error.js'
 import {
   CHECKPOINT_REST_MS,
   CHECKPOINT_RETRY_MS,
@@ -316,7 +316,11 @@ export class Checkpointer {
     this.differs(claim, turn)
     if (own.attested !== undefined) this.convict(claim, own.attested, turn)
     const stake = stakes.sum([...differing])
-    if (this.isFork(stake)) throw forkError(own.checkpoint.index, differing, stake, stakes.total)
+    if (!this.isFork(stake)) return
+    const signers = [...differing].sort((a, b) => a - b).join(', ')
+    throw forkError(
+      `authorities ${signers}, with stake ${stake} of ${stakes.total}, have signed another log up to commit ${own.checkpoint.index} than ours, and an honest one is among them`,
+    )
   }
 
   /** Whether so much stake that differs from us has an honest authority in it. */
@@ -428,13 +432,4 @@ export interface CheckpointerStatus {
   readonly checkpointsDiffering: number
   /** Signatures of others that are kept. */
   readonly checkpointClaims: number
-}
-
-function forkError(index: number, signers: Iterable<AuthorityIndex>, stake: number, total: number): NarvalError {
-  return new NarvalError(
-    'ERR_FORK',
-    `authorities ${[...signers].sort((a, b) => a - b).join(', ')}, with stake ${stake} of ${total}, have signed another log up to commit ${index} than ours: ` +
-      'an honest one is among them, so either our store is not what this node has ordered, or more than a third of the stake has lied. ' +
-      'Ordering stops. Compare the logs (narval checkpoint, narval verify-log): if only ours differs, begin with a new store and --recovered',
-  )
 }

@@ -11,7 +11,7 @@
  *                                                            no: CertificateWaiter
  * ```
  */
-import { type BatchEntry, encodeHeader, headerId, type UnsignedHeader } from '../../shared/wire/primary/header.js'
+import { encodeHeader, headerId, type UnsignedHeader } from '../../shared/wire/primary/header.js'
 import { compareBytes } from '../../shared/wire/primary/record.js'
 import { encodeVote, type Vote } from '../../shared/wire/primary/vote.js'
 import type { Adoption } from './adoption.js'
@@ -271,9 +271,8 @@ export class Core {
     const signed = { ...unsigned, signature }
     const header = this.stages.records.header(signed, encodeHeader(signed))
     turn.write({ type: 'own-header', round, bytes: header.bytes })
-    const isOwn = (batch: BatchEntry): boolean => batch.author === author
-    turn.notice({ type: 'header-created', round, batches: payload.every(isOwn) ? payload : payload.filter(isOwn) })
-    const adopted = payload.filter((batch) => !isOwn(batch))
+    turn.notice({ type: 'header-created', round, batches: payload.filter((batch) => batch.author === author) })
+    const adopted = payload.filter((batch) => batch.author !== author)
     if (adopted.length > 0) turn.notice({ type: 'adopted', round, batches: adopted })
     return header
   }

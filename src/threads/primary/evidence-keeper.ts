@@ -6,6 +6,7 @@ import type { EvidenceKey } from '../../shared/store/primary/format.js'
 import { EVIDENCE_PER_KIND_MAX } from '../../shared/store/primary/limits.js'
 import type { Evidence, EvidenceKind } from '../../shared/wire/primary/evidence.js'
 import type { AuthorityIndex, Round } from './consensus/types.js'
+import { EvidenceRounds } from './evidence-rounds.js'
 import { EPOCH, WITNESSED_HEADERS_PER_AUTHORITY } from './limits.js'
 import type { HeaderRecord } from './records.js'
 import type { TurnBuilder } from './turn.js'
@@ -15,43 +16,37 @@ export type FoundEvidence = Omit<Evidence, 'epoch' | 'committee'>
 
 export class EvidenceKeeper {
   private readonly committeeDigest: Uint8Array
-  /** By accused and kind: the rounds of what is kept. */
-  private readonly kept = new Map<string, Set<Round>>()
+  private readonly kept: EvidenceRounds
   /** By author: the last header of each of a few rounds. */
   private readonly headers: Map<Round, HeaderRecord>[]
 
   constructor(committeeDigest: Uint8Array, authorities: number, kept: readonly EvidenceKey[]) {
     this.committeeDigest = committeeDigest
     this.headers = Array.from({ length: authorities }, () => new Map())
-    for (const { accused, kind, round } of kept) this.roundsOf(kind, accused).add(round)
+    this.kept = new EvidenceRounds(kept)
   }
 
   /** Says what the store has. */
   say(turn: TurnBuilder): void {
-    for (const [name, rounds] of this.kept) {
-      const [accused, kind] = name.split(' ') as [string, EvidenceKind]
-      turn.notice({ type: 'evidence-kept', accused: Number(accused), kind, count: rounds.size })
-    }
+    for (const kept of this.kept) turn.notice({ type: 'evidence-kept', ...kept })
   }
 
   /** Of what is verified: kept with this turn's writes, unless it is kept already or there is enough. */
   add(found: FoundEvidence, turn: TurnBuilder): void {
     const { accused, kind, round } = found
-    const rounds = this.roundsOf(kind, accused)
-    if (rounds.has(round) || rounds.size >= EVIDENCE_PER_KIND_MAX) return
-    rounds.add(round)
+    if (!this.kept.add(found)) return
     turn.write({ type: 'evidence', evidence: { ...found, epoch: EPOCH, committee: this.committeeDigest } })
     turn.notice({ type: 'evidence', accused, kind, round })
-    turn.notice({ type: 'evidence-kept', accused, kind, count: rounds.size })
+    turn.notice({ type: 'evidence-kept', accused, kind, count: this.kept.count(found) })
   }
 
   has(kind: EvidenceKind, accused: AuthorityIndex, round: Round): boolean {
-    return this.roundsOf(kind, accused).has(round)
+    return this.kept.has({ accused, kind, round })
   }
 
   /** No more of this kind is kept against this authority. */
   isFull(kind: EvidenceKind, accused: AuthorityIndex): boolean {
-    return this.roundsOf(kind, accused).size >= EVIDENCE_PER_KIND_MAX
+    return this.kept.count({ accused, kind }) >= EVIDENCE_PER_KIND_MAX
   }
 
   /** A verified header. Returns another one of its author and round, if there was one. */
@@ -67,12 +62,5 @@ export class EvidenceKeeper {
   otherThan({ author, id, round }: HeaderRecord): HeaderRecord | undefined {
     const known = this.headers[author]!.get(round)
     return known !== undefined && known.id !== id ? known : undefined
-  }
-
-  private roundsOf(kind: EvidenceKind, accused: AuthorityIndex): Set<Round> {
-    const name = `${accused} ${kind}`
-    const rounds = this.kept.get(name) ?? new Set()
-    this.kept.set(name, rounds)
-    return rounds
   }
 }

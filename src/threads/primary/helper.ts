@@ -115,16 +115,19 @@ export class Helper {
     if (!this.take(from, 1, turn)) return
     const bytes = checkpointer.answer(index, (each) => this.store.checkpoint(each))
     if (bytes === undefined) return
-    this.shares[from]!.bytes.take(bytes.length, turn.now.ms)
+    this.takeBytes(from, bytes.length, turn)
     // Our own signature is in it, and may be on its way to the disk still.
     turn.sendAfterDurable(from, bytes)
   }
 
+  /** Whether the peer may have something of the log, before anything is read for it. */
+  mayServe(peer: AuthorityIndex, turn: TurnBuilder): boolean {
+    return this.take(peer, 1, turn)
+  }
+
   /** Takes so many bytes of the peer's share, for what it gets of the log. */
-  takeBytes(peer: AuthorityIndex, bytes: number, turn: TurnBuilder): boolean {
-    if (!this.take(peer, 1, turn)) return false
+  takeBytes(peer: AuthorityIndex, bytes: number, turn: TurnBuilder): void {
     this.shares[peer]!.bytes.take(bytes, turn.now.ms)
-    return true
   }
 
   /** Takes so many certificates of the peer's share, before anything is done for it. */

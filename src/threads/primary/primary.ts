@@ -99,6 +99,7 @@ export interface PrimaryDependencies {
 export class Primary {
   private readonly options: PrimaryOptions
   private readonly dependencies: PrimaryDependencies
+  private readonly stakes: Stakes
   private records!: Records
   private consensus!: Consensus
   private certificates!: CertificatesAggregator
@@ -143,6 +144,7 @@ export class Primary {
     this.dependencies = dependencies
     this.workerStores = new Map(stored.workerStores?.map(({ worker, storeId }) => [worker, hex(storeId)]))
     const stakes = new Stakes(options.stakes)
+    this.stakes = stakes
     const authorities = stakes.size
     if (stored.signing.state === 'recovering') checkRecoverable(stakes, authority)
     assert(
@@ -152,13 +154,13 @@ export class Primary {
     this.peers = new Peers(authority, authorities)
     this.payloadFetcher = new PayloadFetcher(authorities)
     this.recovery = new Recovery(stakes, this.peers, dependencies.nonce)
-    this.build(stakes, stored)
+    this.build(stored)
   }
 
   /** Everything that follows from the store: at the start, and when it has taken a log that others have ordered. */
-  private build(stakes: Stakes, stored: StoredState): void {
+  private build(stored: StoredState): void {
     const { authority, committeeDigest, gcDepth } = this.options
-    const { dependencies, options } = this
+    const { dependencies, options, stakes } = this
     const authorities = stakes.size
     this.stored = stored
     const genesis = genesisDigests(committeeDigest, EPOCH, authorities).map(digestKey)
@@ -198,6 +200,7 @@ export class Primary {
     )
     this.historyServer = new HistoryServer({
       store: dependencies.store,
+      mayServe: (peer, turn) => this.helper.mayServe(peer, turn),
       take: (peer, bytes, turn) => this.helper.takeBytes(peer, bytes, turn),
     })
     this.history = new HistoryCatchUp(
@@ -322,7 +325,7 @@ export class Primary {
    * @throws NarvalError ERR_STORE_DAMAGED, ERR_STORE_SETTINGS
    */
   reopen(stored: StoredState, now: Now): Turn {
-    this.build(new Stakes(this.options.stakes), stored)
+    this.build(stored)
     return this.turn(now, (turn) => {
       for (const peer of this.peers.all()) this.pacing.connected(peer)
       for (const worker of this.workersHere) this.payload.workerStore(worker, true, turn)
@@ -367,11 +370,7 @@ export class Primary {
   /** The end of our log, to go on with by what others have ordered. */
   private fetchedLog(): FetchedLog {
     const { stored } = this
-    return new FetchedLog(
-      new Stakes(this.options.stakes),
-      this.checkpointer.logEnd,
-      stored.unfinished ?? this.consensus.snapshot().batches,
-    )
+    return new FetchedLog(this.stakes, this.checkpointer.logEnd, stored.unfinished ?? this.consensus.snapshot().batches)
   }
 
   /** Batches of what was ordered, and that may not have come before we stopped. Returns the headers that list them. */
@@ -389,9 +388,9 @@ export class Primary {
 
   /** The same of batches that others than their authors brought into the order. */
   private wantClaimed(headers: readonly Header[], nowMs: number): void {
-    const { consensus, options, payload, payloadFetcher } = this
+    const { consensus, options, payload, payloadFetcher, stakes } = this
     const hasBatch: Consensus['hasBatch'] = (...batch) => consensus.hasBatch(...batch)
-    for (const entry of orderedByClaims(headers, new Stakes(options.stakes), hasBatch)) {
+    for (const entry of orderedByClaims(headers, stakes, hasBatch)) {
       const { author } = entry
       if (author === options.authority || payload.check(entry) !== 'missing') continue
       payloadFetcher.want({ author, round: consensus.gcRound }, [entry], nowMs)

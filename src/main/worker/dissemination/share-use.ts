@@ -68,9 +68,13 @@ export class ShareUse {
 
   /** Between two batches of ours, in ms. */
   get pauseMs(): number {
-    // The usual case costs nothing.
-    if (this.said.size === 0) return 0
+    // In the usual case nobody says so much, and nothing has to be sorted.
+    if (!this.isAnyFilling) return 0
     const beyond = this.ofQuorum - SHARE_SLOW_FROM
     return beyond <= 0 ? 0 : (SHARE_PAUSE_MS_MAX * beyond) / (FULL - SHARE_SLOW_FROM)
+  }
+  private get isAnyFilling(): boolean {
+    for (const used of this.said.values()) if (used > SHARE_SLOW_FROM) return true
+    return false
   }
 }

@@ -138,17 +138,12 @@ function readRange(
 }
 
 export function encodeHighestRequest(nonce: number): Uint8Array {
-  const bytes = head('highest-request', REQUEST_HEAD_BYTES)
-  record.writeWhole(new DataView(bytes.buffer), NUMBER_AT, nonce)
-  return bytes
+  return encodeNumber('highest-request', nonce)
 }
 
 /** @throws NarvalError ERR_CODEC */
 export function decodeHighestRequest(bytes: Uint8Array): number {
-  const kind = 'highest-request'
-  const view = record.open(kind, bytes, REQUEST_HEAD_BYTES, REQUEST_HEAD_BYTES)
-  record.readZeros(kind, bytes, 2, NUMBER_AT - 2)
-  return record.readWhole(kind, view, NUMBER_AT, 'nonce')
+  return decodeNumber('highest-request', bytes, 'nonce')
 }
 
 export function encodeHighest({ nonce, certificate = new Uint8Array() }: Highest): Uint8Array {
@@ -171,17 +166,25 @@ export function decodeHighest(bytes: Uint8Array): Highest {
 
 /** @param index of the commit; 0 for the latest checkpoint that a quorum has signed */
 export function encodeCheckpointRequest(index: number): Uint8Array {
-  const bytes = head('checkpoint-request', REQUEST_HEAD_BYTES)
-  record.writeWhole(new DataView(bytes.buffer), NUMBER_AT, index)
-  return bytes
+  return encodeNumber('checkpoint-request', index)
 }
 
 /** @throws NarvalError ERR_CODEC */
 export function decodeCheckpointRequest(bytes: Uint8Array): number {
-  const kind = 'checkpoint-request'
+  return decodeNumber('checkpoint-request', bytes, 'index')
+}
+
+/** A record that is a number and nothing else. */
+function encodeNumber(kind: record.RecordKind, value: number): Uint8Array {
+  const bytes = head(kind, REQUEST_HEAD_BYTES)
+  record.writeWhole(new DataView(bytes.buffer), NUMBER_AT, value)
+  return bytes
+}
+
+function decodeNumber(kind: record.RecordKind, bytes: Uint8Array, what: string): number {
   const view = record.open(kind, bytes, REQUEST_HEAD_BYTES, REQUEST_HEAD_BYTES)
   record.readZeros(kind, bytes, 2, NUMBER_AT - 2)
-  return record.readWhole(kind, view, NUMBER_AT, 'index')
+  return record.readWhole(kind, view, NUMBER_AT, what)
 }
 
 function head(kind: record.RecordKind, length: number): Uint8Array {

@@ -3,7 +3,6 @@
  * committed sequences. It is what the store writes.
  */
 
-import { NarvalError } from '../../../shared/errors.js'
 import { partBytes, partsOf } from '../../../shared/store/primary/commit-parts.js'
 import { digestKey } from '../../../shared/wire/digest-key.js'
 import type { CommitRecord } from '../../../shared/wire/primary/commit-record.js'
@@ -15,6 +14,7 @@ import { CommittedBatches, type CommittedBatchesState } from '../consensus/commi
 import type { Stakes } from '../consensus/stakes.js'
 import type { CommittedState } from '../consensus/state-digest.js'
 import type { PayloadEntry, Round, RunChange } from '../consensus/types.js'
+import { forkError } from '../fork-error.js'
 import type { IntervalRecord } from './interval.js'
 
 /** A record with what a log needs of its commit. */
@@ -69,7 +69,8 @@ export class FetchedLog {
    */
   append(commit: CommitRecord, { bytes, digest }: IntervalRecord): FetchedRecord {
     const { index } = commit
-    if (compareBytes(commit.previous, this.last.digest) !== 0) throw forkError(this.last.index)
+    if (compareBytes(commit.previous, this.last.digest) !== 0)
+      throw forkError(`our commit ${this.last.index} is another than the one that a quorum has signed`)
     const next = append(sha256, this.range, digest)
     this.range = next.range
     this.last = { index, digest }
@@ -96,11 +97,4 @@ function partsIn({ batches, certificates }: CommitRecord, bytes: Uint8Array): Bu
     at += length
     return Buffer.from(bytes.subarray(at - length, at))
   })
-}
-
-function forkError(index: number): NarvalError {
-  return new NarvalError(
-    'ERR_FORK',
-    `our commit ${index} is another than the one that a quorum has signed: either our store is not what this node has ordered, or more than a third of the stake has lied. Ordering stops. Compare the logs (narval checkpoint, narval verify-log): if only ours differs, begin with a new store and --recovered`,
-  )
 }

@@ -20,8 +20,10 @@ import { encodeInterval } from './interval.js'
 
 export interface HistoryServerDependencies {
   readonly store: LogReader & CheckpointReader
-  /** Takes so many bytes of the peer's share, before they are sent; false if there is nothing left. */
-  readonly take: (peer: AuthorityIndex, bytes: number, turn: TurnBuilder) => boolean
+  /** Whether something of the peer's share is left, before anything is read for it; that costs it something already. */
+  readonly mayServe: (peer: AuthorityIndex, turn: TurnBuilder) => boolean
+  /** Takes so many bytes of its share. */
+  readonly take: (peer: AuthorityIndex, bytes: number, turn: TurnBuilder) => void
 }
 
 /** Something that is sent in pieces. */
@@ -51,8 +53,7 @@ export class HistoryServer {
 
   answer(from: AuthorityIndex, request: HistoryRequest, turn: TurnBuilder): void {
     const { store } = this.dependencies
-    const isDone = request.checkpoint === 0 ? this.sendState(from, turn) : this.sendIntervals(from, request, turn)
-    const checkpoint = isDone ? request.checkpoint || this.latest()!.index : 0
+    const checkpoint = request.checkpoint === 0 ? this.sendState(from, turn) : this.sendIntervals(from, request, turn)
     turn.sendAtOnce(from, encodeHistoryEnd({ checkpoint, first: request.first, oldest: store.oldestCommit }))
   }
 
@@ -65,31 +66,37 @@ export class HistoryServer {
     return undefined
   }
 
-  private sendState(from: AuthorityIndex, turn: TurnBuilder): boolean {
-    const latest = this.latest()
-    if (latest === undefined) return false
+  /** Returns the commit that it is of; 0 if there is none. */
+  private sendState(from: AuthorityIndex, turn: TurnBuilder): number {
+    const { mayServe, take } = this.dependencies
+    const latest = mayServe(from, turn) ? this.latest() : undefined
+    if (latest === undefined) return 0
     const bytes = encodeState(latest.checkpoint, latest.state)
-    if (!this.dependencies.take(from, bytes.length, turn)) return false
+    take(from, bytes.length, turn)
     this.send(from, { what: 'state', checkpoint: latest.index, first: 0, bytes }, 0, bytes.length, turn)
-    return true
+    return latest.index
   }
 
-  /** As many as fit into an answer, in order; the first of them from where it was broken off. Whether there were any. */
-  private sendIntervals(from: AuthorityIndex, request: HistoryRequest, turn: TurnBuilder): boolean {
+  /**
+   * As many as fit into an answer, in order; the first of them from where it was broken off. Returns the checkpoint of the
+   * request; 0 if there were none.
+   */
+  private sendIntervals(from: AuthorityIndex, request: HistoryRequest, turn: TurnBuilder): number {
+    const { mayServe, take } = this.dependencies
     const { checkpoint, count } = request
     let { first, offset } = request
     let left = HISTORY_ANSWER_BYTES_MAX
     for (let n = 0; n < count && left > 0; n += 1) {
-      const bytes = this.interval(first, checkpoint)
-      if (bytes === undefined || offset >= bytes.length) return n > 0
-      if (!this.dependencies.take(from, bytes.length, turn)) return n > 0
+      const bytes = mayServe(from, turn) ? this.interval(first, checkpoint) : undefined
+      if (bytes === undefined || offset >= bytes.length) return n > 0 ? checkpoint : 0
+      take(from, bytes.length, turn)
       const end = Math.min(bytes.length, offset + left)
       this.send(from, { what: 'interval', checkpoint, first, bytes }, offset, end, turn)
       left -= end - offset
       offset = 0
       first += CHECKPOINT_INTERVAL
     }
-    return true
+    return checkpoint
   }
 
   /** Undefined if it cannot be proven: a record or a node is not here, or not any more. */

@@ -1,17 +1,16 @@
 /** The writes of turns, as puts of one transaction. */
 import { assert } from '../../../shared/assert.js'
 import {
-  type EvidenceKey,
   encodeNumbers,
   type PrimaryDatabases,
   type PrimaryKeys,
   readKey,
 } from '../../../shared/store/primary/format.js'
-import { EVIDENCE_PER_KIND_MAX } from '../../../shared/store/primary/limits.js'
 import type { Put } from '../../../shared/store/write-outcomes.js'
 import { type Evidence, encodeEvidence } from '../../../shared/wire/primary/evidence.js'
 import type { CommitLog } from '../commit-log/commit-log.js'
 import type { Round } from '../consensus/types.js'
+import { EvidenceRounds } from '../evidence-rounds.js'
 import type { Certificates } from './certificates.js'
 import { GC_DELETES_BASE } from './limits.js'
 import { encodePosition, encodeSigning, readGcRound } from './stored-state.js'
@@ -28,18 +27,16 @@ export interface TurnWritesDependencies {
 
 export class TurnWrites {
   private readonly dependencies: TurnWritesDependencies
-  /** The rounds of the evidence that there is, by accused and kind. A put is not seen before its transaction is over. */
-  private readonly evidenceRounds = new Map<string, Set<Round>>()
+  /** Of what there is. A put is not seen before its transaction is over. */
+  private readonly evidence: EvidenceRounds
   private gcRound: Round
 
   constructor(dependencies: TurnWritesDependencies) {
     const { databases, keys } = dependencies
     this.dependencies = dependencies
     this.gcRound = readGcRound(databases, keys)
-    for (const key of databases.evidence.getKeys({ start: keys.least, end: keys.end })) {
-      const evidence = readKey.evidence(key)
-      this.roundsOf(evidence).add(evidence.round)
-    }
+    const stored = databases.evidence.getKeys({ start: keys.least, end: keys.end })
+    this.evidence = new EvidenceRounds(stored.map((key) => readKey.evidence(key)))
   }
 
   /**
@@ -119,16 +116,7 @@ export class TurnWrites {
 
   private putEvidence(evidence: Evidence): Put | undefined {
     const { databases, keys } = this.dependencies
-    const rounds = this.roundsOf(evidence)
-    if (rounds.size >= EVIDENCE_PER_KIND_MAX || rounds.has(evidence.round)) return undefined
-    rounds.add(evidence.round)
+    if (!this.evidence.add(evidence)) return undefined
     return databases.evidence.put(keys.evidence(evidence), Buffer.from(encodeEvidence(evidence)))
-  }
-
-  private roundsOf({ accused, kind }: EvidenceKey): Set<Round> {
-    const name = `${accused} ${kind}`
-    const rounds = this.evidenceRounds.get(name) ?? new Set()
-    this.evidenceRounds.set(name, rounds)
-    return rounds
   }
 }
