@@ -8,8 +8,8 @@ import { cpSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { readCommittee } from '../../src/shared/config/committee.js'
-import { evidenceCommittee } from '../../src/shared/config/evidence-committee.js'
 import { readKeys } from '../../src/shared/config/keys.js'
+import { verifyingCommittee } from '../../src/shared/config/verifying-committee.js'
 import { checkStore } from '../../src/shared/store/check-store.js'
 import { CommitLogReader } from '../../src/shared/store/primary/commit-log-reader.js'
 import { readEvidence } from '../../src/shared/store/primary/evidence-reader.js'
@@ -116,7 +116,7 @@ test('an authority that is set back, loses its disk, or goes on with an old copy
     const { records } = readEvidence(third.primaryStore)
     const kept = records.map((record) => decodeEvidence(record, 4))
     expect(kept.map(({ kind }) => kind)).toEqual(['own-key'])
-    expect(verifyEvidence(kept[0]!, evidenceCommittee(committee))).toMatchObject({ isValid: true })
+    expect(verifyEvidence(kept[0]!, verifyingCommittee(committee))).toMatchObject({ isValid: true })
     third.ownEnds.length = 0
     third.spawn(['--recovered'])
     await third.booted()

@@ -8,14 +8,14 @@ import { encodeBase64 } from '../../shared/crypto/public-key.js'
 import { NarvalError } from '../../shared/errors.js'
 import { storesIn } from '../../shared/store/authority-directories.js'
 import { backupError } from '../../shared/store/backup/backup-error.js'
-import { type BackedUp, backupStore, mebibytes } from '../../shared/store/backup/backup-store.js'
+import { type BackedUp, backupStore } from '../../shared/store/backup/backup-store.js'
 import { flushDirectory } from '../../shared/store/flushed-file.js'
-import { lockStore } from '../../shared/store/lock.js'
+import { LOCK_FILE, lockStore } from '../../shared/store/lock.js'
+import { mebibytes } from '../lib/mebibytes.js'
 import { EXIT_INTERRUPTED, watchSignals } from '../lib/signals.js'
 import { EXIT_FAILURE } from './exit-codes.js'
+import { progress } from './progress.js'
 
-/** Between two lines of progress. */
-const PROGRESS_MS = 1_000
 const UNFINISHED = '.unfinished'
 
 /** Returns the exit code: 1 if something of the store is damaged, and so not in the backup. */
@@ -48,16 +48,12 @@ async function copyStores(store: string, unfinished: string, signal: AbortSignal
   // The primary's first: what it names, the workers have then, or had.
   for (const [name, path] of storesIn(store)) {
     const prefix = name === '' ? '' : `${name}: `
-    let nextMs = performance.now() + PROGRESS_MS
+    const say = progress()
     const result = await backupStore(path, join(unfinished, name === '' ? ONLY : name), {
       signal,
       onNotice: (text) => process.stderr.write(`${prefix}${text}\n`),
       onDamaged: (digest) => process.stdout.write(`damaged  ${encodeBase64(digest)}  not in the backup\n`),
-      onProgress: (text) => {
-        if (performance.now() < nextMs) return
-        nextMs = performance.now() + PROGRESS_MS
-        process.stderr.write(`${prefix}${text}\n`)
-      },
+      onProgress: (batches, bytes) => say(() => `${prefix}${batches} batches in segments, ${mebibytes(bytes)}`),
     })
     process.stdout.write(`${prefix}${textOf(result)}\n`)
     if (result.kind === 'worker') damaged += result.damaged
@@ -72,7 +68,7 @@ function finish(unfinished: string, target: string): void {
   const only = join(unfinished, ONLY)
   const whole = existsSync(only) ? only : unfinished
   try {
-    rmSync(join(unfinished, 'narval.lock'), { force: true })
+    rmSync(join(unfinished, LOCK_FILE), { force: true })
     flushDirectory(unfinished)
     renameSync(whole, target)
     if (whole === only) rmSync(unfinished, { recursive: true, force: true })
@@ -138,7 +134,7 @@ function lockUnfinished(unfinished: string): { release(): void } {
 function empty(unfinished: string): void {
   try {
     for (const name of readdirSync(unfinished)) {
-      if (name !== 'narval.lock') rmSync(join(unfinished, name), { recursive: true, force: true })
+      if (name !== LOCK_FILE) rmSync(join(unfinished, name), { recursive: true, force: true })
     }
   } catch (error) {
     throw backupError(unfinished, error)

@@ -1,10 +1,9 @@
 /** `check`: reads a whole store and names what is damaged; a running node does not notice. */
 import { storesIn } from '../../shared/store/authority-directories.js'
 import { checkStore } from '../../shared/store/check-store.js'
+import { mebibytes } from '../lib/mebibytes.js'
 import { EXIT_FAILURE } from './exit-codes.js'
-
-/** Between two lines of progress. */
-const PROGRESS_MS = 1_000
+import { progress } from './progress.js'
 
 /**
  * The store of a worker or of a primary, or all of an authority's. Damaged digests and the sum of each on standard output,
@@ -27,21 +26,13 @@ export function check(directory: string): number {
 /** Returns how much is damaged. */
 function checkOne(name: string, path: string): number {
   const prefix = name === '' ? '' : `${name}: `
-  let nextMs = performance.now() + PROGRESS_MS
+  const say = progress()
   const { bytes, count, damaged, what } = checkStore(path, {
     onDamaged: (part, why) => process.stdout.write(`damaged  ${part}  ${why}\n`),
-    onProgress: (what, count, bytes) => {
-      if (performance.now() < nextMs) return
-      nextMs = performance.now() + PROGRESS_MS
-      process.stderr.write(`${prefix}${count} ${what}, ${mebibytes(bytes)} read\n`)
-    },
+    onProgress: (what, count, bytes) => say(() => `${prefix}${count} ${what}, ${mebibytes(bytes)} read`),
   })
   process.stdout.write(
     `${prefix}${count} ${what}, ${mebibytes(bytes)} read: ${damaged === 0 ? 'all whole' : `${damaged} damaged`}\n`,
   )
   return damaged
-}
-
-function mebibytes(bytes: number): string {
-  return `${(bytes / 2 ** 20).toFixed(1)} MiB`
 }

@@ -5,8 +5,8 @@
 import { readFileSync, statSync } from 'node:fs'
 import { type Committee, committeeDigest, readCommittee } from '../../shared/config/committee.js'
 import { writeNewFile } from '../../shared/config/config-file.js'
-import { evidenceCommittee } from '../../shared/config/evidence-committee.js'
 import { shortName } from '../../shared/config/short-name.js'
+import { verifyingCommittee } from '../../shared/config/verifying-committee.js'
 import { encodeBase64 } from '../../shared/crypto/public-key.js'
 import { NarvalError } from '../../shared/errors.js'
 import { primaryStoreOf } from '../../shared/store/authority-directories.js'
@@ -45,7 +45,7 @@ export function printEvidence({ committee: path, file, json, out, store }: Evide
   }
   const committee = path === undefined ? undefined : readCommittee(path)
   const { authorities, records } = store === undefined ? ofFile(file!, committee!) : ofStore(store, committee)
-  const verifying = committee && evidenceCommittee(committee)
+  const verifying = committee && verifyingCommittee(committee)
   const pieces = records.map((record): Piece => {
     const evidence = decodeEvidence(record, authorities)
     return { record, evidence, verdict: verifying && verifyEvidence(evidence, verifying) }

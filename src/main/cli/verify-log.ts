@@ -1,30 +1,19 @@
 /** `verify-log`: walks a log against the committee file, and says the first record that is wrong; a running node does not notice. */
-import { committeeDigest, readCommittee } from '../../shared/config/committee.js'
-import { type Verify, verifier } from '../../shared/crypto/ed25519.js'
+import { readCommittee } from '../../shared/config/committee.js'
+import { verifyingCommittee } from '../../shared/config/verifying-committee.js'
 import { NarvalError } from '../../shared/errors.js'
 import { primaryStoreOf } from '../../shared/store/authority-directories.js'
 import { LogVerifier, type Verified } from '../../shared/store/primary/log-verifier.js'
 import { EXIT_FAILURE } from './exit-codes.js'
-
-/** Between two lines of progress. */
-const PROGRESS_MS = 1_000
+import { progress } from './progress.js'
 
 /** Returns the exit code: 0 if all records up to a checkpoint of this committee are what it says. */
 export function verifyLog(options: { readonly committee: string; readonly store: string }): number {
-  const committee = readCommittee(options.committee)
-  const verifiers: readonly Verify[] = committee.authorities.map(({ publicKey }) => verifier(publicKey))
-  const log = new LogVerifier(primaryStoreOf(options.store), {
-    digest: committeeDigest(committee),
-    stakes: committee.authorities.map(({ stake }) => stake),
-    verify: (authority, message, signature) => verifiers[authority]!(message, signature),
-  })
-  let nextMs = performance.now() + PROGRESS_MS
+  const committee = verifyingCommittee(readCommittee(options.committee))
+  const log = new LogVerifier(primaryStoreOf(options.store), committee)
+  const say = progress()
   try {
-    const result = log.run((index, last) => {
-      if (performance.now() < nextMs) return
-      nextMs = performance.now() + PROGRESS_MS
-      process.stderr.write(`commit ${index} of ${last}\n`)
-    })
+    const result = log.run((index, last) => say(() => `commit ${index} of ${last}`))
     for (const line of linesOf(result)) process.stdout.write(`${line}\n`)
     return result.problem === undefined && result.attested !== undefined ? 0 : EXIT_FAILURE
   } catch (error) {

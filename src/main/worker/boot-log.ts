@@ -4,6 +4,7 @@ import type { Committee } from '../../shared/config/committee.js'
 import type { Parameters } from '../../shared/config/parameters.js'
 import { PROTOCOL_VERSION, RESEND_SLOTS } from '../../shared/constants.js'
 import { type Layout, syncSlotsPerPeer } from '../../shared/memory/layout.js'
+import { mebibytes } from '../lib/mebibytes.js'
 import { NODE_VERSION } from '../lib/version.js'
 
 export interface BootLogOptions {
@@ -30,10 +31,9 @@ export function bootLines(options: BootLogOptions): readonly string[] {
   const known = addresses.map((address) => `${address}/p2p/${peerId}`)
   const peers = committee.size - 1
   const at = (port: number): string => formatTcpAddress({ host: bind, port })
-  const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`
   return [
     `${NODE_VERSION}, protocol ${PROTOCOL_VERSION}, Node ${process.versions.node}, authority ${committee.authorities[ownIndex]!.name}, peer id ${peerId}`,
-    `Shared memory: ${mib(layout.bytes)} = ${layout.own.slots} own slots (${parameters.ownSlots} + ${RESEND_SLOTS}) and ${layout.inbound.slots} inbound slots (${peers} × ${parameters.inboundSlotsPerPeer} + ${peers} × ${syncSlotsPerPeer(layout.options)}) of ${parameters.batchBytesMax} B, and rings`,
+    `Shared memory: ${mebibytes(layout.bytes)} = ${layout.own.slots} own slots (${parameters.ownSlots} + ${RESEND_SLOTS}) and ${layout.inbound.slots} inbound slots (${peers} × ${parameters.inboundSlotsPerPeer} + ${peers} × ${syncSlotsPerPeer(layout.options)}) of ${parameters.batchBytesMax} B, and rings`,
     `Garbage collection depth set to ${parameters.gcDepthRounds} rounds`,
     `Sync retry delay set to ${parameters.syncRetryDelayMs} ms`,
     `Sync retry nodes set to ${parameters.syncRetryNodes} nodes`,

@@ -8,6 +8,8 @@ import { tryLock } from 'fs-native-extensions'
 import { NarvalError } from '../errors.js'
 import { systemReason } from './store-error.js'
 
+export const LOCK_FILE = 'narval.lock'
+
 export interface StoreLock {
   release(): void
 }
@@ -15,7 +17,7 @@ export interface StoreLock {
 /** @throws NarvalError ERR_STORE_LOCKED if another process holds it */
 export function lockStore(directory: string): StoreLock {
   let fd: number
-  const path = join(directory, 'narval.lock')
+  const path = join(directory, LOCK_FILE)
   makeDirectory(directory)
   try {
     fd = openSync(path, 'a+')

@@ -15,7 +15,8 @@ import { dropAndMark } from './drop-batches.js'
 import { markPrimaryBackup } from './mark.js'
 
 export interface BackupHandlers {
-  readonly onProgress: (text: string) => void
+  /** Batches in segments that are copied, and their bytes. */
+  readonly onProgress: (batches: number, bytes: number) => void
   /** What somebody should know. */
   readonly onNotice: (text: string) => void
   /** A batch of the store is damaged, and not in the backup. */
@@ -76,7 +77,7 @@ async function finishWorker(
   { onDamaged, onProgress, signal }: BackupHandlers,
 ): Promise<BackedUp> {
   const { absent, bytes, count } = await copyCells(source, target, {
-    onProgress: (batches, bytes) => onProgress(`${batches} batches in segments, ${mebibytes(bytes)}`),
+    onProgress,
     signal,
   })
   await dropAndMark(target, absent, Date.now()).catch((error: unknown) => {
@@ -104,8 +105,4 @@ function read<T>(directory: string, of: (snapshot: StoreSnapshot) => T): T {
 
 function dataBytes(directory: string): number {
   return statSync(join(directory, DATA_FILE)).size
-}
-
-export function mebibytes(bytes: number): string {
-  return `${(bytes / 2 ** 20).toFixed(1)} MiB`
 }

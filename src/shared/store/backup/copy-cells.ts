@@ -5,7 +5,7 @@
  * with another. So each batch is checked by its digest. One that is not in its cell is looked up in the store as it is now:
  * if it was moved, it is copied from there; if it was deleted, it is taken out of the copy; otherwise it is damaged.
  */
-import { closeSync, fsyncSync, ftruncateSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, constants, fsyncSync, ftruncateSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { BATCH_SIZE_MAX } from '../../constants.js'
@@ -116,9 +116,8 @@ class SegmentWriter {
   write({ segment, unit }: Cell, bytes: Uint8Array): void {
     if (this.open?.segment !== segment) {
       this.flush()
-      const fd = openSync(segmentPath(this.directory, segment), 'a+')
-      closeSync(fd)
-      this.open = { segment, fd: openSync(segmentPath(this.directory, segment), 'r+') }
+      const fd = openSync(segmentPath(this.directory, segment), constants.O_CREAT | constants.O_RDWR)
+      this.open = { segment, fd }
       ftruncateSync(this.open.fd, SEGMENT_BYTES)
     }
     writeAll(this.open.fd, bytes, unit * UNIT_BYTES)

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { committeeDigest, parseCommittee } from '../../../../src/shared/config/committee.js'
 import { localCommittee } from '../../../../src/shared/config/committee-file.js'
-import { evidenceCommittee } from '../../../../src/shared/config/evidence-committee.js'
+import { verifyingCommittee } from '../../../../src/shared/config/verifying-committee.js'
 import { NarvalError } from '../../../../src/shared/errors.js'
 import { decodeEvidence, encodeEvidence } from '../../../../src/shared/wire/primary/evidence.js'
 import { EVIDENCE_HEAD_BYTES } from '../../../../src/shared/wire/primary/limits.js'
@@ -24,7 +24,7 @@ const vectors = JSON.parse(readFileSync(file, 'utf8')) as {
   evidence: readonly Vector[]
 }
 const COMMITTEE = parseCommittee(localCommittee(vectors.names, 1, 4_000))
-const VERIFYING = evidenceCommittee(COMMITTEE)
+const VERIFYING = verifyingCommittee(COMMITTEE)
 const unhex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'))
 const verdictOf = (record: Uint8Array): EvidenceVerdict =>
   verifyEvidence(decodeEvidence(record, COMMITTEE.size), VERIFYING)
