@@ -21,6 +21,7 @@ export declare function patternOf(codec: { encodeCertificate: typeof encodeCerti
 export type PatternWrite =
   | Write
   | { readonly type: 'commits'; readonly commits: readonly Commit[]; readonly state: ConsensusPosition }
+  | { readonly type: 'fetched'; readonly commits: readonly (Commit & { readonly round: number })[] }
 export declare function recorder(
   chain: typeof RecordChain,
   store: Pick<PrimaryStore, 'state'>,

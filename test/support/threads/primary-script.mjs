@@ -9,7 +9,7 @@ export const OPTIONS = { settings: SETTINGS, retentionCommits: 4, certificateRou
 
 /** A stage is a turn's writes, or a restart with these options. */
 export function stagesOf({ encodeAttestedCheckpoint, encodeCertificate, encodeVote, headerId }) {
-  const { turnOf } = patternOf({ encodeCertificate, headerId })
+  const { commitOf, positionOf, turnOf } = patternOf({ encodeCertificate, headerId })
   const voteOf = (round) =>
     encodeVote({
       voter: 0,
@@ -23,6 +23,7 @@ export function stagesOf({ encodeAttestedCheckpoint, encodeCertificate, encodeVo
     const [rule, root, state] = [1, 2, 3].map((of) => new Uint8Array(32).fill(index + of))
     return encodeAttestedCheckpoint({ epoch: 0, index, rule, root, state, signatures: [] })
   }
+  const fetched = (index) => ({ type: 'fetched', commits: [{ ...commitOf(index), round: index }] })
   const turn = (index, batchCount) => ({
     writes: [
       { type: 'own-header', round: index, bytes: Buffer.from(`header of ${index}`) },
@@ -57,6 +58,17 @@ export function stagesOf({ encodeAttestedCheckpoint, encodeCertificate, encodeVo
     { restart: { isRecovered: true } },
     { writes: [{ type: 'signing', signing: { state: 'above', round: 50 } }] },
     turn(9),
+    // What others have ordered, with a restart before the state at its end.
+    { writes: [fetched(10)] },
+    { restart: {} },
+    { writes: [fetched(11)] },
+    {
+      writes: [
+        { type: 'joined', state: positionOf(11) },
+        { type: 'collected', gcRound: 8 },
+      ],
+    },
+    turn(12),
   ]
 }
 

@@ -37,11 +37,8 @@ const { authority } = OPTIONS.settings
 
 const stages = stagesOf({ encodeAttestedCheckpoint, encodeCertificate, encodeVote, headerId })
 
-/**
- * Whoever adds a kind of write adds it here, and then to the script. A log that is taken from others is not in it: what a crash
- * leaves of that is in history.test.ts.
- */
-const KINDS: Readonly<Record<Exclude<Write['type'], 'fetched' | 'joined'>, true>> = {
+/** Whoever adds a kind of write adds it here, and then to the script. */
+const KINDS: Readonly<Record<Write['type'], true>> = {
   'own-header': true,
   vote: true,
   certificate: true,
@@ -57,6 +54,8 @@ const KINDS: Readonly<Record<Exclude<Write['type'], 'fetched' | 'joined'>, true>
   'payload-complete': true,
   'checkpoint-signed': true,
   'checkpoint-attested': true,
+  fetched: true,
+  joined: true,
 }
 
 /** Where a process begins. */
@@ -119,7 +118,7 @@ async function runUndisturbed(): Promise<Held[]> {
   let index = 0
   for (const [at, stage] of stages.entries()) {
     await (await runStages(stages.slice(0, at + 1), at, open, () => {}, RecordChain)).close()
-    if (stage.writes?.some(({ type }) => type === 'commits')) index += 1
+    if (stage.writes?.some(({ type }) => type === 'commits' || type === 'fetched')) index += 1
     expected.push({ contents: await contentsOf(directory), first: Math.max(1, index - OPTIONS.retentionCommits! + 1) })
   }
   expectDense(directory, expected.at(-1)!.first)
