@@ -192,7 +192,7 @@ describe('committed batches', () => {
     await store.close()
   })
 
-  test('that a run had let go of stay so after kill -9, and a smaller limit counts from the start', async () => {
+  test('that a run had let go of stay so at the next start, and a smaller limit counts from there', async () => {
     const directory = temporaryDirectory()
     const run = await opened(directory, { max: 3 })
     for (let commit = 1; commit <= 5; commit += 1) {
