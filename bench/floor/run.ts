@@ -143,7 +143,7 @@ class FloorRun {
       transactionBytes,
     )
     return {
-      firstStartMs: Math.min(...sent.map(({ startMs }) => startMs)),
+      fromMs: Math.min(...sent.map(({ startMs }) => startMs)),
       lastStopMs: Math.max(...sent.map(({ stopMs }) => stopMs)),
       lastCertifiedMs: Math.max(...progress.map(({ lastCertifiedMs }) => lastCertifiedMs)),
       certifiedBytes: transactionBytesOf(

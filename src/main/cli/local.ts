@@ -14,6 +14,7 @@ export interface LocalFlags {
   readonly workers: number
   readonly rate: number
   readonly size: number
+  readonly warmup: number
   readonly duration: number
   readonly faults: number
   readonly unbuffered: boolean
@@ -54,6 +55,7 @@ export function checkFlags(flags: LocalFlags): LocalOptions {
     workers,
     rate,
     transactionBytes: size,
+    warmupS: flags.warmup,
     durationS: flags.duration,
     faults,
     unbuffered: flags.unbuffered,

@@ -4,6 +4,7 @@
  */
 import { NarvalError } from '../../shared/errors.js'
 import { LOCAL_COMMITS_APART_MAX } from './limits.js'
+import { MeasuredWindow } from './measured-window.js'
 
 /** A commit as an application has read it. */
 export interface ReadCommit {
@@ -39,8 +40,11 @@ export class Agreement {
   difference: Difference | undefined
   /** Bytes of transactions in the commits that all have read. */
   commonBytes = 0
+  /** The same of those that the last authority read in the measured window. */
+  measuredBytes = 0
   /** When the last of them that has any was read by the last authority. */
   lastCommonMs: number | undefined
+  private readonly measured: MeasuredWindow
   /** The record of the last commit that all have read. */
   private lastCommon: ReadCommit | undefined
   /** By authority: its last commit, and the bytes in all of them. */
@@ -50,7 +54,8 @@ export class Agreement {
   private readonly pending = new Map<number, Compared>()
 
   /** @param authorities those that run, from 0 */
-  constructor(authorities: number) {
+  constructor(authorities: number, measured = new MeasuredWindow(0)) {
+    this.measured = measured
     this.last = new Array<number>(authorities).fill(0)
     this.bytes = new Array<number>(authorities).fill(0)
   }
@@ -111,6 +116,7 @@ export class Agreement {
     this.pending.delete(commit.index)
     this.lastCommon = commit
     this.commonBytes += commit.bytes
+    if (this.measured.has(timeMs)) this.measuredBytes += commit.bytes
     if (commit.bytes > 0) this.lastCommonMs = Math.max(this.lastCommonMs ?? timeMs, timeMs)
   }
 

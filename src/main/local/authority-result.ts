@@ -7,6 +7,7 @@
  * - End to end: what the applications of all authorities have read, from the first client's start to the last client's
  *   stop, or to the last commit with transactions that the last application read where that is later. Latency is that of a
  *   sample transaction, from its sending to when the application of the client's own authority has it.
+ * - All of it is of the measured window (result.ts), but for what is lost and the logs.
  * - Lost: what was sent and not read by all when the draining ended, whatever became of it.
  */
 import type { Agreement } from './agreement.js'
@@ -40,7 +41,7 @@ export interface AuthorityResult extends Result {
 export interface ReferenceFigures {
   readonly consensus: ReferenceFlow
   readonly endToEnd: ReferenceFlow
-  /** Its "execution time": from the first client's start to the last commit. */
+  /** Its "execution time": from the first client's start, or the end of our warm-up, to the last commit. */
   readonly durationS: number
 }
 
@@ -68,10 +69,9 @@ export function toAuthorityResult(
   const { transactionBytes } = options
   const consensusS = spanS(ledger.firstCreatedMs, ledger.lastFirstCommittedMs)
   const readS = Math.max(
-    spanS(measurement.firstStartMs, measurement.lastStopMs),
-    spanS(measurement.firstStartMs, agreement.lastCommonMs),
+    spanS(measurement.fromMs, measurement.lastStopMs),
+    spanS(measurement.fromMs, agreement.lastCommonMs),
   )
-  const read = agreement.commonBytes
   return {
     config: { ...config, rule: options.rule },
     certified,
@@ -79,18 +79,21 @@ export function toAuthorityResult(
       ...rates(ledger.orderedBytes, transactionBytes, consensusS),
       latency_ms: latencyFigures(ledger.consensus),
     },
-    end_to_end: { ...rates(read, transactionBytes, readS), latency_ms: latencyFigures(stages.endToEnd) },
+    end_to_end: {
+      ...rates(agreement.measuredBytes, transactionBytes, readS),
+      latency_ms: latencyFigures(stages.endToEnd),
+    },
     commits: { count: agreement.count, digest: agreement.digest ?? null, agree: agreement.agree },
     ...others,
-    lost_transactions: Math.max(0, sentTransactions - Math.floor(read / transactionBytes)),
+    lost_transactions: Math.max(0, sentTransactions - Math.floor(agreement.commonBytes / transactionBytes)),
   }
 }
 
 export function referenceFigures(
   { transactionBytes }: Pick<LocalOptions, 'transactionBytes'>,
-  { firstStartMs, ledger }: Pick<CommitteeMeasurement, 'firstStartMs' | 'ledger'>,
+  { fromMs, ledger }: Pick<CommitteeMeasurement, 'fromMs' | 'ledger'>,
 ): ReferenceFigures {
-  const durationS = spanS(firstStartMs, ledger.lastFirstCommittedMs)
+  const durationS = spanS(fromMs, ledger.lastFirstCommittedMs)
   const flow = (seconds: number, latencyMs: number | null): ReferenceFlow => ({
     tps: seconds === 0 ? 0 : ledger.orderedBytes / seconds / transactionBytes,
     bps: seconds === 0 ? 0 : ledger.orderedBytes / seconds,

@@ -54,7 +54,7 @@ export class Clients {
   }
 
   private args(target: string, nodes: readonly string[]): string[] {
-    const { durationS, transactionBytes, unbuffered } = this.options
+    const { durationS, transactionBytes, unbuffered, warmupS } = this.options
     return [
       NODE_FILE,
       'client',
@@ -63,7 +63,7 @@ export class Clients {
       String(transactionBytes),
       '--rate',
       String(clientRate(this.options)),
-      ...(durationS === 0 ? [] : ['--duration', String(durationS)]),
+      ...(durationS === 0 ? [] : ['--duration', String(warmupS + durationS)]),
       ...(unbuffered ? ['--unbuffered'] : []),
       '--nodes',
       ...nodes,
@@ -94,8 +94,8 @@ export class Clients {
     const timeOver = new AbortController()
     const ended = Promise.all(this.children.map((child) => child.exited)).then(() => timeOver.abort())
     const either = AbortSignal.any([stop, timeOver.signal])
-    const { durationS } = this.options
-    await (durationS === 0 ? aborted(either) : sleep(durationS * 1000 + OVERTIME_MS, either))
+    const { durationS, warmupS } = this.options
+    await (durationS === 0 ? aborted(either) : sleep((warmupS + durationS) * 1000 + OVERTIME_MS, either))
     await Promise.all(this.children.map((child) => child.stop(LOCAL_STOP_DEADLINE_MS)))
     await ended
   }

@@ -10,6 +10,7 @@
  */
 import { Latencies } from './latencies.js'
 import { LOCAL_BATCHES_REMEMBERED, LOCAL_SAMPLES_REMEMBERED } from './limits.js'
+import { MeasuredWindow } from './measured-window.js'
 import type { WorkerName } from './options.js'
 
 /** How far a sample transaction has come, and how long that took since it was sent. */
@@ -23,9 +24,9 @@ export interface StageLatencies {
 }
 
 export interface AuthorityAccount {
-  /** Bytes of the transactions in its certified batches. */
+  /** Bytes of the transactions in its certified batches, since the start. */
   certifiedBytes: number
-  /** Of its client's samples, since the start. */
+  /** Of its client's samples that were sent in the measured window. */
   readonly total: StageLatencies
   /** The same since somebody took them last. */
   window: StageLatencies
@@ -57,6 +58,7 @@ const STAGES = 4
 export class Ledger {
   /** Of the authorities that run, by number. */
   readonly accounts: readonly AuthorityAccount[]
+  /** Certified in the measured window, as all that follows is of it. */
   certifiedBytes = 0
   certifiedBatches = 0
   lastCertifiedMs: number | undefined
@@ -70,6 +72,7 @@ export class Ledger {
   firstCreatedMs: number | undefined
   /** When the last batch was in the first log that had it. */
   lastFirstCommittedMs: number | undefined
+  private readonly measured: MeasuredWindow
   /** By digest: those that no log has. */
   private readonly open = new Map<string, Batch>()
   /** Those that some log has, and that something may still be heard of. */
@@ -77,7 +80,8 @@ export class Ledger {
   private readonly samples = new Map<string, Sample>()
 
   /** @param authorities those that run, from 0 */
-  constructor(authorities: number) {
+  constructor(authorities: number, measured = new MeasuredWindow(0)) {
+    this.measured = measured
     this.accounts = Array.from({ length: authorities }, () => ({
       certifiedBytes: 0,
       total: emptyStages(),
@@ -122,7 +126,7 @@ export class Ledger {
     const batch = this.batch(digest)
     if (batch.certifiedMs !== undefined) return
     batch.certifiedMs = timeMs
-    this.lastCertifiedMs = Math.max(this.lastCertifiedMs ?? timeMs, timeMs)
+    if (this.measured.has(timeMs)) this.lastCertifiedMs = Math.max(this.lastCertifiedMs ?? timeMs, timeMs)
     for (const key of batch.samples) this.reach(key, 'certified', timeMs)
     if (batch.bytes !== undefined) this.countCertified(batch)
   }
@@ -131,7 +135,7 @@ export class Ledger {
   created(digest: string, timeMs: number): void {
     const batch = this.batch(digest)
     batch.createdMs = Math.min(batch.createdMs ?? timeMs, timeMs)
-    this.firstCreatedMs = Math.min(this.firstCreatedMs ?? timeMs, timeMs)
+    if (this.measured.has(timeMs)) this.firstCreatedMs = Math.min(this.firstCreatedMs ?? timeMs, timeMs)
   }
 
   /** A primary's log: the batch is in it. */
@@ -170,12 +174,14 @@ export class Ledger {
   }
 
   private countCertified(batch: Batch): void {
+    if (batch.authority !== undefined) this.accounts[batch.authority]!.certifiedBytes += batch.bytes!
+    if (!this.measured.has(batch.certifiedMs!)) return
     this.certifiedBytes += batch.bytes!
     this.certifiedBatches += 1
-    if (batch.authority !== undefined) this.accounts[batch.authority]!.certifiedBytes += batch.bytes!
   }
 
   private countOrdered(batch: Batch): void {
+    if (!this.measured.has(firstCommitOf(batch))) return
     this.orderedBytes += batch.bytes!
     this.orderedBatches += 1
   }
@@ -206,9 +212,10 @@ export class Ledger {
   /** Nothing more is going to be heard of it. */
   private close(digest: string, batch: Batch): void {
     this.ordered.delete(digest)
-    const firstMs = Math.min(...batch.committedMs.filter((timeMs) => timeMs !== undefined))
-    this.lastFirstCommittedMs = Math.max(this.lastFirstCommittedMs ?? firstMs, firstMs)
-    if (batch.createdMs !== undefined) this.consensus.record(firstMs - batch.createdMs)
+    const firstMs = firstCommitOf(batch)
+    if (this.measured.has(firstMs)) this.lastFirstCommittedMs = Math.max(this.lastFirstCommittedMs ?? firstMs, firstMs)
+    const { createdMs } = batch
+    if (createdMs !== undefined && this.measured.has(createdMs)) this.consensus.record(firstMs - createdMs)
     for (const key of batch.samples) this.reach(key, 'firstCommitted', firstMs)
   }
 
@@ -231,12 +238,13 @@ export class Ledger {
 
   private record({ authority, sentMs }: Sample, stage: Stage, timeMs: number): void {
     const latencyMs = timeMs - sentMs!
+    const isMeasured = this.measured.has(sentMs!)
     if (stage === 'firstCommitted') {
-      this.firstCommitted.record(latencyMs)
+      if (isMeasured) this.firstCommitted.record(latencyMs)
       return
     }
     const { total, window } = this.accounts[authority]!
-    total[stage].record(latencyMs)
+    if (isMeasured) total[stage].record(latencyMs)
     window[stage].record(latencyMs)
   }
 
@@ -258,6 +266,10 @@ export function joinStages(all: Iterable<StageLatencies>): StageLatencies {
     joined.endToEnd.add(stages.endToEnd)
   }
   return joined
+}
+
+function firstCommitOf({ committedMs }: Batch): number {
+  return Math.min(...committedMs.filter((timeMs) => timeMs !== undefined))
 }
 
 function keyOf({ authority, worker }: WorkerName, sample: number): string {

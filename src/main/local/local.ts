@@ -17,6 +17,7 @@ import { Ledger } from './ledger.js'
 import { LOCAL_DRAIN_DEADLINE_MS, LOCAL_INTERRUPTED_DRAIN_DEADLINE_MS } from './limits.js'
 import { LiveView } from './live-view.js'
 import type { LogEvent } from './log-lines.js'
+import { MeasuredWindow } from './measured-window.js'
 import type { ProcessUse } from './node-stats.js'
 import { Nodes } from './nodes.js'
 import { canCertify, type LocalOptions, startedAuthorities, type WorkerName } from './options.js'
@@ -59,6 +60,7 @@ class LocalRun {
   private readonly workspace: Workspace
   private readonly family: Family
   private readonly clients: Clients
+  private readonly measured: MeasuredWindow
   private readonly ledger: Ledger
   private readonly agreement: Agreement
   private view: LiveView | undefined
@@ -68,8 +70,9 @@ class LocalRun {
     this.workspace = workspace
     this.family = family
     this.clients = new Clients(options)
-    this.ledger = new Ledger(startedAuthorities(options))
-    this.agreement = new Agreement(startedAuthorities(options))
+    this.measured = new MeasuredWindow(options.warmupS)
+    this.ledger = new Ledger(startedAuthorities(options), this.measured)
+    this.agreement = new Agreement(startedAuthorities(options), this.measured)
   }
 
   async run(stop: AbortSignal): Promise<number> {
@@ -85,6 +88,7 @@ class LocalRun {
     this.clients.start(committee, this.workspace, family, (name, event) => this.onClientEvent(name, event))
     if (!this.options.json) this.startView(nodes, committee)
     await family.orTrouble(Promise.race([this.clients.allStarted(), aborted(stop)]))
+    const usedFrom = this.useFrom(nodes, useBefore, stop)
     await family.orTrouble(this.clients.load(stop))
     this.view?.stop()
     if (stop.aborted && this.clients.firstStartMs === undefined) return this.abandon(nodes)
@@ -96,7 +100,7 @@ class LocalRun {
     family.expectEnd()
     const complaints = await nodes.stop()
     // All that they logged is here.
-    this.print(committee, this.measure(useBefore, useAfter))
+    this.print(committee, this.measure(await usedFrom, useAfter))
     const { difference } = this.agreement
     if (difference !== undefined) complaints.push(`the logs differ: ${describeDifference(difference)}`)
     for (const complaint of complaints) process.stderr.write(`narval: ${complaint}\n`)
@@ -145,7 +149,8 @@ class LocalRun {
   }
 
   private onClientEvent(name: WorkerName, event: LogEvent): void {
-    if (event.type === 'sample-sent') this.ledger.sampleSent(name, event.sample, event.timeMs)
+    if (event.type === 'client-started') this.measured.start(event.timeMs)
+    else if (event.type === 'sample-sent') this.ledger.sampleSent(name, event.sample, event.timeMs)
     else if (event.type === 'lines-lost') this.onLinesLost(`client-${name.authority}-${name.worker}`, event.lines)
   }
 
@@ -167,6 +172,14 @@ class LocalRun {
     }
   }
 
+  /** What the nodes had used when the measuring began. */
+  private async useFrom(nodes: Nodes, atStart: ProcessUse[], stop: AbortSignal): Promise<ProcessUse[]> {
+    const { warmupS } = this.options
+    if (warmupS === 0) return atStart
+    await sleep(warmupS * 1000, stop)
+    return stop.aborted ? atStart : nodes.use()
+  }
+
   /** Waits until all that was sent is read by all, or the deadline has passed. */
   private async drain(stop: AbortSignal): Promise<void> {
     if (!canCertify(this.options)) return
@@ -184,7 +197,7 @@ class LocalRun {
       after.reduce((sum, use, index) => sum + pick(use) - pick(before[index]!), 0)
     this.ledger.finish()
     return {
-      firstStartMs: this.clients.firstStartMs,
+      fromMs: this.measured.fromMs,
       lastStopMs: this.clients.lastStopMs,
       sentTransactions: this.clients.sent,
       ledger: this.ledger,

@@ -11,7 +11,9 @@ export interface LocalOptions {
   readonly rate: number
   /** Bytes of a transaction. */
   readonly transactionBytes: number
-  /** Seconds of load; 0 until Ctrl-C. */
+  /** Seconds of load before anything is measured, while V8 optimizes what it runs. */
+  readonly warmupS: number
+  /** Seconds of load that are measured; 0 until Ctrl-C. */
   readonly durationS: number
   /** Authorities that are left out, the last ones: they are in the committee and never started. */
   readonly faults: number

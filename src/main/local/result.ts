@@ -3,22 +3,24 @@
  *
  * - Certified: a batch of which its worker has told its primary that a quorum has it, counted once committee-wide;
  *   transactions are its bytes of transactions by the size of one.
- * - The window that rates are taken over runs from the first client's start to the last client's stop, or to the last
- *   certification where that is later: what is drained after the stop adds to the count, and so its time is added too.
+ * - The window that rates are taken over runs from the first client's start, or the end of the warm-up, to the last client's
+ *   stop, or to the last certification where that is later: what is drained after the stop adds to the count, and so its
+ *   time is added too. What was certified before the window does not count, nor do samples that were sent before it.
  * - Latency: from a client's sending of a sample transaction to when the primary is told.
- * - CPU: user and system time of all nodes from the clients' start to the end of the draining, without the clients and
+ * - CPU: user and system time of all nodes from when the window begins to the end of the draining, without the clients and
  *   without the nodes' boot.
  */
 import type { Latencies } from './latencies.js'
 import type { LocalOptions } from './options.js'
 
 export interface Measurement {
-  /** Milliseconds, by the wall clock; undefined where no client has started. */
-  readonly firstStartMs: number | undefined
+  /** When the window begins: milliseconds, by the wall clock; undefined where no client has started. */
+  readonly fromMs: number | undefined
   readonly lastStopMs: number | undefined
   readonly lastCertifiedMs: number | undefined
   readonly certifiedBytes: number
   readonly certifiedBatches: number
+  /** Those of the warm-up included, as in what is lost. */
   readonly sentTransactions: number
   readonly latencies: Latencies
   readonly cpuUserS: number
@@ -49,6 +51,8 @@ export interface Result {
     readonly rate: number
     readonly size: number
     readonly duration: number
+    /** Only where there was one. */
+    readonly warmup?: number
     readonly faults: number
     /** Only where clients wrote each transaction by itself. */
     readonly unbuffered?: true
@@ -74,9 +78,9 @@ export interface Result {
 
 /** Seconds that rates are taken over; 0 where no client has started. */
 export function windowS(measurement: Measurement): number {
-  const { firstStartMs, lastStopMs, lastCertifiedMs } = measurement
-  if (firstStartMs === undefined) return 0
-  return Math.max(0, (lastStopMs ?? 0) - firstStartMs, (lastCertifiedMs ?? 0) - firstStartMs) / 1000
+  const { fromMs, lastStopMs, lastCertifiedMs } = measurement
+  if (fromMs === undefined) return 0
+  return Math.max(0, (lastStopMs ?? 0) - fromMs, (lastCertifiedMs ?? 0) - fromMs) / 1000
 }
 
 export function toResult(options: Omit<LocalOptions, 'rule'>, nodeVersion: string, measurement: Measurement): Result {
@@ -90,6 +94,7 @@ export function toResult(options: Omit<LocalOptions, 'rule'>, nodeVersion: strin
       rate: options.rate,
       size: options.transactionBytes,
       duration: options.durationS,
+      ...(options.warmupS > 0 && { warmup: options.warmupS }),
       faults: options.faults,
       ...(options.unbuffered && { unbuffered: true }),
       ...(options.split && { split: true }),

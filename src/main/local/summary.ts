@@ -33,6 +33,7 @@ export function summary(of: Summarised): string {
     ` Worker(s) per node: ${options.workers} worker(s)`,
     ` Collocate primary and workers: ${options.split ? 'False' : 'True'}`,
     ` Input rate: ${number(options.rate)} tx/s`,
+    ...(options.warmupS > 0 ? [` Warm-up, not measured: ${number(options.warmupS)} s`] : []),
     ` Transaction size: ${number(options.transactionBytes)} B`,
     ` Execution time: ${number(reference.durationS)} s`,
     '',

@@ -129,6 +129,7 @@ describe('flags of local', () => {
     workers: 1,
     rate: 20_000,
     size: 512,
+    warmup: 0,
     duration: 20,
     faults: 0,
     unbuffered: false,

@@ -2,6 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Agreement, describeDifference, type ReadCommit } from '../../../src/main/local/agreement.js'
 import { LOCAL_COMMITS_APART_MAX } from '../../../src/main/local/limits.js'
+import { MeasuredWindow } from '../../../src/main/local/measured-window.js'
 
 function commit(index: number, changed: Partial<ReadCommit> = {}): ReadCommit {
   return { index, digest: `digest-${index}`, batches: 1, bytes: index, checksum: '00000000', ...changed }
@@ -85,12 +86,18 @@ describe('agreement', () => {
   })
 
   it('the time that counts is when the last one has read the last commit that has transactions', () => {
-    const agreement = new Agreement(2)
+    const measured = new MeasuredWindow(0.02)
+    measured.start(0)
+    const agreement = new Agreement(2, measured)
     agreement.read(0, commit(1), 10)
     agreement.read(1, commit(1), 30)
     agreement.read(0, commit(2, { bytes: 0 }), 40)
     agreement.read(1, commit(2, { bytes: 0 }), 50)
     expect([agreement.count, agreement.lastCommonMs]).toEqual([2, 30])
+    agreement.read(0, commit(3, { bytes: 5 }), 10)
+    agreement.read(1, commit(3, { bytes: 5 }), 19)
+    // Read by all within the warm-up of 20 ms.
+    expect(agreement.commonBytes - agreement.measuredBytes).toBe(5)
   })
 
   it('one alone agrees with itself', () => {

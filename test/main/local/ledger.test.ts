@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { Ledger } from '../../../src/main/local/ledger.js'
 import { LOCAL_BATCHES_REMEMBERED } from '../../../src/main/local/limits.js'
 import { LineSplitter, parseLogLine } from '../../../src/main/local/log-lines.js'
+import { MeasuredWindow } from '../../../src/main/local/measured-window.js'
 
 const line = (text: string): string => `[2024-05-01T12:00:00.123Z INFO  narval::authority] ${text}`
 const timeMs = Date.UTC(2024, 4, 1, 12, 0, 0, 123)
@@ -163,6 +164,33 @@ describe('ledger', () => {
     const { certified, endToEnd, ordered } = ledger.accounts[0]!.total
     expect([certified.count, ordered.count, endToEnd.count, ledger.firstCommitted.count]).toEqual([1, 0, 0, 0])
     expect([ledger.consensus.count, ledger.lastFirstCommittedMs]).toEqual([0, undefined])
+  })
+
+  it('of a warm-up nothing counts, but for the view and for what it is the beginning of', () => {
+    const measured = new MeasuredWindow(1)
+    const ledger = new Ledger(1, measured)
+    const pass = (digest: string, sample: number, sentMs: number): void => {
+      ledger.sampleSent(ALICE, sample, sentMs)
+      ledger.contains(0, digest, 10)
+      ledger.containsSample(ALICE, digest, sample)
+      ledger.certified(digest, sentMs + 10)
+      ledger.created(digest, sentMs + 20)
+      ledger.committed(0, digest, sentMs + 30)
+      ledger.sampleRead(ALICE, sample, sentMs + 40)
+    }
+    pass('before anybody knows when it begins', 0, 900)
+    measured.start(1_000)
+    pass('in the warm-up', 1, 1_500)
+    pass('sent in the warm-up and ordered behind it', 2, 1_975)
+    pass('behind it', 3, 2_000)
+    ledger.finish()
+    expect([ledger.certifiedBatches, ledger.orderedBatches]).toEqual([1, 2])
+    expect([ledger.certifiedBytes, ledger.orderedBytes]).toEqual([10, 20])
+    expect([ledger.firstCreatedMs, ledger.lastCertifiedMs, ledger.lastFirstCommittedMs]).toEqual([2_020, 2_010, 2_030])
+    expect([ledger.consensus.count, ledger.firstCommitted.count]).toEqual([1, 1])
+    const [account] = ledger.accounts
+    expect([account!.certifiedBytes, account!.window.endToEnd.count]).toEqual([40, 4])
+    expect([account!.total.endToEnd.count, account!.total.endToEnd.meanMs]).toEqual([1, 40])
   })
 
   it('what was of late is taken once, and stays in the total', () => {

@@ -10,6 +10,7 @@ const options: LocalOptions = {
   workers: 1,
   rate: 1000,
   transactionBytes: 512,
+  warmupS: 0,
   durationS: 0,
   faults: 0,
   unbuffered: false,

@@ -18,6 +18,7 @@ const options: LocalOptions = {
   workers: 1,
   rate: 20_000,
   transactionBytes: 512,
+  warmupS: 0,
   durationS: 10,
   faults: 1,
   unbuffered: false,
@@ -36,7 +37,7 @@ function latenciesOf(...values: number[]): Latencies {
 }
 
 const nothing: Measurement = {
-  firstStartMs: undefined,
+  fromMs: undefined,
   lastStopMs: undefined,
   lastCertifiedMs: undefined,
   certifiedBytes: 0,
@@ -50,7 +51,7 @@ const nothing: Measurement = {
 
 const something: Measurement = {
   ...nothing,
-  firstStartMs: 1_000,
+  fromMs: 1_000,
   lastStopMs: 11_000,
   lastCertifiedMs: 11_000,
   certifiedBytes: 1000 * 512,
@@ -166,13 +167,13 @@ function committee(): CommitteeMeasurement {
   agreement.read(0, first, 3_010)
   agreement.read(1, first, 21_000)
   agreement.read(0, { ...first, index: 2, digest: '0b'.repeat(32) }, 6_010)
-  const { firstStartMs, lastStopMs, cpuSystemS, cpuUserS, rssBytesMax } = something
-  return { firstStartMs, lastStopMs, cpuSystemS, cpuUserS, rssBytesMax, sentTransactions: 1001, ledger, agreement }
+  const { fromMs, lastStopMs, cpuSystemS, cpuUserS, rssBytesMax } = something
+  return { fromMs, lastStopMs, cpuSystemS, cpuUserS, rssBytesMax, sentTransactions: 1001, ledger, agreement }
 }
 
 const untouched = (): CommitteeMeasurement => ({
   ...committee(),
-  firstStartMs: undefined,
+  fromMs: undefined,
   lastStopMs: undefined,
   sentTransactions: 0,
   ledger: new Ledger(2),
@@ -313,7 +314,7 @@ describe("the reference's figures", () => {
           for (const { line } of lines.map((line, at) => ({ line, key: keys[at]! })).sort((a, b) => a.key - b.key))
             line(ledger)
           ledger.finish()
-          const { consensus, endToEnd } = referenceFigures(options, { firstStartMs: 1_000, ledger })
+          const { consensus, endToEnd } = referenceFigures(options, { fromMs: 1_000, ledger })
           const expected = parserFigures(logs, options.transactionBytes)
           for (const [ours, theirs] of [
             [consensus, expected.consensus],

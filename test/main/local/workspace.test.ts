@@ -125,6 +125,7 @@ describe('committee files', () => {
     workers: 2,
     rate: 1000,
     transactionBytes: 512,
+    warmupS: 0,
     durationS: 1,
     faults: 0,
     unbuffered: false,
