@@ -140,8 +140,10 @@ export class Core {
   /** A header from its author. */
   header(from: AuthorityIndex, header: HeaderRecord, turn: TurnBuilder): void {
     const last = header.author === from ? this.lastVotes[from] : undefined
-    if (isFor(last, header)) this.sendVote(last!, turn)
-    else if (!this.stages.headerWaiter.has(header)) {
+    if (isFor(last, header)) {
+      this.witnessAgain(header, turn)
+      this.sendVote(last!, turn)
+    } else if (!this.stages.headerWaiter.has(header)) {
       const problem = this.problemOfHeader(from, header)
       if (problem === undefined) {
         this.witness(header, turn)
@@ -561,6 +563,12 @@ export class Core {
   }
 
   /** A verified header: it is looked whether there was another of its round. */
+  /** A header with our vote. After a restart the vote is known, and the header is not: a second one would show nothing. */
+  private witnessAgain(header: HeaderRecord, turn: TurnBuilder): void {
+    const { evidence, signatures } = this.stages
+    if (!evidence.knows(header) && signatures.verifyHeader(header)) this.witness(header, turn)
+  }
+
   private witness(header: HeaderRecord, turn: TurnBuilder): void {
     const other = this.stages.evidence.witness(header)
     if (other !== undefined) this.equivocated(other, header, turn)

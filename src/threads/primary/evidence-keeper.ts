@@ -58,6 +58,11 @@ export class EvidenceKeeper {
     return other
   }
 
+  /** Whether this header was witnessed, and another of its round was not since. */
+  knows({ author, id, round }: HeaderRecord): boolean {
+    return this.headers[author]!.get(round)?.id === id
+  }
+
   /** A verified header of the author and round of this one, with another id. */
   otherThan({ author, id, round }: HeaderRecord): HeaderRecord | undefined {
     const known = this.headers[author]!.get(round)

@@ -254,6 +254,19 @@ describe('a header', () => {
     expect(evidenceIn(turn)).toMatchObject([{ kind: 'headers', accused: 1, round: 2 }])
   })
 
+  test('twice is evidence also after a restart, if the one that has our vote comes again', () => {
+    const node = started()
+    const first = node.header(1, 1)
+    const second = node.header(1, 1, { createdAt: first.createdAt + 1 })
+    node.receive(1, first)
+    const again = started({ store: node.store })
+    const [vote] = sent(again.receive(1, first), 'vote')
+    expect(vote).toBeDefined()
+    const turn = again.receive(1, second)
+    expect(votesIn(turn)).toEqual([])
+    expect(evidenceIn(turn)).toMatchObject([{ accused: 1, round: 1, first: first.bytes, second: second.bytes }])
+  })
+
   test('that another one of its author replaces is refused in the turn of that one, however well both are signed', () => {
     const node = started()
     const parents = [1, 2, 3].map((fill) => new Uint8Array(32).fill(fill))
