@@ -1,6 +1,7 @@
 /**
- * `narval-node/verify`: for whoever has a batch's digest and is shown a proof that a transaction is in it, or has the
- * committee file and is shown a checkpoint and a commit. It needs no Node: a browser runs it.
+ * `narval-node/verify`: for whoever has the committee file and is shown the proof of a receipt: `verify`. Its parts stand
+ * alone too: that a transaction is in a batch, that a quorum signed a checkpoint, that a commit is under it. It needs no
+ * Node: a browser runs it.
  *
  * @packageDocumentation
  */
@@ -13,6 +14,26 @@ export {
   verifyCheckpoint,
   verifyCommit,
 } from './shared/wire/primary/verify-checkpoint.js'
+export { committeeOf } from './shared/wire/proof/committee-of.js'
+export {
+  type AvailabilityProof,
+  decodeReceiptProof,
+  encodeReceiptProof,
+  type OrderProof,
+  type ReceiptProof,
+} from './shared/wire/proof/receipt-proof.js'
+export {
+  type ReceiptProofJson,
+  receiptProofFromJson,
+  receiptProofToJson,
+} from './shared/wire/proof/receipt-proof-json.js'
+export {
+  type ProofCommittee,
+  type ProvenReceipt,
+  type ReceiptCheck,
+  type ReceiptRefusal,
+  verify,
+} from './shared/wire/proof/verify-receipt.js'
 export { decodeProof, encodeProof } from './shared/wire/proof-format.js'
 export {
   checkProof,

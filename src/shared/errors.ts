@@ -35,6 +35,7 @@ export type ErrorCode =
   | 'ERR_BATCHES_DELETED'
   | 'ERR_COMMITS_PRUNED'
   | 'ERR_CHECKPOINT_NOT_FOUND'
+  | 'ERR_NOT_PROVABLE'
   // transactions and batches
   | 'ERR_TRANSACTION_TOO_LARGE'
   | 'ERR_TRANSACTION_EMPTY'

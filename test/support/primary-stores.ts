@@ -1,7 +1,7 @@
 /** Stores of primaries with commits that follow from their index (threads/commit-pattern.mjs). */
 import { CommitLogReader, type LoggedCommit } from '../../src/shared/store/primary/commit-log-reader.js'
 import { encodeCertificate } from '../../src/shared/wire/primary/certificate.js'
-import { headerId } from '../../src/shared/wire/primary/header.js'
+import { headerId } from '../../src/shared/wire/primary/header-id.js'
 import { RecordChain } from '../../src/threads/primary/commit-log/record-chain.js'
 import {
   PrimaryStore,

@@ -4,10 +4,10 @@ import { genesisDigests } from '../../src/shared/wire/primary/genesis.js'
 import {
   type BatchEntry,
   encodeHeader,
-  headerId,
   headerSignatureMessage,
   type UnsignedHeader,
 } from '../../src/shared/wire/primary/header.js'
+import { headerId } from '../../src/shared/wire/primary/header-id.js'
 import { compareBytes, kindOf, type RecordKind } from '../../src/shared/wire/primary/record.js'
 import { decodeVote, encodeVote, type Vote, voteMessage } from '../../src/shared/wire/primary/vote.js'
 import { Primary, type PrimaryOptions } from '../../src/threads/primary/primary.js'

@@ -156,6 +156,14 @@ function shapeRefusal(proof: TransactionProof): ProofRefusal | undefined {
   return path.length === shape.path ? undefined : 'path'
 }
 
+/** What the frame at the claimed place has, if there can be one: whether the batch has it is for `checkProof` to say. */
+export function claimedTransaction({ chunk, frameOffset }: TransactionProof): Uint8Array | undefined {
+  const start = frameOffset + TRANSACTION_PREFIX_BYTES
+  if (start >= chunk.length) return undefined
+  const end = start + new DataView(chunk.buffer, chunk.byteOffset, chunk.length).getUint32(frameOffset)
+  return end === start || end > chunk.length ? undefined : Uint8Array.from(chunk.subarray(start, end))
+}
+
 /** Where the first frame of a chunk starts in it. */
 function firstFrame(chunkIndex: number): number {
   return chunkIndex === 0 ? BATCH_HEADER_BYTES : 0

@@ -11,7 +11,8 @@
  *                                                            no: CertificateWaiter
  * ```
  */
-import { encodeHeader, headerId, type UnsignedHeader } from '../../shared/wire/primary/header.js'
+import { encodeHeader, type UnsignedHeader } from '../../shared/wire/primary/header.js'
+import { headerId } from '../../shared/wire/primary/header-id.js'
 import { compareBytes } from '../../shared/wire/primary/record.js'
 import { encodeVote, type Vote } from '../../shared/wire/primary/vote.js'
 import type { Adoption } from './adoption.js'

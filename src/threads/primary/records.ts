@@ -5,7 +5,8 @@
 import { SIGNATURE_BYTES } from '../../shared/constants.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import { type CertifiedHeader, decodeCertificate, encodeCertificate } from '../../shared/wire/primary/certificate.js'
-import { decodeHeader, headerIdOfRecord, type SignedHeader } from '../../shared/wire/primary/header.js'
+import { decodeHeader, type SignedHeader } from '../../shared/wire/primary/header.js'
+import { headerIdOfRecord } from '../../shared/wire/primary/header-id.js'
 import { CERTIFICATE_HEAD_BYTES } from '../../shared/wire/primary/limits.js'
 import type { Certificate, Digest, Header } from './consensus/types.js'
 

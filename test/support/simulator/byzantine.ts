@@ -11,10 +11,10 @@ import {
   compareEntries,
   decodeHeader,
   encodeHeader,
-  headerId,
   headerSignatureMessage,
   type UnsignedHeader,
 } from '../../../src/shared/wire/primary/header.js'
+import { headerId } from '../../../src/shared/wire/primary/header-id.js'
 import { HEADER_ADOPTED_MAX } from '../../../src/shared/wire/primary/limits.js'
 import { kindOf } from '../../../src/shared/wire/primary/record.js'
 import { type Vote, voteMessage } from '../../../src/shared/wire/primary/vote.js'

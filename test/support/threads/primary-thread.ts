@@ -15,11 +15,11 @@ import { genesisDigests } from '../../../src/shared/wire/primary/genesis.js'
 import {
   type BatchEntry,
   encodeHeader,
-  headerId,
   headerSignatureMessage,
   type SignedHeader,
   type UnsignedHeader,
 } from '../../../src/shared/wire/primary/header.js'
+import { headerId } from '../../../src/shared/wire/primary/header-id.js'
 import { compareBytes } from '../../../src/shared/wire/primary/record.js'
 import { type Vote, voteMessage } from '../../../src/shared/wire/primary/vote.js'
 import { fromDist } from './main-side.js'

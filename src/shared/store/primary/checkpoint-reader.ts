@@ -8,7 +8,7 @@ import { CHECKPOINT_INTERVAL } from '../../wire/primary/limits.js'
 import { type MountainRange, type NodePlace, peakPlaces, prove } from '../../wire/primary/mountain-range.js'
 import { sha256 } from '../../wire/primary/sha256.js'
 import { StoreFile, type StoreSnapshot } from '../store-snapshot.js'
-import { damaged, decodeNumbers, nodeOf, PrimaryKeys } from './format.js'
+import { damaged, decodeHead, decodeNumbers, nodeOf, PrimaryKeys, readKey } from './format.js'
 import type { PrimarySettings } from './settings.js'
 
 export interface StoredCheckpoint {
@@ -59,6 +59,21 @@ export class CheckpointReader {
         if (earlier !== undefined) return earlier
       }
       return found
+    })
+  }
+
+  /**
+   * The first of this commit or one behind it, of the commits that are in the log; undefined if there is none yet.
+   *
+   * @throws NarvalError ERR_STORE_DAMAGED
+   */
+  firstFrom(index: number): StoredCheckpoint | undefined {
+    return this.read((snapshot) => {
+      const [entry] = snapshot.entries('checkpoints', 1, { after: this.keys.checkpoint(index - 1) })
+      const head = snapshot.get('state', this.keys.state('head'))
+      if (entry === undefined || head === undefined) return undefined
+      const found = readKey.checkpoint(entry.key).index
+      return found <= decodeHead(head).index ? this.find(snapshot, found) : undefined
     })
   }
 

@@ -29,9 +29,9 @@ import {
   PAYLOAD_ENTRY_BYTES,
 } from './limits.js'
 import * as record from './record.js'
-import { sha256 } from './sha256.js'
 
-const ID_DOMAIN = record.domain('narval/header/v1')
+/** In front of what is hashed to the id of a header (`header-id.ts`). */
+export const HEADER_ID_DOMAIN = record.domain('narval/header/v1')
 const SIGNATURE_DOMAIN = record.domain('narval/header-signature/v1')
 const ROUND_AT = 12
 
@@ -129,18 +129,6 @@ export function decodeHeader(bytes: Uint8Array, authorities: number): SignedHead
     payload,
     signature: record.readBytes(bytes, signatureAt, SIGNATURE_BYTES),
   }
-}
-
-/** Names the header, and its certificate: 32 bytes. */
-export function headerId(committeeDigest: Uint8Array, header: UnsignedHeader): Uint8Array {
-  assert(committeeDigest.length === DIGEST_BYTES, 'a digest has 32 bytes')
-  return sha256(ID_DOMAIN, committeeDigest, encodeUnsignedHeader(header))
-}
-
-/** The same, of a record with its signature that `decodeHeader` has taken: a header has one form. */
-export function headerIdOfRecord(committeeDigest: Uint8Array, bytes: Uint8Array): Uint8Array {
-  assert(committeeDigest.length === DIGEST_BYTES, 'a digest has 32 bytes')
-  return sha256(ID_DOMAIN, committeeDigest, bytes.subarray(0, bytes.length - SIGNATURE_BYTES))
 }
 
 /** What the author signs. */

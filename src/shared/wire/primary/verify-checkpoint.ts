@@ -4,10 +4,10 @@
  *
  * Nothing here needs Node. How a signature is verified is handed in, since not every browser has Ed25519.
  */
-import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js'
 import { bytesArgument } from '../../arguments.js'
 import { quorumOf } from '../../config/quorum.js'
 import { DIGEST_BYTES } from '../../constants.js'
+import { sha256 } from '../hash.js'
 import { type AttestedCheckpoint, type Checkpoint, checkpointMessage, decodeAttestedCheckpoint } from './checkpoint.js'
 import { COMMIT_DOMAIN, decodeCommitHead } from './commit-record.js'
 import { COMMIT_HEAD_BYTES } from './limits.js'
@@ -79,10 +79,4 @@ export function verifyCommit(
 
 function indexOf(record: Uint8Array): number | undefined {
   return record.length < COMMIT_HEAD_BYTES ? undefined : ifWellFormed(() => decodeCommitHead(record).index)
-}
-
-function sha256(...parts: readonly Uint8Array[]): Uint8Array {
-  const hash = nobleSha256.create()
-  for (const part of parts) hash.update(part)
-  return hash.digest()
 }

@@ -10,7 +10,8 @@ import {
   isSameCheckpoint,
 } from './checkpoint.js'
 import type { Evidence, EvidenceKind } from './evidence.js'
-import { decodeHeader, headerId, headerSignatureMessage, type SignedHeader } from './header.js'
+import { decodeHeader, headerSignatureMessage, type SignedHeader } from './header.js'
+import { headerId } from './header-id.js'
 import { compareBytes, kindOf } from './record.js'
 import { decodeVote, voteMessage } from './vote.js'
 

@@ -12,11 +12,11 @@ import {
   decodeHeader,
   encodeHeader,
   encodeUnsignedHeader,
-  headerId,
   headerSignatureMessage,
   type SignedHeader,
   type UnsignedHeader,
 } from '../../../../src/shared/wire/primary/header.js'
+import { headerId } from '../../../../src/shared/wire/primary/header-id.js'
 import * as limits from '../../../../src/shared/wire/primary/limits.js'
 import { compareBytes } from '../../../../src/shared/wire/primary/record.js'
 import { decodeVote, encodeVote, type Vote, voteMessage } from '../../../../src/shared/wire/primary/vote.js'

@@ -16,7 +16,7 @@ import { openPrimaryDatabases } from '../../../../src/shared/store/primary/forma
 import { FRESH_FILE, writeFreshMarker } from '../../../../src/shared/store/primary/fresh-marker.js'
 import { encodeCertificate } from '../../../../src/shared/wire/primary/certificate.js'
 import { encodeAttestedCheckpoint } from '../../../../src/shared/wire/primary/checkpoint.js'
-import { headerId } from '../../../../src/shared/wire/primary/header.js'
+import { headerId } from '../../../../src/shared/wire/primary/header-id.js'
 import { encodeVote } from '../../../../src/shared/wire/primary/vote.js'
 import { RecordChain } from '../../../../src/threads/primary/commit-log/record-chain.js'
 import type { PrimaryStore } from '../../../../src/threads/primary/store/primary-store.js'
