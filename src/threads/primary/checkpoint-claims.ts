@@ -47,9 +47,10 @@ export class CheckpointClaims {
     return this.claims.flatMap((claims) => claims.get(index)?.checkpoint ?? [])
   }
 
-  verified({ index, signer }: SignedCheckpoint): void {
-    const claim = this.claims[signer]!.get(index)
-    if (claim !== undefined) claim.isVerified = true
+  /** This signature is valid. What its signer has said of that commit besides is another one. */
+  verified(checkpoint: SignedCheckpoint): void {
+    const claim = this.claims[checkpoint.signer]!.get(checkpoint.index)
+    if (claim !== undefined && isSameSignature(claim.checkpoint, checkpoint)) claim.isVerified = true
   }
 
   /** Whether this signature was verified. */

@@ -371,6 +371,16 @@ describe('one that says something else', () => {
     expect(reasonsIn(node.takes(forged(by(3, ahead, { state: RULE }))))).toEqual(['signature-invalid'])
   })
 
+  test('is none when the first of the two is not signed by it', () => {
+    const ahead = { ...signed, index: 64 }
+    node.takes(forged(by(3, ahead, OTHER)))
+    const turn = node.takes(by(3, ahead))
+    expect([differsIn(turn), reasonsIn(turn), convictedBy(turn)]).toEqual([[], ['signature-invalid'], []])
+    // The true one counts.
+    for (const signer of [1, 2]) node.takes(by(signer, ahead))
+    expect(node.attested).toBe(64)
+  })
+
   test('for ever fills neither the log nor the memory', () => {
     let said = 0
     for (let index = 100; index < 200; index += 1) {
