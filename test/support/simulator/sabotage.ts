@@ -12,6 +12,7 @@ import { Claims } from '../../../src/threads/primary/consensus/claims.js'
 import { CommittedBatches } from '../../../src/threads/primary/consensus/committed-batches.js'
 import { CommittedPrefix } from '../../../src/threads/primary/consensus/committed-prefix.js'
 import { Consensus } from '../../../src/threads/primary/consensus/consensus.js'
+import type { ConsensusState } from '../../../src/threads/primary/consensus/consensus-state.js'
 import { Stakes } from '../../../src/threads/primary/consensus/stakes.js'
 import type { Commit, Vertex } from '../../../src/threads/primary/consensus/types.js'
 import { Core } from '../../../src/threads/primary/core.js'
@@ -70,6 +71,18 @@ const DEAD: Partial<Schedule> = {
   dead: new Map([[3, 400]]),
   losesWorkerStore: undefined,
   healingMsMax: 25_000,
+}
+
+/** Crashes while the batches of one that is dead are claimed, by some in a commit before that in which others do. */
+const CLAIMS_AND_CRASHES: Partial<Schedule> = {
+  ...DEAD,
+  dead: new Map([[3, 4000]]),
+  chaosMs: 16_000,
+  crashShare: 0.0005,
+  rareCrashShare: 0.02,
+  delayMs: 10,
+  batchEveryMs: 50,
+  healingMsMax: 60_000,
 }
 
 /** Headers of one that is far fall out of the DAG. */
@@ -224,6 +237,29 @@ export const CONTROLS: Readonly<Record<string, Control>> = {
     sabotage: { alter: () => instead(Claims.prototype, 'add', () => () => true) },
     schedule: liar('claims'),
     found: /is ordered, and nobody has it/,
+  },
+  'a restart does not read which batches are claimed': {
+    sabotage: {
+      state: (state) =>
+        state.consensus === undefined
+          ? state
+          : { ...state, consensus: { ...(state.consensus as ConsensusState), claims: [] } },
+    },
+    schedule: CLAIMS_AND_CRASHES,
+    found: /the order has forked|a second checkpoint|have signed another log|is in the order twice|not ordered/,
+  },
+  'what one has claimed counts as ordered': {
+    sabotage: {
+      alter: () =>
+        instead(CommittedBatches.prototype, 'has', (has) => {
+          return function (this: CommittedBatches, author, worker, sequence) {
+            const { byName } = (this as unknown as { claimed: { byName: Map<string, unknown> } }).claimed
+            return has.call(this, author, worker, sequence) || byName.has(`${author} ${worker} ${sequence}`)
+          }
+        }),
+    },
+    schedule: DEAD,
+    found: /not ordered/,
   },
   'batches of a dead author are adopted by nobody': {
     sabotage: { alter: () => instead(Adoption.prototype, 'take', () => () => []) },
