@@ -5,6 +5,7 @@
 import { expect, test } from 'vitest'
 import { decodeHistoryPiece, encodeHistoryPiece } from '../../../src/shared/wire/primary/history.js'
 import { kindOf } from '../../../src/shared/wire/primary/record.js'
+import { HISTORY_ROUNDS_BEHIND } from '../../../src/threads/primary/limits.js'
 import { Primary, type PrimaryOptions } from '../../../src/threads/primary/primary.js'
 import { recovering } from '../../../src/threads/primary/stored-state.js'
 import type { Send, Turn } from '../../../src/threads/primary/turn.js'
@@ -137,8 +138,9 @@ const recordsOf = (store: SimulatedStore, to: number): string[] =>
   Array.from({ length: to }, (_, n) => Buffer.concat(store.commitRecord(n + 1)).toString('hex'))
 
 /** Three authorities have ordered so much that nobody keeps what the fourth needs. */
-function withOneAway(commits = 400): Committee {
+function withOneAway(commits = 400, roundsKept = ROUNDS_KEPT): Committee {
   const committee = new Committee()
+  for (const { store } of committee.members) store.roundsKept = roundsKept
   for (const member of committee.members) member.start()
   committee.run(() => committee.commits > 40)
   committee.members[3]!.stop()
@@ -233,6 +235,23 @@ test('one that is killed while it takes the log goes on where its own ends', () 
     return back()
   })
   expect(crashes).toBe(5)
+  expectSameLog(committee)
+})
+
+test('one that is far behind others who have started anew, and cannot go on without it, comes by their certificates', () => {
+  const committee = withOneAway(3 * HISTORY_ROUNDS_BEHIND + 300, Number.POSITIVE_INFINITY)
+  const [first, second, third, last] = committee.members as [Member, Member, Member, Member]
+  // They know of no state but their last, which is of no checkpoint. The third one stays dead: there is no quorum yet.
+  for (const member of [first, second, third]) member.stop()
+  for (const member of [first, second, last]) member.start()
+  const { quorumRound } = first.primary!.status
+  expect(last.primary!.status.quorumRound + HISTORY_ROUNDS_BEHIND).toBeLessThan(quorumRound)
+  for (const bytes of first.store.certificates(quorumRound, quorumRound, 4)) last.receive(first.index, bytes)
+  const back = isBack(committee)
+  committee.run(() => {
+    if (committee.ms % 200 === 0) for (const member of [first, second, last]) member.makeBatch()
+    return back()
+  })
   expectSameLog(committee)
 })
 

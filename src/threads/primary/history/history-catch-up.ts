@@ -178,6 +178,12 @@ export class HistoryCatchUp {
     }
     if (ms >= this.movedAtMs + HISTORY_STUCK_MS) {
       this.isStuck = true
+      // Nobody has a state that is later than ours: those that have started anew have none until their next checkpoint, and
+      // may need us to come there. The certificates lead there as well.
+      if (this.target === undefined && !this.hasWritten) {
+        this.giveUp(ms)
+        return
+      }
       // Who can prove anything under this checkpoint may be gone.
       if (this.target !== undefined) this.forgetTarget(ms)
       this.movedAtMs = ms
