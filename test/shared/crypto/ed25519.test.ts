@@ -39,3 +39,20 @@ test('seeds are 32 bytes and differ', () => {
   expect(toHex(a)).not.toBe(toHex(b))
   expect(() => signer(new Uint8Array(31))).toThrow()
 })
+
+test('bytes in shared memory are bytes as well', () => {
+  const shared = (bytes: Uint8Array): Uint8Array => {
+    const copy = new Uint8Array(new SharedArrayBuffer(bytes.length))
+    copy.set(bytes)
+    return copy
+  }
+  expect(verify(shared(publicKey), shared(message), shared(signature))).toBe(true)
+  expect(toHex(signer(shared(seed))(shared(message)))).toBe(toHex(signature))
+})
+
+test('a key of small order, which signs everything, verifies nothing', () => {
+  // The neutral element; and a signature of it that holds for each message.
+  const neutral = fromHex(`01${'00'.repeat(31)}`)
+  const ofAll = fromHex(`01${'00'.repeat(63)}`)
+  expect(verify(neutral, message, ofAll)).toBe(false)
+})
