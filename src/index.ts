@@ -36,6 +36,7 @@ export { createLogger, type Logger, type LogLevel } from './main/lib/log.js'
 export type { LinkState } from './main/link/link-state.js'
 export type { Health } from './main/metrics/health.js'
 export type { PrimaryHealth } from './main/primary/watch/primary-health.js'
+export type { Application, DropDuplicates, RunOptions } from './main/runner/application.js'
 export type { CertifiedBatch, CertifiedOptions } from './main/worker/certified-stream.js'
 export {
   type CertifiedBatches,

@@ -40,6 +40,7 @@ export type ErrorCode =
   | 'ERR_TRANSACTION_TOO_LARGE'
   | 'ERR_TRANSACTION_EMPTY'
   | 'ERR_TRANSACTION_NOT_FOUND'
+  | 'ERR_TRANSACTION_REFUSED'
   | 'ERR_BATCH_MALFORMED'
   // wire
   | 'ERR_CODEC'
@@ -57,6 +58,8 @@ export type ErrorCode =
   | 'ERR_BOOT_TIMEOUT'
   | 'ERR_CHILD_DIED'
   | 'ERR_LOGS_APART'
+  // the application
+  | 'ERR_APPLICATION_FAILED'
   // lifecycle
   | 'ERR_CLOSED'
   | 'ERR_BUSY'

@@ -8,7 +8,11 @@ import { WorkerMetrics } from '../../src/main/metrics/metrics.js'
 import { PrimaryMetrics } from '../../src/main/metrics/primary-metrics.js'
 import { RefusalCounts } from '../../src/main/metrics/refusal-counts.js'
 import { PRIMARY_PROBLEMS } from '../../src/main/primary/watch/primary-health.js'
+import { ApplicationRunner } from '../../src/main/runner/application-runner.js'
+import { APPLICATION_PROBLEMS } from '../../src/main/runner/runner-health.js'
+import { RunnerMetrics } from '../../src/main/runner/runner-metrics.js'
 import { Counters } from '../../src/shared/memory/counters.js'
+import { LastApplied } from '../../src/shared/memory/last-applied.js'
 import { createPrimaryMemory } from '../../src/shared/memory/primary-memory.js'
 import { ADDRESS_RECORD_REFUSALS } from '../../src/shared/wire/address-record.js'
 import { PEER_A, PEER_B, sources } from '../support/metrics-sources.js'
@@ -63,6 +67,15 @@ const primary = new PrimaryMetrics({
 })
 const link = { registry: new Registry() }
 addLinkMetrics(link.registry, () => new Map())
+const application = new RunnerMetrics(
+  new ApplicationRunner({
+    commits: () => expect.fail('nothing runs'),
+    lastApplied: new LastApplied(),
+    lastCommit: () => 0,
+    firstKept: () => 0,
+    log: { error() {}, info() {} },
+  }),
+)
 const common = new Set(
   rowsOf(worker).flatMap(([name]) => (rowsOf(primary).some(([other]) => other === name) ? [name] : [])),
 )
@@ -74,6 +87,7 @@ describe('docs/metrics.md', () => {
     ['### Of the primary', without(rowsOf(primary))],
     ['### Of a worker', without(rowsOf(worker))],
     ['### Of a link', rowsOf(link)],
+    ['### Of an application', rowsOf(application)],
     ['### Of both', rowsOf(worker).filter(([name]) => common.has(name))],
   ])('has all metrics, %s, with type, labels and help', (heading, rows) => {
     expect(rows.length).toBeGreaterThan(3)
@@ -88,6 +102,12 @@ describe('docs/metrics.md', () => {
     )
   })
 
+  test('has all problems of an application', () => {
+    expect(rowsBelow("## An application's problems").map(([kind]) => kind)).toEqual(
+      APPLICATION_PROBLEMS.map((kind) => `\`${kind}\``),
+    )
+  })
+
   test('has all reasons for which a published record is not believed, as the protocol has them', () => {
     const rows = rowsBelow('### Of both').map(([name]) => name!)
     const reasons = ADDRESS_RECORD_REFUSALS.map((reason) => `\`record-${reason}\``)
@@ -98,7 +118,11 @@ describe('docs/metrics.md', () => {
 
   test('and the README name only metrics that there are', () => {
     const text = `${document}${readFileSync(join(root, 'README.md'), 'utf8')}${readFileSync(join(root, 'docs/architecture.md'), 'utf8')}`
-    const known = new Set([...rowsOf(worker), ...rowsOf(primary), ...rowsOf(link)].map(([name]) => name!.slice(1, -1)))
+    const known = new Set(
+      [...rowsOf(worker), ...rowsOf(primary), ...rowsOf(link), ...rowsOf(application)].map(([name]) =>
+        name!.slice(1, -1),
+      ),
+    )
     const named = [...text.matchAll(/`(narval_[a-z_]+)/g)].map(([, name]) => name!)
     const parts = /_(bucket|sum|count)$/
     expect(named.filter((name) => !known.has(name) && !known.has(name.replace(parts, '')))).toEqual([])

@@ -19,6 +19,7 @@ const ROOMS = [
   'link',
   'names',
   'primary',
+  'runner',
   'thread-host',
   'http',
   'metrics',

@@ -10,6 +10,7 @@
  * The primary is opened first, since workers report to it, and closed last, since it takes what they report until their
  * end. Each part closes what it has in its own order. A part that fails ends all others.
  */
+import { LastApplied } from '../../shared/memory/last-applied.js'
 import { primaryDirectory } from '../../shared/store/authority-directories.js'
 import { MetricsServer } from '../http/http-server.js'
 import { GcRelief } from '../lib/gc-relief.js'
@@ -17,6 +18,8 @@ import type { Logger } from '../lib/log.js'
 import type { Supervisor } from '../lib/supervisor.js'
 import type { PrimaryNode } from '../primary/primary-node.js'
 import { WorkerLink } from '../primary/worker-link.js'
+import { ApplicationRunner } from '../runner/application-runner.js'
+import { RunnerMetrics } from '../runner/runner-metrics.js'
 import type { MadeWorker } from '../worker/make-worker.js'
 import { type AuthorityHealth, answerOfAuthority, authorityHealth } from './authority-health.js'
 import type { CheckedAuthorityOptions } from './authority-options.js'
@@ -39,6 +42,10 @@ export class AuthorityNode {
   /** Resolves once all is closed; rejects with the failure that ended it. */
   readonly stopped: Promise<void>
   readonly submits: Submits
+  /** What the program has run on the order. */
+  readonly application: ApplicationRunner
+  /** How far it is. */
+  readonly lastApplied = new LastApplied()
   /** The logger, which does not throw. */
   readonly log: Logger
   private readonly options: CheckedAuthorityOptions
@@ -48,6 +55,7 @@ export class AuthorityNode {
   private readonly workers: ReadonlyMap<number, MadeWorker>
   private readonly links: ReadonlyMap<number, WorkerLink>
   private readonly readers: OrderReaders
+  private readonly ofApplication: RunnerMetrics
   private readonly http: MetricsServer | undefined
 
   constructor(options: CheckedAuthorityOptions, binds: Binds) {
@@ -84,6 +92,14 @@ export class AuthorityNode {
         ]),
       ),
     })
+    this.application = new ApplicationRunner({
+      commits: (options) => this.readers.commits.read(options),
+      lastApplied: this.lastApplied,
+      lastCommit: () => this.primary.counters.get('lastCommit'),
+      firstKept: () => this.readers.firstKept,
+      log: this.log,
+    })
+    this.ofApplication = new RunnerMetrics(this.application)
     this.http =
       metrics &&
       new MetricsServer(
@@ -107,6 +123,12 @@ export class AuthorityNode {
       await this.readers.open(parts.lifecycle)
       // They need nothing of each other.
       await Promise.all(Array.from(this.workers, ([id, { node }]) => parts.open(`worker ${id}`, node)))
+      // Closed first: what it applies reads batches.
+      await parts.lifecycle.open(
+        'application',
+        () => this.application,
+        (opened, ending) => opened.close(ending === 'in-order'),
+      )
     } catch (error) {
       // Those that are still being opened are told to end.
       await parts.close().catch(() => {})
@@ -141,10 +163,10 @@ export class AuthorityNode {
 
   health(): AuthorityHealth {
     const workers = new Map(Array.from(this.workers, ([id, { node }]) => [id, node.health()]))
-    return authorityHealth(this.primary.health(), workers, this.readers.late)
+    return authorityHealth(this.primary.health(), workers, this.readers.late, this.application.problem)
   }
 
-  /** Those of the primary, and of each worker with the label `worker`. */
+  /** Those of the primary, of each worker with the label `worker`, and of the application if there is one. */
   async metrics(): Promise<string> {
     const ofWorkers = Array.from(
       this.workers,
@@ -153,7 +175,12 @@ export class AuthorityNode {
         labels: { worker: String(id) },
       }),
     )
-    return mergeMetrics([{ text: await this.primary.metrics.text() }, ...(await Promise.all(ofWorkers))])
+    const ofApplication = this.application.isKnown ? [{ text: await this.ofApplication.registry.metrics() }] : []
+    return mergeMetrics([
+      { text: await this.primary.metrics.text() },
+      ...(await Promise.all(ofWorkers)),
+      ...ofApplication,
+    ])
   }
 
   private linkOf(workerId: number): WorkerLink {

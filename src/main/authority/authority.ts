@@ -8,6 +8,7 @@ import { refuseSingleStore } from '../../shared/store/authority-directories.js'
 import { makeDirectory } from '../../shared/store/lock.js'
 import { closeOnAbort } from '../lib/close-on-abort.js'
 import { addressToBind, loopbackFor } from '../names/own-address.js'
+import type { Application, RunOptions } from '../runner/application.js'
 import { warnOfFlags, warnOfLoopback, warnOfOpenFiles } from '../worker/boot-warnings.js'
 import type { StoredBatchView } from '../worker/worker.js'
 import type { AuthorityHealth } from './authority-health.js'
@@ -21,7 +22,7 @@ export interface Authority {
    * Puts a transaction in line for the next batch of one of the workers, the one with the shortest line; resolves when it
    * is in line, which is before it is in a batch, stored, certified or ordered: read `commits()` for that. Two transactions
    * may be ordered otherwise than they were submitted. What is in line when the process dies is lost. Rejects with
-   * `ERR_TRANSACTION_TOO_LARGE`, `ERR_TRANSACTION_EMPTY`, `ERR_BUSY` (too many calls are waiting), `ERR_CLOSED`, and with a
+   * `ERR_TRANSACTION_REFUSED` (by the application's `check`), `ERR_TRANSACTION_TOO_LARGE`, `ERR_TRANSACTION_EMPTY`, `ERR_BUSY` (too many calls are waiting), `ERR_CLOSED`, and with a
    * `TypeError` if it is no `Uint8Array`. The caller may use its memory again at once.
    */
   submit(transaction: Uint8Array): Promise<void>
@@ -46,6 +47,17 @@ export interface Authority {
    * `RangeError` that names what is wrong in the options.
    */
   commits(options?: CommitsOptions): AsyncGenerator<OrderedCommit, void, undefined>
+  /**
+   * Runs an application on the order: hands it each commit behind its last one, without gaps, one at a time, and awaits what
+   * it does with it. The order waits for nobody: what is not applied yet waits in the log, `health()` says when it is much,
+   * and `metrics()` how much.
+   *
+   * Resolves when the authority is closed; `close()` waits two seconds for the `apply` that is under way. Rejects with
+   * `ERR_APPLICATION_FAILED`, with the cause, when `apply` throws: the order goes on, health says so, and it may be run
+   * again. With what `lastApplied` throws; with `ERR_COMMITS_PRUNED` if the next commit is beyond retention; as `commits()`
+   * does; with `ERR_BUSY` while one runs; with a `TypeError` or `RangeError` that names what is wrong in the arguments.
+   */
+  run(app: Application, options?: RunOptions): Promise<void>
   /** A stored batch of this committee, ours or another's; undefined if none of our workers has it. */
   read(digest: Uint8Array): Promise<StoredBatchView | undefined>
   /** Whether the primary and all workers do what they are there for. */
@@ -78,8 +90,12 @@ export async function startAuthority(options: AuthorityOptions): Promise<Authori
   if (checked.bind === undefined) sayLoopback(checked, binds, node)
   return {
     stopped: node.stopped,
-    submit: (transaction) => node.submits.submit(transaction),
+    submit: async (transaction) => {
+      node.application.admit(transaction)
+      await node.submits.submit(transaction)
+    },
     commits: (options) => node.commits.read(options),
+    run: (app, options) => node.application.run(app, options),
     // A view would be copied to the processors with all of its buffer.
     read: async (digest) => node.read(new Uint8Array(bytesArgument('digest', digest, DIGEST_BYTES))),
     health: () => node.health(),

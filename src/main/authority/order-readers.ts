@@ -39,6 +39,11 @@ export class OrderReaders {
     return this.batches.late
   }
 
+  /** The first commit of which all workers keep the batches. */
+  get firstKept(): number {
+    return this.batches.firstKept
+  }
+
   /** A worker of ours has it now. */
   stored(digest: Uint8Array): void {
     this.batches.stored(digest)

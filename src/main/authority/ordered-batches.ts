@@ -113,7 +113,7 @@ export class OrderedBatches {
         signal.throwIfAborted()
         // Others may keep it for longer, so they were asked once.
         if (attempt > 0 && commit < worker.firstKept()) {
-          throw new CommitsPrunedError(commit - 1, this.oldestWhole, 'retention has not left the batches of commits')
+          throw new CommitsPrunedError(commit - 1, this.firstKept, 'retention has not left the batches of commits')
         }
         const target = this.target(batch.author, attempt)
         if (target !== undefined) worker.fetch(target, [batch.digest])
@@ -128,8 +128,8 @@ export class OrderedBatches {
     }
   }
 
-  /** The oldest commit that can be read whole. */
-  private get oldestWhole(): number {
+  /** The oldest commit that can be read whole, as far as retention goes. */
+  get firstKept(): number {
     return Math.max(...Array.from(this.dependencies.workers.values(), (worker) => worker.firstKept()))
   }
 
