@@ -73,6 +73,7 @@ const application = new RunnerMetrics(
     lastApplied: new LastApplied(),
     lastCommit: () => 0,
     firstKept: () => 0,
+    commitsKept: 0,
     log: { error() {}, info() {} },
   }),
 )

@@ -10,6 +10,7 @@
  * The primary is opened first, since workers report to it, and closed last, since it takes what they report until their
  * end. Each part closes what it has in its own order. A part that fails ends all others.
  */
+import { commitsKept } from '../../shared/config/parameters.js'
 import { LastApplied } from '../../shared/memory/last-applied.js'
 import { primaryDirectory } from '../../shared/store/authority-directories.js'
 import { MetricsServer } from '../http/http-server.js'
@@ -97,6 +98,7 @@ export class AuthorityNode {
       lastApplied: this.lastApplied,
       lastCommit: () => this.primary.counters.get('lastCommit'),
       firstKept: () => this.readers.firstKept,
+      commitsKept: commitsKept(options.parameters, options.committee.size) || Number.POSITIVE_INFINITY,
       log: this.log,
     })
     this.ofApplication = new RunnerMetrics(this.application)

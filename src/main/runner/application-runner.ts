@@ -36,6 +36,8 @@ export interface ApplicationRunnerDependencies {
   readonly lastCommit: () => number
   /** The first commit of which batches are kept. */
   readonly firstKept: () => number
+  /** Commits of which batches are kept at most; Infinity if only bytes are limited. */
+  readonly commitsKept: number
   readonly log: { error(text: string): void; info(text: string): void }
 }
 
@@ -80,7 +82,7 @@ export class ApplicationRunner {
 
   /** For health and metrics. */
   get state(): ApplicationState {
-    const { firstKept, lastApplied, lastCommit } = this.dependencies
+    const { commitsKept, firstKept, lastApplied, lastCommit } = this.dependencies
     const applying = this.current?.applying
     return {
       isRunning: this.isRunning,
@@ -88,6 +90,7 @@ export class ApplicationRunner {
       lastApplied: lastApplied.index,
       lastCommit: lastCommit(),
       firstKept: firstKept(),
+      commitsKept,
       applyingMs: applying === undefined ? 0 : performance.now() - applying.sinceMs,
       isWaitingForBytes: applying?.commit.isWaiting === true,
     }

@@ -60,7 +60,7 @@ export interface RunOptions {
    * and for as long as the state lives.
    */
   readonly dropDuplicates?: DropDuplicates
-  /** Ends the run behind the commit that is being applied: `run` rejects with the signal's reason. */
+  /** Ends the run: what `apply` still reads of its commit rejects with the reason, and so does `run`. */
   readonly signal?: AbortSignal
 }
 

@@ -11,6 +11,8 @@ export interface ApplicationState {
   readonly lastCommit: number
   /** The first commit of which batches are kept; 0 or 1 while nothing was deleted. */
   readonly firstKept: number
+  /** Commits of which batches are kept at most, as it is set; Infinity if only bytes are. */
+  readonly commitsKept: number
   /** How long it has been within `apply`, in ms. */
   readonly applyingMs: number
   /** It is within `apply`, and waits for a batch. */
@@ -33,8 +35,18 @@ export function lagOf({ lastApplied = 0, lastCommit }: Pick<ApplicationState, 'l
   return Math.max(0, lastCommit - lastApplied)
 }
 
+/** Commits of which batches are kept; Infinity while nothing was deleted, and only bytes say when something will be. */
+function keptOf({ commitsKept, firstKept, lastCommit }: ApplicationState): number {
+  return Math.min(commitsKept, firstKept > 1 ? lastCommit - firstKept + 1 : Number.POSITIVE_INFINITY)
+}
+
+/** Commits until batches are deleted that are not applied; Infinity while that cannot be known. */
+export function roomOf(state: ApplicationState): number {
+  return Math.max(0, keptOf(state) - lagOf(state))
+}
+
 export function applicationProblem(state: ApplicationState): ApplicationProblem | undefined {
-  const { applyingMs, failure, firstKept, isRunning, isWaitingForBytes, lastApplied, lastCommit } = state
+  const { applyingMs, failure, isRunning, isWaitingForBytes, lastApplied, lastCommit } = state
   const grave = (kind: ApplicationProblem['kind'], text: string): ApplicationProblem => ({ kind, text, isGrave: true })
   const next = (lastApplied ?? 0) + 1
   if (!isRunning) {
@@ -57,11 +69,10 @@ export function applicationProblem(state: ApplicationState): ApplicationProblem 
     }
   }
   const lag = lagOf(state)
-  if (firstKept > 1 && lag > LAG_PART_MAX * (lastCommit - firstKept + 1)) {
-    const room = Math.max(0, next - firstKept)
+  if (lag > LAG_PART_MAX * keptOf(state)) {
     return {
       kind: 'lags',
-      text: `the application is ${lag} commits behind, and ${room} commits more until batches are deleted that it has not applied: make it faster, or raise retention_commits and retention_bytes`,
+      text: `the application is ${lag} commits behind, and ${roomOf(state)} commits more until batches are deleted that it has not applied: make it faster, or raise retention_commits and retention_bytes`,
       isGrave: false,
     }
   }

@@ -3,7 +3,7 @@ import { Histogram, Registry } from 'prom-client'
 import { addLevel, addSum } from '../metrics/families.js'
 import { LATENCY_BUCKETS_S } from '../metrics/metrics.js'
 import type { ApplicationRunner } from './application-runner.js'
-import { lagOf } from './runner-health.js'
+import { lagOf, roomOf } from './runner-health.js'
 
 export class RunnerMetrics {
   readonly registry = new Registry()
@@ -33,8 +33,8 @@ export class RunnerMetrics {
     addLevel(
       registry,
       'narval_application_room_commits',
-      'Commits between the first of which batches are kept and the first that is not applied: at 0 it cannot go on.',
-      () => Math.max(0, (runner.state.lastApplied ?? 0) + 1 - runner.state.firstKept),
+      'Commits until batches are deleted that are not applied: at 0 it may not go on. +Inf while that cannot be known.',
+      () => roomOf(runner.state),
     )
     addSum(
       registry,

@@ -8,6 +8,7 @@ const WELL: ApplicationState = {
   lastApplied: 990,
   lastCommit: 1000,
   firstKept: 501,
+  commitsKept: Number.POSITIVE_INFINITY,
   applyingMs: 0,
   isWaitingForBytes: false,
 }
@@ -39,7 +40,7 @@ describe('an application', () => {
     expect(problemOf({ applyingMs: APPLY_STILL_MS, isWaitingForBytes: true })).toBeUndefined()
   })
 
-  test('lags when it is half of what is kept behind, and only if anything is ever deleted', () => {
+  test('lags when it is half of what is kept behind, and only if it is known how much that is', () => {
     expect(problemOf({ lastApplied: 750 })).toBeUndefined()
     expect(problemOf({ lastApplied: 749 })).toMatchObject({
       kind: 'lags',
@@ -47,6 +48,12 @@ describe('an application', () => {
       text: expect.stringContaining('251 commits behind, and 249 commits more'),
     })
     expect(problemOf({ lastApplied: 0, firstKept: 0 })).toBeUndefined()
+    // As it is set, before the first is deleted.
+    expect(problemOf({ lastApplied: 0, firstKept: 0, commitsKept: 2000 })).toBeUndefined()
+    expect(problemOf({ lastApplied: 0, firstKept: 0, commitsKept: 1999 })).toMatchObject({
+      kind: 'lags',
+      text: expect.stringContaining('1000 commits behind, and 999 commits more'),
+    })
     expect(problemOf({ lastApplied: 400 })).toMatchObject({
       kind: 'lags',
       text: expect.stringContaining('and 0 commits'),
