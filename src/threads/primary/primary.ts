@@ -24,6 +24,7 @@ import type { PrimaryWaits } from '../../shared/memory/dialogue/primary.js'
 import { digestKey } from '../../shared/wire/digest-key.js'
 import { primaryAgreement } from '../../shared/wire/primary/agreement.js'
 import { decodeSignedCheckpoint } from '../../shared/wire/primary/checkpoint.js'
+import { decodeCommitRecord } from '../../shared/wire/primary/commit-record.js'
 import { genesisDigests } from '../../shared/wire/primary/genesis.js'
 import type { BatchEntry } from '../../shared/wire/primary/header.js'
 import { decodeHistoryEnd, decodeHistoryPiece, decodeHistoryRequest } from '../../shared/wire/primary/history.js'
@@ -86,6 +87,8 @@ export interface PrimaryOptions {
   readonly rule: RuleName
   readonly gcDepth: number
   readonly maxHeaderDelayMs: number
+  /** So many rounds behind, the log itself is asked for. Default: HISTORY_ROUNDS_BEHIND, which no short run comes to. */
+  readonly historyRoundsBehind?: number | undefined
 }
 
 export interface PrimaryDependencies {
@@ -383,7 +386,26 @@ export class Primary {
     const certificates = this.dependencies.store.certificates(from, to, (to - from + 1) * stakes.length)
     const headers = certificates.map((bytes) => this.records.readCertificate(bytes).header)
     for (const header of headers) this.core.wantPayload(header, nowMs)
+    this.wantOrdered(from, nowMs)
     return headers
+  }
+
+  /** The same of commits that others have ordered for us, down to this round: their certificates were never here. */
+  private wantOrdered(lowestRound: Round, nowMs: number): void {
+    const { dependencies, options, payload, payloadFetcher, stakes } = this
+    const { store } = dependencies
+    for (let index = store.lastCommit; index >= Math.max(1, store.oldestCommit); index -= 1) {
+      const record = Buffer.concat(store.commitRecord(index))
+      if (record.length === 0) return
+      const { batches, certificates } = decodeCommitRecord(record, stakes.size)
+      const { round } = certificates.at(-1)!
+      if (round < lowestRound) return
+      for (const { digest, sequence, ...batch } of batches) {
+        const entry = { ...batch, digest: digestKey(digest), ...(sequence !== undefined && { sequence }) }
+        const isHere = entry.author === options.authority || payload.check(entry) !== 'missing'
+        if (!isHere) payloadFetcher.want({ author: entry.author, round }, [entry], nowMs)
+      }
+    }
   }
 
   /** The same of batches that others than their authors brought into the order. */
@@ -592,7 +614,8 @@ export class Primary {
   /** Far behind, the log itself is asked for; when it is here we begin anew from the state after it. */
   private considerHistory(turn: TurnBuilder): void {
     const { catchUp, certificates, history } = this
-    const isFar = catchUp.seenRound > certificates.quorumRound + HISTORY_ROUNDS_BEHIND || catchUp.isHistoryGone
+    const { historyRoundsBehind = HISTORY_ROUNDS_BEHIND } = this.options
+    const isFar = catchUp.seenRound > certificates.quorumRound + historyRoundsBehind || catchUp.isHistoryGone
     if (isFar && history.mayBegin(turn.now.ms)) history.begin(this.fetchedLog(), turn.now.ms, false)
     const { joined } = history
     if (joined === undefined) {

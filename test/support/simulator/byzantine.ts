@@ -88,7 +88,7 @@ function lieAboutPayload(simulation: Simulation, node: SimulatedNode, send: Send
     simulation.random() < 0.5
       ? [...header.payload, entry]
       : [...header.payload.slice(0, -1), { ...entry, sequence: last?.sequence ?? 1n }]
-  return { ...send, bytes: sign(node, { ...header, payload }) }
+  return { ...send, bytes: sign(node, { ...header, payload: payload.sort(compareEntries) }) }
 }
 
 /** What others have made, again and again; made up batches in the place of real ones, and of sequences that are far. */

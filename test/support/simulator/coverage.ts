@@ -63,6 +63,7 @@ export const DIMENSIONS: readonly string[] = [
   'checkpoint signed',
   'checkpoint attested',
   'another checkpoint seen (evidence)',
+  'log taken from others',
 ]
 
 /** Runs that are fewer say nothing about what is missing. */

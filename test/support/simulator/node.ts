@@ -67,7 +67,7 @@ export class SimulatedNode {
   start(): void {
     if (this.isDead) return
     const { schedule, clock } = this.simulation
-    const { random, stakes, rule, gcDepth } = schedule
+    const { random, stakes, rule, gcDepth, historyRoundsBehind } = schedule
     this.isUp = true
     this.run += 1
     this.mailbox.clear()
@@ -90,6 +90,7 @@ export class SimulatedNode {
         rule,
         gcDepth,
         maxHeaderDelayMs: 100,
+        historyRoundsBehind,
       },
       { keys: this.keys, store, nonce: Math.floor(random() * Number.MAX_SAFE_INTEGER) },
       state,
@@ -135,7 +136,9 @@ export class SimulatedNode {
   private reopen(): void {
     this.simulation.coverage.count('log taken from others')
     this.isReopening = false
-    this.process(this.primary!.reopen(this.store.state(), this.now()))
+    const turn = this.primary!.reopen(this.store.state(), this.now())
+    this.statusBounds = this.statusBounds?.reopened()
+    this.process(turn)
     for (const event of this.held.splice(0)) this.handleNow(event)
   }
 

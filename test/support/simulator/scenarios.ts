@@ -17,6 +17,7 @@ const CALM: Partial<Schedule> = {
   duplicateShare: 0,
   crashShare: 0,
   rareCrashShare: 0,
+  historyRoundsBehind: undefined,
   isSteady: true,
   chaosMs: 20_000,
   delayMs: 1,

@@ -61,6 +61,8 @@ export interface Schedule {
   readonly holdsBackMs: number
   /** Clocks that are wrong for a while. */
   readonly clockSteps?: readonly ClockStep[]
+  /** So many rounds behind, an authority takes the log itself; undefined for the product's limit, which no run comes to. */
+  readonly historyRoundsBehind: number | undefined
   /** Processes that are stopped for a while. */
   readonly frozen?: readonly Freeze[]
 }
@@ -160,6 +162,8 @@ export function scheduleOf(seed: number, given: Partial<Schedule> = {}): Schedul
     batchEveryMs: pick([20, 50, 200]),
     allCrashAtMs: random() < 0.2 ? random() * chaosMs : undefined,
     losesStore,
+    historyRoundsBehind: undefined,
+    ...(Object.keys(given).every((key) => key === 'rule') && farBehind(seed, stakes.length)),
     ...withoutOthers(given),
   }
 }
@@ -178,6 +182,26 @@ function crashesOf(seed: number, crashShare: number): Pick<Schedule, 'crashShare
   const rareRandom = seeded(seed + 2 ** 31)
   const share = rareRandom()
   return { crashShare, rareCrashShare: crashShare === 0 || share < 0.4 ? 0 : share / 20, rareRandom }
+}
+
+/**
+ * In some of the runs of which nothing is given one authority hears nothing for so long that it takes the log itself. By a
+ * stream of its own, so that all other runs stay as they were.
+ */
+function farBehind(seed: number, authorities: number): Partial<Schedule> {
+  const random = seeded(seed + 2 ** 30)
+  if (random() >= 0.15 || authorities === 1) return {}
+  const chaosMs = 6000 + random() * 6000
+  const fromMs = random() * 1500
+  const who = Math.floor(random() * authorities)
+  const groups = Array.from({ length: authorities }, (_, authority) => (authority === who ? 1 : 0))
+  return {
+    chaosMs,
+    // Of lossy and slow committees there are enough: here the others are to go on.
+    ...{ delayMs: random() < 0.5 ? 1 : 3, dropShare: random() < 0.5 ? 0 : 0.02, flushMs: 1, batchEveryMs: 50 },
+    historyRoundsBehind: 5 + Math.floor(random() * 6),
+    partitions: [{ fromMs, toMs: fromMs + (0.5 + 0.4 * random()) * (chaosMs - fromMs), groups }],
+  }
 }
 
 function linksOf(random: Random, authorities: number): Links {

@@ -8,15 +8,28 @@ import { SimulationFailure } from './observer.js'
 /** Of one run of a primary. */
 export class StatusBounds {
   private readonly primary: Primary
-  private readonly authorities: number
-  private readonly gcDepth: number
+  readonly authorities: number
+  readonly gcDepth: number
   private last: PrimaryStatus
+  /** Of the state that it began with: certificates of these rounds may never come to be here. */
+  private readonly decidedBefore: number
 
   constructor(primary: Primary, { authorities, gcDepth }: { authorities: number; gcDepth: number }) {
     this.primary = primary
     this.authorities = authorities
     this.gcDepth = gcDepth
     this.last = primary.status
+    this.decidedBefore = this.last.decidedRound
+  }
+
+  /** It has begun anew from a log that others have ordered: what it counts begins anew as well, and nothing is undone. */
+  reopened(): StatusBounds {
+    const { status } = this.primary
+    for (const what of ['gcRound', 'decidedRound', 'lastCommit', 'signingAbove'] as const) {
+      if (status[what] >= this.last[what]) continue
+      throw new SimulationFailure(`status: ${what} fell from ${this.last[what]} to ${status[what]} by a log of others`)
+    }
+    return new StatusBounds(this.primary, this)
   }
 
   /** @throws SimulationFailure */
@@ -46,7 +59,7 @@ export class StatusBounds {
       ['certificatesWaiting', authorities * (quorumRound + gcDepth - gcRound)],
       ['unordered', certificatesKept],
       ['gcRound', Math.max(0, status.decidedRound)],
-      ['decidedRound', quorumRound + 1],
+      ['decidedRound', Math.max(quorumRound + 1, this.decidedBefore)],
       ['round', Math.max(quorumRound + 1, this.last.round)],
     ]
   }

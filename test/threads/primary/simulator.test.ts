@@ -52,6 +52,13 @@ describe('a simulated committee', () => {
     simulate(seed, { rareCrashShare: 0 })
   })
 
+  test.each([
+    // One that had joined at the latest checkpoint joined there again and again, since it was as far behind as before.
+    8_000_010, 8_000_155,
+  ])('comes to an end from seed %i, in which one takes the log of others', { timeout: 120_000 }, (seed) => {
+    simulate(seed)
+  })
+
   test('runs the same again from the same seed', () => {
     expect(simulate(7)).toEqual(simulate(7))
   })

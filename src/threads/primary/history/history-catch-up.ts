@@ -81,6 +81,8 @@ export class HistoryCatchUp {
   /** Nobody keeps what comes next, or has shown for a time that it does. */
   private isStuck = false
   private target: Target | undefined
+  /** Somebody has no state that is later than our log. */
+  private isNothingLater = false
   /** Whom the latest state was asked of, and what has come of it. */
   private asked: { readonly peer: AuthorityIndex; atMs: number; assembly: Assembly | undefined } | undefined
   /** True intervals, by their first commit, that wait for those before. */
@@ -120,6 +122,7 @@ export class HistoryCatchUp {
     this.hasWritten = isUnfinished
     this.target = undefined
     this.asked = undefined
+    this.isNothingLater = false
     this.movedAtMs = nowMs
   }
 
@@ -147,10 +150,7 @@ export class HistoryCatchUp {
     if (this.log === undefined) return
     this.requests.keeps(from, end.oldest)
     if (end.first > 0) this.requests.end(from, end, nowMs)
-    else if (this.asked?.peer === from && this.target === undefined) {
-      this.requests.rest(from, nowMs)
-      this.asked = undefined
-    }
+    else if (this.asked?.peer === from && this.target === undefined) this.nothingLater(from, nowMs)
   }
 
   /** The log ends at the checkpoint: once this is written the primary begins anew. */
@@ -178,8 +178,6 @@ export class HistoryCatchUp {
     }
     if (ms >= this.movedAtMs + HISTORY_STUCK_MS) {
       this.isStuck = true
-      // Nobody has a state that is later than ours: those that have started anew have none until their next checkpoint, and
-      // may need us to come there. The certificates lead there as well.
       if (this.target === undefined && !this.hasWritten) {
         this.giveUp(ms)
         return
@@ -190,6 +188,7 @@ export class HistoryCatchUp {
     }
     if (this.target === undefined) this.askForState(turn)
     else this.requests.ask(intervalOf(log.index + 1), turn)
+    if (ms < this.retryAtMs) return
     this.wakeMs = Math.min(this.movedAtMs + HISTORY_STUCK_MS, this.stateWakeMs(ms), this.requests.wakeAtMs(ms))
   }
 
@@ -224,7 +223,12 @@ export class HistoryCatchUp {
       this.asked = undefined
     }
     const peer = this.requests.peerFor(this.log!.index + 1, ms)
-    if (peer === undefined) return
+    if (peer === undefined) {
+      // Those that have started anew have no state until their next checkpoint, and may need us to come there. The
+      // certificates lead there as well.
+      if (this.isNothingLater && !this.hasWritten) this.giveUp(ms)
+      return
+    }
     this.asked = { peer, atMs: ms, assembly: undefined }
     turn.sendAtOnce(peer, encodeHistoryRequest(STATE_REQUEST))
   }
@@ -241,22 +245,22 @@ export class HistoryCatchUp {
     const { whole } = asked.assembly
     if (isNext && whole === undefined) return
     const problem = isNext
-      ? this.problemOfState(whole!)
+      ? this.problemOfState(from, whole!, turn.now.ms)
       : { reason: 'history-untrue' as const, detail: 'another state' }
     if (problem !== undefined) this.liar(from, problem, turn)
   }
 
   /** Why it is not believed. */
-  private problemOfState(bytes: Uint8Array): Problem | undefined {
+  private problemOfState(from: AuthorityIndex, bytes: Uint8Array, nowMs: number): Problem | undefined {
     try {
-      return this.takeState(bytes)
+      return this.takeState(from, bytes, nowMs)
     } catch (error) {
       if (!(error instanceof NarvalError) || error.code !== 'ERR_CODEC') throw error
       return { reason: 'message-malformed', detail: error.message }
     }
   }
 
-  private takeState(bytes: Uint8Array): Problem | undefined {
+  private takeState(from: AuthorityIndex, bytes: Uint8Array, nowMs: number): Problem | undefined {
     const { checkpoint: record, state } = decodeState(bytes)
     const checkpoint = decodeAttestedCheckpoint(record, this.options.authorities)
     const { index } = checkpoint
@@ -271,9 +275,9 @@ export class HistoryCatchUp {
     const isSigned = compareBytes(stateDigest(state.position, state.runs), checkpoint.state) === 0
     if (!isSigned || state.position.index !== index) return untrue('it is not the one that a quorum has signed')
     const log = this.log!
-    // A peer that is behind us itself: its state is true, and of no use.
-    if (index < log.index) {
-      this.asked = undefined
+    // It is true, and of no use: we have the log up to there, and unless we have it from others the state as well.
+    if (index < log.index || (index === log.index && !this.hasWritten)) {
+      this.nothingLater(from, nowMs)
       return undefined
     }
     this.target = { checkpoint, bytes: record, state }
@@ -281,6 +285,12 @@ export class HistoryCatchUp {
     this.asked = undefined
     this.requests.begin(intervalOf(log.index + 1), index)
     return undefined
+  }
+
+  private nothingLater(from: AuthorityIndex, nowMs: number): void {
+    this.requests.rest(from, nowMs)
+    this.asked = undefined
+    this.isNothingLater = true
   }
 
   private interval(from: AuthorityIndex, first: number, bytes: Uint8Array, turn: TurnBuilder): void {
