@@ -1,4 +1,4 @@
-/** Imports run main → shared and threads → shared, and no other way. */
+/** Imports run main → shared, threads → shared and client → shared, and no other way. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import ts from 'typescript'
@@ -35,7 +35,7 @@ function importsOf(file: string): Import[] {
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
 const imports = files.flatMap((name) => importsOf(join(SRC, name)))
 const within = (directory: string) => (path: string) => path.startsWith(`${directory}/`)
-const [isMain, isThreads, isShared] = [within('main'), within('threads'), within('shared')]
+const [isMain, isThreads, isShared, isClient] = [within('main'), within('threads'), within('shared'), within('client')]
 const thread = (path: string): string => path.split('/').slice(0, 2).join('/')
 const named = (found: readonly Import[]): string[] => found.map(({ from, to }) => `${from} → ${to}`)
 
@@ -57,6 +57,11 @@ describe('imports', () => {
 
   test('of main are of main and shared: main knows a thread by its file, and what it hands it lies in shared', () => {
     expect(named(imports.filter(({ from, to }) => isMain(from) && !isMain(to) && !isShared(to)))).toEqual([])
+  })
+
+  test('of the client are of the client and of shared: no part of a node runs in a browser', () => {
+    expect(imports.some(({ from, to }) => isClient(from) && isShared(to))).toBe(true)
+    expect(named(imports.filter(({ from, to }) => isClient(from) && !isClient(to) && !isShared(to)))).toEqual([])
   })
 
   test('of the package’s entry and the executable are of main and shared', () => {

@@ -123,6 +123,16 @@ describe('the packed package', () => {
     ])
   })
 
+  it('has narval-node/client, with types', async () => {
+    const { stdout } = await node(
+      '--input-type=module',
+      '-e',
+      `import * as client from 'narval-node/client'
+      console.log(Object.keys(client).sort().join())`,
+    )
+    expect(stdout.trim()).toBe('Client,GatewayError,STAGES,committeeOf,verify')
+  })
+
   it('has the command narval', async () => {
     const { stdout } = await execute(join(app, 'node_modules/.bin/narval'), ['--help'], { cwd: app })
     expect(stdout).toMatch(/^Usage: narval /)

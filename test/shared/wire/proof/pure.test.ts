@@ -40,6 +40,13 @@ test('narval-node/verify imports only what is shared, and of packages only @nobl
   expect([...packages].sort()).toEqual(['@noble/ed25519', '@noble/hashes/sha2.js'])
 })
 
+test('narval-node/client imports itself, what is shared, and of packages only @noble’s', () => {
+  const { files, packages } = closureOf(resolve(SRC, 'client/index.ts'))
+  const rooms = new Set([...files].map((file) => relative(SRC, file).split('/')[0]))
+  expect([...rooms].sort()).toEqual(['client', 'shared'])
+  expect([...packages].sort()).toEqual(['@noble/ed25519', '@noble/hashes/sha2.js'])
+})
+
 test('verify and what it needs take less than 20 kB in a bundle, gzipped, without anything of Node', async () => {
   const virtual = 'virtual:entry'
   const result = await build({
