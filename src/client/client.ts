@@ -226,8 +226,8 @@ export class Client {
     signal: AbortSignal | undefined,
   ): Promise<ReceiptJson> {
     let last = receipt
-    while (!hasReached(last, wait) && Date.now() < endsAt) {
-      const askedAt = Date.now()
+    while (!hasReached(last, wait) && performance.now() < endsAt) {
+      const askedAt = performance.now()
       const found = await this.find(last.id, wait, endsAt, signal)
       if (found === undefined) throw new GatewayError('the gateway forgot it', { code: 'ERR_UNKNOWN', status: 503 })
       last = found
@@ -238,7 +238,7 @@ export class Client {
 
   /** A gateway that does not wait is not asked more than a few times a second. */
   private async pause(askedAt: number, endsAt: number, signal: AbortSignal | undefined): Promise<void> {
-    const ms = Math.min(askedAt + POLL_MS, endsAt) - Date.now()
+    const ms = Math.min(askedAt + POLL_MS, endsAt) - performance.now()
     if (ms > 0) await sleep(ms, signal)
   }
 
@@ -272,7 +272,7 @@ function urlsArgument(value: string | readonly string[]): string[] {
 function requestOptions(options: RequestOptions, known: readonly string[] = REQUEST_OPTIONS) {
   refuseUnknownKeys('options', objectArgument('options', options), known)
   const { signal, timeoutMs = REQUEST_MS } = options
-  return { endsAt: Date.now() + integerArgument('options.timeoutMs', timeoutMs, 1, 2 ** 31 - 1), signal }
+  return { endsAt: performance.now() + integerArgument('options.timeoutMs', timeoutMs, 1, 2 ** 31 - 1), signal }
 }
 
 function waitOptions(options: WaitOptions) {
@@ -291,7 +291,7 @@ function idArgument(id: Uint8Array | string): string {
 }
 
 function waitBefore(endsAt: number): number {
-  return Math.max(1, Math.min(WAIT_MS, endsAt - Date.now()))
+  return Math.max(1, Math.min(WAIT_MS, endsAt - performance.now()))
 }
 
 /** As the gateway reads it: whole seconds. */

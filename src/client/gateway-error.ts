@@ -31,6 +31,8 @@ export class GatewayError extends Error {
 
   /** Whether the same may be taken at another time, or by another authority. */
   get isPassing(): boolean {
+    // Another authority is further on, and this one will be.
+    if (this.code === 'ERR_CURSOR_AHEAD') return true
     return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500
   }
 }

@@ -48,7 +48,7 @@ export class Gateways {
   /**
    * What `attempt` gives, which is tried again, at the next authority, when it fails with what passes.
    *
-   * @param endsAt unix ms, after which no attempt begins
+   * @param endsAt ms of `performance.now()`, after which no attempt begins
    * @throws GatewayError, what the signal says, and what else `attempt` throws
    */
   async retried<T>(attempt: () => Promise<T>, endsAt: number, signal: AbortSignal | undefined): Promise<T> {
@@ -62,7 +62,7 @@ export class Gateways {
         this.next()
         // Others are asked at once; only when all have failed there is a pause.
         const pauseMs = failures % this.count === 0 ? pauseBehind(failures / this.count, error) : 0
-        if (Date.now() + pauseMs >= endsAt) throw error
+        if (performance.now() + pauseMs >= endsAt) throw error
         await sleep(pauseMs, signal)
       }
     }

@@ -19,4 +19,4 @@ export { Client, type ClientOptions, type RequestOptions, type WaitOptions } fro
 export { GatewayError } from './gateway-error.js'
 export type { Fetch } from './gateways.js'
 export type { ReceiptJson } from './receipt.js'
-export type { StreamEvent, StreamOptions } from './stream.js'
+export type { BatchEvent, CommitEvent, StreamEvent, StreamOptions } from './stream.js'

@@ -51,7 +51,7 @@ function placeOf(value: unknown): Place {
   }
 }
 
-function whole(value: unknown, what: string): number {
+export function whole(value: unknown, what: string): number {
   if (!Number.isSafeInteger(value) || (value as number) < 0) throw malformed(what)
   return value as number
 }

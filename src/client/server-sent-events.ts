@@ -7,6 +7,8 @@ import { EVENT_CHARS_MAX } from './limits.js'
 export interface ServerSentEvent {
   /** The last id that came, with this event or before it; empty if none did. */
   readonly id: string
+  /** Whether it came with this event. */
+  readonly hasOwnId: boolean
   /** `message` unless it is named. */
   readonly event: string
   readonly data: string
@@ -20,6 +22,7 @@ export class ServerSentEvents {
   private data: string[] = []
   private event = ''
   private id = ''
+  private hasOwnId = false
   private isStart = true
   private restChars = 0
   private endsWithCr = false
@@ -68,15 +71,19 @@ export class ServerSentEvents {
     const value = colon < 0 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1)
     if (field === 'data') this.data.push(value)
     else if (field === 'event') this.event = value
-    else if (field === 'id' && !value.includes('\0')) this.id = value
+    else if (field === 'id' && !value.includes('\0')) {
+      this.id = value
+      this.hasOwnId = true
+    }
     return undefined
   }
 
   private end(): ServerSentEvent | undefined {
-    const { data, event, id } = this
+    const { data, event, hasOwnId, id } = this
     this.data = []
     this.event = ''
+    this.hasOwnId = false
     this.chars = 0
-    return data.length === 0 ? undefined : { id, event: event || 'message', data: data.join('\n') }
+    return data.length === 0 ? undefined : { id, hasOwnId, event: event || 'message', data: data.join('\n') }
   }
 }

@@ -205,13 +205,20 @@ test('a proof is verified, and a gateway that forges one is passed over', async 
   await expect(asked).rejects.toMatchObject({ code: 'ERR_PROOF_REFUSED' })
 })
 
-const event = (id: string): string => `id: ${id}\nevent: batch\ndata: {"at":"${id}"}\n\n`
+/** What was written has arrived by then. */
+const breakOff = (response: ServerResponse): void => void setTimeout(() => response.destroy(), 200)
+const batch = (id: string, more: object = {}): object => {
+  const [commit, position] = id.split('.').map(Number)
+  const [text] = [Buffer.from(`of ${id}`).toString('base64')]
+  return { commit, position, timestamp: 7, digest: 'ab'.repeat(32), transactions: [text], ...more }
+}
+const event = (id: string): string => `id: ${id}\nevent: batch\ndata: ${JSON.stringify(batch(id))}\n\n`
 const events =
   (ids: readonly string[], end: 'drop' | 'end' | 'stay'): Answer =>
   (_, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' })
     response.write(`: heartbeat\n\n${ids.map(event).join('')}`, () => {
-      if (end === 'drop') response.destroy()
+      if (end === 'drop') breakOff(response)
       if (end === 'end') response.end()
     })
   }
@@ -243,7 +250,7 @@ test('a stream ends with the loop, and its connection with it; with the signal, 
   await until('the connection is closed', () => closed === 1)
   const controller = new AbortController()
   const stream = client.stream({ signal: controller.signal })
-  expect((await stream.next()).value).toEqual({ cursor: '1.0', event: 'batch', data: { at: '1.0' } })
+  expect((await stream.next()).value).toMatchObject({ type: 'batch', cursor: '1.0', commit: 1, position: 0 })
   const next = stream.next()
   controller.abort()
   expect(await next).toEqual({ done: true, value: undefined })
@@ -256,9 +263,43 @@ test('a stream from before what is kept fails with what is the oldest, and does 
   expect(asked).toHaveLength(1)
 })
 
+test('a batch in pieces is given once and whole, also when it was broken off between them', async () => {
+  const piece = (text: string): string =>
+    `event: batch\ndata: ${JSON.stringify(batch('2.0', { transactions: [Buffer.from(text).toString('base64')] }))}\n\n`
+  const last = `id: 2.0\n${piece('c')}id: 2\nevent: commit\ndata: {"commit":2,"timestamp":7}\n\n`
+  const write =
+    (text: string, isBroken: boolean): Answer =>
+    (_, response) => {
+      response.writeHead(200).write(text)
+      if (isBroken) breakOff(response)
+    }
+  const { url } = await serverOf(write(event('1.0') + piece('a'), true), write(piece('a') + piece('b') + last, false))
+  const found: StreamEvent[] = []
+  for await (const each of new Client({ urls: url }).stream({ after: '0' })) if (found.push(each) === 3) break
+  expect(found.map(({ cursor, type }) => `${type} ${cursor}`)).toEqual(['batch 1.0', 'batch 2.0', 'commit 2'])
+  const { transactions } = found[1] as Extract<StreamEvent, { type: 'batch' }>
+  expect(transactions.map((each) => Buffer.from(each).toString())).toEqual(['a', 'b', 'c'])
+})
+
+test('what a gateway says in place of an event counts: gone is gone, and what passes is asked of the next', async () => {
+  const problem =
+    (body: object): Answer =>
+    (_, response) =>
+      void response.writeHead(200).end(`event: problem\ndata: ${JSON.stringify(body)}\n\n`)
+  const gone = await serverOf(problem({ status: 410, code: 'ERR_COMMITS_PRUNED', oldest: 5 }))
+  await expect(take(new Client({ urls: gone.url }).stream(), 1)).rejects.toMatchObject({ oldest: 5 })
+  const closing = await serverOf(problem({ status: 503, code: 'ERR_CLOSED' }))
+  const behind = await serverOf(json(404, { code: 'ERR_CURSOR_AHEAD' }))
+  const good = await serverOf(events(['1.0'], 'stay'))
+  const client = new Client({ urls: [closing.url, behind.url, good.url] })
+  expect(await take(client.stream({ after: '0' }), 1)).toEqual(['1.0'])
+})
+
 test('a gateway whose events are none is left for the next', async () => {
-  const bad = await serverOf((_, response) => void response.writeHead(200).end('id: x\ndata: {}\n\n'))
-  const worse = await serverOf((_, response) => void response.writeHead(200).end('id: 1.0\ndata: {\n\n'))
+  const bad = await serverOf(
+    (_, response) => void response.writeHead(200).end('id: x\nevent: commit\ndata: {"commit":1,"timestamp":1}\n\n'),
+  )
+  const worse = await serverOf((_, response) => void response.writeHead(200).end('id: 1.0\nevent: batch\ndata: {\n\n'))
   const good = await serverOf(events(['1.0'], 'stay'))
   expect(await take(new Client({ urls: [bad.url, worse.url, good.url] }).stream(), 1)).toEqual(['1.0'])
 })

@@ -33,9 +33,9 @@ test('all that the standard has: comments, names, ids that last, several lines o
     'data: not over',
   ].join('\n')
   expect(read([text])).toEqual([
-    { id: '1.0', event: 'commit', data: '{"a":1}' },
-    { id: '1.0', event: 'message', data: 'first\nsecond' },
-    { id: '2.0', event: 'message', data: '' },
+    { id: '1.0', hasOwnId: true, event: 'commit', data: '{"a":1}' },
+    { id: '1.0', hasOwnId: false, event: 'message', data: 'first\nsecond' },
+    { id: '2.0', hasOwnId: false, event: 'message', data: '' },
   ])
 })
 
@@ -52,7 +52,9 @@ test('events are the same however the text is cut, and whichever ends its lines 
       (events, end, places) => {
         const text = `${events.map(({ data, id }) => `id: ${id}${end}: beat${end}data: ${data}${end}${end}`).join('')}:${end}`
         const found = read(cut(text, places))
-        expect(found).toEqual(events.map(({ data, id }) => ({ id: String(id), event: 'message', data })))
+        expect(found).toEqual(
+          events.map(({ data, id }) => ({ id: String(id), hasOwnId: true, event: 'message', data })),
+        )
       },
     ),
   )
