@@ -141,24 +141,26 @@ describe('an application', () => {
       apply: async (commit) => {
         if (commit.batchCount > 0 && isSkipping) {
           isSkipping = false
-          for await (const _ of commit.batches()) break
-          await expect(commit.batches().next()).rejects.toMatchObject({ code: 'ERR_USAGE' })
           app.indices.push(commit.index)
-        } else await app.apply(commit)
+          return
+        }
+        await app.apply(commit)
+        await expect(commit.batches().next()).rejects.toMatchObject({ code: 'ERR_USAGE' })
       },
     }
     const controller = new AbortController()
     const running = authority.run(skips, { ...options, signal: controller.signal })
-    await Promise.all([1, 2, 2, 1].map((number) => authority.submit(transactionOf(number, 100))))
+    await authority.submit(transactionOf(1, 100))
     await until('the first is there', () => !isSkipping)
-    await read(authority, 4)
-    for (const number of [2, 3, 1, 3, 4]) await authority.submit(transactionOf(number, 100))
-    await until('it has the others', () => app.numbers.includes(4) && app.numbers.includes(3))
-    expect(sorted(app.numbers).filter((number) => number > 2)).toEqual([3, 4])
+    for (const number of [1, 2, 2, 3, 1, 3, 4]) await authority.submit(transactionOf(number, 100))
+    await until('it has the others', () => app.numbers.length >= 3)
+    await until(
+      'the others are dropped',
+      async () => (await metric(authority, 'narval_application_duplicates_total')) === 4,
+    )
+    expect(sorted(app.numbers)).toEqual([2, 3, 4])
     controller.abort()
     await running.catch(() => {})
-    const dropped = (await metric(authority, 'narval_application_duplicates_total'))!
-    expect(dropped).toBeGreaterThan(2)
     await Promise.all([4, 3, 5].map((number) => authority.submit(transactionOf(number, 100))))
     const before = app.numbers.length
     await runUntil(authority, app, before + 1, options)
