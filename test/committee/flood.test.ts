@@ -154,7 +154,7 @@ test('a worker that floods without heed fills its own share alone: the others go
   for (const order of orders) order.checkOnce()
 }, 240_000)
 
-test('a worker whose primary is away is slowed down and never refused, and all that it certified is ordered when that is back', async () => {
+test('a worker whose primary is away stops before it is refused, and all that it certified is ordered when that is back', async () => {
   const members = await newMembers(4)
   const [flooder, ...others] = [members[3]!, members[0]!, members[1]!, members[2]!] as const
   const authorities = await Promise.all(others.map((member) => start(member, { parameters })))
@@ -178,11 +178,7 @@ test('a worker whose primary is away is slowed down and never refused, and all t
     await authorities[number % 3]!.submit(transactionOf(1_000_000 + number, 500))
     await until('it is ordered', () => orders[0]!.numbers.includes(1_000_000 + number))
   }
-  await until(
-    'it is slowed down',
-    () => worker.health().problems.some((text) => text.includes('made more slowly')),
-    60_000,
-  )
+  // How it is slowed down is seen in share-use.test.ts: on a slow machine others have ordered its first batches by then.
   await until(
     'its own share is full',
     () => worker.health().problems.some((text) => text.includes('share of our own store')),
