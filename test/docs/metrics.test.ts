@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Registry } from 'prom-client'
 import { describe, expect, test } from 'vitest'
+import { GatewayMetrics } from '../../src/main/metrics/gateway-metrics.js'
 import { addLinkMetrics } from '../../src/main/metrics/link-metrics.js'
 import { WorkerMetrics } from '../../src/main/metrics/metrics.js'
 import { PrimaryMetrics } from '../../src/main/metrics/primary-metrics.js'
@@ -11,7 +12,7 @@ import { PRIMARY_PROBLEMS } from '../../src/main/primary/watch/primary-health.js
 import { ApplicationRunner } from '../../src/main/runner/application-runner.js'
 import { APPLICATION_PROBLEMS } from '../../src/main/runner/runner-health.js'
 import { RunnerMetrics } from '../../src/main/runner/runner-metrics.js'
-import { Counters } from '../../src/shared/memory/counters.js'
+import { COUNTERS_BYTES, Counters } from '../../src/shared/memory/counters.js'
 import { LastApplied } from '../../src/shared/memory/last-applied.js'
 import { createPrimaryMemory } from '../../src/shared/memory/primary-memory.js'
 import { ADDRESS_RECORD_REFUSALS } from '../../src/shared/wire/address-record.js'
@@ -77,6 +78,8 @@ const application = new RunnerMetrics(
     log: { error() {}, info() {} },
   }),
 )
+const gatewayRow = { buffer: new SharedArrayBuffer(COUNTERS_BYTES), byteOffset: 0 }
+const gateway = new GatewayMetrics(new Counters(gatewayRow, 'gateway'))
 const common = new Set(
   rowsOf(worker).flatMap(([name]) => (rowsOf(primary).some(([other]) => other === name) ? [name] : [])),
 )
@@ -89,6 +92,7 @@ describe('docs/metrics.md', () => {
     ['### Of a worker', without(rowsOf(worker))],
     ['### Of a link', rowsOf(link)],
     ['### Of an application', rowsOf(application)],
+    ['### Of the gateway', without(rowsOf(gateway))],
     ['### Of both', rowsOf(worker).filter(([name]) => common.has(name))],
   ])('has all metrics, %s, with type, labels and help', (heading, rows) => {
     expect(rows.length).toBeGreaterThan(3)
@@ -120,8 +124,8 @@ describe('docs/metrics.md', () => {
   test('and the README name only metrics that there are', () => {
     const text = `${document}${readFileSync(join(root, 'README.md'), 'utf8')}${readFileSync(join(root, 'docs/architecture.md'), 'utf8')}`
     const known = new Set(
-      [...rowsOf(worker), ...rowsOf(primary), ...rowsOf(link), ...rowsOf(application)].map(([name]) =>
-        name!.slice(1, -1),
+      [...rowsOf(worker), ...rowsOf(primary), ...rowsOf(link), ...rowsOf(application), ...rowsOf(gateway)].map(
+        ([name]) => name!.slice(1, -1),
       ),
     )
     const named = [...text.matchAll(/`(narval_[a-z_]+)/g)].map(([, name]) => name!)

@@ -22,6 +22,7 @@ const ROOMS = [
   'runner',
   'thread-host',
   'http',
+  'gateway',
   'metrics',
   'lib',
 ]

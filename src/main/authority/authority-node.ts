@@ -11,8 +11,10 @@
  * end. Each part closes what it has in its own order. A part that fails ends all others.
  */
 import { commitsKept } from '../../shared/config/parameters.js'
+import type { GatewayStatus } from '../../shared/memory/dialogue/gateway.js'
 import { LastApplied } from '../../shared/memory/last-applied.js'
 import { primaryDirectory } from '../../shared/store/authority-directories.js'
+import { GatewayNode } from '../gateway/gateway-node.js'
 import { MetricsServer } from '../http/http-server.js'
 import { GcRelief } from '../lib/gc-relief.js'
 import type { Logger } from '../lib/log.js'
@@ -58,6 +60,7 @@ export class AuthorityNode {
   private readonly readers: OrderReaders
   private readonly ofApplication: RunnerMetrics
   private readonly http: MetricsServer | undefined
+  private readonly gateway: GatewayNode | undefined
 
   constructor(options: CheckedAuthorityOptions, binds: Binds) {
     const { metrics } = options
@@ -113,6 +116,7 @@ export class AuthorityNode {
           supervisor: this.supervisor,
         },
       )
+    this.gateway = this.makeGateway()
     this.stopped = this.parts.lifecycle.stopped
   }
 
@@ -131,6 +135,8 @@ export class AuthorityNode {
         () => this.application,
         (opened, ending) => opened.close(ending === 'in-order'),
       )
+      // It reads the stores of all of them.
+      if (this.gateway !== undefined) await parts.open('gateway', this.gateway)
     } catch (error) {
       // Those that are still being opened are told to end.
       await parts.close().catch(() => {})
@@ -178,11 +184,40 @@ export class AuthorityNode {
       }),
     )
     const ofApplication = this.application.isKnown ? [{ text: await this.ofApplication.registry.metrics() }] : []
+    const ofGateway = this.gateway === undefined ? [] : [{ text: await this.gateway.metrics.text() }]
     return mergeMetrics([
       { text: await this.primary.metrics.text() },
       ...(await Promise.all(ofWorkers)),
       ...ofApplication,
+      ...ofGateway,
     ])
+  }
+
+  private makeGateway(): GatewayNode | undefined {
+    const { api, apiOrigins, apiToken, committee, ownIndex, store } = this.options
+    if (api === undefined) return undefined
+    return new GatewayNode(
+      { listen: api, token: apiToken, origins: apiOrigins, committee, ownIndex, store, log: this.log },
+      {
+        commitLogHead: this.primary.headMemory,
+        status: () => this.status(),
+        health: () => ({ ...answerOfAuthority(this.health()), isAlive: this.isAlive() }),
+        metrics: async () => ({ contentType: METRICS_CONTENT_TYPE, text: await this.metrics() }),
+        batch: this.readers.arrived,
+      },
+    )
+  }
+
+  private status(): GatewayStatus {
+    const { ok, primary, problems } = this.health()
+    const connected = this.primary.peers.peers.filter(({ connections }) => connections.length > 0)
+    return {
+      ok,
+      ordering: primary.ordering,
+      round: primary.round,
+      problems,
+      connected: connected.map(({ name }) => name),
+    }
   }
 
   private linkOf(workerId: number): WorkerLink {

@@ -5,10 +5,18 @@ import type { Committee } from '../../shared/config/committee.js'
 import { type Keys, keysArgument } from '../../shared/config/keys.js'
 import type { Parameters } from '../../shared/config/parameters.js'
 import { NarvalError } from '../../shared/errors.js'
+import { isLoopback, originsArgument, tokenArgument } from '../gateway/gateway-options.js'
 import type { KadOptions } from '../kad/kad-options.js'
 import { createLogger, type Logger } from '../lib/log.js'
 import type { PeerDiscovery } from '../network/peer-discovery.js'
-import { committeeArgument, commonOptions, loggerArgument, optionsArgument } from '../worker/option-arguments.js'
+import {
+  addressArgument,
+  committeeArgument,
+  commonOptions,
+  loggerArgument,
+  only,
+  optionsArgument,
+} from '../worker/option-arguments.js'
 import { GC_DEPTH_ROUNDS_MIN } from './limits.js'
 import { RULES, type Rule } from './rules.js'
 
@@ -43,6 +51,15 @@ export interface AuthorityOptions {
   readonly clients?: boolean
   /** Where metrics and health are served over HTTP. Default: nowhere. */
   readonly metrics?: TcpAddress
+  /**
+   * Where the gateway answers applications over HTTP: the order as events, commits, checkpoints, state. Default: nowhere. An
+   * address that other machines reach wants an `apiToken`.
+   */
+  readonly api?: TcpAddress
+  /** What each request to the gateway has to carry, as `Authorization: Bearer`. Default: nothing. */
+  readonly apiToken?: string
+  /** Origins of web pages that may call the gateway, as `https://app.example.org`, or `*`. Default: none. */
+  readonly apiOrigins?: readonly string[]
   /** libp2p peer discovery for the primary and the workers: it only adds addresses to try, trust comes from the committee. */
   readonly peerDiscovery?: PeerDiscovery
   /**
@@ -60,7 +77,7 @@ export interface AuthorityOptions {
   readonly poisonFreedSlots?: boolean
 }
 
-type OptionalName = 'bind' | 'metrics' | 'peerDiscovery' | 'kad' | 'signal'
+type OptionalName = 'bind' | 'metrics' | 'api' | 'apiToken' | 'peerDiscovery' | 'kad' | 'signal'
 
 /** The options that always have a value, and those that have none by default. */
 export type CheckedAuthorityOptions = Required<Omit<AuthorityOptions, OptionalName>> &
@@ -80,6 +97,9 @@ const NAMES = [
   'bind',
   'clients',
   'metrics',
+  'api',
+  'apiToken',
+  'apiOrigins',
   'peerDiscovery',
   'kad',
   'benchmark',
@@ -88,8 +108,9 @@ const NAMES = [
   'poisonFreedSlots',
 ] as const satisfies readonly (keyof AuthorityOptions)[]
 
-/** Those of a primary alone: what its workers take is theirs. */
-const PRIMARY_NAMES = NAMES.filter((name) => name !== 'clients' && name !== 'poisonFreedSlots')
+/** Those of a primary alone: what its workers take is theirs, and batches are with them. */
+const NOT_OF_PRIMARY: readonly string[] = ['clients', 'poisonFreedSlots', 'api', 'apiToken', 'apiOrigins']
+const PRIMARY_NAMES = NAMES.filter((name) => !NOT_OF_PRIMARY.includes(name))
 
 /**
  * Errors: `TypeError` and `RangeError`, which name the option; `ERR_PARAMETERS_MALFORMED` for what is in `parameters`;
@@ -116,11 +137,17 @@ function checked(
   const ownIndex = committee.ownIndexOf(keys)
   checkWorkers(committee, ownIndex, common.parameters)
   checkRounds(common.parameters)
+  const api = optional('api', addressArgument)
+  const apiToken = optional('apiToken', tokenArgument)
+  demandToken(api, apiToken)
   return {
     keys,
     committee,
     ownIndex,
     ...common,
+    ...only('api', api),
+    ...only('apiToken', apiToken),
+    apiOrigins: optional('apiOrigins', originsArgument) ?? [],
     store: pathArgument('store', given.store),
     rule: optional('rule', (name, value) => choiceArgument(name, value, RULES)) ?? RULES[0],
     recovered: optional('recovered', booleanArgument) ?? false,
@@ -128,6 +155,12 @@ function checked(
       optional('log', loggerArgument) ??
       createLogger(whose === 'startAuthority' ? 'narval::authority' : 'narval::primary', 'info'),
   }
+}
+
+/** Whoever reaches it can read all that is ordered. */
+function demandToken(api: TcpAddress | undefined, token: string | undefined): void {
+  if (api === undefined || token !== undefined || isLoopback(api.host)) return
+  throw new RangeError(`api: other machines may reach ${api.host}: give an apiToken (--api-token), or 127.0.0.1`)
 }
 
 /** A worker stores the batches of the others' workers with its id. What nobody here stores could be ordered and never read. */

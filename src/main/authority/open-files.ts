@@ -1,5 +1,6 @@
 /** Files that an authority needs: those of its workers, and of its primary. Pure. */
 
+import { GATEWAY_CONNECTIONS_MAX, GATEWAY_FILES_BASE } from '../gateway/limits.js'
 import { METRICS_CONNECTIONS_MAX } from '../http/limits.js'
 import { openFilesNeeded, openFilesOfPeers } from '../worker/open-files.js'
 import type { CheckedAuthorityOptions } from './authority-options.js'
@@ -17,9 +18,9 @@ export function primaryFilesNeeded(
 
 /** Files that are open when all that may be connected is, at most. */
 export function authorityFilesNeeded(
-  options: Pick<CheckedAuthorityOptions, 'clients' | 'committee' | 'metrics' | 'ownIndex' | 'parameters'>,
+  options: Pick<CheckedAuthorityOptions, 'api' | 'clients' | 'committee' | 'metrics' | 'ownIndex' | 'parameters'>,
 ): number {
-  const { clients, committee, metrics, ownIndex, parameters } = options
+  const { api, clients, committee, metrics, ownIndex, parameters } = options
   const authorities = committee.size
   const workers = committee.authority(ownIndex).workers.size
   const ofWorker = openFilesNeeded({
@@ -29,5 +30,6 @@ export function authorityFilesNeeded(
     hasPrimaryPort: false,
   })
   const ofMetrics = metrics === undefined ? 0 : METRICS_CONNECTIONS_MAX
-  return workers * ofWorker + PRIMARY_FILES_BASE + openFilesOfPeers(authorities) + ofMetrics
+  const ofGateway = api === undefined ? 0 : GATEWAY_FILES_BASE + GATEWAY_CONNECTIONS_MAX
+  return workers * ofWorker + PRIMARY_FILES_BASE + openFilesOfPeers(authorities) + ofMetrics + ofGateway
 }

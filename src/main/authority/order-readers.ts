@@ -1,6 +1,7 @@
 /** Those who read the order: the commit log, and the bytes of ordered batches from whichever worker of ours has them. */
 import { primaryDirectory } from '../../shared/store/authority-directories.js'
 import { CommitLogReader } from '../../shared/store/primary/commit-log-reader.js'
+import type { CommittedBatch } from '../../shared/wire/primary/commit-record.js'
 import type { Lifecycle } from '../lib/lifecycle.js'
 import type { Logger } from '../lib/log.js'
 import type { PrimaryNode } from '../primary/primary-node.js'
@@ -43,6 +44,10 @@ export class OrderReaders {
   get firstKept(): number {
     return this.batches.firstKept
   }
+
+  /** Resolves when one of our workers has it, for readers in other threads. Rejects as they would. */
+  readonly arrived = (batch: CommittedBatch, commit: number, signal: AbortSignal): Promise<unknown> =>
+    this.batches.bytesOf(batch, commit, signal)
 
   /** A worker of ours has it now. */
   stored(digest: Uint8Array): void {

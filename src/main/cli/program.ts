@@ -22,6 +22,7 @@ import { EXIT_FAILURE, EXIT_USAGE } from './exit-codes.js'
 import { leave } from './leave.js'
 import type { AuthorityPart, PrimaryPart, RunOptions } from './run-options.js'
 import {
+  apiAddress,
   bootstraps,
   digest,
   host,
@@ -204,6 +205,9 @@ function addRun(program: Command, onDone: (code: number) => void, early: Interru
     .addOption(ruleOption())
     .option('--recovered', 'the store may be older than what the key has signed: ask the others before signing')
     .option('--consume', 'read every byte of every commit in this process, and log what was read: for benchmarks')
+    .option('--api <addr>', 'answer applications over HTTP on this host:port: commits, a stream of events', apiAddress)
+    .option('--api-token <file>', 'a file with the token of --api: other machines need one to reach it', path)
+    .option('--api-origin <origin...>', 'origins of web pages that may call --api, or *')
     .allowExcessArguments(false)
     .action(({ consume = false, recovered = false, rule }: Partial<AuthorityPart>, command: Command) =>
       runPart(command, { kind: 'authority', rule: rule!, recovered, consume }),

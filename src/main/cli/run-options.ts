@@ -18,6 +18,12 @@ export interface RunOptions {
   readonly benchmark: boolean
   /** Where metrics and health are served; without it they are not. */
   readonly metrics?: { readonly host: string; readonly port: number }
+  /** Where the gateway answers applications; without it, it does not run. Of an authority. */
+  readonly api?: { readonly host: string; readonly port: number }
+  /** A file with the token that requests to it carry. */
+  readonly apiToken?: string
+  /** Origins of pages that may call it. */
+  readonly apiOrigin?: readonly string[]
   /** The address that listeners bind instead of every one. */
   readonly bind?: string
   /** Looks for peers' addresses by mDNS too. */

@@ -11,6 +11,7 @@ import { MAIN_FULL_COLLECTION_MS, startFullCollections } from '../../shared/runt
 import { type Authority, startAuthority } from '../authority/authority.js'
 import type { AuthorityOptions } from '../authority/authority-options.js'
 import { type Primary, startPrimary } from '../authority/primary.js'
+import { isLoopback, readToken } from '../gateway/gateway-options.js'
 import { createLogger, type Logger } from '../lib/log.js'
 import { watchParent } from '../lib/parent.js'
 import { type Interrupt, watchSignals } from '../lib/signals.js'
@@ -77,8 +78,25 @@ async function start(options: RunOptions, log: Logger, signal: AbortSignal): Pro
   if (part.kind === 'worker') return startWorker({ ...shared, clients: true, workerId: part.id, primary: part.primary })
   const ordered = { ...shared, rule: part.rule, recovered: part.recovered }
   const node =
-    part.kind === 'primary' ? await startPrimary(ordered) : await startAuthority({ ...ordered, clients: true })
+    part.kind === 'primary'
+      ? await startPrimary(ordered)
+      : await startAuthority({ ...ordered, ...gatewayOf(options), clients: true })
   return part.consume ? consumed(node, keys, log) : node
+}
+
+function gatewayOf({
+  api,
+  apiOrigin,
+  apiToken,
+}: RunOptions): Pick<AuthorityOptions, 'api' | 'apiToken' | 'apiOrigins'> {
+  if (api !== undefined && apiToken === undefined && !isLoopback(api.host)) {
+    throw new NarvalError('ERR_USAGE', `--api ${api.host}: other machines may reach it, and it has no --api-token`)
+  }
+  return {
+    ...(api && { api }),
+    ...(apiToken !== undefined && { apiToken: readToken(apiToken) }),
+    ...(apiOrigin && { apiOrigins: apiOrigin }),
+  }
 }
 
 /** The authority, or its primary alone, and its consumer: one that cannot go on ends both. */

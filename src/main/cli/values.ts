@@ -9,6 +9,7 @@ import {
 } from '../../shared/config/address.js'
 import { DIGEST_BYTES } from '../../shared/constants.js'
 import { decodeBase64 } from '../../shared/crypto/public-key.js'
+import { API_ADDRESS_FORM, parseApiAddress } from '../gateway/gateway-options.js'
 import { METRICS_ADDRESS_FORM, parseMetricsAddress } from '../http/http-address.js'
 import { BOOTSTRAP_FORM, parseBootstrap } from '../kad/kad-options.js'
 import { KAD_BOOTSTRAP_MAX } from '../kad/limits.js'
@@ -38,6 +39,12 @@ export function metricsAddress(text: string): TcpAddress {
   const address = parseMetricsAddress(text)
   if (address !== undefined) return address
   throw new InvalidArgumentError(`Expected ${METRICS_ADDRESS_FORM}.`)
+}
+
+export function apiAddress(text: string): TcpAddress {
+  const address = parseApiAddress(text)
+  if (address !== undefined) return address
+  throw new InvalidArgumentError(`Expected ${API_ADDRESS_FORM}.`)
 }
 
 /** For a flag that takes several. */

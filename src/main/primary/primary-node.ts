@@ -19,7 +19,7 @@ import type {
   PrimaryToMain,
   PrimaryWorkerRequest,
 } from '../../shared/memory/dialogue/primary.js'
-import { createPrimaryMemory } from '../../shared/memory/primary-memory.js'
+import { createPrimaryMemory, type PrimaryMemory } from '../../shared/memory/primary-memory.js'
 import { primaryAgreement } from '../../shared/wire/primary/agreement.js'
 import type { KadOptions } from '../kad/kad-options.js'
 import type { GcRelief } from '../lib/gc-relief.js'
@@ -150,6 +150,11 @@ export class PrimaryNode {
       },
     )
     this.stopped = this.lifecycle.stopped
+  }
+
+  /** Of `head`, for another thread. */
+  get headMemory(): PrimaryMemory['commitLogHead'] {
+    return this.memory.commitLogHead
   }
 
   /** Why it ended, if it failed: from the first moment on. */

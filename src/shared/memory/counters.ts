@@ -118,6 +118,24 @@ const PRIMARY = [
   'storeFileBytes',
 ] as const
 
+const GATEWAY = [
+  /** Requests that were answered, and those of them that were refused: 4xx and 5xx. */
+  'requests',
+  'refused',
+  /** Failures of our own: answers of 500. */
+  'failures',
+  'connections',
+  /** Connections that were closed at once or later since all places were taken, and readers for the same reason. */
+  'connectionsRefused',
+  'streams',
+  'streamsEnded',
+  /** Events written to readers of the stream, and their bytes. */
+  'events',
+  'eventBytes',
+  /** Bytes of events that sockets have not taken yet. */
+  'heldBytes',
+] as const
+
 /**
  * The threads of a worker, a row for each: which kind it is (its code is `src/threads/KIND/thread.ts`), which instance of its kind,
  * whether it blocks where others have an event loop, and what it counts. A second instance is a row more.
@@ -132,10 +150,11 @@ export const THREADS = {
 export type ThreadName = keyof typeof THREADS
 export const THREAD_NAMES = Object.keys(THREADS) as readonly ThreadName[]
 
-/** Those that a process may host: a worker's, and that of a primary, which has memory of its own. */
+/** Those that a process may host: a worker's, that of a primary and that of a gateway, which have memory of their own. */
 export const HOSTED_THREADS = {
   ...THREADS,
   primary: { kind: 'primary', instance: 0, blocks: false, counters: [...COMMON, ...PRIMARY] },
+  gateway: { kind: 'gateway', instance: 0, blocks: false, counters: [...COMMON, ...GATEWAY] },
 } as const
 export type HostedThreadName = keyof typeof HOSTED_THREADS
 export type CounterName<T extends HostedThreadName> = (typeof HOSTED_THREADS)[T]['counters'][number]

@@ -1,0 +1,116 @@
+/** The gateway's pure parts: places, rates, who may call, cursors, problems. */
+import { describe, expect, test } from 'vitest'
+import { isLoopback } from '../../../src/main/gateway/gateway-options.js'
+import { GATEWAY_CONNECTIONS_MAX } from '../../../src/main/gateway/limits.js'
+import { CommitsPrunedError, NarvalError } from '../../../src/shared/errors.js'
+import { checkCaller } from '../../../src/threads/gateway/door/caller.js'
+import { Places } from '../../../src/threads/gateway/door/places.js'
+import { problemOf } from '../../../src/threads/gateway/door/problem.js'
+import { Rates } from '../../../src/threads/gateway/door/rates.js'
+import { CONNECTIONS_MAX } from '../../../src/threads/gateway/limits.js'
+import { formatCursor, parseCursor } from '../../../src/threads/gateway/order/cursor.js'
+
+describe('places', () => {
+  test('are taken from who hoards them, its newest first, and never from who has few', () => {
+    const places = new Places(4)
+    const evicted: string[] = []
+    const come = (name: string): boolean =>
+      places.take({ source: name.slice(0, 1), onEvicted: () => evicted.push(name) })
+    expect(['a1', 'b1', 'a2', 'a3'].map(come)).toEqual([true, true, true, true])
+    // It has the most itself.
+    expect(come('a4')).toBe(false)
+    expect(come('b2')).toBe(true)
+    expect(evicted).toEqual(['a3'])
+    // Two and two: a third of either would only change who hoards.
+    expect([come('a5'), come('b3'), come('c1')]).toEqual([false, false, true])
+    expect(evicted).toEqual(['a3', 'a2'])
+    expect(places.taken).toBe(4)
+  })
+
+  test('are given back once', () => {
+    const places = new Places(1)
+    const place = { source: 'a', onEvicted: () => {} }
+    expect(places.take(place)).toBe(true)
+    places.leave(place)
+    places.leave(place)
+    expect(places.taken).toBe(0)
+  })
+})
+
+test('a source has its rate, and another one of its own', () => {
+  const rates = new Rates(2, 8)
+  expect([0, 0, 0, 500, 500].map((ms) => rates.admits('a', ms))).toEqual([true, true, false, true, false])
+  expect(rates.admits('b', 500)).toBe(true)
+})
+
+describe('who may call', () => {
+  const codeOf = (headers: Parameters<typeof checkCaller>[0], token?: string): string | undefined => {
+    try {
+      checkCaller(headers, token)
+      return undefined
+    } catch (error) {
+      return (error as NarvalError).code
+    }
+  }
+
+  test.each(['localhost:3000', '127.0.0.1', '[::1]:3000', 'app.localhost'])('without a token: %s', (host) => {
+    expect(codeOf({ host })).toBeUndefined()
+  })
+
+  test.each(['evil.example.org', 'localhost.example.org:3000', '', undefined])('not by the name %s', (host) => {
+    expect(codeOf({ host })).toBe('ERR_HOST_FOREIGN')
+  })
+
+  test('with a token, whatever the name, who has it', () => {
+    const host = 'narval.example.org'
+    expect(codeOf({ host, authorization: 'Bearer secret' }, 'secret')).toBeUndefined()
+    for (const authorization of [
+      undefined,
+      '',
+      'secret',
+      'Bearer ',
+      'Bearer secre',
+      'Bearer secrets',
+      'Basic secret',
+    ]) {
+      expect(codeOf({ host: 'localhost', authorization }, 'secret')).toBe('ERR_UNAUTHORIZED')
+    }
+  })
+
+  test.each([
+    ['127.0.0.1', true],
+    ['127.8.8.8', true],
+    ['::1', true],
+    ['localhost', true],
+    ['0.0.0.0', false],
+    ['::', false],
+    ['10.0.0.1', false],
+    ['example.org', false],
+  ])('%s is reached by this machine alone: %s', (host, expected) => {
+    expect(isLoopback(host)).toBe(expected)
+  })
+})
+
+test.each(['0', '12', '12.0', '12.345'])('a cursor is text and a place: %s', (text) => {
+  expect(formatCursor(parseCursor('after', text))).toBe(text)
+})
+
+test.each(['', ' 1', '1.', '.1', '-1', '1.-1', '1e3', '0.0', '99999999999999999', ['1', '2'], undefined])(
+  'no cursor: %s',
+  (text) => {
+    expect(() => parseCursor('after', text)).toThrow(/^after: expected/)
+  },
+)
+
+test('a failure of ours says nothing of itself, and what was pruned says where the log begins', () => {
+  const ours = problemOf(new Error('secret path'))
+  expect(ours).toMatchObject({ status: 500, isOurs: true })
+  expect(ours.body).not.toMatch('secret')
+  const pruned = problemOf(new CommitsPrunedError(3, 9))
+  expect([pruned.status, JSON.parse(pruned.body).oldest]).toEqual([410, 9])
+  expect(problemOf(new NarvalError('ERR_BUSY', 'x')).headers).toMatchObject({ 'retry-after': '1' })
+})
+
+test('main counts as many connections as there may be', () => {
+  expect(GATEWAY_CONNECTIONS_MAX).toBe(CONNECTIONS_MAX)
+})
