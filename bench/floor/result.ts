@@ -23,7 +23,16 @@ export function toFloorResult(
   elapsedS: number,
 ): FloorResult {
   const files = { json: true, keep: false, directory: undefined }
-  const local = { ...options, ...files, workers: 1, faults: 0, warmupS: 0, unbuffered: false, split: false }
+  const local = {
+    ...options,
+    ...files,
+    workers: 1,
+    faults: 0,
+    warmupS: 0,
+    api: undefined,
+    unbuffered: false,
+    split: false,
+  }
   return {
     kind: options.kind,
     ...toResult(local, process.version, measurement),

@@ -1,7 +1,9 @@
+import type { TcpAddress } from '../../shared/config/address.js'
 import { defaultParameters } from '../../shared/config/parameters.js'
 import { NarvalError } from '../../shared/errors.js'
 import { transactionBytesMax } from '../../shared/wire/batch.js'
 import type { Rule } from '../authority/rules.js'
+import { isLoopback } from '../gateway/gateway-options.js'
 import { LOCAL_WORKERS_MAX } from '../local/limits.js'
 import { burstBytesMax } from '../local/load/burst.js'
 import { CLIENT_BURST_BYTES_MAX } from '../local/load/limits.js'
@@ -22,6 +24,7 @@ export interface LocalFlags {
   readonly ackLevel: 'stored' | 'durable'
   readonly rule: Rule
   readonly json: boolean
+  readonly api?: TcpAddress
   readonly dir?: string
   readonly keep: boolean
 }
@@ -39,6 +42,7 @@ export function checkFlags(flags: LocalFlags): LocalOptions {
   if (nodes * workers > LOCAL_WORKERS_MAX) {
     throw new NarvalError('ERR_USAGE', `${nodes * workers} workers, at most ${LOCAL_WORKERS_MAX} on one machine`)
   }
+  if (flags.api !== undefined) checkApi(flags.api, flags)
   const sizeMax = transactionBytesMax(defaultParameters().batchBytesMax)
   if (size > sizeMax) {
     throw new NarvalError('ERR_USAGE', `--size ${size} does not fit a batch: at most ${sizeMax} bytes`)
@@ -63,7 +67,19 @@ export function checkFlags(flags: LocalFlags): LocalOptions {
     ackLevel: flags.ackLevel,
     rule: flags.rule,
     json: flags.json,
+    api: flags.api,
     directory: flags.dir,
     keep: flags.keep,
   }
+}
+
+function checkApi({ host, port }: TcpAddress, { nodes, split }: LocalFlags): void {
+  if (split)
+    throw new NarvalError(
+      'ERR_USAGE',
+      '--api: a gateway reads the stores of an authority in one process: not with --split',
+    )
+  if (!isLoopback(host)) throw new NarvalError('ERR_USAGE', `--api ${host}: on this machine only, as 127.0.0.1`)
+  if (port + nodes - 1 > 65_535)
+    throw new NarvalError('ERR_USAGE', `--api: ${nodes} ports from ${port} on go beyond 65535`)
 }

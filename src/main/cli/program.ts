@@ -301,6 +301,11 @@ function addLocal(program: Command, onDone: (code: number) => void): void {
     .option('--split', 'each authority is a process for its primary and one for each worker (default: one for all)')
     .addOption(ackLevelOption('what an ACK promises').default('durable'))
     .addOption(ruleOption())
+    .option(
+      '--api <addr>',
+      'the gateway of authority 0 here, and those of the others on the ports behind it',
+      apiAddress,
+    )
     .option('--json', 'end standard output with one line of JSON, and print the rest on standard error')
     .option(
       '--dir <dir>',

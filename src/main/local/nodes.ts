@@ -3,6 +3,7 @@
  * of these.
  */
 import { fileURLToPath } from 'node:url'
+import { formatTcpAddress } from '../../shared/config/address.js'
 import { NarvalError } from '../../shared/errors.js'
 import { v8FlagsFor } from '../../shared/runtime/v8-flags.js'
 import { workerDirectory } from '../../shared/store/authority-directories.js'
@@ -100,8 +101,13 @@ export class Nodes {
       '127.0.0.1',
       ...(typeof part === 'number'
         ? ['worker', '--id', String(part), '--primary', 'narval']
-        : [part, '--rule', this.options.rule, '--consume']),
+        : [part, '--rule', this.options.rule, '--consume', ...this.gatewayArgs(authority)]),
     ]
+  }
+
+  private gatewayArgs(authority: number): string[] {
+    const { api } = this.options
+    return api === undefined ? [] : ['--api', formatTcpAddress({ host: api.host, port: api.port + authority })]
   }
 
   /**

@@ -24,6 +24,8 @@ export interface LocalOptions {
   readonly split: boolean
   /** How certificates are put in order. */
   readonly rule: Rule
+  /** Where the gateway of authority 0 answers; those of the others have the ports behind it. Without it there are none. */
+  readonly api: { readonly host: string; readonly port: number } | undefined
   /** Ends standard output with the result in one line of JSON; everything else goes to standard error. */
   readonly json: boolean
   /** Where files are made; without it a fresh directory under `.narval`. */

@@ -38,7 +38,7 @@ export const EVENT_CACHE_BYTES = 16 * 1024 * 1024
 /** Bytes of events that sockets have not taken: beyond them the reader that is stuck for longest is ended. */
 export const STREAM_HELD_BYTES_MAX = 64 * 1024 * 1024
 /** A reader at rest is told that the connection is alive, every so many ms: proxies close what is silent for a minute. */
-export const HEARTBEAT_MS = 15_000
+export const STREAM_HEARTBEAT_MS = 15_000
 /** Commits of which the head is kept for readers near the end of the log: some minutes. */
 export const COMMITS_KEPT = 1_024
 /** Commits read from the store at once, when one is not kept. */

@@ -11,6 +11,7 @@ const options: LocalOptions = {
   rate: 1000,
   transactionBytes: 512,
   warmupS: 0,
+  api: undefined,
   durationS: 0,
   faults: 0,
   unbuffered: false,

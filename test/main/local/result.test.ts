@@ -19,6 +19,7 @@ const options: LocalOptions = {
   rate: 20_000,
   transactionBytes: 512,
   warmupS: 0,
+  api: undefined,
   durationS: 10,
   faults: 1,
   unbuffered: false,

@@ -126,6 +126,7 @@ describe('committee files', () => {
     rate: 1000,
     transactionBytes: 512,
     warmupS: 0,
+    api: undefined,
     durationS: 1,
     faults: 0,
     unbuffered: false,

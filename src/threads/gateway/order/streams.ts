@@ -4,7 +4,7 @@
  */
 import type { Counters } from '../../../shared/memory/counters.js'
 import { Places } from '../door/places.js'
-import { HEARTBEAT_MS, STREAM_HELD_BYTES_MAX, STREAMS_MAX } from '../limits.js'
+import { STREAM_HEARTBEAT_MS, STREAM_HELD_BYTES_MAX, STREAMS_MAX } from '../limits.js'
 import type { EventStream } from './event-stream.js'
 
 export interface StreamsLimits {
@@ -16,7 +16,7 @@ export interface StreamsLimits {
 const LIMITS: StreamsLimits = {
   streamsMax: STREAMS_MAX,
   heldBytesMax: STREAM_HELD_BYTES_MAX,
-  heartbeatMs: HEARTBEAT_MS,
+  heartbeatMs: STREAM_HEARTBEAT_MS,
 }
 
 export class Streams {
