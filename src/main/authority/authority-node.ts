@@ -14,6 +14,7 @@ import { commitsKept } from '../../shared/config/parameters.js'
 import type { GatewayStatus } from '../../shared/memory/dialogue/gateway.js'
 import { LastApplied } from '../../shared/memory/last-applied.js'
 import { primaryDirectory } from '../../shared/store/authority-directories.js'
+import { transactionBytesMax } from '../../shared/wire/batch.js'
 import { GatewayNode } from '../gateway/gateway-node.js'
 import { MetricsServer } from '../http/http-server.js'
 import { GcRelief } from '../lib/gc-relief.js'
@@ -194,15 +195,20 @@ export class AuthorityNode {
   }
 
   private makeGateway(): GatewayNode | undefined {
-    const { api, apiOrigins, apiToken, committee, ownIndex, store } = this.options
+    const { api, apiOrigins, apiToken, committee, ownIndex, parameters, store } = this.options
     if (api === undefined) return undefined
     return new GatewayNode(
-      { listen: api, token: apiToken, origins: apiOrigins, committee, ownIndex, store, log: this.log },
+      {
+        ...{ listen: api, token: apiToken, origins: apiOrigins, committee, ownIndex, store, log: this.log },
+        transactionBytesMax: transactionBytesMax(parameters.batchBytesMax),
+      },
       {
         commitLogHead: this.primary.headMemory,
+        lastApplied: this.lastApplied.buffer,
         status: () => this.status(),
         health: () => ({ ...answerOfAuthority(this.health()), isAlive: this.isAlive() }),
         metrics: async () => ({ contentType: METRICS_CONTENT_TYPE, text: await this.metrics() }),
+        submit: (transaction) => this.submits.submit(transaction),
         batch: this.readers.arrived,
       },
     )

@@ -14,6 +14,7 @@ import type {
   GatewayQuestion,
   GatewayTask,
   NumberedQuestion,
+  SubmitRefusal,
 } from '../../shared/memory/dialogue/gateway.js'
 import { allocated } from '../../shared/memory/page-memory.js'
 import type { CommittedBatch } from '../../shared/wire/primary/commit-record.js'
@@ -34,14 +35,18 @@ export interface GatewayNodeOptions {
   readonly ownIndex: number
   /** The authority's directory. */
   readonly store: string
+  readonly transactionBytesMax: number
   readonly log: Logger
 }
 
 export interface GatewayNodeDependencies {
   readonly commitLogHead: GatewayMemory['commitLogHead']
+  readonly lastApplied: GatewayMemory['lastApplied']
   readonly status: () => GatewayAnswers['status']
   readonly health: () => GatewayAnswers['health']
   readonly metrics: () => Promise<GatewayAnswers['metrics']>
+  /** Resolves when it is in line for a batch. */
+  readonly submit: (transaction: Uint8Array) => Promise<unknown>
   /** Resolves when our worker has it. */
   readonly batch: (batch: CommittedBatch, commit: number, signal: AbortSignal) => Promise<unknown>
 }
@@ -65,7 +70,8 @@ export class GatewayNode {
     this.options = options
     this.dependencies = dependencies
     const buffer = allocated(COUNTERS_BYTES, () => new SharedArrayBuffer(COUNTERS_BYTES))
-    this.memory = { counters: { gateway: { buffer, byteOffset: 0 } }, commitLogHead: dependencies.commitLogHead }
+    const { commitLogHead, lastApplied } = dependencies
+    this.memory = { counters: { gateway: { buffer, byteOffset: 0 } }, commitLogHead, lastApplied }
     this.counters = new Counters(this.memory.counters.gateway, 'gateway')
     this.metrics = new GatewayMetrics(this.counters)
     this.threads = new Threads({
@@ -131,8 +137,21 @@ export class GatewayNode {
         return health()
       case 'metrics':
         return metrics()
+      case 'submit':
+        return Promise.all(question.transactions.map((transaction) => this.submit(transaction)))
       case 'batch':
         return this.waitFor(batch, question)
+    }
+  }
+
+  /** Why it is refused, if it is. */
+  private async submit(transaction: Uint8Array): Promise<SubmitRefusal | undefined> {
+    try {
+      await this.dependencies.submit(transaction)
+      return undefined
+    } catch (error) {
+      if (!(error instanceof NarvalError)) throw error
+      return { code: error.code, message: error.message }
     }
   }
 
@@ -152,7 +171,7 @@ export class GatewayNode {
   }
 
   private task(): Omit<GatewayTask, 'port'> {
-    const { committee, listen, origins, ownIndex, store, token } = this.options
+    const { committee, listen, origins, ownIndex, store, token, transactionBytesMax } = this.options
     return {
       memory: this.memory,
       questions: this.channel.port2,
@@ -161,6 +180,7 @@ export class GatewayNode {
       authority: {
         name: committee.authority(ownIndex).name,
         version: VERSION,
+        transactionBytesMax,
         committee: committee.authorities.map(({ name, stake, workers }) => ({
           name,
           stake,

@@ -25,6 +25,15 @@ export const ANSWER_MS_MAX = 5_000
 /** Questions to main that have no answer yet: beyond them clients are told so. */
 export const QUESTIONS_MAX = 2_048
 
+/** Bytes of a body with many transactions: eight batches. */
+export const BATCH_BODY_BYTES_MAX = 4 * 1024 * 1024
+/** Transactions in one body. */
+export const BATCH_TRANSACTIONS_MAX = 10_000
+/** Bytes of bodies that are on their way, of all clients together. */
+export const BODIES_BYTES_MAX = 64 * 1024 * 1024
+/** Bytes of transactions that main was handed and that are in no line yet: what `submit()` of the library keeps waiting. */
+export const SUBMIT_BYTES_MAX = 16 * 1024 * 1024
+
 /** Commits in one answer. */
 export const COMMITS_PER_ANSWER_MAX = 1_000
 /** Batches in the answer about one commit. */

@@ -46,7 +46,19 @@ function get(summary: string, parameters: readonly Parameter[], responses: Recor
   return { summary, parameters, responses: { ...responses, ...common } }
 }
 
+function post(summary: string, description: string, responses: Record<string, object>): object {
+  const wait = query('wait', 'The stage to answer at.', { type: 'string', enum: ['queued'], default: 'queued' })
+  const said = get(summary, [wait], {
+    ...responses,
+    '413': problem('The body, or a transaction, is too large.'),
+    '415': problem('The body is of another type.'),
+  })
+  const content = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } }
+  return { ...said, requestBody: { required: true, description, content } }
+}
+
 const SCHEMAS = {
+  Receipt: object({ id: HEX, stage: { type: 'string', enum: ['queued'] } }),
   Problem: object({
     title: TEXT,
     status: INDEX,
@@ -65,7 +77,7 @@ const SCHEMAS = {
   }),
   Status: object({
     ...{ authority: TEXT, version: TEXT, ok: BOOLEAN, ordering: BOOLEAN, head: COUNT, oldest: COUNT, attested: COUNT },
-    ...{ round: COUNT, timestamp: COUNT, problems: list(TEXT) },
+    ...{ round: COUNT, timestamp: COUNT, applied: COUNT, problems: list(TEXT) },
     peers: list(object({ authority: TEXT, connected: BOOLEAN })),
   }),
   Committee: object({
@@ -86,6 +98,20 @@ export const OPENAPI = {
   },
   security: [{}, { token: [] }],
   paths: {
+    '/v1/transactions': {
+      post: post('Hands over a transaction. Its id is the SHA-256 of its bytes.', 'The transaction.', {
+        '200': json('It is in line for a batch.', ref('Receipt')),
+      }),
+    },
+    '/v1/transactions/batch': {
+      post: post('Hands over many.', 'Each behind its length: 4 bytes, big-endian.', {
+        '200': json('All are in line.', object({ receipts: list(ref('Receipt')) })),
+        '207': json(
+          'Some were refused: these have `code` and `detail`.',
+          object({ receipts: list({ type: 'object' }) }),
+        ),
+      }),
+    },
     '/v1/commits/{n}': {
       get: get(
         'A commit, and its batches. It never changes.',

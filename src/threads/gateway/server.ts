@@ -2,11 +2,13 @@
  * The HTTP server: fastify, with who may connect, how often, with what, and how failures are said. Nothing of it holds up
  * the order: it runs in a thread of its own, and reads what the node has written.
  */
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { NarvalError } from '../../shared/errors.js'
 import { sourceOf } from '../../shared/wire/source-address.js'
 import type { GatewayContext } from './context.js'
+import { Bodies } from './door/bodies.js'
 import { checkCaller } from './door/caller.js'
 import { Places } from './door/places.js'
 import { PROBLEM_TYPE, problemOf } from './door/problem.js'
@@ -15,6 +17,7 @@ import * as limits from './limits.js'
 import { addCommits } from './routes/commits.js'
 import { addNode } from './routes/node.js'
 import { addStream } from './routes/stream.js'
+import { addTransactions } from './routes/transactions.js'
 import { addWatch } from './routes/watch.js'
 
 export interface ServerOptions {
@@ -37,6 +40,7 @@ export function createServer(
   const { counters } = context
   const app = fastify({
     logger: false,
+    bodyLimit: limits.BATCH_BODY_BYTES_MAX,
     keepAliveTimeout: limits.KEEP_ALIVE_MS,
     connectionTimeout: limits.STILL_MS_MAX,
     requestTimeout: REQUEST_MS_MAX,
@@ -62,6 +66,10 @@ export function createServer(
   const rates = new Rates(limits.REQUESTS_PER_SECOND, limits.SOURCES_MAX)
   // What has no parser is refused: a page of another site can send texts and forms without asking first.
   app.removeAllContentTypeParsers()
+  const bodies = new Bodies(limits.BODIES_BYTES_MAX)
+  app.addContentTypeParser('application/octet-stream', (request: FastifyRequest, payload: IncomingMessage) =>
+    bodies.read(payload, request.routeOptions.bodyLimit ?? limits.BATCH_BODY_BYTES_MAX),
+  )
   app.setErrorHandler((error, _, reply) => answer(error, reply))
   app.setNotFoundHandler((request, reply) =>
     answer(new NarvalError('ERR_ROUTE_NOT_FOUND', `${request.method} ${pathOf(request)}: see /v1/openapi.json`), reply),
@@ -85,6 +93,7 @@ export function createServer(
   addCommits(app, context)
   addNode(app, context)
   addStream(app, context)
+  addTransactions(app, context)
   app.register(async (scope) => addWatch(scope, context))
   return app
 }

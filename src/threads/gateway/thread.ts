@@ -6,6 +6,7 @@ import { listenError } from '../../shared/errors.js'
 import { CommitLogHead } from '../../shared/memory/commit-log-head.js'
 import { Counters } from '../../shared/memory/counters.js'
 import type { GatewayTask } from '../../shared/memory/dialogue/gateway.js'
+import { LastApplied } from '../../shared/memory/last-applied.js'
 import { LogLimiter, report, reportFailure } from '../../shared/runtime/thread-control.js'
 import { startThreadStats } from '../../shared/runtime/thread-stats.js'
 import { ProofReaders } from '../../shared/store/proof-readers.js'
@@ -16,6 +17,7 @@ import { Batches } from './order/batches.js'
 import { OrderedLog } from './order/ordered-log.js'
 import { Streams } from './order/streams.js'
 import { createServer } from './server.js'
+import { Submits } from './submits.js'
 
 export default async function runGateway(task: GatewayTask): Promise<void> {
   try {
@@ -38,6 +40,8 @@ async function run(task: GatewayTask): Promise<void> {
   const context: GatewayContext = {
     authority: task.authority,
     ...{ readers, main, streams, counters },
+    submits: new Submits(main),
+    lastApplied: new LastApplied(memory.lastApplied, false),
     log: new OrderedLog(readers.log, head),
     batches: new Batches(readers.batch, main),
     cache: new LRUCache({ maxSize: EVENT_CACHE_BYTES, sizeCalculation: bytesOf }),

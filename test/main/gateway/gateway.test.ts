@@ -1,4 +1,5 @@
 /** The gateway of a running authority, over sockets: what it answers, and what it refuses. One authority serves all cases. */
+import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { get, type IncomingMessage } from 'node:http'
 import { connect, type Socket } from 'node:net'
@@ -91,6 +92,16 @@ async function events(path: string, isEnough: (all: Event[]) => boolean, headers
   }
   response.destroy()
   return all
+}
+
+function posted(body: Buffer, type = 'application/octet-stream'): RequestInit {
+  return { method: 'POST', headers: { 'content-type': type }, body }
+}
+
+function framed(text: string): Buffer {
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(text.length)
+  return Buffer.concat([length, Buffer.from(text)])
 }
 
 const transactionsIn = (all: readonly Event[]): string[] =>
@@ -188,6 +199,19 @@ describe('the gateway', () => {
     expect(texts(await coming)).toEqual(['one more'])
   })
 
+  test('takes transactions, one or many, by the SHA-256 of their bytes, and has them ordered', async () => {
+    const { body: status } = await json('/v1/status')
+    const coming = events(`/v1/stream?after=${status.head}`, (all) => transactionsIn(all).length >= 4)
+    const idOf = (text: string): string => createHash('sha256').update(text).digest('hex')
+    expect(await json('/v1/transactions?wait=queued', posted(Buffer.from('posted')))).toMatchObject({
+      ...{ status: 200, body: { id: idOf('posted'), stage: 'queued' } },
+    })
+    const many = ['p1', 'p2', 'p3']
+    const { body, status: code } = await json('/v1/transactions/batch', posted(Buffer.concat(many.map(framed))))
+    expect([code, body.receipts]).toEqual([200, many.map((text) => ({ id: idOf(text), stage: 'queued' }))])
+    expect(sorted(texts(await coming))).toEqual(['p1', 'p2', 'p3', 'posted'])
+  })
+
   test('answers probes and scrapers', async () => {
     expect(await (await fetch(`${base}/livez`)).text()).toBe('ok\n')
     expect((await json('/readyz')).body).toMatchObject({ ok: true })
@@ -197,9 +221,10 @@ describe('the gateway', () => {
   test('has the routes of its OpenAPI document, and no others', async () => {
     const { body } = await json('/v1/openapi.json')
     expect(body).toEqual(JSON.parse(JSON.stringify(OPENAPI)))
-    for (const path of Object.keys(OPENAPI.paths)) {
+    for (const [path, methods] of Object.entries(OPENAPI.paths)) {
       const at = path === '/v1/stream' ? `${path}?after=x` : path.replace(/\{\w+\}/, 'x')
-      const response = await fetch(`${base}${at}`)
+      const method = Object.keys(methods)[0]!.toUpperCase()
+      const response = await fetch(`${base}${at}`, { method })
       await response.arrayBuffer()
       expect([path, response.status]).not.toEqual([path, 404])
     }
@@ -245,12 +270,38 @@ describe('what is wrong is refused by name', () => {
     expect(answer.headers.get('content-type')).toMatch('application/problem+json')
   })
 
+  test.each([
+    ['', Buffer.alloc(0), 'application/octet-stream', 400, 'ERR_TRANSACTION_EMPTY'],
+    ['', Buffer.from('{}'), 'application/json', 415, 'ERR_CONTENT_TYPE'],
+    ['', Buffer.from('x'), 'text/plain', 415, 'ERR_CONTENT_TYPE'],
+    ['?wait=ordred', Buffer.from('x'), 'application/octet-stream', 400, 'ERR_REQUEST_MALFORMED'],
+    ['', Buffer.alloc(600_000), 'application/octet-stream', 413, 'ERR_REQUEST_TOO_LARGE'],
+    ['/batch', Buffer.alloc(5_000_000), 'application/octet-stream', 413, 'ERR_REQUEST_TOO_LARGE'],
+    ['/batch', Buffer.from('0000000', 'hex'), 'application/octet-stream', 400, 'ERR_REQUEST_MALFORMED'],
+    ['/batch', Buffer.from('0000000561', 'hex'), 'application/octet-stream', 400, 'ERR_REQUEST_MALFORMED'],
+    ['/batch', Buffer.from('00000000', 'hex'), 'application/octet-stream', 400, 'ERR_TRANSACTION_EMPTY'],
+    ['/batch', Buffer.alloc(0), 'application/octet-stream', 400, 'ERR_REQUEST_MALFORMED'],
+  ])('a body: %s %#', async (path, body, type, status, code) => {
+    expect(await json(`/v1/transactions${path}`, posted(body, type))).toMatchObject({ status, body: { status, code } })
+  })
+
+  test('half a body: nothing is taken, and the connection is given up', async () => {
+    const head = 'POST /v1/transactions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/octet-stream\r\n'
+    const { body: before } = await json('/v1/status')
+    const said = await raw(`${head}content-length: 100\r\n\r\nhalf a body`, (socket) =>
+      setTimeout(() => socket.end(), 200),
+    )
+    expect(said).not.toMatch(/^HTTP\/1\.1 200/)
+    await json('/v1/transactions', posted(Buffer.from('behind the half')))
+    const coming = events(`/v1/stream?after=${before.head}`, (all) => texts(all).includes('behind the half'))
+    expect(texts(await coming).filter((text) => text.startsWith('half'))).toEqual([])
+  })
+
   test('a request that is none, a head that is too large, and a body where none is taken', async () => {
     expect(await raw('\x16\x03\x01\x02\x00\x01\x00\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 .*ERR_REQUEST_MALFORMED/s)
     const head = `GET /v1/status HTTP/1.1\r\nhost: localhost\r\nx-large: ${'x'.repeat(20_000)}\r\n\r\n`
     expect(await raw(head)).toMatch(/^HTTP\/1\.1 4\d\d /)
-    const posted = await json('/v1/status', { method: 'POST', body: 'x' })
-    expect(posted.status).toBe(404)
+    expect((await json('/v1/status', { method: 'POST', body: 'x' })).status).toBe(404)
   })
 })
 

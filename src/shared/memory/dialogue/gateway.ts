@@ -13,6 +13,8 @@ export interface GatewayMemory {
   readonly counters: { readonly gateway: CountersRegion }
   /** Of `CommitLogHead`, that of the primary. */
   readonly commitLogHead: { readonly buffer: SharedArrayBuffer; readonly byteOffset: number }
+  /** Of `LastApplied`. */
+  readonly lastApplied: SharedArrayBuffer
 }
 
 export interface GatewayTask {
@@ -38,6 +40,8 @@ export interface GatewayAuthority {
   readonly version: string
   /** In the order of their indices. */
   readonly committee: readonly GatewayMember[]
+  /** Bytes of a transaction, at most. */
+  readonly transactionBytesMax: number
   /** In hex. */
   readonly committeeDigest: string
 }
@@ -52,6 +56,8 @@ export type GatewayQuestion =
   | { readonly type: 'status' }
   | { readonly type: 'health' }
   | { readonly type: 'metrics' }
+  /** Puts them in line for batches; answered when each is, or is refused. */
+  | { readonly type: 'submit'; readonly transactions: readonly Uint8Array[] }
   /** Resolves when our worker has this batch of a commit; main has it fetched. */
   | { readonly type: 'batch'; readonly commit: number; readonly batch: CommittedBatch }
 
@@ -60,8 +66,15 @@ export interface GatewayAnswers {
   readonly status: GatewayStatus
   readonly health: { readonly ok: boolean; readonly json: string; readonly isAlive: boolean }
   readonly metrics: { readonly contentType: string; readonly text: string }
+  /** Why each of them was refused, if it was. */
+  readonly submit: readonly (SubmitRefusal | undefined)[]
   /** Whether it is there now. */
   readonly batch: boolean
+}
+
+export interface SubmitRefusal {
+  readonly code: ErrorCode
+  readonly message: string
 }
 
 export interface GatewayStatus {

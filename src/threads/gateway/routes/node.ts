@@ -6,7 +6,7 @@ import type { StoredCheckpoint } from '../../../shared/store/primary/checkpoint-
 import type { GatewayContext } from '../context.js'
 import { knownQuery, wholeNumber } from '../door/query.js'
 
-export function addNode(app: FastifyInstance, { authority, log, main, readers }: GatewayContext): void {
+export function addNode(app: FastifyInstance, { authority, lastApplied, log, main, readers }: GatewayContext): void {
   app.get('/v1/status', async (request, reply) => {
     knownQuery(request.query, [])
     const said = await main.ask({ type: 'status' })
@@ -17,6 +17,7 @@ export function addNode(app: FastifyInstance, { authority, log, main, readers }:
     return {
       ...{ authority: authority.name, version: authority.version, ok: said.ok, ordering: said.ordering },
       ...{ head: last, oldest, attested, round: said.round },
+      ...(lastApplied.index !== undefined && { applied: lastApplied.index }),
       ...(head && { timestamp: head.timestamp }),
       peers: authority.committee
         .filter(({ name }) => name !== authority.name)
