@@ -1,10 +1,10 @@
 /**
- * The verification of Ed25519 that needs no Node, and says the same as the node's (`ed25519.ts`), which is OpenSSL's: the
+ * The verification of Ed25519 that needs no Node, and says the same as the node's (`ed25519.ts`), which is libsodium's: the
  * curve is @noble/ed25519's, its `verify` is not used. That one multiplies by the cofactor, so it takes signatures that
- * OpenSSL refuses, and a proof must not be one thing in a browser and another on a node.
+ * libsodium refuses, and a proof must not be one thing in a browser and another on a node.
  *
  * ```
- *  S < L, or refused
+ *  S < L, or refused; A spelt as it should be, neither A nor R of small order, or refused
  *  k = SHA-512(R ‖ A ‖ message) mod L, of the bytes as they came
  *  the encoding of [S]B − [k]A is R, byte for byte
  * ```
@@ -20,7 +20,7 @@ const L = Point.CURVE().n
 const R_BYTES = 32
 
 /**
- * Verifies signatures by `publicKey`, which is decoded once. Bytes that are no point verify nothing.
+ * Verifies signatures by `publicKey`, which is decoded once. Bytes that are no point, or one of small order, verify nothing.
  *
  * @param publicKey 32 bytes
  */
@@ -31,17 +31,15 @@ export function pureVerifier(publicKey: Uint8Array): (message: Uint8Array, signa
     const s = numberOf(signature.subarray(R_BYTES))
     if (s >= L) return false
     const hash = sha512.create().update(signature.subarray(0, R_BYTES)).update(publicKey).update(message).digest()
-    const r = multiplied(Point.BASE, s)
-      .add(multiplied(negated, numberOf(hash) % L))
-      .toBytes()
-    return r.every((byte, at) => byte === signature[at])
+    const r = multiplied(Point.BASE, s).add(multiplied(negated, numberOf(hash) % L))
+    return !r.isSmallOrder() && r.toBytes().every((byte, at) => byte === signature[at])
   }
 }
 
-/** As OpenSSL decodes: y may be p or above. */
 function pointOf(bytes: Uint8Array): Point | undefined {
   try {
-    return Point.fromBytes(bytes, true)
+    const point = Point.fromBytes(bytes)
+    return point.isSmallOrder() ? undefined : point
   } catch {
     return undefined
   }
