@@ -40,7 +40,7 @@ export interface RequestOptions {
 }
 
 export interface WaitOptions extends RequestOptions {
-  /** Until which stage; `certified` unless given. */
+  /** Until which stage; `queued` unless given. A gateway that does not know a stage refuses it by name. */
   readonly wait?: Stage
 }
 
@@ -92,14 +92,13 @@ export class Client {
 
   /**
    * The receipt of a transaction, at a stage or as far as it came when the time was over; undefined if the authority that
-   * is asked knows of none.
+   * is asked knows of none. A gateway without an index of transactions refuses it with `ERR_ROUTE_NOT_FOUND`.
    *
    * @param id 32 bytes, or their hex
    * @throws GatewayError; what the signal says; TypeError, RangeError
    */
   async receipt(id: Uint8Array | string, options: WaitOptions = {}): Promise<ReceiptJson | undefined> {
-    const { wait: _, ...rest } = options
-    const { endsAt, signal, wait } = waitOptions({ ...rest, wait: options.wait ?? 'queued' })
+    const { endsAt, signal, wait } = waitOptions(options)
     const hex = idArgument(id)
     return this.gateways.retried(
       async () => {
@@ -113,7 +112,7 @@ export class Client {
 
   /**
    * The proof of a transaction's receipt, in its binary form, as a gateway gives it, once there is one. Nothing of it was
-   * verified: see `prove`.
+   * verified: see `prove`. A gateway without an index of transactions refuses it with `ERR_ROUTE_NOT_FOUND`.
    */
   async proof(id: Uint8Array | string, options: RequestOptions = {}): Promise<Uint8Array> {
     const { endsAt, signal } = requestOptions(options)
@@ -195,7 +194,8 @@ export class Client {
   ): Promise<ReceiptJson> {
     const waitMs = waitBefore(endsAt)
     const headers = { 'content-type': 'application/octet-stream', accept: 'application/json' }
-    const path = `/v1/transactions?wait=${wait}&timeout=${secondsOf(waitMs)}s`
+    const query = wait === 'queued' ? '' : `?wait=${wait}&timeout=${secondsOf(waitMs)}s`
+    const path = `/v1/transactions${query}`
     const { bytes } = await this.gateways.request({ path, method: 'POST', headers, body, waitMs }, signal)
     return receiptOf(bytes, id)
   }
@@ -213,7 +213,8 @@ export class Client {
       const { bytes } = await this.gateways.request({ path, headers: { accept: 'application/json' }, waitMs }, signal)
       return receiptOf(bytes, id)
     } catch (error) {
-      if (error instanceof GatewayError && error.status === 404) return undefined
+      const isUnknown = error instanceof GatewayError && error.status === 404 && error.code !== 'ERR_ROUTE_NOT_FOUND'
+      if (isUnknown) return undefined
       throw error
     }
   }
@@ -276,7 +277,7 @@ function requestOptions(options: RequestOptions, known: readonly string[] = REQU
 }
 
 function waitOptions(options: WaitOptions) {
-  const { wait = 'certified' } = options
+  const { wait = 'queued' } = options
   return {
     ...requestOptions(options, [...REQUEST_OPTIONS, 'wait']),
     wait: choiceArgument('options.wait', wait, STAGES),

@@ -3,11 +3,13 @@
  * browser runs it.
  *
  * ```ts
- * import { Client, committeeOf } from 'narval-node/client'
+ * import { Client } from 'narval-node/client'
  *
  * const client = new Client({ urls: ['http://127.0.0.1:3000', 'http://127.0.0.1:3001'] })
- * const receipt = await client.submit(new TextEncoder().encode('a transaction'), { wait: 'attested' })
- * const proven = await client.prove(committeeOf(committeeFile), receipt.id)
+ * await client.submit(new TextEncoder().encode('a transaction'))
+ * for await (const event of client.stream({ after: '0' })) {
+ *   if (event.type === 'batch') for (const transaction of event.transactions) apply(transaction)
+ * }
  * ```
  *
  * @packageDocumentation

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Client } from '../../../src/client/index.js'
 import type { Authority } from '../../../src/index.js'
 import { parseCommittee } from '../../../src/shared/config/committee.js'
 import { localCommittee } from '../../../src/shared/config/committee-file.js'
@@ -28,9 +29,13 @@ const sent = Array.from({ length: 60 }, (_, n) => Buffer.from(`transaction ${n} 
 let authority: Authority
 let port: number
 let base: string
+let authorityName: string
+
+const idOf = (bytes: string | Buffer): string => createHash('sha256').update(bytes).digest('hex')
 
 beforeAll(async () => {
   const keys = generateKeys()
+  authorityName = keys.name
   const first = await freePorts(6)
   const committee = parseCommittee(localCommittee([keys.name], 1, first), 'test')
   port = first + 5
@@ -202,7 +207,6 @@ describe('the gateway', () => {
   test('takes transactions, one or many, by the SHA-256 of their bytes, and has them ordered', async () => {
     const { body: status } = await json('/v1/status')
     const coming = events(`/v1/stream?after=${status.head}`, (all) => transactionsIn(all).length >= 4)
-    const idOf = (text: string): string => createHash('sha256').update(text).digest('hex')
     expect(await json('/v1/transactions?wait=queued', posted(Buffer.from('posted')))).toMatchObject({
       ...{ status: 200, body: { id: idOf('posted'), stage: 'queued' } },
     })
@@ -210,6 +214,27 @@ describe('the gateway', () => {
     const { body, status: code } = await json('/v1/transactions/batch', posted(Buffer.concat(many.map(framed))))
     expect([code, body.receipts]).toEqual([200, many.map((text) => ({ id: idOf(text), stage: 'queued' }))])
     expect(sorted(texts(await coming))).toEqual(['p1', 'p2', 'p3', 'posted'])
+  })
+
+  test('is what narval-node/client speaks to', async () => {
+    const client = new Client({ urls: base })
+    const transaction = Buffer.from('by the client')
+    expect(await client.submit(transaction)).toEqual({ id: idOf(transaction), stage: 'queued' })
+    const found: string[] = []
+    let commit = 0
+    for await (const event of client.stream({ after: '0' })) {
+      if (event.type === 'batch') found.push(...event.transactions.map((bytes) => Buffer.from(bytes).toString()))
+      commit = event.commit
+      if (found.includes('by the client') && event.type === 'commit') break
+    }
+    expect(found).toEqual(expect.arrayContaining(sent.map((bytes) => bytes.toString())))
+    expect(await client.commit(commit)).toMatchObject({ index: commit })
+    expect(await client.commits({ after: commit - 1, limit: 1 })).toMatchObject({ commits: [{ index: commit }] })
+    expect(await client.status()).toMatchObject({ authority: authorityName })
+    expect(Object.keys((await client.committee()).authorities as object)).toEqual([authorityName])
+    // It has no index of transactions: that is said, and not that nothing is known of this one.
+    await expect(client.receipt(idOf(transaction))).rejects.toMatchObject({ code: 'ERR_ROUTE_NOT_FOUND' })
+    await expect(client.submit(transaction, { wait: 'certified' })).rejects.toMatchObject({ status: 400 })
   })
 
   test('answers probes and scrapers', async () => {
