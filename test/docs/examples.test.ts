@@ -5,6 +5,10 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
+import { parseHosts } from '../../src/main/init/hosts.js'
+import { INIT_PORT_DEFAULT } from '../../src/main/init/limits.js'
+import { metricsPortOf } from '../../src/main/init/readme.js'
+import { systemdUnit } from '../../src/main/init/systemd-unit.js'
 import { peerIdOfSeed } from '../../src/main/network/libp2p-node.js'
 import { committeeDigest, parseCommittee } from '../../src/shared/config/committee.js'
 import { localCommittee } from '../../src/shared/config/committee-file.js'
@@ -118,7 +122,14 @@ describe('the README', () => {
   test('names the flags of V8 that a process needs', () => {
     const flags = v8FlagsFor('20.20.2').join(' ')
     expect(readme).toContain(`node ${flags} your.js`)
-    expect(readme.replaceAll(/ \\\n +/g, ' ')).toContain(`ExecStart=/usr/bin/node ${flags} /`)
+  })
+
+  test('has the systemd unit that `init` writes, for the same ports', () => {
+    const [host] = parseHosts({ hosts: '10.0.0.1,10.0.0.2,10.0.0.3,10.0.0.4', workers: 1, basePort: INIT_PORT_DEFAULT })
+    expect(blocks(readme, 'ini')).toEqual([systemdUnit(metricsPortOf(host!, 1))])
+    expect(systemdUnit(4005).replaceAll(/ \\\n +/g, ' ')).toContain(
+      `ExecStart=/usr/bin/node ${v8FlagsFor('20.20.2').join(' ')} /`,
+    )
   })
 
   test('has a committee file that is read', () => {

@@ -13,6 +13,7 @@ import { NarvalError } from '../../shared/errors.js'
 import { platformProblem } from '../../shared/runtime/platform.js'
 import { CLIENT_TRANSACTION_BYTES_MIN } from '../../shared/wire/client-transaction.js'
 import { RULES } from '../authority/rules.js'
+import { INIT_PORT_DEFAULT, INIT_PORT_MIN } from '../init/limits.js'
 import { levelOfVerbosity } from '../lib/log.js'
 import type { Interrupt } from '../lib/signals.js'
 import { VERSION } from '../lib/version.js'
@@ -117,6 +118,7 @@ function createProgram(onDone: (code: number) => void, early: Interrupt | undefi
     })
   addGenerateKeys(program)
   addFresh(program)
+  addInit(program, onDone)
   addRun(program, onDone, early)
   addBootstrap(program, onDone)
   addClient(program, onDone)
@@ -156,6 +158,30 @@ function addFresh(program: Command): void {
     .action(async (options: { keys: string; store: string }) => {
       const { markFreshAuthority } = await import('./fresh.js')
       markFreshAuthority(options.keys, options.store)
+    })
+}
+
+function addInit(program: Command, onDone: (code: number) => void): void {
+  program
+    .command('init')
+    .description('make the files of a new committee: a folder for each host, with keys, systemd unit and Dockerfile')
+    .requiredOption(
+      '--hosts <list>',
+      'the hosts, divided by commas: names or addresses, each as HOST or HOST:FIRSTPORT ([…] around IPv6)',
+    )
+    .option('--out <dir>', 'the directory to make', path, 'narval-committee')
+    .option('--workers <n>', 'workers of each authority', integer(1, WORKERS_PER_AUTHORITY_MAX), 1)
+    .option('--stake <list>', 'the stakes of the hosts, divided by commas (default: one each)')
+    .option(
+      '--base-port <p>',
+      'the first port of each host that is given without one',
+      integer(INIT_PORT_MIN, 65_535),
+      INIT_PORT_DEFAULT,
+    )
+    .allowExcessArguments(false)
+    .action(async (options) => {
+      const { init } = await import('./init.js')
+      onDone(await init(options))
     })
 }
 

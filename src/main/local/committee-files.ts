@@ -1,7 +1,7 @@
 /** Makes a committee on this machine: keys, committee file and parameter file, as a user would make them. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { type Committee, parseCommittee } from '../../shared/config/committee.js'
-import { formatCommittee, localCommittee } from '../../shared/config/committee-file.js'
+import { formatCommittee, localCommittee, portsOfAuthority } from '../../shared/config/committee-file.js'
 import { generateKeys, writeKeys } from '../../shared/config/keys.js'
 import { defaultParameters, formatParameters, type Parameters } from '../../shared/config/parameters.js'
 import { markFresh } from '../authority/mark-fresh.js'
@@ -35,7 +35,7 @@ export async function makeCommittee(options: LocalOptions, workspace: Workspace)
     markFresh(workspace.store(authority), keys)
     names.push(keys.name)
   }
-  const committeePorts = options.nodes * (2 + 3 * options.workers)
+  const committeePorts = options.nodes * portsOfAuthority(options.workers)
   const processes = processesOf(options)
   const portFirst = await freePorts(committeePorts + options.nodes * processes)
   writeFileSync(workspace.committeeFile, formatCommittee(localCommittee(names, options.workers, portFirst)))

@@ -21,22 +21,49 @@ export interface WorkerEntry {
   readonly peer_id?: string
 }
 
-/**
- * A committee on this machine, with equal stake. Ports go up from `portFirst`, two for a primary, then three for each of
- * its workers, authority by authority, as the reference's `fab local` numbers them; `names` are public keys in base64.
- */
-export function localCommittee(names: readonly string[], workers: number, portFirst: number): CommitteeFile {
-  let port = portFirst
-  const next = (): string => `127.0.0.1:${port++}`
-  const authorities = names.map((name): [string, AuthorityEntry] => {
+/** Where an authority is, and with which stake. */
+export interface AuthorityPlace {
+  /** Its public key, in base64. */
+  readonly name: string
+  readonly stake: number
+  /** An IPv4 or IPv6 address, without brackets, or a name. */
+  readonly host: string
+  /** The first of its ports: `portsOfAuthority` of them in a row. */
+  readonly portFirst: number
+}
+
+/** Ports of an authority: two of its primary, then three of each worker. */
+export function portsOfAuthority(workers: number): number {
+  return 2 + 3 * workers
+}
+
+/** A committee whose authorities have ports in a row each, as the reference's `fab local` numbers them. */
+export function placedCommittee(places: readonly AuthorityPlace[], workers: number): CommitteeFile {
+  const authorities = places.map(({ host, name, portFirst, stake }): [string, AuthorityEntry] => {
+    let port = portFirst
+    const next = (): string => formatTcpAddress({ host, port: port++ })
     const primary = { primary_to_primary: next(), worker_to_primary: next() }
     const entries = Array.from({ length: workers }, (_, id): [string, WorkerEntry] => [
       String(id),
       { primary_to_worker: next(), transactions: next(), worker_to_worker: next() },
     ])
-    return [name, { stake: 1, primary, workers: Object.fromEntries(entries) }]
+    return [name, { stake, primary, workers: Object.fromEntries(entries) }]
   })
   return { authorities: Object.fromEntries(authorities) }
+}
+
+/**
+ * A committee on this machine, with equal stake. Ports go up from `portFirst`, authority by authority; `names` are public
+ * keys in base64.
+ */
+export function localCommittee(names: readonly string[], workers: number, portFirst: number): CommitteeFile {
+  const places = names.map((name, index) => ({
+    name,
+    stake: 1,
+    host: '127.0.0.1',
+    portFirst: portFirst + index * portsOfAuthority(workers),
+  }))
+  return placedCommittee(places, workers)
 }
 
 /** The text of a committee file. */

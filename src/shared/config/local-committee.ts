@@ -15,6 +15,6 @@ const PORT_MAX = 65_535
 export function localCommittee(names: readonly string[], workers = 1, portFirst = 4000): Committee {
   const list = arrayArgument('names', names, COMMITTEE_SIZE_MAX).map((name, at) => textArgument(`names[${at}]`, name))
   integerArgument('workers', workers, 1, WORKERS_PER_AUTHORITY_MAX)
-  integerArgument('portFirst', portFirst, 1, PORT_MAX - list.length * (2 + 3 * workers) + 1)
+  integerArgument('portFirst', portFirst, 1, PORT_MAX - list.length * file.portsOfAuthority(workers) + 1)
   return parseCommittee(file.localCommittee(list, workers, portFirst), 'localCommittee')
 }
