@@ -10,7 +10,7 @@ import { describe, expect, test } from 'vitest'
 
 const MAIN = resolve(import.meta.dirname, '../../src/main')
 
-/** The rooms of a node. Those of the command line and of `local` are processes of their own, which may end. */
+/** The rooms of a node. Those of the command line, of `init` and of `local` are processes of their own, which may end. */
 const ROOMS = [
   'authority',
   'worker',
@@ -184,7 +184,7 @@ const scanned = files.map(scan)
 describe('handlers on main', () => {
   test('are found at all, and every room of main is a worker’s or a process of its own', () => {
     const rooms = readdirSync(MAIN, { withFileTypes: true }).filter((entry) => entry.isDirectory())
-    expect(rooms.map(({ name }) => name).sort()).toEqual([...ROOMS, 'cli', 'local'].sort())
+    expect(rooms.map(({ name }) => name).sort()).toEqual([...ROOMS, 'cli', 'init', 'local'].sort())
     expect(files.length).toBeGreaterThan(80)
   })
 
