@@ -1,4 +1,5 @@
 /** Imports run main → shared, threads → shared and client → shared, and no other way. */
+import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import ts from 'typescript'
@@ -73,4 +74,29 @@ describe('imports', () => {
 test('no directory is made with `recursive`, which never ends where nothing can be made', () => {
   const makes = /\b(mkdir|mkdirSync)\([^)]*recursive/
   expect(files.filter((name) => makes.test(readFileSync(join(SRC, name), 'utf8')))).toEqual([])
+})
+
+/** Programs that tests run as processes of their own: nothing but running them would say that a name has moved. */
+test('programs of tests import names that are there', () => {
+  const root = resolve(SRC, '..')
+  const programs = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.mjs'))
+    .map((name) => join(root, 'test', name))
+  const wanted = programs.flatMap((program) =>
+    [...readFileSync(program, 'utf8').matchAll(/^import \{([^}]*)\} from '(\.[^']*)'$/gm)].map(([, names, from]) => ({
+      program: relative(root, program),
+      from: resolve(program, '..', from!),
+      names: names!.split(',').flatMap((name) => name.trim().split(' as ')[0] || []),
+    })),
+  )
+  expect(wanted.length).toBeGreaterThan(20)
+  const source = `
+    const missing = []
+    for (const { from, names, program } of ${JSON.stringify(wanted)}) {
+      const found = await import(from)
+      for (const name of names) if (!(name in found)) missing.push(program + ': ' + name + ' of ' + from)
+    }
+    process.stdout.write(JSON.stringify(missing), () => process.exit(0))`
+  const options = { encoding: 'utf8', timeout: 60_000 } as const
+  expect(JSON.parse(execFileSync(process.execPath, ['--input-type=module', '-e', source], options))).toEqual([])
 })
