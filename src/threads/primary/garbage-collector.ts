@@ -60,6 +60,7 @@ export class GarbageCollector {
     this.stages.checkpointer.committed(commits, turn)
     this.stages.historyServer.committed(commits)
     for (const { batches, vertices } of commits) {
+      this.wantOwn(batches, turn)
       const first = new Set<PayloadEntry>(batches)
       for (const { certificate } of vertices) this.ordered(certificate as CertificateRecord, first, turn)
       for (const entry of batches) this.stages.unnamed.forget(entry.author, entry.digest)
@@ -71,6 +72,19 @@ export class GarbageCollector {
     if (again > 0) turn.notice({ type: 'proposed-again', batches: again })
     proposer.collect((round, author) => consensus.isOver(round, author))
     return this.collect(turn)
+  }
+
+  /**
+   * Batches of our own that our worker did not tell of, and that others have brought into the order: it died after it had
+   * sent them and before it had stored them. It has to have them, as all that is ordered.
+   */
+  private wantOwn(batches: readonly PayloadEntry[], turn: TurnBuilder): void {
+    const { consensus, ownBatches, payloadFetcher } = this.stages
+    for (const entry of batches) {
+      const { author, sequence, worker } = entry
+      if (author !== this.authority || ownBatches.has(batchKey({ worker, sequence: sequence! }))) continue
+      payloadFetcher.want({ author, round: consensus.gcRound }, [entry], turn.now.ms)
+    }
   }
 
   /**

@@ -45,10 +45,15 @@ export class OwnBatches {
     return all.flatMap((batches) => [...batches.values()].filter((batch) => batch.worker === worker))
   }
 
+  /** Whether a worker of ours has told of it, and it is not in the order. */
+  has(key: string): boolean {
+    return this.queued(key) !== undefined || this.unobtainable.has(key) || this.isProposed(key)
+  }
+
   /** Returns whether it is new. */
   add(batch: BatchEntry): boolean {
     const key = batchKey(batch)
-    if (this.queued(key) !== undefined || this.unobtainable.has(key) || this.isProposed(key)) return false
+    if (this.has(key)) return false
     this.fresh.set(key, batch)
     return true
   }

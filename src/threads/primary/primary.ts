@@ -392,7 +392,7 @@ export class Primary {
 
   /** The same of commits that others have ordered for us, down to this round: their certificates were never here. */
   private wantOrdered(lowestRound: Round, nowMs: number): void {
-    const { dependencies, options, payload, payloadFetcher, stakes } = this
+    const { dependencies, payload, payloadFetcher, stakes } = this
     const { store } = dependencies
     for (let index = store.lastCommit; index >= Math.max(1, store.oldestCommit); index -= 1) {
       const record = Buffer.concat(store.commitRecord(index))
@@ -402,19 +402,18 @@ export class Primary {
       if (round < lowestRound) return
       for (const { digest, sequence, ...batch } of batches) {
         const entry = { ...batch, digest: digestKey(digest), ...(sequence !== undefined && { sequence }) }
-        const isHere = entry.author === options.authority || payload.check(entry) !== 'missing'
-        if (!isHere) payloadFetcher.want({ author: entry.author, round }, [entry], nowMs)
+        if (payload.check(entry) === 'missing') payloadFetcher.want({ author: entry.author, round }, [entry], nowMs)
       }
     }
   }
 
-  /** The same of batches that others than their authors brought into the order. */
+  /** The same of batches that others than their authors brought into the order, ours among them: we may never have had it. */
   private wantClaimed(headers: readonly Header[], nowMs: number): void {
-    const { consensus, options, payload, payloadFetcher, stakes } = this
+    const { consensus, payload, payloadFetcher, stakes } = this
     const hasBatch: Consensus['hasBatch'] = (...batch) => consensus.hasBatch(...batch)
     for (const entry of orderedByClaims(headers, stakes, hasBatch)) {
       const { author } = entry
-      if (author === options.authority || payload.check(entry) !== 'missing') continue
+      if (payload.check(entry) !== 'missing') continue
       payloadFetcher.want({ author, round: consensus.gcRound }, [entry], nowMs)
     }
   }

@@ -11,6 +11,8 @@ import {
   ADOPTION_HEADERS,
   ADOPTION_MS,
   ADOPTION_STAGGER_MS,
+  PAYLOAD_GRACE_MS,
+  PAYLOAD_RETRY_MS,
 } from '../../../src/threads/primary/limits.js'
 import { TurnBuilder } from '../../../src/threads/primary/turn.js'
 import { UnnamedBatches } from '../../../src/threads/primary/unnamed-batches.js'
@@ -250,5 +252,50 @@ describe('a primary', () => {
     const created = notices.flatMap((notice) => (notice.type === 'header-created' ? notice.batches : []))
     expect(created).toEqual([batchOf(0, 1)])
     expect(node.primary.status).toMatchObject({ unnamedBatches: 1, ownBatchesListed: 1, adoptedBatches: 0 })
+  })
+
+  /** Rounds by the others, of which the first two claim a batch of ours, until it is in the order. */
+  function ordersOurs(node: PrimaryUnderTest): void {
+    let parents = node.round(1)
+    for (let round = 2; round <= 8; round += 1) {
+      for (const certificate of parents) node.receive(certificate.header.author, certificate)
+      const claims = round === 2 ? [1, 2] : []
+      const above = { parents: parents.map(({ header }) => header.idBytes) }
+      parents = [1, 2, 3].map((author) => {
+        const payload = claims.includes(author) ? [batchOf(0, 1)] : []
+        return node.certificate(node.header(author, round, { ...above, payload }))
+      })
+    }
+  }
+  const askedFor = (node: PrimaryUnderTest): unknown[] =>
+    node.turns.flatMap(({ workerRequests }) => workerRequests).filter(({ type }) => type === 'synchronize')
+  const ours = { type: 'synchronize', worker: 0, author: 0, digests: [batchOf(0, 1).digest] }
+
+  test('has one of its own fetched that others brought into the order, and of which its worker never told', () => {
+    const node = new PrimaryUnderTest()
+    node.start()
+    ordersOurs(node)
+    expect(node.primary.status.adoptedBatches).toBe(1)
+    node.wait(PAYLOAD_GRACE_MS)
+    expect(askedFor(node)).toEqual([ours])
+    // The worker has it by now, or had it all the time.
+    node.handle({ type: 'others-batch', batch: batchOf(0, 1), isDelivered: false })
+    node.wait(10 * PAYLOAD_RETRY_MS)
+    expect(askedFor(node)).toEqual([ours])
+
+    const again = new PrimaryUnderTest({ store: node.store })
+    again.start()
+    again.wait(PAYLOAD_GRACE_MS)
+    expect(askedFor(again)).toEqual([ours])
+  })
+
+  test('asks for none of its own that its worker has told of', () => {
+    const node = new PrimaryUnderTest()
+    node.start()
+    node.handle({ type: 'own-batch', batch: batchOf(0, 1) })
+    ordersOurs(node)
+    expect(node.primary.status.adoptedBatches).toBe(1)
+    node.wait(10 * PAYLOAD_RETRY_MS)
+    expect(askedFor(node)).toEqual([])
   })
 })
