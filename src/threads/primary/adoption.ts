@@ -18,11 +18,10 @@
  */
 import type { BatchEntry } from '../../shared/wire/primary/header.js'
 import { HEADER_ADOPTED_MAX } from '../../shared/wire/primary/limits.js'
-import { NOBODY, only } from './consensus/authority-set.js'
 import { claimsOfEach } from './consensus/claims.js'
 import type { Consensus } from './consensus/consensus.js'
 import type { Stakes } from './consensus/stakes.js'
-import type { AuthorityIndex, AuthoritySet, Header, PayloadEntry, Round } from './consensus/types.js'
+import type { AuthorityIndex, Round } from './consensus/types.js'
 import { ADOPTION_AGAIN_MS, ADOPTION_HEADERS, ADOPTION_MS, ADOPTION_STAGGER_MS } from './limits.js'
 import type { TurnBuilder } from './turn.js'
 import type { Stage, UnnamedBatch, UnnamedBatches } from './unnamed-batches.js'
@@ -150,29 +149,4 @@ export function turnOf(stakes: Stakes, author: AuthorityIndex, authority: Author
     stake += stakes.of(at)
   }
   return Math.floor(stake / stakes.validity)
-}
-
-/**
- * Batches that are in the order by claims, as far as these headers tell: V of the stake have listed them, and a batch of
- * their sequence is in the order. After a restart, for what is to be here.
- */
-export function orderedByClaims(
-  headers: Iterable<Header>,
-  stakes: Stakes,
-  hasBatch: Consensus['hasBatch'],
-): PayloadEntry[] {
-  const claims = new Map<string, { readonly entry: PayloadEntry; claimants: AuthoritySet }>()
-  for (const header of headers) {
-    for (const entry of header.payload) {
-      const { author, digest, sequence, worker } = entry
-      if (author === header.author || sequence === undefined || !hasBatch(author, worker, sequence)) continue
-      const key = `${author} ${worker} ${sequence} ${digest}`
-      const claim = claims.get(key) ?? { entry, claimants: NOBODY }
-      claims.set(key, claim)
-      claim.claimants |= only(header.author)
-    }
-  }
-  return [...claims.values()].flatMap(({ claimants, entry }) =>
-    stakes.ofSet(claimants) >= stakes.validity ? [entry] : [],
-  )
 }

@@ -563,13 +563,13 @@ export class Core {
     last.createdAt = createdAt
   }
 
-  /** A verified header: it is looked whether there was another of its round. */
   /** A header with our vote. After a restart the vote is known, and the header is not: a second one would show nothing. */
   private witnessAgain(header: HeaderRecord, turn: TurnBuilder): void {
     const { evidence, signatures } = this.stages
     if (!evidence.knows(header) && signatures.verifyHeader(header)) this.witness(header, turn)
   }
 
+  /** A verified header: it is looked whether there was another of its round. */
   private witness(header: HeaderRecord, turn: TurnBuilder): void {
     const other = this.stages.evidence.witness(header)
     if (other !== undefined) this.equivocated(other, header, turn)

@@ -31,7 +31,7 @@ import { decodeHistoryEnd, decodeHistoryPiece, decodeHistoryRequest } from '../.
 import { kindOf, type RecordKind } from '../../shared/wire/primary/record.js'
 import * as requests from '../../shared/wire/primary/requests.js'
 import { decodeVote } from '../../shared/wire/primary/vote.js'
-import { Adoption, orderedByClaims } from './adoption.js'
+import { Adoption } from './adoption.js'
 import { CatchUp } from './catch-up.js'
 import { CertificateRequests } from './certificate-requests.js'
 import { CertificateWaiter } from './certificate-waiter.js'
@@ -41,7 +41,7 @@ import { Consensus } from './consensus/consensus.js'
 import { CertificateEquivocationError } from './consensus/equivocation.js'
 import type { RuleName } from './consensus/rule.js'
 import { Stakes } from './consensus/stakes.js'
-import type { AuthorityIndex, Header, PayloadEntry, Round } from './consensus/types.js'
+import type { AuthorityIndex, PayloadEntry, Round } from './consensus/types.js'
 import { Core } from './core.js'
 import { EvidenceKeeper } from './evidence-keeper.js'
 import { GarbageCollector } from './garbage-collector.js'
@@ -345,15 +345,13 @@ export class Primary {
       else turn.write({ type: 'own-batch-done', batch })
     }
     for (const batch of stored.payload) if (this.isOrdered(batch)) turn.write({ type: 'payload-done', batch })
-    const headers = this.wantPayloadBelowGc(ms)
+    this.wantOrdered(ms)
     for (const bytes of this.history.isActive ? [] : stored.certificates) {
       const certificate = this.records.readCertificate(bytes)
-      headers.push(certificate.header)
       const { round, author, payload } = certificate.header
       if (author === options.authority && !this.consensus.isOver(round, author)) this.listed(round, payload)
       core.restore(certificate, turn)
     }
-    this.wantClaimed(headers, ms)
     if (core.isRecovering) {
       turn.write({ type: 'signing', signing: stored.signing })
       this.recovery.say(turn)
@@ -376,24 +374,16 @@ export class Primary {
     return new FetchedLog(this.stakes, this.checkpointer.logEnd, stored.unfinished ?? this.consensus.snapshot().batches)
   }
 
-  /** Batches of what was ordered, and that may not have come before we stopped. Returns the headers that list them. */
-  private wantPayloadBelowGc(nowMs: number): Header[] {
-    const { gcDepth, stakes } = this.options
-    const to = this.consensus.gcRound - 1
-    const complete = this.stored.payloadRound ?? to - Math.max(gcDepth, PAYLOAD_COMPLETE_ROUNDS)
-    const from = Math.max(1, complete + 1, to - PAYLOAD_ROUNDS_KEPT + 1)
-    if (from > to) return []
-    const certificates = this.dependencies.store.certificates(from, to, (to - from + 1) * stakes.length)
-    const headers = certificates.map((bytes) => this.records.readCertificate(bytes).header)
-    for (const header of headers) this.core.wantPayload(header, nowMs)
-    this.wantOrdered(from, nowMs)
-    return headers
-  }
-
-  /** The same of commits that others have ordered for us, down to this round: their certificates were never here. */
-  private wantOrdered(lowestRound: Round, nowMs: number): void {
-    const { dependencies, payload, payloadFetcher, stakes } = this
+  /**
+   * Batches of what is ordered, and that may not have come before we stopped. The log names all of them: what their authors
+   * listed, what others brought into the order, ours among that, and what others have ordered for us.
+   */
+  private wantOrdered(nowMs: number): void {
+    const { dependencies, options, payload, payloadFetcher, stakes, stored } = this
     const { store } = dependencies
+    const to = this.consensus.gcRound - 1
+    const complete = stored.payloadRound ?? to - Math.max(options.gcDepth, PAYLOAD_COMPLETE_ROUNDS)
+    const lowestRound = Math.max(1, complete + 1, to - PAYLOAD_ROUNDS_KEPT + 1)
     for (let index = store.lastCommit; index >= Math.max(1, store.oldestCommit); index -= 1) {
       const record = Buffer.concat(store.commitRecord(index))
       if (record.length === 0) return
@@ -404,17 +394,6 @@ export class Primary {
         const entry = { ...batch, digest: digestKey(digest), ...(sequence !== undefined && { sequence }) }
         if (payload.check(entry) === 'missing') payloadFetcher.want({ author: entry.author, round }, [entry], nowMs)
       }
-    }
-  }
-
-  /** The same of batches that others than their authors brought into the order, ours among them: we may never have had it. */
-  private wantClaimed(headers: readonly Header[], nowMs: number): void {
-    const { consensus, payload, payloadFetcher, stakes } = this
-    const hasBatch: Consensus['hasBatch'] = (...batch) => consensus.hasBatch(...batch)
-    for (const entry of orderedByClaims(headers, stakes, hasBatch)) {
-      const { author } = entry
-      if (payload.check(entry) !== 'missing') continue
-      payloadFetcher.want({ author, round: consensus.gcRound }, [entry], nowMs)
     }
   }
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { digestKey } from '../../../src/shared/wire/digest-key.js'
 import type { BatchEntry } from '../../../src/shared/wire/primary/header.js'
 import { HEADER_ADOPTED_MAX } from '../../../src/shared/wire/primary/limits.js'
-import { Adoption, orderedByClaims, turnOf } from '../../../src/threads/primary/adoption.js'
+import { Adoption, turnOf } from '../../../src/threads/primary/adoption.js'
 import { Stakes } from '../../../src/threads/primary/consensus/stakes.js'
 import type { Header, PayloadEntry } from '../../../src/threads/primary/consensus/types.js'
 import {
@@ -205,20 +205,6 @@ test('batches that wait for their authors are bounded for each, and the oldest o
   ])
 })
 
-test('after a restart those batches of others are to be here that V of the stake have claimed, and that are in the order', () => {
-  const stakes = new Stakes([1, 1, 1, 1])
-  const madeUp = { ...batchOf(3, 2), digest: new Uint8Array(32).fill(9) }
-  const headers = [
-    headerOf(0, 1, batchOf(3, 1), batchOf(3, 2), batchOf(3, 5), batchOf(0, 1)),
-    headerOf(0, 2, madeUp),
-    headerOf(0, 3, madeUp),
-    headerOf(1, 1, batchOf(3, 1), batchOf(3, 2), batchOf(3, 5)),
-  ]
-  const found = orderedByClaims(headers, stakes, (_author, _worker, sequence) => sequence !== 5n)
-  expect(found.map(({ sequence }) => sequence)).toEqual([1n, 2n])
-  expect(found.map(({ digest }) => digest)).not.toContain(digestKey(madeUp.digest))
-})
-
 describe('a primary', () => {
   const claimed = (node: PrimaryUnderTest): bigint[][] =>
     written(node.turns, 'own-header')
@@ -254,19 +240,20 @@ describe('a primary', () => {
     expect(node.primary.status).toMatchObject({ unnamedBatches: 1, ownBatchesListed: 1, adoptedBatches: 0 })
   })
 
-  /** Rounds by the others, of which the first two claim a batch of ours, until it is in the order. */
-  function ordersOurs(node: PrimaryUnderTest): void {
+  /** Eight rounds by the others, whose headers list what `payloadOf` says; what V of them claim in the second is in the order. */
+  function roundsOf(node: PrimaryUnderTest, payloadOf: (author: number, round: number) => BatchEntry[]): void {
     let parents = node.round(1)
     for (let round = 2; round <= 8; round += 1) {
       for (const certificate of parents) node.receive(certificate.header.author, certificate)
-      const claims = round === 2 ? [1, 2] : []
       const above = { parents: parents.map(({ header }) => header.idBytes) }
       parents = [1, 2, 3].map((author) => {
-        const payload = claims.includes(author) ? [batchOf(0, 1)] : []
+        const payload = payloadOf(author, round)
         return node.certificate(node.header(author, round, { ...above, payload }))
       })
     }
   }
+  const ordersOurs = (node: PrimaryUnderTest): void =>
+    roundsOf(node, (author, round) => (round === 2 && author < 3 ? [batchOf(0, 1)] : []))
   const askedFor = (node: PrimaryUnderTest): unknown[] =>
     node.turns.flatMap(({ workerRequests }) => workerRequests).filter(({ type }) => type === 'synchronize')
   const ours = { type: 'synchronize', worker: 0, author: 0, digests: [batchOf(0, 1).digest] }
@@ -287,6 +274,24 @@ describe('a primary', () => {
     again.start()
     again.wait(PAYLOAD_GRACE_MS)
     expect(askedFor(again)).toEqual([ours])
+  })
+
+  test('after a restart has those batches of others fetched that V of the stake have claimed, and that are in the order', () => {
+    const madeUp = { ...batchOf(3, 2), digest: new Uint8Array(32).fill(9) }
+    const node = new PrimaryUnderTest()
+    node.start()
+    roundsOf(node, (author, round) => {
+      if (round === 2 && author === 1) return [batchOf(3, 1), batchOf(3, 2), batchOf(3, 5)]
+      if (round === 2 && author === 2) return [batchOf(3, 1), batchOf(3, 2)]
+      return (round === 3 || round === 4) && author === 1 ? [madeUp] : []
+    })
+    expect(node.primary.status.adoptedBatches).toBe(2)
+
+    const again = new PrimaryUnderTest({ store: node.store })
+    again.start()
+    again.wait(PAYLOAD_GRACE_MS)
+    const digests = [batchOf(3, 1), batchOf(3, 2)].map(({ digest }) => digest)
+    expect(askedFor(again)).toEqual([{ type: 'synchronize', worker: 0, author: 3, digests }])
   })
 
   test('asks for none of its own that its worker has told of', () => {
