@@ -157,3 +157,8 @@ export const PUSH_AGAIN_QUEUE_MAX = 4_096
 assert(SLICE_BYTES <= STREAM_WINDOW_INITIAL_BYTES)
 assert(STREAM_WINDOW_INITIAL_BYTES <= STREAM_WINDOW_BYTES)
 assert(64 + DIGEST_BYTES * SYNC_PENDING_MAX <= REFERENCE_FRAME_BYTES_MAX)
+
+// --- The gateway ----------------------------------------------------------------------------------------------------
+
+/** Connections of applications, all together: 512 readers of the stream, and as many that ask. */
+export const GATEWAY_CONNECTIONS_MAX = 1_024

@@ -130,7 +130,7 @@ export class AuthorityNode {
       await this.readers.open(parts.lifecycle)
       // They need nothing of each other.
       await Promise.all(Array.from(this.workers, ([id, { node }]) => parts.open(`worker ${id}`, node)))
-      // Closed first: what it applies reads batches.
+      // Closed before the workers: what it applies reads batches.
       await parts.lifecycle.open(
         'application',
         () => this.application,

@@ -5,7 +5,7 @@ import type { Committee } from '../../shared/config/committee.js'
 import { type Keys, keysArgument } from '../../shared/config/keys.js'
 import type { Parameters } from '../../shared/config/parameters.js'
 import { NarvalError } from '../../shared/errors.js'
-import { isLoopback, originsArgument, tokenArgument } from '../gateway/gateway-options.js'
+import { hostWithoutToken, originsArgument, tokenArgument } from '../gateway/gateway-options.js'
 import type { KadOptions } from '../kad/kad-options.js'
 import { createLogger, type Logger } from '../lib/log.js'
 import type { PeerDiscovery } from '../network/peer-discovery.js'
@@ -157,10 +157,10 @@ function checked(
   }
 }
 
-/** Whoever reaches it can read all that is ordered. */
 function demandToken(api: TcpAddress | undefined, token: string | undefined): void {
-  if (api === undefined || token !== undefined || isLoopback(api.host)) return
-  throw new RangeError(`api: other machines may reach ${api.host}: give an apiToken (--api-token), or 127.0.0.1`)
+  const host = hostWithoutToken(api, token)
+  if (host === undefined) return
+  throw new RangeError(`api: other machines may reach ${host}: give an apiToken (--api-token), or 127.0.0.1`)
 }
 
 /** A worker stores the batches of the others' workers with its id. What nobody here stores could be ordered and never read. */

@@ -14,18 +14,12 @@ import type { Committee } from '../../shared/config/committee.js'
 import { NarvalError } from '../../shared/errors.js'
 import type { CommitLogHead } from '../../shared/memory/commit-log-head.js'
 import type { CommitLogReader, LoggedBatch, LoggedCommit } from '../../shared/store/primary/commit-log-reader.js'
-import { followCommits } from '../../shared/store/primary/follow-commits.js'
+import { followCommits, hasBatchesOrIsGiven } from '../../shared/store/primary/follow-commits.js'
 import { readBatchHeader, transactions } from '../../shared/wire/batch.js'
 import { signalArgument } from '../worker/option-arguments.js'
 import { BatchesAhead, ReadBudget } from './batches-ahead.js'
 import { Endings } from './endings.js'
-import {
-  COMMIT_READERS_MAX,
-  COMMITS_AHEAD_BYTES,
-  COMMITS_AHEAD_MAX,
-  COMMITS_FOLLOWED_AHEAD,
-  EMPTY_COMMITS_GIVEN_EVERY,
-} from './limits.js'
+import { COMMIT_READERS_MAX, COMMITS_AHEAD_BYTES, COMMITS_AHEAD_MAX, COMMITS_FOLLOWED_AHEAD } from './limits.js'
 import type { OrderedBatches } from './ordered-batches.js'
 import { pulledAhead } from './pulled-ahead.js'
 
@@ -159,11 +153,6 @@ export class Commits {
       this.readers -= 1
     }
   }
-}
-
-/** For readers that want no empty commits. */
-function hasBatchesOrIsGiven({ batchCount, index }: LoggedCommit): boolean {
-  return batchCount > 0 || index % EMPTY_COMMITS_GIVEN_EVERY === 0
 }
 
 /** What a reader has read ahead: of the commit that it deals with, and of those behind it. */

@@ -8,11 +8,6 @@ export const COMMITS_AHEAD_BYTES = 4 * 1024 * 1024
 export const COMMITS_AHEAD_MAX = 16
 /** Commits that it has read ahead at most: at full speed one is a few batches, and there are dozens in a second. */
 export const COMMITS_FOLLOWED_AHEAD = 32
-/**
- * A commit without batches is given to readers if its index is a multiple of it: at rest one in some minutes. So what a
- * reader remembers goes on, and does not fall behind the oldest record while nothing is ordered.
- */
-export const EMPTY_COMMITS_GIVEN_EVERY = 1_024
 /** A batch that is ordered and not here is asked for again after so long, in ms; each time at another peer first. */
 export const ORDERED_RETRY_MS = 2_000
 /** After so long, in ms, the log says that a reader waits for a batch. */

@@ -1,6 +1,7 @@
 /** Files that an authority needs: those of its workers, and of its primary. Pure. */
 
-import { GATEWAY_CONNECTIONS_MAX, GATEWAY_FILES_BASE } from '../gateway/limits.js'
+import { GATEWAY_CONNECTIONS_MAX } from '../../shared/constants.js'
+import { GATEWAY_FILES_BASE } from '../gateway/limits.js'
 import { METRICS_CONNECTIONS_MAX } from '../http/limits.js'
 import { openFilesNeeded, openFilesOfPeers } from '../worker/open-files.js'
 import type { CheckedAuthorityOptions } from './authority-options.js'

@@ -11,7 +11,7 @@ import { MAIN_FULL_COLLECTION_MS, startFullCollections } from '../../shared/runt
 import { type Authority, startAuthority } from '../authority/authority.js'
 import type { AuthorityOptions } from '../authority/authority-options.js'
 import { type Primary, startPrimary } from '../authority/primary.js'
-import { isLoopback, readToken } from '../gateway/gateway-options.js'
+import { hostWithoutToken, readToken } from '../gateway/gateway-options.js'
 import { createLogger, type Logger } from '../lib/log.js'
 import { watchParent } from '../lib/parent.js'
 import { type Interrupt, watchSignals } from '../lib/signals.js'
@@ -89,8 +89,9 @@ function gatewayOf({
   apiOrigin,
   apiToken,
 }: RunOptions): Pick<AuthorityOptions, 'api' | 'apiToken' | 'apiOrigins'> {
-  if (api !== undefined && apiToken === undefined && !isLoopback(api.host)) {
-    throw new NarvalError('ERR_USAGE', `--api ${api.host}: other machines may reach it, and it has no --api-token`)
+  const host = hostWithoutToken(api, apiToken)
+  if (host !== undefined) {
+    throw new NarvalError('ERR_USAGE', `--api ${host}: other machines may reach it, and it has no --api-token`)
   }
   return {
     ...(api && { api }),

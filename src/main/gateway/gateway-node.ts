@@ -3,7 +3,7 @@
  * what clients do there costs main nothing but these answers.
  */
 import { MessageChannel } from 'node:worker_threads'
-import type { TcpAddress } from '../../shared/config/address.js'
+import { formatTcpAddress, type TcpAddress } from '../../shared/config/address.js'
 import { type Committee, committeeDigest } from '../../shared/config/committee.js'
 import { NarvalError } from '../../shared/errors.js'
 import { COUNTERS_BYTES, Counters } from '../../shared/memory/counters.js'
@@ -106,8 +106,7 @@ export class GatewayNode {
       await threads.end('gateway', 'failed')
       throw lifecycle.error ?? error
     }
-    const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host
-    log.info(`The gateway answers at http://${host}:${listen.port}/v1/status`)
+    log.info(`The gateway answers at http://${formatTcpAddress(listen)}/v1/status`)
   }
 
   close(): Promise<void> {

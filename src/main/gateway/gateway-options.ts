@@ -1,9 +1,9 @@
 /** The options of the gateway, checked. */
-import { readFileSync } from 'node:fs'
 import { arrayArgument, textArgument } from '../../shared/arguments.js'
 import { parseTcpAddress, type TcpAddress } from '../../shared/config/address.js'
+import { readTextFile } from '../../shared/config/config-file.js'
 import { NarvalError } from '../../shared/errors.js'
-import { plainHost } from '../../shared/wire/source-address.js'
+import { isLoopback } from '../../shared/wire/source-address.js'
 import { ORIGINS_MAX, TOKEN_BYTES_MAX, TOKEN_BYTES_MIN } from './limits.js'
 
 export const API_ADDRESS_FORM =
@@ -30,22 +30,14 @@ export function originsArgument(name: string, value: unknown): readonly string[]
 
 /** The token of a file. @throws NarvalError ERR_FILE_MISSING, ERR_FILE_UNREADABLE, ERR_FILE_MALFORMED */
 export function readToken(path: string): string {
-  let text: string
-  try {
-    text = readFileSync(path, 'utf8').trim()
-  } catch (error) {
-    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
-    const code = isMissing ? 'ERR_FILE_MISSING' : 'ERR_FILE_UNREADABLE'
-    throw new NarvalError(code, `the token of --api-token, ${path}: ${(error as Error).message}`, { cause: error })
-  }
-  if (isToken(text)) return text
+  const token = readTextFile(path, 'file with the token of --api', 'make one, as with `openssl rand -hex 32`').trim()
+  if (isToken(token)) return token
   throw new NarvalError('ERR_FILE_MALFORMED', `${path}: expected ${TOKEN_FORM}, as \`openssl rand -hex 32\` makes`)
 }
 
-/** Whether only this machine reaches it. A name is none of loopback, but for the one that always is. */
-export function isLoopback(host: string): boolean {
-  const plain = plainHost(host)
-  return plain === 'localhost' || plain === '0:0:0:0:0:0:0:1' || plain.startsWith('127.')
+/** The host that other machines may reach and that has no token: whoever reaches it can read all that is ordered. */
+export function hostWithoutToken(api: TcpAddress | undefined, token: string | undefined): string | undefined {
+  return api === undefined || token !== undefined || isLoopback(api.host) ? undefined : api.host
 }
 
 const TOKEN_FORM = `a token of ${TOKEN_BYTES_MIN} to ${TOKEN_BYTES_MAX} letters, digits and signs, without spaces`

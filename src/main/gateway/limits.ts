@@ -9,5 +9,3 @@ export const TOKEN_BYTES_MAX = 1_024
 export const ORIGINS_MAX = 64
 /** Files that are open for the gateway without any connection: its readers of the stores, and its port. */
 export const GATEWAY_FILES_BASE = 64
-/** Connections that the gateway takes, all together. */
-export const GATEWAY_CONNECTIONS_MAX = 1_024

@@ -1,10 +1,11 @@
 /** Reads the hosts of a new committee as they are given on the command line. Pure. */
-import { isIPv4, isIPv6 } from 'node:net'
+import { isIPv6 } from 'node:net'
 import { HOST_FORM, parseHostText, parseTcpAddress } from '../../shared/config/address.js'
 import { portsOfAuthority } from '../../shared/config/committee-file.js'
 import { STAKE_MAX } from '../../shared/config/limits.js'
 import { COMMITTEE_SIZE_MAX } from '../../shared/constants.js'
 import { NarvalError } from '../../shared/errors.js'
+import { isLoopback } from '../../shared/wire/source-address.js'
 import { isSpecialHost } from '../network/special-hosts.js'
 import { INIT_HOSTS_MIN, INIT_PORT_MIN } from './limits.js'
 
@@ -111,10 +112,6 @@ function refuseSamePorts(places: readonly Place[], count: number): void {
 
 function areOnOneMachine(places: readonly Place[]): boolean {
   return places.every(({ host }) => isLoopback(host))
-}
-
-function isLoopback(host: string): boolean {
-  return (isIPv4(host) && host.startsWith('127.')) || host === '::1' || host === 'localhost'
 }
 
 function stakesOf(text: string | undefined, count: number): number[] {

@@ -1,6 +1,7 @@
 /** What a node says at its start of how it was started, where that will do it harm. */
 import type { Committee } from '../../shared/config/committee.js'
 import { missingV8Flags } from '../../shared/runtime/v8-flags.js'
+import { isLoopback } from '../../shared/wire/source-address.js'
 import type { Logger } from '../lib/log.js'
 import { openFilesLimit, openFilesProblem } from './open-files.js'
 
@@ -26,9 +27,4 @@ export function warnOfLoopback(log: Logger, committee: Committee, bind: string, 
   if (committee.size === 1 || (host !== undefined && isLoopback(host))) return
   const at = host === undefined ? '' : ` at ${host}`
   log.warn(`Listening on ${bind} alone, since no \`bind\` was given: other machines do not reach this node${at}`)
-}
-
-/** Whether an address of the committee file is one that only this machine has. */
-function isLoopback(host: string): boolean {
-  return host.startsWith('127.') || host === '::1' || host === 'localhost'
 }

@@ -5,12 +5,12 @@
  * demanded that are used.
  */
 import assert from 'node:assert'
-import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { pathArgument, textArgument } from '../arguments.js'
 import { COMMITTEE_SIZE_MAX, WORKER_ID_MAX } from '../constants.js'
 import { decodePublicKey, encodeBase64 } from '../crypto/public-key.js'
 import { NarvalError } from '../errors.js'
+import { digestOfMembers } from '../wire/committee-digest.js'
 import * as address from './address.js'
 import { readJsonFile } from './config-file.js'
 import { STAKE_MAX, WORKERS_PER_AUTHORITY_MAX } from './limits.js'
@@ -229,25 +229,11 @@ export function readCommittee(path: string): Committee {
   return parseCommittee(readJsonFile(path, 'committee file', remedy), `committee file ${path}`)
 }
 
-/**
- * What workers must agree on before they speak: SHA-256 over
- *
- * ```
- *  "narval/committee/v1", zeros to 32 ‖ u32 count ‖ for each authority, by raw key:
- *      public key 32 ‖ u32 stake ‖ u32 number of workers ‖ u32 worker ids, ascending
- * ```
- *
- * Integers are little-endian. Addresses and peer ids may differ from file to file.
- */
-export function committeeDigest(committee: Committee): Uint8Array {
-  const tag = Buffer.alloc(32)
-  tag.write('narval/committee/v1')
-  const hash = createHash('sha256').update(tag).update(u32(committee.size))
-  for (const { publicKey, stake, workers } of committee.authorities) {
-    hash.update(publicKey).update(u32(stake)).update(u32(workers.size))
-    for (const workerId of workers.keys()) hash.update(u32(workerId))
-  }
-  return new Uint8Array(hash.digest())
+/** What workers must agree on before they speak (`wire/committee-digest.ts`). */
+export function committeeDigest({ authorities }: Committee): Uint8Array {
+  return digestOfMembers(
+    authorities.map(({ publicKey, stake, workers }) => ({ publicKey, stake, workers: [...workers.keys()] })),
+  )
 }
 
 /** Two listeners on one address, or two workers with one peer id, are a slip that would show much later. */
@@ -273,10 +259,4 @@ function refuseDuplicates(members: readonly Authority[], context: z.RefinementCt
       if (worker.peerId !== undefined) claim(worker.peerId, [...workerPath, 'peer_id'])
     }
   }
-}
-
-function u32(value: number): Buffer {
-  const bytes = Buffer.alloc(4)
-  bytes.writeUInt32LE(value)
-  return bytes
 }

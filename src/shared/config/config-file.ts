@@ -1,5 +1,5 @@
 /**
- * Reading and writing the JSON files that a user hands to a node, with errors that say what to do. No message quotes
+ * Reading and writing the files that a user hands to a node, with errors that say what to do. No message quotes
  * what a file says beyond a key's name or a short value: one of the files is a secret.
  */
 import * as fs from 'node:fs'
@@ -13,21 +13,17 @@ import { CONFIG_FILE_BYTES_MAX } from './limits.js'
  * Errors: `ERR_FILE_MISSING`, `ERR_FILE_UNREADABLE`, `ERR_FILE_MALFORMED`.
  */
 export function readJsonFile(path: string, what: string, remedy: string): unknown {
-  const bytes = readBytes(path, what, remedy)
-  if (bytes.length > CONFIG_FILE_BYTES_MAX) {
-    throw malformed(path, what, `${bytes.length} bytes, at most ${CONFIG_FILE_BYTES_MAX}`)
-  }
-  let text: string
-  try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch {
-    throw malformed(path, what, 'not UTF-8')
-  }
+  const text = readText({ path, what, remedy, form: 'JSON' })
   const found = findJsonProblem(text)
   if (found !== undefined) {
-    throw malformed(path, what, `line ${found.line}, column ${found.column}: ${found.problem}`)
+    throw malformed({ path, what, form: 'JSON' }, `line ${found.line}, column ${found.column}: ${found.problem}`)
   }
   return JSON.parse(text)
+}
+
+/** The text in the file at `path`; for what it says the caller answers. Parameters and errors as of `readJsonFile`. */
+export function readTextFile(path: string, what: string, remedy: string): string {
+  return readText({ path, what, remedy, form: 'text' })
 }
 
 /**
@@ -71,10 +67,30 @@ function sorted(value: unknown): unknown {
   return Object.fromEntries(entries.map(([key, item]) => [key, sorted(item)]))
 }
 
-function readBytes(path: string, what: string, remedy: string): Buffer {
+interface ReadFile {
+  readonly path: string
+  readonly what: string
+  readonly remedy: string
+  readonly form: 'JSON' | 'text'
+}
+
+function readText(file: ReadFile): string {
+  const bytes = readBytes(file)
+  if (bytes.length > CONFIG_FILE_BYTES_MAX) {
+    throw malformed(file, `${bytes.length} bytes, at most ${CONFIG_FILE_BYTES_MAX}`)
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch {
+    throw malformed(file, 'not UTF-8')
+  }
+}
+
+function readBytes(file: ReadFile): Buffer {
+  const { path, remedy, what } = file
   try {
     const size = fs.statSync(path).size
-    if (size > CONFIG_FILE_BYTES_MAX) throw malformed(path, what, `${size} bytes, at most ${CONFIG_FILE_BYTES_MAX}`)
+    if (size > CONFIG_FILE_BYTES_MAX) throw malformed(file, `${size} bytes, at most ${CONFIG_FILE_BYTES_MAX}`)
     return fs.readFileSync(path)
   } catch (error) {
     if (error instanceof NarvalError) throw error
@@ -84,8 +100,8 @@ function readBytes(path: string, what: string, remedy: string): Buffer {
   }
 }
 
-function malformed(path: string, what: string, problem: string): NarvalError {
-  return new NarvalError('ERR_FILE_MALFORMED', `${what} ${path} is not JSON that can be read: ${problem}`)
+function malformed({ form, path, what }: Omit<ReadFile, 'remedy'>, problem: string): NarvalError {
+  return new NarvalError('ERR_FILE_MALFORMED', `${what} ${path} is not ${form} that can be read: ${problem}`)
 }
 
 function errorCode(error: unknown): string | undefined {

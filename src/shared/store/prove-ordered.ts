@@ -7,9 +7,9 @@
  */
 import { integerArgument } from '../arguments.js'
 import { NarvalError } from '../errors.js'
+import type { Place } from '../receipts.js'
 import { decodeCertificate } from '../wire/primary/certificate.js'
-import type { BatchEntry } from '../wire/primary/header.js'
-import { compareBytes } from '../wire/primary/record.js'
+import { isSameBatch } from '../wire/primary/commit-record.js'
 import { sha256 } from '../wire/primary/sha256.js'
 import { PROOF_COMMIT_BYTES_MAX } from '../wire/proof/limits.js'
 import type { AvailabilityProof, OrderProof, ReceiptProof } from '../wire/proof/receipt-proof.js'
@@ -25,15 +25,6 @@ export interface ProofSources {
   readonly certificates: Pick<CertificateReader, 'find'>
   /** The bytes of a batch that is ordered; undefined if no store of ours has it. */
   readonly batch: (batch: LoggedBatch) => Promise<Uint8Array | undefined> | Uint8Array | undefined
-}
-
-/** Where a transaction is in the order. */
-export interface ProvenPlace {
-  readonly commit: number
-  /** Of the batch, in its commit, from 0. */
-  readonly position: number
-  /** Of the transaction, in its batch, from 0. */
-  readonly index: number
 }
 
 /** Why a proof shows no availability, or no order. */
@@ -57,7 +48,7 @@ export interface MadeProof {
  * @throws NarvalError ERR_TRANSACTION_NOT_FOUND if nothing is ordered at this place yet; ERR_BATCH_NOT_FOUND if no store of
  * ours has the batch; ERR_NOT_PROVABLE if neither availability nor order can be shown; ERR_STORE_DAMAGED
  */
-export async function proveOrdered(sources: ProofSources, place: ProvenPlace): Promise<MadeProof> {
+export async function proveOrdered(sources: ProofSources, place: Place): Promise<MadeProof> {
   const { commit, index, position } = checked(place)
   const [found] = sources.log.commits(commit - 1)
   const [batch] = found?.batches(position) ?? []
@@ -103,7 +94,7 @@ const LACKS: Readonly<Record<ProofLack, string>> = {
   'commit-too-large': 'it has more batches than a proof has room for',
 }
 
-function checked({ commit, index, position }: ProvenPlace): ProvenPlace {
+function checked({ commit, index, position }: Place): Place {
   const whole = (name: string, value: unknown, min: number): number =>
     integerArgument(`place.${name}`, value, min, Number.MAX_SAFE_INTEGER)
   return {
@@ -125,20 +116,11 @@ function proveAvailability(
       const certificate = certificates.find(id)
       if (certificate === undefined) continue
       const { payload } = decodeCertificate(certificate, log.settings.authorities).header
-      const entry = payload.findIndex((listed) => isSame(listed, batch))
+      const entry = payload.findIndex((listed) => isSameBatch(listed, batch))
       if (entry >= 0) return { entry, certificate }
     }
   }
   return 'certificate-pruned'
-}
-
-function isSame(listed: BatchEntry, batch: LoggedBatch): boolean {
-  return (
-    compareBytes(listed.digest, batch.digest) === 0 &&
-    listed.author === batch.author &&
-    listed.worker === batch.worker &&
-    (batch.sequence === undefined || listed.sequence === batch.sequence)
-  )
 }
 
 function proveOrder(

@@ -32,6 +32,13 @@ export function plainHost(host: string): string {
     .join('.')
 }
 
+/** Whether a host is this machine to itself: an address of loopback, or the one name that always stands for it. */
+export function isLoopback(host: string): boolean {
+  const plain = plainHost(host)
+  if (isIPv4(plain)) return plain.startsWith('127.')
+  return plain === 'localhost' || plain === '0:0:0:0:0:0:0:1'
+}
+
 /** The eight groups of an IPv6 address. */
 export function groupsOf(address: string): number[] {
   const tail = address.slice(address.lastIndexOf(':') + 1)

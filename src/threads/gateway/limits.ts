@@ -1,4 +1,5 @@
 /** Limits of the gateway, each with its unit and its reason. */
+export { GATEWAY_CONNECTIONS_MAX as CONNECTIONS_MAX } from '../../shared/constants.js'
 
 /** Bytes of the head of a request: what browsers send, several times over. */
 export const HEAD_BYTES_MAX = 16 * 1024
@@ -12,8 +13,6 @@ export const CHECK_MS = 1_000
 export const KEEP_ALIVE_MS = 10_000
 /** A connection on which nothing moves for so many ms is closed: an answer that nobody reads. Heartbeats keep streams. */
 export const STILL_MS_MAX = 60_000
-/** Connections, all together: 512 readers of the stream, and as many that ask. */
-export const CONNECTIONS_MAX = 1_024
 /** Readers of the stream, all together. */
 export const STREAMS_MAX = 640
 /** Requests a second of one source, over a burst of the same: what one loop of this thread serves. */
@@ -54,8 +53,6 @@ export const COMMITS_KEPT = 1_024
 export const COMMITS_READ_AHEAD = 32
 /** Commits that a reader passes over in one turn of the event loop. */
 export const COMMITS_PER_TURN = 64
-/** As `commits()` of the library: one commit without batches in so many is given, so that the cursor goes on. */
-export const EMPTY_COMMITS_GIVEN_EVERY = 1_024
 /** A batch that is not here is asked for again after so many ms. */
 export const BATCH_AGAIN_MS = 500
 /** Seconds after which a client that was refused for want of room may come again. */

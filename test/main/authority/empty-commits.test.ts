@@ -1,9 +1,9 @@
 /** Which commits of the log the readers of `commits()` are given. */
 import { expect, onTestFinished, test } from 'vitest'
 import { Commits, type CommitsDependencies, type CommitsOptions } from '../../../src/main/authority/commits.js'
-import { EMPTY_COMMITS_GIVEN_EVERY } from '../../../src/main/authority/limits.js'
 import { CommitLogHead } from '../../../src/shared/memory/commit-log-head.js'
 import { CommitLogReader } from '../../../src/shared/store/primary/commit-log-reader.js'
+import { EMPTY_COMMITS_GIVEN_EVERY } from '../../../src/shared/store/primary/limits.js'
 import { openPrimaryStore, turnOf, written } from '../../support/primary-stores.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 

@@ -1,9 +1,10 @@
 /** Proofs made of the stores of a real committee, beside the running nodes and behind them. */
 import { expect, test } from 'vitest'
+import type { Place } from '../../../src/shared/receipts.js'
 import { primaryDirectory } from '../../../src/shared/store/authority-directories.js'
 import { openPrimaryDatabases } from '../../../src/shared/store/primary/format.js'
 import { ProofReaders } from '../../../src/shared/store/proof-readers.js'
-import { type MadeProof, type ProvenPlace, proveOrdered } from '../../../src/shared/store/prove-ordered.js'
+import { type MadeProof, proveOrdered } from '../../../src/shared/store/prove-ordered.js'
 import { sha256 } from '../../../src/shared/wire/primary/sha256.js'
 import { committeeOf } from '../../../src/shared/wire/proof/committee-of.js'
 import { encodeReceiptProof } from '../../../src/shared/wire/proof/receipt-proof.js'
@@ -22,7 +23,7 @@ function verifierOf({ committee }: Member) {
 
 const bytesOf = ({ proof }: MadeProof): Uint8Array => encodeReceiptProof(proof)
 
-async function attested(readers: ProofReaders, place: ProvenPlace): Promise<MadeProof> {
+async function attested(readers: ProofReaders, place: Place): Promise<MadeProof> {
   let made: MadeProof | undefined
   await until('a checkpoint behind it', async () => {
     made = await proveOrdered(readers, place)
@@ -36,7 +37,7 @@ test('every transaction that a committee of four orders is proven by any of them
   const authorities = await Promise.all(members.map((member) => start(member)))
   const sent = Array.from({ length: 40 }, (_, n) => Buffer.from(`transaction ${n} ${'x'.repeat(n * 50)}`))
   for (const [n, transaction] of sent.entries()) await authorities[n % 4]!.submit(transaction)
-  const places = new Map<string, ProvenPlace>()
+  const places = new Map<string, Place>()
   for await (const commit of authorities[0]!.commits()) {
     for await (const batch of commit.batches()) {
       const { position } = batch.cursor
@@ -108,7 +109,7 @@ test('before a quorum has signed a checkpoint the proof shows that it is certifi
   const [member] = await newMembers(1)
   const authority = await start(member!)
   await authority.submit(Buffer.from('alone'))
-  let place: ProvenPlace | undefined
+  let place: Place | undefined
   for await (const commit of authority.commits()) {
     if (commit.batchCount === 0) continue
     place = { commit: commit.index, position: 0, index: 0 }

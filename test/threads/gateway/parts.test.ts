@@ -1,13 +1,11 @@
 /** The gateway's pure parts: places, rates, who may call, cursors, problems. */
 import { describe, expect, test } from 'vitest'
-import { isLoopback } from '../../../src/main/gateway/gateway-options.js'
-import { GATEWAY_CONNECTIONS_MAX } from '../../../src/main/gateway/limits.js'
 import { CommitsPrunedError, NarvalError } from '../../../src/shared/errors.js'
+import { isLoopback } from '../../../src/shared/wire/source-address.js'
 import { checkCaller } from '../../../src/threads/gateway/door/caller.js'
 import { Places } from '../../../src/threads/gateway/door/places.js'
 import { problemOf } from '../../../src/threads/gateway/door/problem.js'
 import { Rates } from '../../../src/threads/gateway/door/rates.js'
-import { CONNECTIONS_MAX } from '../../../src/threads/gateway/limits.js'
 import { formatCursor, parseCursor } from '../../../src/threads/gateway/order/cursor.js'
 
 describe('places', () => {
@@ -86,6 +84,8 @@ describe('who may call', () => {
     ['::', false],
     ['10.0.0.1', false],
     ['example.org', false],
+    // A name, which may stand for any machine.
+    ['127.example.org', false],
   ])('%s is reached by this machine alone: %s', (host, expected) => {
     expect(isLoopback(host)).toBe(expected)
   })
@@ -109,8 +109,4 @@ test('a failure of ours says nothing of itself, and what was pruned says where t
   const pruned = problemOf(new CommitsPrunedError(3, 9))
   expect([pruned.status, JSON.parse(pruned.body).oldest]).toEqual([410, 9])
   expect(problemOf(new NarvalError('ERR_BUSY', 'x')).headers).toMatchObject({ 'retry-after': '1' })
-})
-
-test('main counts as many connections as there may be', () => {
-  expect(GATEWAY_CONNECTIONS_MAX).toBe(CONNECTIONS_MAX)
 })

@@ -4,7 +4,7 @@
  */
 import { isIP } from 'node:net'
 import type { Committee } from '../../../shared/config/committee.js'
-import { groupsOf } from '../../../shared/wire/source-address.js'
+import { isLoopback } from '../../../shared/wire/source-address.js'
 import type { HostNames } from '../../names/host-names.js'
 import { normalHost, otherPrimaryHosts, primaryHosts } from './primary-trust.js'
 
@@ -78,9 +78,4 @@ function addressesOf(hosts: ReadonlySet<string>, find: (host: string) => readonl
     for (const address of ['127.0.0.1', '::1']) addresses.add(address)
   }
   return addresses
-}
-
-function isLoopback(address: string): boolean {
-  if (isIP(address) === 4) return address.startsWith('127.')
-  return groupsOf(address).every((group, index) => group === (index === 7 ? 1 : 0))
 }

@@ -8,7 +8,7 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import type { CommitLogHead } from '../../memory/commit-log-head.js'
 import type { CommitLogReader, LoggedBatch, LoggedCommit } from './commit-log-reader.js'
-import { LOG_POLL_MS_MAX, LOG_POLL_MS_MIN, LOG_SKIPPED_PER_TURN } from './limits.js'
+import { EMPTY_COMMITS_GIVEN_EVERY, LOG_POLL_MS_MAX, LOG_POLL_MS_MIN, LOG_SKIPPED_PER_TURN } from './limits.js'
 
 export interface FollowOptions {
   /** Ends the reading, at the next commit, without an error. */
@@ -19,6 +19,11 @@ export interface FollowOptions {
   readonly follow?: boolean | undefined
   /** Which commits are given; unless said, all are. */
   readonly isWanted?: ((commit: LoggedCommit) => boolean) | undefined
+}
+
+/** Whether a commit is given to readers that want none without batches. */
+export function hasBatchesOrIsGiven({ batchCount, index }: Pick<LoggedCommit, 'batchCount' | 'index'>): boolean {
+  return batchCount > 0 || index % EMPTY_COMMITS_GIVEN_EVERY === 0
 }
 
 /** A place in the log: behind the batch at this position of this commit. */

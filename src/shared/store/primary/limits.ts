@@ -15,3 +15,8 @@ export const LOG_SKIPPED_PER_TURN = 64
 export const LOG_POLL_MS_MIN = 10
 /** The same while none come: doubled with each look up to this. A look costs six reads of a page that is in memory. */
 export const LOG_POLL_MS_MAX = 250
+/**
+ * A commit without batches is given to readers if its index is a multiple of it: at rest one in some minutes. So what a
+ * reader remembers goes on, and does not fall behind the oldest record while nothing is ordered.
+ */
+export const EMPTY_COMMITS_GIVEN_EVERY = 1_024

@@ -22,6 +22,7 @@
  */
 import { assert } from '../../assert.js'
 import { DIGEST_BYTES } from '../../constants.js'
+import type { BatchEntry } from './header.js'
 import {
   COMMIT_BATCHES_PER_CERTIFICATE_MAX,
   COMMIT_CERTIFICATES_MAX,
@@ -61,6 +62,16 @@ export interface CommittedBatch {
   readonly worker: number
   /** Headers of the reference do not say it. */
   readonly sequence: bigint | undefined
+}
+
+/** Whether an entry of a header is the batch of a commit. */
+export function isSameBatch(listed: BatchEntry, batch: CommittedBatch): boolean {
+  return (
+    record.compareBytes(listed.digest, batch.digest) === 0 &&
+    listed.author === batch.author &&
+    listed.worker === batch.worker &&
+    (batch.sequence === undefined || listed.sequence === batch.sequence)
+  )
 }
 
 export interface CommitRecord extends Omit<CommitHead, 'certificates' | 'batches'> {

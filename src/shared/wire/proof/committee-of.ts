@@ -8,18 +8,9 @@ import { COMMITTEE_SIZE_MAX, PUBLIC_KEY_BYTES, WORKER_ID_MAX } from '../../const
 import { pureVerifier } from '../../crypto/ed25519-pure.js'
 import { NarvalError } from '../../errors.js'
 import { fromBase64 } from '../base64.js'
-import { sha256 } from '../hash.js'
-import { compareBytes, domain } from '../primary/record.js'
+import { type DigestedMember, digestOfMembers } from '../committee-digest.js'
+import { compareBytes } from '../primary/record.js'
 import type { ProofCommittee } from './verify-receipt.js'
-
-const DOMAIN = domain('narval/committee/v1')
-
-interface Member {
-  readonly publicKey: Uint8Array
-  readonly stake: number
-  /** Ascending. */
-  readonly workers: readonly number[]
-}
 
 /**
  * @param json what `JSON.parse` gives of the committee file, or `{ authorities }` as a gateway's `/v1/committee` gives it.
@@ -30,7 +21,7 @@ export function committeeOf(json: unknown): ProofCommittee {
   const members = membersOf(json)
   const verifiers = members.map(({ publicKey }) => pureVerifier(publicKey))
   return {
-    digest: digestOf(members),
+    digest: digestOfMembers(members),
     publicKeys: members.map(({ publicKey }) => publicKey),
     stakes: members.map(({ stake }) => stake),
     verify: (authority, message, signature) => verifiers[authority]?.(message, signature) ?? false,
@@ -38,7 +29,7 @@ export function committeeOf(json: unknown): ProofCommittee {
 }
 
 /** By raw key: the order of indices. */
-function membersOf(json: unknown): Member[] {
+function membersOf(json: unknown): DigestedMember[] {
   const authorities = record('committee.authorities', record('the committee', json).authorities)
   const names = Object.keys(authorities)
   if (names.length === 0 || names.length > COMMITTEE_SIZE_MAX) {
@@ -47,7 +38,7 @@ function membersOf(json: unknown): Member[] {
   return names.map((name) => memberOf(name, authorities[name])).sort((a, b) => compareBytes(a.publicKey, b.publicKey))
 }
 
-function memberOf(name: string, value: unknown): Member {
+function memberOf(name: string, value: unknown): DigestedMember {
   const path = `committee.authorities.${name}`
   const publicKey = fromBase64(name)
   if (publicKey?.length !== PUBLIC_KEY_BYTES) throw malformed(`${path}: no public key in base64`)
@@ -59,23 +50,6 @@ function memberOf(name: string, value: unknown): Member {
     throw malformed(`${path}.workers: expected ids from 0 to ${WORKER_ID_MAX}`)
   }
   return { publicKey, stake, workers: ids.map(Number).sort((a, b) => a - b) }
-}
-
-/** As `committeeDigest` of `config/committee.ts` draws it. */
-function digestOf(members: readonly Member[]): Uint8Array {
-  const parts = members.flatMap(({ publicKey, stake, workers }) => [
-    publicKey,
-    u32(stake),
-    u32(workers.length),
-    ...workers.map(u32),
-  ])
-  return sha256(DOMAIN, u32(members.length), ...parts)
-}
-
-function u32(value: number): Uint8Array {
-  const bytes = new Uint8Array(4)
-  new DataView(bytes.buffer).setUint32(0, value, true)
-  return bytes
 }
 
 function record(path: string, value: unknown): Record<string, unknown> {

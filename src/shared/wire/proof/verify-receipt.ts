@@ -11,7 +11,13 @@ import { DIGEST_BYTES, SIGNATURE_BYTES } from '../../constants.js'
 import { NarvalError } from '../../errors.js'
 import { sha256 } from '../hash.js'
 import { type CertifiedHeader, decodeCertificate } from '../primary/certificate.js'
-import { type CommitHead, type CommittedBatch, decodeCommitHead, readCommittedBatch } from '../primary/commit-record.js'
+import {
+  type CommitHead,
+  type CommittedBatch,
+  decodeCommitHead,
+  isSameBatch,
+  readCommittedBatch,
+} from '../primary/commit-record.js'
 import { type BatchEntry, encodeHeader, HEADER_ID_DOMAIN, headerSignatureMessage } from '../primary/header.js'
 import { COMMIT_ENTRY_BYTES, COMMIT_HEAD_BYTES } from '../primary/limits.js'
 import { compareBytes, ifWellFormed } from '../primary/record.js'
@@ -187,14 +193,7 @@ function readCommit({ stakes }: ProofCommittee, { commit: bytes, position }: Ord
 
 /** The header is one of the commit's, and both entries are the same batch. */
 function demandSameBatch(certified: ReadCertificate, { batch, bytes, head }: ReadCommit): void {
-  const ofHeader = certified.batch
-  const isSame =
-    head.epoch === certified.header.epoch &&
-    compareBytes(batch.digest, ofHeader.digest) === 0 &&
-    batch.author === ofHeader.author &&
-    batch.worker === ofHeader.worker &&
-    (batch.sequence === undefined || batch.sequence === ofHeader.sequence)
-  if (!isSame) throw new Refused('parts')
+  if (head.epoch !== certified.header.epoch || !isSameBatch(certified.batch, batch)) throw new Refused('parts')
   for (let n = 0; n < head.certificates; n += 1) {
     const at = COMMIT_HEAD_BYTES + n * COMMIT_ENTRY_BYTES
     if (compareBytes(bytes.subarray(at, at + DIGEST_BYTES), certified.id) === 0) return

@@ -7,9 +7,9 @@ import type { ServerResponse } from 'node:http'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { LRUCache } from 'lru-cache'
 import type { LoggedBatch } from '../../../shared/store/primary/commit-log-reader.js'
-import type { LogCursor } from '../../../shared/store/primary/follow-commits.js'
+import { hasBatchesOrIsGiven, type LogCursor } from '../../../shared/store/primary/follow-commits.js'
 import { problemOf } from '../door/problem.js'
-import { COMMITS_PER_TURN, EMPTY_COMMITS_GIVEN_EVERY } from '../limits.js'
+import { COMMITS_PER_TURN } from '../limits.js'
 import { batchEvents, commitEvent, type EventContext } from './batch-events.js'
 import type { Batches } from './batches.js'
 import type { CommitHeadView, OrderedLog } from './ordered-log.js'
@@ -106,7 +106,7 @@ export class EventStream {
         if (this.ending.signal.aborted) return
       }
     }
-    if (batchCount > 0 || this.options.empty || index % EMPTY_COMMITS_GIVEN_EVERY === 0) {
+    if (this.options.empty || hasBatchesOrIsGiven(commit)) {
       await this.write(commitEvent(commit))
     }
   }
