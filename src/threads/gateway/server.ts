@@ -68,7 +68,11 @@ export function createServer(
   app.removeAllContentTypeParsers()
   const bodies = new Bodies(limits.BODIES_BYTES_MAX)
   app.addContentTypeParser('application/octet-stream', (request: FastifyRequest, payload: IncomingMessage) =>
-    bodies.read(payload, request.routeOptions.bodyLimit ?? limits.BATCH_BODY_BYTES_MAX),
+    bodies.read(
+      payload,
+      request.routeOptions.bodyLimit ?? limits.BATCH_BODY_BYTES_MAX,
+      sourceOf(request.socket.remoteAddress),
+    ),
   )
   app.setErrorHandler((error, _, reply) => answer(error, reply))
   app.setNotFoundHandler((request, reply) =>

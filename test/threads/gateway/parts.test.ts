@@ -1,7 +1,10 @@
-/** The gateway's pure parts: places, rates, who may call, cursors, problems. */
+/** The gateway's pure parts: places, bodies, rates, who may call, cursors, problems. */
+import { PassThrough } from 'node:stream'
+import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { CommitsPrunedError, NarvalError } from '../../../src/shared/errors.js'
 import { isLoopback } from '../../../src/shared/wire/source-address.js'
+import { Bodies } from '../../../src/threads/gateway/door/bodies.js'
 import { checkCaller } from '../../../src/threads/gateway/door/caller.js'
 import { Places } from '../../../src/threads/gateway/door/places.js'
 import { problemOf } from '../../../src/threads/gateway/door/problem.js'
@@ -32,6 +35,47 @@ describe('places', () => {
     places.leave(place)
     places.leave(place)
     expect(places.taken).toBe(0)
+  })
+})
+
+describe('bodies on their way', () => {
+  const give = async (body: PassThrough, bytes: number): Promise<void> => {
+    body.write(Buffer.alloc(bytes))
+    await turn()
+    await turn()
+  }
+  const codeOfRead = (read: Promise<Buffer>): Promise<string> => read.then(String, ({ code }: NarvalError) => code)
+
+  test('when they hold too much, the source with the most loses its newest, and others nothing', async () => {
+    const bodies = new Bodies(100)
+    const begun = ['a', 'a', 'a', 'b'].map((source) => {
+      const body = new PassThrough()
+      return { body, read: bodies.read(body, 1_000, source) }
+    })
+    const codes = begun.map(({ read }) => codeOfRead(read.then((bytes) => Buffer.from(String(bytes.length)))))
+    const [a1, a2, a3, b] = begun.map(({ body }) => body) as [PassThrough, PassThrough, PassThrough, PassThrough]
+    for (const body of [a1, a2, a3]) await give(body, 30)
+    expect(bodies.bytes).toBe(90)
+    await give(b, 20)
+    expect([bodies.bytes, a3.destroyed, a2.destroyed]).toEqual([80, true, false])
+    // Who has the most itself is refused.
+    await give(a2, 30)
+    expect(bodies.bytes).toBe(50)
+    for (const body of [a1, b]) body.end()
+    expect(await Promise.all(codes)).toEqual(['30', 'ERR_BUSY', 'ERR_BUSY', '20'])
+    expect(bodies.bytes).toBe(0)
+  })
+
+  test('are refused when they are too large, and when they end before their end', async () => {
+    const bodies = new Bodies(100)
+    const [large, half] = [new PassThrough(), new PassThrough()]
+    const reads = [bodies.read(large, 10, 'a'), bodies.read(half, 10, 'a')].map(codeOfRead)
+    large.write(Buffer.alloc(11))
+    half.write(Buffer.alloc(5))
+    await turn()
+    half.destroy()
+    expect(await Promise.all(reads)).toEqual(['ERR_REQUEST_TOO_LARGE', 'ERR_REQUEST_MALFORMED'])
+    expect(bodies.bytes).toBe(0)
   })
 })
 
