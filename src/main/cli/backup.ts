@@ -2,24 +2,24 @@
  * `backup`: copies a store, or all of an authority's, while its node runs or not, to a directory that a node can be started
  * with. It is made beside its place, under a name that no node is started with, and gets its own name when it is whole.
  */
-import { existsSync, realpathSync } from 'node:fs'
-import { basename, dirname, join, resolve, sep } from 'node:path'
+import { existsSync } from 'node:fs'
+import { join, sep } from 'node:path'
 import { encodeBase64 } from '../../shared/crypto/public-key.js'
 import { NarvalError } from '../../shared/errors.js'
 import { storesIn } from '../../shared/store/authority-directories.js'
 import { backupError } from '../../shared/store/backup/backup-error.js'
 import { type BackedUp, backupStore } from '../../shared/store/backup/backup-store.js'
 import { mebibytes } from '../lib/mebibytes.js'
-import { NewDirectory } from '../lib/new-directory.js'
+import { NewDirectory, realPath } from '../lib/new-directory.js'
 import { EXIT_INTERRUPTED, watchSignals } from '../lib/signals.js'
 import { EXIT_FAILURE } from './exit-codes.js'
 import { progress } from './progress.js'
 
 /** Returns the exit code: 1 if something of the store is damaged, and so not in the backup. */
 export async function backup(store: string, to: string): Promise<number> {
-  refuseInside(store, to)
   const interrupt = watchSignals(() => process.exit(EXIT_INTERRUPTED))
-  const directory = NewDirectory.open({ to, flag: '--to', what: 'backup', failure: backupError })
+  const refuse = (target: string): void => refuseInside(store, to, target)
+  const directory = NewDirectory.open({ to, flag: '--to', what: 'backup', refuse, failure: backupError })
   try {
     const damaged = await copyStores(store, directory.unfinished, interrupt.signal)
     const only = join(directory.unfinished, ONLY)
@@ -61,23 +61,13 @@ async function copyStores(store: string, unfinished: string, signal: AbortSignal
 const ONLY = 'store'
 
 /** @throws NarvalError ERR_USAGE */
-function refuseInside(store: string, to: string): void {
-  const [source, parent] = [realPath(store), realPath(dirname(resolve(to)))]
-  if (source === undefined || parent === undefined) return
-  const target = join(parent, basename(resolve(to)))
-  if (target !== source && !target.startsWith(source + sep)) return
+function refuseInside(store: string, to: string, target: string): void {
+  const source = realPath(store)
+  if (source === undefined || (target !== source && !target.startsWith(source + sep))) return
   throw new NarvalError(
     'ERR_USAGE',
     `--to ${to} is in the store itself: give a directory elsewhere, best on another disk`,
   )
-}
-
-function realPath(path: string): string | undefined {
-  try {
-    return realpathSync(path)
-  } catch {
-    return undefined
-  }
 }
 
 function textOf(result: BackedUp): string {

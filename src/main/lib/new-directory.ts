@@ -18,6 +18,8 @@ export interface NewDirectoryOptions {
   readonly flag: string
   /** What it is, for errors: `backup`. */
   readonly what: string
+  /** Throws if it may not be at this place, which is without links. */
+  readonly refuse?: (target: string) => void
   /** What an error of the file system is to a user. */
   readonly failure: (directory: string, error: unknown) => NarvalError
 }
@@ -26,11 +28,11 @@ export class NewDirectory {
   /** Where it is made. */
   readonly unfinished: string
   /** Where it is to be, without links. */
-  readonly target: string
+  private readonly target: string
   private readonly options: NewDirectoryOptions
   private readonly lock: { release(): void }
 
-  /** @throws NarvalError ERR_FILE_EXISTS, ERR_FILE_MISSING, ERR_STORE_LOCKED, or `failure` */
+  /** @throws NarvalError ERR_FILE_EXISTS, ERR_FILE_MISSING, ERR_STORE_LOCKED, `failure`, and what `refuse` throws */
   static open(options: NewDirectoryOptions): NewDirectory {
     return new NewDirectory(options, placeOf(options))
   }
@@ -108,6 +110,7 @@ function placeOf(options: NewDirectoryOptions): string {
     throw new NarvalError('ERR_FILE_MISSING', `the directory of ${to} does not exist: make it first`)
   }
   const target = join(parent, basename(resolve(to)))
+  options.refuse?.(target)
   if (existsSync(target) && !isEmptyDirectory(target)) throw exists(options, to)
   return target
 }
@@ -127,7 +130,8 @@ function isEmptyDirectory(path: string): boolean {
   }
 }
 
-function realPath(path: string): string | undefined {
+/** Without links; undefined if it is not there. */
+export function realPath(path: string): string | undefined {
   try {
     return realpathSync(path)
   } catch {
