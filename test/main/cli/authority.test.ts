@@ -3,7 +3,7 @@
  *
  * Runs in pairs: one node at a time, nearly idle.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -13,12 +13,12 @@ import { formatCommittee, localCommittee } from '../../../src/shared/config/comm
 import { readKeys } from '../../../src/shared/config/keys.js'
 import { v8FlagsFor } from '../../../src/shared/runtime/v8-flags.js'
 import { TestClient } from '../../support/client.js'
+import { type Ended, NODE_FILE, runNarval } from '../../support/command-line.js'
 import { freePorts } from '../../support/free-ports.js'
 import { isClosed } from '../../support/started-node.js'
 import { scratchDirectory } from '../../support/temporary-directory.js'
 import { until } from '../../support/until.js'
 
-const NODE_FILE = new URL('../../../dist/node.js', import.meta.url).pathname
 const FLAGS = v8FlagsFor(process.versions.node)
 
 let directory: string
@@ -26,17 +26,10 @@ let removeDirectory: () => void
 let portFirst: number
 const children = new Set<ChildProcess>()
 
-function narval(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [NODE_FILE, ...args], {
-    encoding: 'utf8',
-    cwd: directory,
-    // One that begins to run, and should not, fails its test.
-    timeout: 30_000,
-  })
-  return { status, stdout, stderr }
-}
+// One that begins to run, and should not, fails its test.
+const narval = (...args: string[]): Ended => runNarval(directory, args, 30_000)
 
-function expectError(result: ReturnType<typeof narval>, status: number, message: RegExp): void {
+function expectError(result: Ended, status: number, message: RegExp): void {
   expect(result.stderr).toMatch(/^narval: [^\n]+\n$/)
   expect(result.stderr).toMatch(message)
   expect([result.status, result.stdout]).toEqual([status, ''])
@@ -160,8 +153,18 @@ describe('run authority', () => {
     [['--rule', 'bullshark'], /ERR_USAGE: option '--rule <rule>' argument 'bullshark' is invalid.* shoal, tusk/],
     [['--id', '0'], /ERR_USAGE: unknown option '--id'/],
     [['0'], /ERR_USAGE: too many arguments/],
+    [['--api', '0.0.0.0:4000'], /ERR_USAGE: --api 0\.0\.0\.0: other machines may reach it, .*--api-token/],
+    [['--api', '127.example.org:4000'], /ERR_USAGE: --api 127\.example\.org: other machines may reach it/],
+    [['--api', 'nowhere'], /ERR_USAGE: option '--api <addr>' argument 'nowhere' is invalid/],
   ])('refuses %j', (more, message) => {
     expectError(narval(...argsOf({}, more)), 2, message)
+  })
+
+  it('refuses a token that is not there, or is none', () => {
+    writeFileSync(join(directory, 'token'), 'short')
+    const argsWith = (token: string): string[] => argsOf({}, ['--api', '0.0.0.0:4000', '--api-token', token])
+    expectError(narval(...argsWith('missing')), 1, /ERR_FILE_MISSING: .*missing/)
+    expectError(narval(...argsWith('token')), 1, /ERR_FILE_MALFORMED: token: expected a token of 16 to 1024/)
   })
 
   it('refuses another rule than the one that its store was made with', () => {

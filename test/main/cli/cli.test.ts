@@ -1,5 +1,4 @@
 /** Runs in pairs: commands that end at once. */
-import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
@@ -9,28 +8,18 @@ import { loadOf } from '../../../src/main/cli/client.js'
 import { checkFlags, type LocalFlags } from '../../../src/main/cli/local.js'
 import { readKeys } from '../../../src/shared/config/keys.js'
 import { encodeBatch } from '../../../src/shared/wire/batch.js'
+import { type Ended, runNarval } from '../../support/command-line.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
-
-const NODE_FILE = new URL('../../../dist/node.js', import.meta.url).pathname
 
 let base: string
 beforeEach(() => {
   base = temporaryDirectory()
 })
 
-function narval(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [NODE_FILE, ...args], {
-    encoding: 'utf8',
-    cwd: base,
-    // One that does not end takes no other signal.
-    timeout: 60_000,
-    killSignal: 'SIGKILL',
-  })
-  return { status, stdout, stderr }
-}
+const narval = (...args: string[]): Ended => runNarval(base, args)
 
 /** One line on stderr with this code, nothing on stdout. */
-function expectError(result: ReturnType<typeof narval>, status: number, code: string): void {
+function expectError(result: Ended, status: number, code: string): void {
   expect(result.stderr).toMatch(new RegExp(`^narval: ${code}: [^\\n]+\\n$`))
   expect([result.status, result.stdout]).toEqual([status, ''])
 }

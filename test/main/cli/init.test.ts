@@ -11,12 +11,12 @@ import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { CONFIG_DIRECTORY, INSTALL_DIRECTORY, STORE_DIRECTORY } from '../../../src/main/init/node-command.js'
 import { systemdUnit } from '../../../src/main/init/systemd-unit.js'
 import { TestClient } from '../../support/client.js'
+import { type Ended, runNarval } from '../../support/command-line.js'
 import { freePorts } from '../../support/free-ports.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 import { until } from '../../support/until.js'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
-const NODE_FILE = new URL('../../../dist/node.js', import.meta.url).pathname
 const PORTS = 6
 
 let base: string
@@ -24,17 +24,9 @@ beforeEach(() => {
   base = temporaryDirectory()
 })
 
-function narval(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [NODE_FILE, ...args], {
-    encoding: 'utf8',
-    cwd: base,
-    timeout: 60_000,
-    killSignal: 'SIGKILL',
-  })
-  return { status, stdout, stderr }
-}
+const narval = (...args: string[]): Ended => runNarval(base, args)
 
-function expectError(result: ReturnType<typeof narval>, status: number, message: RegExp): void {
+function expectError(result: Ended, status: number, message: RegExp): void {
   expect(result.stderr).toMatch(/^narval: [^\n]+\n$/)
   expect(result.stderr).toMatch(message)
   expect([result.status, result.stdout]).toEqual([status, ''])

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { AuthorityResult } from '../../../src/main/local/authority-result.js'
 import { CommitLogReader } from '../../../src/shared/store/primary/commit-log-reader.js'
+import { freePorts } from '../../support/free-ports.js'
 import { childrenOf, commandOf, ended, isRunning, processesWith } from '../../support/processes.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 import { until } from '../../support/until.js'
@@ -77,10 +78,20 @@ async function untilLoaded(run: Run, nodes = 2): Promise<number[]> {
 describe.skipIf(process.platform !== 'linux')('local', () => {
   it('a committee of four orders all that was sent, in logs that are equal on the disk too, and says so in one line of JSON', async () => {
     const directory = join(base, 'kept')
+    const api = await freePorts(4)
     const run = local(
       ...['local', '--nodes', '4', '--rate', '2000', '--duration', '3', '--json', '--ack-level', 'stored'],
-      ...['--dir', directory, '--keep'],
+      ...['--dir', directory, '--keep', '--api', `:${api}`],
     )
+    const statusAt = async (port: number): Promise<unknown> => {
+      const answer = await fetch(`http://127.0.0.1:${port}/v1/status`).catch(() => undefined)
+      return answer?.ok === true ? ((await answer.json()) as { authority: string }).authority : undefined
+    }
+    await until('the gateway of each authority answers at a port of its own', async () => {
+      expect(run.child.exitCode, run.stderr).toBeNull()
+      const names = await Promise.all([0, 1, 2, 3].map((node) => statusAt(api + node)))
+      return !names.includes(undefined) && new Set(names).size === 4
+    })
     const [code] = await run.exited
     expect(code, run.stderr).toBe(0)
     expect(run.stdout).toMatch(/^\{.*\}\n$/)
